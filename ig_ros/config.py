@@ -1,0 +1,272 @@
+"""All parameters: one frozen dataclass per stage, the sole home of defaults, descriptions and ranges.
+
+`Config.from_dict` and `Config.from_yaml` refuse unknown keys, wrong types and values out of range by name. The ROS
+node declares its parameters by walking these dataclasses (`leaves`), so nothing is written twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ig_ros.errors import ConfigError
+
+
+def param(
+    default: Any, doc: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    """A dataclass field with a default, one line of documentation with units, and its allowed values."""
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class InputConfig:
+    """What becomes of an incoming frame before it is used."""
+
+    max_width: int = param(320, "images are reduced to this width before training, px", 64, 4096)
+    min_depth: float = param(0.1, "depth below this is ignored, m", 0.0, 10.0)
+    max_depth: float = param(8.0, "depth beyond this is ignored, m", 0.1, 1000.0)
+    use_depth: bool = param(True, "use depth images where they come")
+    segment_width: int = param(640, "images are reduced to this width before segmentation, px", 64, 4096)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframeConfig:
+    """Which frames are kept for training."""
+
+    min_translation: float = param(0.05, "a keyframe after this much motion, m", 0.0, 100.0)
+    min_rotation: float = param(5.0, "... or this much rotation, deg", 0.0, 180.0)
+    max_speed: float = param(10.0, "a pose that jumps faster than this is refused, m/s", 0.01, 1e6)
+    capacity: int = param(600, "keyframes held in memory; the least informative one goes first", 2, 100000)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedingConfig:
+    """Where new anchors are planted."""
+
+    voxel: float = param(0.02, "at most one anchor per voxel of this edge near the camera, m", 1e-3, 1.0)
+    voxel_per_depth: float = param(0.01, "the voxel grows with distance: edge >= this x depth", 0.0, 0.2)
+    alpha_threshold: float = param(0.5, "seed where the rendered opacity is below this", 0.0, 1.0)
+    depth_margin: float = param(0.1, "... or where measured depth stands in front of the model by this fraction", 0.0, 1.0)
+    stride: int = param(2, "every n-th pixel proposes an anchor", 1, 64)
+    max_anchors: int = param(120000, "no anchors are added beyond this number", 100, 100_000_000)
+    flow_min_parallax: float = param(1.5, "RGB only: rays of a triangulated track meet at least at this angle, deg", 0.1, 45.0)
+    flow_max_error: float = param(1.0, "RGB only: largest reprojection and forward-backward error, px", 0.1, 20.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaffoldConfig:
+    """The Semantic-Scaffold Gaussian representation [IG 3.2, SG]."""
+
+    children: int = param(5, "Gaussians per anchor (k)", 1, 32)
+    embedding: int = param(32, "length of the appearance embedding", 4, 256)
+    feature: int = param(6, "length of the instance feature", 2, 64)
+    hidden: int = param(32, "hidden width of the decoding MLPs", 8, 512)
+    view_dependent_geometry: bool = param(False, "decode opacity and shape per view direction (the paper) or canonically")
+    view_dependent_color: bool = param(True, "decode colour per view direction")
+    min_opacity: float = param(0.05, "children below this opacity are not exported, queried or voted on", 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Losses, learning rates (per step, exponential decay to the `_final` value over `decay_steps`) and phases."""
+
+    lr_offset: float = param(0.01, "learning rate of child offsets (unitless, times exp(log-scale))", 0.0, 1.0)
+    lr_offset_final: float = param(0.0001, "... at the end of the decay", 0.0, 1.0)
+    lr_embedding: float = param(0.0075, "learning rate of appearance embeddings", 0.0, 1.0)
+    lr_scale: float = param(0.007, "learning rate of anchor log-scales", 0.0, 1.0)
+    lr_feature: float = param(0.01, "learning rate of instance features, independent phase", 0.0, 1.0)
+    lr_feature_joint: float = param(0.001, "learning rate of instance features, joint phase", 0.0, 1.0)
+    lr_mlp_opacity: float = param(0.002, "learning rate of the opacity MLP", 0.0, 1.0)
+    lr_mlp_opacity_final: float = param(0.0002, "... at the end of the decay", 0.0, 1.0)
+    lr_mlp_covariance: float = param(0.004, "learning rate of the covariance MLP", 0.0, 1.0)
+    lr_mlp_color: float = param(0.008, "learning rate of the colour MLP", 0.0, 1.0)
+    lr_mlp_color_final: float = param(0.0005, "... at the end of the decay", 0.0, 1.0)
+    decay_steps: int = param(4000, "steps over which decaying rates reach their final value", 1, 10_000_000)
+    ssim_weight: float = param(0.2, "colour loss = (1 - w) L1 + w (1 - SSIM)", 0.0, 1.0)
+    scale_weight: float = param(0.01, "weight of mean(prod(child scale))", 0.0, 100.0)
+    depth_weight: float = param(0.2, "weight of the depth loss, where depth exists", 0.0, 100.0)
+    contrast_weight: float = param(1.0, "weight of the contrast loss between masks", 0.0, 100.0)
+    smooth_weight: float = param(0.1, "weight of the smoothness loss inside masks", 0.0, 100.0)
+    truncation: float = param(0.4, "joint phase: mask means further apart than this are not pushed [IG eq. 3]", 0.0, 2.0)
+    min_mask_pixels: int = param(10, "smaller masks take no part in the losses, px", 1, 100000)
+    warmup_visits: int = param(60, "visits of an anchor before its instance feature is trained (phase 1)", 0, 1_000_000)
+    joint_visits: int = param(300, "visits of an anchor before semantics also move its geometry (phase 3)", 0, 1_000_000)
+    replay_recent: float = param(0.4, "share of steps on the newest keyframes", 0.0, 1.0)
+    replay_hard: float = param(0.4, "share of steps on keyframes with high loss or long unused", 0.0, 1.0)
+    recent_window: int = param(10, "how many keyframes count as newest", 1, 1000)
+    growth: bool = param(True, "grow anchors where the positional gradient is high, prune transparent ones")
+    growth_from: int = param(200, "first step with growth", 0, 10_000_000)
+    growth_every: int = param(100, "steps between growth and pruning", 1, 1_000_000)
+    growth_until: int = param(1_000_000_000, "last step with growth", 0, 2_000_000_000)
+    growth_gradient: float = param(0.0002, "grow above this mean 2D positional gradient (normalised image units)", 0.0, 1.0)
+    prune_opacity: float = param(0.005, "prune anchors whose mean summed opacity stays below this", 0.0, 1.0)
+    prune_visits: int = param(80, "... after this many visits", 1, 1_000_000)
+    seed: int = param(0, "seed of every random choice", 0, 2_000_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceConfig:
+    """Bottom-up instantiation [IG 3.3 Alg. 1] with the view-consensus witness [MC]."""
+
+    interval: float = param(5.0, "seconds between two instantiations of the live map", 0.1, 3600.0)
+    sub_objects: int = param(2000, "sub-objects of the over-segmentation (S)", 10, 100000)
+    lloyd_steps: int = param(3, "k-means steps after farthest point sampling (0 = the authors')", 0, 100)
+    position_weight: float = param(1.0, "weight of position against feature and colour in the over-segmentation", 0.0, 100.0)
+    voxel: float = param(0.02, "sub-objects whose voxels of this edge touch are neighbours, m", 1e-3, 1.0)
+    feature_gap: float = param(0.15, "feature distance (half space) at which the feature witness is undecided (gamma)", 0.0, 2.0)
+    feature_trust: float = param(0.6, "weight of the feature witness in units of one fully observed view", 0.0, 100.0)
+    min_points: int = param(6, "a sub-object takes part in a view with at least this many visible points", 1, 1000)
+    dominance: float = param(0.6, "... of which this share lies in one mask", 0.0, 1.0)
+    merge_threshold: float = param(0.5, "merge while the best edge's consensus exceeds this", 0.0, 1.0)
+    min_anchors: int = param(10, "smaller instances are noise", 1, 100000)
+    min_views: int = param(2, "instances recognised in fewer keyframes are noise and have no language", 1, 1000)
+    vote_neighbors: int = param(7, "neighbours over which mask votes are smoothed", 1, 64)
+    vote_rounds: int = param(2, "rounds of smoothing", 0, 20)
+    depth_tolerance: float = param(0.03, "a point is visible if it lies within this fraction of the view's depth", 0.0, 1.0)
+    max_views: int = param(160, "keyframes that vote at most (spread evenly)", 1, 100000)
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageConfig:
+    """Encoders and queries."""
+
+    encoder: str = param("sentence", "sentence: MiniLM over mask labels; open_clip: image crops", choices=("none", "sentence", "open_clip"))
+    clip_model: str = param("ViT-B-16", "open_clip model name")
+    clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")
+    min_score: float = param(0.5, "relevancy below this means: not there", 0.0, 1.0)
+    accept: float = param(0.2, "a mask describes an instance when IoU x feature score exceeds this", 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationConfig:
+    """2D masks for frames that come without any."""
+
+    segmenter: str = param("none", "who makes masks when nobody sends any", choices=("none", "geometric", "sam"))
+    sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
+    sam_model: str = param("vit_b", "which segment-anything model the checkpoint is", choices=("vit_b", "vit_l", "vit_h"))
+    sam_points_per_side: int = param(24, "prompt grid of segment-anything", 1, 128)
+    min_region: int = param(150, "regions under this many pixels (at 640x480) are dropped", 1, 1000000)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the core needs."""
+
+    device: str = param("auto", "torch device: auto takes CUDA where it works", choices=("auto", "cpu", "cuda"))
+    threads: int = param(0, "CPU threads for training, 0 = all cores", 0, 1024)
+    input: InputConfig = field(default_factory=InputConfig)
+    keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
+    seeding: SeedingConfig = field(default_factory=SeedingConfig)
+    scaffold: ScaffoldConfig = field(default_factory=ScaffoldConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    instances: InstanceConfig = field(default_factory=InstanceConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Config:
+        """Build from nested or dotted keys; anything absent keeps its default. Raises ConfigError."""
+        return build(Config, values)
+
+    @staticmethod
+    def from_yaml(path: Path) -> Config:
+        """Read a YAML file: plain nested keys, or a ROS parameter file whose node keys the caller picks."""
+        try:
+            values = yaml.safe_load(path.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"cannot read config {path}: {error}") from error
+        return Config.from_dict(values or {})
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """What only the ROS node needs; `core` parameters are declared beside these under their own names."""
+
+    pose_source: str = param("pose", "where camera poses come from", choices=("pose", "odometry", "tf"))
+    map_frame: str = param("map", "frame of the map, of every output and default of queries")
+    camera_frame: str = param("", "optical frame of the camera for tf; empty = header.frame_id of the image")
+    pose_is_optical: bool = param(True, "poses are of the optical frame (z forward); false: of a body frame (x forward)")
+    pose_timeout: float = param(1.0, "an image waits this long for its pose, s", 0.0, 60.0)
+    pose_max_gap: float = param(0.5, "poses further apart than this are not interpolated, s", 0.001, 60.0)
+    sync_tolerance: float = param(0.02, "depth and masks belong to an image within this time, s", 0.0, 10.0)
+    depth_timeout: float = param(0.2, "an image waits this long for its depth once depth has been seen, s", 0.0, 60.0)
+    mask_timeout: float = param(2.0, "an image waits this long for its masks once masks have been seen, s", 0.0, 600.0)
+    queue_size: int = param(30, "frames waiting for pose, depth or masks at most; the oldest is dropped", 1, 10000)
+    publish_period: float = param(1.0, "seconds between looks for something new to publish", 0.05, 3600.0)
+    diagnostics_period: float = param(1.0, "seconds between diagnostics", 0.1, 3600.0)
+    max_cloud_points: int = param(500000, "the published cloud is thinned evenly to this size", 1, 100_000_000)
+    map_directory: str = param("~/.ros/ig_ros", "save_map and load_map work inside this directory only")
+    core: Config = field(default_factory=Config)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One scalar parameter: dotted name, default and documentation."""
+
+    name: str
+    default: Any
+    doc: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+
+
+def leaves(cls: type, prefix: str = "") -> Iterator[Leaf]:
+    """Every scalar parameter below a config class, depth first, with dotted names."""
+    for f in fields(cls):
+        if f.metadata:
+            m = f.metadata
+            yield Leaf(prefix + f.name, f.default, m["doc"], m["low"], m["high"], m["choices"])
+        else:
+            yield from leaves(f.default_factory, f"{prefix}{f.name}.")  # type: ignore[arg-type]
+
+
+def build(cls: type[Any], values: Mapping[str, Any], prefix: str = "") -> Any:
+    """Construct a config dataclass from nested or dotted keys, refusing what is unknown or out of range."""
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        head, _, rest = str(key).partition(".")
+        if rest:
+            nested.setdefault(head, {})[rest] = value
+        elif isinstance(value, Mapping):
+            nested.setdefault(head, {}).update(value)
+        else:
+            nested[head] = value
+    known = {f.name: f for f in fields(cls)}
+    arguments: dict[str, Any] = {}
+    for key, value in nested.items():
+        if key not in known:
+            raise ConfigError(f"unknown parameter '{prefix}{key}': known here are {', '.join(sorted(known))}")
+        f = known[key]
+        if f.metadata:
+            arguments[key] = check(Leaf(prefix + key, f.default, **f.metadata), value)
+        elif isinstance(value, Mapping):
+            arguments[key] = build(f.default_factory, value, f"{prefix}{key}.")  # type: ignore[arg-type]
+        else:
+            raise ConfigError(f"parameter '{prefix}{key}' is a group, got {value!r}")
+    return cls(**arguments)
+
+
+def check(leaf: Leaf, value: Any) -> Any:
+    """The value in the parameter's own type; raises ConfigError naming the allowed range or choices."""
+    wanted = type(leaf.default)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not wanted:
+        raise ConfigError(f"parameter '{leaf.name}' must be {wanted.__name__}, got {value!r}")
+    if leaf.choices and value not in leaf.choices:
+        raise ConfigError(f"parameter '{leaf.name}' = {value!r}: must be one of {', '.join(leaf.choices)}")
+    if leaf.low is not None and not leaf.low <= value <= (leaf.high if leaf.high is not None else value):
+        raise ConfigError(f"parameter '{leaf.name}' = {value}: must be between {leaf.low} and {leaf.high}")
+    return value
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Nested plain dictionary of a config, the inverse of `build`."""
+    return dataclasses.asdict(config)

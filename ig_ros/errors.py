@@ -1,0 +1,44 @@
+"""Every error the user can cause or must act on: one root, one subclass per border.
+
+The text of an error is one line that says what is wrong, where, and what to do about it.
+"""
+
+
+class IgError(Exception):
+    """Root of all errors raised on purpose by ig_ros."""
+
+
+class ConfigError(IgError):
+    """A parameter is unknown, of the wrong type or out of range."""
+
+
+class FrameError(IgError):
+    """An incoming image, depth, pose, calibration or mask cannot be used. `cause` is its diagnostics counter."""
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class DatasetError(IgError):
+    """A dataset folder or bag is incomplete or unreadable."""
+
+
+class SegmenterError(IgError):
+    """A segmenter cannot be built (weights or package missing) or cannot work on this input."""
+
+
+class EncoderError(IgError):
+    """A text or image encoder cannot be built, or embeddings of two different encoders meet."""
+
+
+class QueryError(IgError):
+    """A query cannot be answered as asked (empty text, unknown frame, ...)."""
+
+
+class StorageError(IgError):
+    """A map cannot be written or read."""
+
+
+class RasterError(IgError):
+    """The compiled rasteriser is missing or was called with impossible arguments."""

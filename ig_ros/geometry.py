@@ -1,0 +1,73 @@
+"""Rigid transforms and pinhole projection. Quaternions are (w, x, y, z) here; ROS borders convert."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+from ig_ros.types import Camera, FloatArray, IntArray
+
+
+def pose_from_quaternion(translation: FloatArray, quaternion_wxyz: FloatArray) -> FloatArray:
+    """(4, 4) pose from a translation (3,) in metres and a quaternion (4,) wxyz (normalised here).
+
+    Raises ValueError for a zero or non-finite quaternion or translation.
+    """
+    values = np.concatenate([translation, quaternion_wxyz]).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("pose contains NaN or infinity")
+    if np.linalg.norm(quaternion_wxyz) < 1e-6:
+        raise ValueError("pose has a zero quaternion")
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_quat(np.roll(values[3:], -1)).as_matrix()
+    T[:3, 3] = values[:3]
+    return T
+
+
+def quaternion_from_matrix(R: FloatArray) -> FloatArray:
+    """(4,) wxyz unit quaternion with w >= 0 of a rotation matrix (3, 3)."""
+    q = np.roll(Rotation.from_matrix(R).as_quat(), 1)
+    return q if q[0] >= 0 else -q
+
+
+def inverse(T: FloatArray) -> FloatArray:
+    """Inverse of a rigid transform (4, 4)."""
+    R, t = T[:3, :3], T[:3, 3]
+    inv = np.eye(4)
+    inv[:3, :3] = R.T
+    inv[:3, 3] = -R.T @ t
+    return inv
+
+
+def interpolate(T_a: FloatArray, T_b: FloatArray, fraction: float) -> FloatArray:
+    """Pose between T_a (fraction 0) and T_b (fraction 1): linear translation, spherical rotation."""
+    T = np.eye(4)
+    T[:3, 3] = (1 - fraction) * T_a[:3, 3] + fraction * T_b[:3, 3]
+    T[:3, :3] = Slerp([0.0, 1.0], Rotation.from_matrix(np.stack([T_a[:3, :3], T_b[:3, :3]])))(fraction).as_matrix()
+    return T
+
+
+def rotation_angle(T_a: FloatArray, T_b: FloatArray) -> float:
+    """Angle in radians between the orientations of two poses."""
+    return float(Rotation.from_matrix(T_a[:3, :3].T @ T_b[:3, :3]).magnitude())
+
+
+def transform(T_a_b: FloatArray, points_b: FloatArray) -> FloatArray:
+    """Points (N, 3) of frame b expressed in frame a."""
+    return points_b @ T_a_b[:3, :3].T.astype(points_b.dtype) + T_a_b[:3, 3].astype(points_b.dtype)
+
+
+def project(points_camera: FloatArray, camera: Camera) -> tuple[FloatArray, FloatArray]:
+    """Pixel coordinates (N, 2) and depth (N,) of points in the camera frame; points behind have depth <= 0."""
+    z = points_camera[:, 2]
+    safe = np.where(z > 1e-6, z, 1.0)
+    uv = points_camera[:, :2] / safe[:, None] * [camera.K[0, 0], camera.K[1, 1]] + [camera.K[0, 2], camera.K[1, 2]]
+    return uv, z
+
+
+def back_project(depth: FloatArray, camera: Camera, rows: IntArray, cols: IntArray) -> FloatArray:
+    """Points (N, 3) in the camera frame seen at the centres of pixels (rows, cols) with depth (H, W) in metres."""
+    z = depth[rows, cols].astype(np.float64)
+    x = (cols + 0.5 - camera.K[0, 2]) / camera.K[0, 0] * z
+    y = (rows + 0.5 - camera.K[1, 2]) / camera.K[1, 1] * z
+    return np.stack([x, y, z], axis=1)
