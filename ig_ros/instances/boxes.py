@@ -1,0 +1,31 @@
+"""Oriented boxes that stand upright: planners want to know which way an object is turned on its table."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ig_ros.types import FloatArray
+
+TRIM = 1.0  # percent of the points on each side taken for stray
+
+
+def upright_box(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Pose (4, 4) of the centre and full size (3,) in metres of the tightest box about points (N, 3) with a vertical z axis.
+
+    The box's x axis is the longer of the two horizontal ones. Stray points (1 % on every side) do not count.
+    """
+    low, high = np.percentile(points, [TRIM, 100 - TRIM], axis=0)
+    core = points[((points >= low) & (points <= high)).all(1)]
+    if len(core) < 3:
+        core = points
+    (center, (width, depth), angle) = cv2.minAreaRect(core[:, :2].astype(np.float32))
+    yaw = np.radians(angle)
+    if depth > width:
+        width, depth, yaw = depth, width, yaw + np.pi / 2
+    yaw = (yaw + np.pi / 2) % np.pi - np.pi / 2
+    bottom, top = core[:, 2].min(), core[:, 2].max()
+    T = np.eye(4)
+    T[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
+    T[:3, 3] = [center[0], center[1], (bottom + top) / 2]
+    return T, np.array([width, depth, top - bottom])

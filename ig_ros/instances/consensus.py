@@ -1,0 +1,127 @@
+"""Merging touching sub-objects while the views agree that they are one thing.
+
+Two witnesses judge an edge: the masks of all views that see both sides (METHOD 4 a-d, after MaskClustering and
+PairGS), and the distance of the trained instance features [IG 3.3]. The features speak as a prior worth
+`feature_trust` views, so they decide where no view does.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+
+from ig_ros.config import InstanceConfig
+from ig_ros.instances.observations import HIDDEN, Observations
+from ig_ros.types import FloatArray, IntArray
+
+FULL_WEIGHT = 30.0  # visible points from which on a view counts fully
+UNDECIDED = -1  # no dominant mask in a view
+
+
+class MaskHistograms:
+    """Per sub-object the number of its visible points on every mask of every view, and each view's dominant mask."""
+
+    def __init__(self, labels: IntArray, observed: Observations, config: InstanceConfig) -> None:
+        size, views = int(labels.max()) + 1, len(observed.mask)
+        # Columns are sorted by view; every view starts with one extra column that counts its unlabelled points.
+        masks_before = np.searchsorted(observed.view_of_column[1:], np.arange(views))
+        self.start = masks_before + np.arange(views)
+        column_of_mask = np.arange(len(observed.view_of_column) - 1) + observed.view_of_column[1:] + 1
+        width = len(column_of_mask) + views
+        self.count = np.zeros((size, width), np.float32)
+        for k, mask in enumerate(observed.mask):
+            seen = (mask != HIDDEN).nonzero()[0]
+            column = np.where(mask[seen] > 0, column_of_mask[np.maximum(mask[seen], 1) - 1] if width > views else 0, self.start[k])
+            first, last = self.start[k], self.start[k + 1] if k + 1 < views else width
+            flat = labels[seen].astype(np.int64) * (last - first) + (column - first)
+            self.count[:, first:last] = np.bincount(flat, minlength=size * (last - first)).reshape(size, -1)
+        self.min_points, self.dominance = config.min_points, config.dominance
+        self.dominant = np.full((size, views), UNDECIDED, np.int32)
+        self.weight = np.zeros((size, views), np.float32)
+        for s in range(size):
+            self._judge(s)
+
+    def _judge(self, s: int) -> None:
+        """Renew the dominant mask of sub-object s in every view."""
+        row = self.count[s]
+        total = np.add.reduceat(row, self.start)
+        top = np.maximum.reduceat(row, self.start)
+        decided = (total >= self.min_points) & (top >= self.dominance * total)
+        self.dominant[s] = UNDECIDED
+        for k in decided.nonzero()[0]:
+            last = self.start[k + 1] if k + 1 < len(self.start) else len(row)
+            best = int(np.argmax(row[self.start[k] : last]))
+            if best > 0:  # column 0 of a view is "unlabelled"
+                self.dominant[s, k] = self.start[k] + best
+        self.weight[s] = np.where(self.dominant[s] >= 0, np.minimum(1.0, total / FULL_WEIGHT), 0.0)
+
+    def merge(self, s: int, t: int) -> None:
+        """Add sub-object t to s."""
+        self.count[s] += self.count[t]
+        self._judge(s)
+
+    def agreement(self, s: int, others: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Weighted number of views in which s and each of `others` (n,) have the same mask, and in which both have one."""
+        weight = np.minimum(self.weight[s], self.weight[others])
+        same = self.dominant[s] == self.dominant[others]
+        return (weight * same).sum(1), weight.sum(1)
+
+
+def merge_sub_objects(
+    labels: IntArray, edges: IntArray, feature: FloatArray, observed: Observations, config: InstanceConfig
+) -> IntArray:
+    """(S,) group of every sub-object: best edge first while its consensus exceeds merge_threshold.
+
+    labels (N,) sub-object of each point, edges (E, 2) touching pairs, feature (S, F) mean half-space features.
+    """
+    histograms = MaskHistograms(labels, observed, config)
+    size = len(feature)
+    group = np.arange(size)
+    alive = np.ones(size, bool)
+    mass = np.bincount(labels, minlength=size).astype(np.float64)
+    mean = feature.astype(np.float64).copy()
+    neighbors: list[set[int]] = [set() for _ in range(size)]
+    for s, t in edges.tolist():
+        neighbors[s].add(t)
+        neighbors[t].add(s)
+    version = np.zeros(size, np.int64)
+    heap: list[tuple[float, int, int, int, int]] = []
+
+    def push(s: int) -> None:
+        others = np.fromiter(neighbors[s], np.int64, len(neighbors[s]))
+        if not len(others):
+            return
+        same, both = histograms.agreement(s, others)
+        prior = feature_prior(np.linalg.norm(mean[others] - mean[s], axis=1), config.feature_gap)
+        score = (same + config.feature_trust * prior) / (both + config.feature_trust)
+        for t, value in zip(others.tolist(), score.tolist(), strict=True):
+            if value > config.merge_threshold:
+                heapq.heappush(heap, (-value, s, t, int(version[s]), int(version[t])))
+
+    for s in range(size):
+        push(s)
+    while heap:
+        _, s, t, version_s, version_t = heapq.heappop(heap)
+        if not (alive[s] and alive[t]) or version[s] != version_s or version[t] != version_t:
+            continue
+        mean[s] = (mass[s] * mean[s] + mass[t] * mean[t]) / (mass[s] + mass[t])
+        mass[s] += mass[t]
+        histograms.merge(s, t)
+        alive[t] = False
+        group[t] = s
+        version[s] += 1
+        for u in neighbors[t] - {s}:
+            neighbors[u].discard(t)
+            neighbors[u].add(s)
+            neighbors[s].add(u)
+        neighbors[s].discard(t)
+        push(s)
+    while (group != group[group]).any():
+        group = group[group]
+    return group
+
+
+def feature_prior(distance: FloatArray, gap: float) -> FloatArray:
+    """Belief in [0, 1] that two sub-objects are one thing from their feature distance; 0.5 at `gap` (gamma)."""
+    return 1.0 / (1.0 + np.exp(np.clip((distance - gap) / (0.25 * gap + 1e-9), -30, 30)))

@@ -1,0 +1,155 @@
+"""The mapper: posed images in, a trained Gaussian map with objects out. Synchronous, deterministic, no ROS.
+
+Read this page first. A frame passes: gate -> segment -> keyframe -> seed anchors; between frames: train_step, and now
+and then: instantiate. `LiveMapper` (live.py) does the same from threads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from ig_ros.config import Config
+from ig_ros.errors import FrameError
+from ig_ros.geometry import inverse, project, transform
+from ig_ros.instances import Identity, PointSet
+from ig_ros.language import Encoder, make_encoder, rank
+from ig_ros.objects import FrozenMap, find_objects
+from ig_ros.raster import select_device
+from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, tracks
+from ig_ros.scaffold.keyframes import Keyframe
+from ig_ros.segmentation import Segmenter, make_segmenter
+from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
+
+REFINE_AFTER = 3  # keyframes later, a triangulated depth is estimated again from both sides
+
+
+class Mapper:
+    """Incremental semantic-scaffold Gaussian mapping with bottom-up instances and text queries."""
+
+    def __init__(self, config: Config, segmenter: Segmenter | None = None, encoder: Encoder | None = None) -> None:
+        self.config = config
+        self.device = select_device(config.device)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.segmenter = segmenter if segmenter is not None else make_segmenter(config.segmentation)
+        self.encoder = encoder if encoder is not None else make_encoder(config.language)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything learnt; the configuration, segmenter and encoder stay."""
+        c = self.config
+        self.gate = KeyframeGate(c.keyframes)
+        self.scaffold = Scaffold(c.scaffold, self.device, c.training.seed)
+        self.keyframes = KeyframeStore(c.keyframes)
+        self.trainer = Trainer(c, self.scaffold, self.keyframes)
+        self.identity = Identity()
+        self.latest: MapSnapshot | None = None
+
+    def add_frame(self, frame: Frame) -> bool:
+        """Take a frame if its view is new: True if it became a keyframe. Raises FrameError for a pose that jumped."""
+        if not self.gate.admit(frame):
+            return False
+        self.insert(self.segment(frame))
+        return True
+
+    def segment(self, frame: Frame) -> Frame:
+        """The frame with masks: its own, or the configured segmenter's."""
+        if frame.masks is not None or self.segmenter is None:
+            return frame
+        return dataclasses.replace(frame, masks=self.segmenter.segment(frame.rgb, frame.depth, frame.camera))
+
+    def insert(self, frame: Frame) -> None:
+        """Store a keyframe and plant anchors where it sees what the map lacks."""
+        keyframe = self.keyframes.add(frame, self.config.input)
+        if keyframe.depth is not None:
+            self._seed(keyframe)
+            return
+        newest = len(self.keyframes) - 1
+        for place in (newest, newest - REFINE_AFTER):
+            if place >= 0 and (self.keyframes.items[place].depth is None or self.keyframes.items[place].estimated):
+                self._seed_by_triangulation(place)
+
+    def add_points(self, xyz: FloatArray, rgb: IntArray | None) -> int:
+        """Plant anchors on a SLAM system's sparse points (P, 3) m world; returns how many were new.
+
+        Points without rgb (P, 3) u8 take the newest image's colour. Raises FrameError before the first keyframe.
+        """
+        if not len(self.keyframes):
+            raise FrameError("points_before_image", "map points came before the first keyframe: they are skipped until then")
+        keyframe = self.keyframes.items[-1]
+        if rgb is None:
+            uv, _ = project(transform(inverse(keyframe.T_world_camera), xyz), keyframe.camera)
+            cols, rows = np.clip(uv, 0, [keyframe.camera.width - 1, keyframe.camera.height - 1]).astype(int).T
+            rgb = keyframe.rgb.numpy()[rows, cols]
+        distance = np.linalg.norm(xyz - keyframe.T_world_camera[:3, 3], axis=1)
+        return self._plant(seeding.plant(xyz, rgb / 255.0, distance, self._taken(), keyframe.uid, self.config.seeding))
+
+    def train_step(self) -> StepResult | None:
+        """One optimisation step on a replayed keyframe; None while the map is empty."""
+        return self.trainer.train_step()
+
+    def freeze(self) -> FrozenMap:
+        """A copy of the map, for an instantiation on any thread."""
+        data, parameters = self.scaffold.anchors.data, self.scaffold.anchors.parameters
+        unit = torch.nn.functional.normalize(parameters["feature"], dim=1) / 2
+        arrays = (data["position"], torch.sigmoid(parameters["color"]), unit, data["edge"], data["uid"])
+        keyframes = tuple(dataclasses.replace(k) for k in self.keyframes.items)
+        stamp = keyframes[-1].stamp if keyframes else 0
+        points = PointSet(*(a.detach().cpu().numpy().copy() for a in arrays))
+        return FrozenMap(self.trainer.step, stamp, self.scaffold.canonical(), points, keyframes)
+
+    def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:
+        """Group the (frozen) map into objects, name them, and keep the result as the latest snapshot."""
+        frozen = frozen if frozen is not None else self.freeze()
+        instances = find_objects(frozen, self.identity, self.encoder, self.config)
+        version = self.latest.version + 1 if self.latest else 1
+        rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)
+        xyz, opacity = to_numpy(frozen.gaussians.means), to_numpy(frozen.gaussians.opacities)
+        self.latest = MapSnapshot(version, frozen.step, frozen.stamp, xyz, rgb, opacity, instances)
+        return self.latest
+
+    def query(self, text: str, max_results: int = 1, min_score: float = 0.0) -> QueryResult:
+        """Objects of the latest snapshot that fit the text, best first. Raises QueryError for an unusable text."""
+        return answer(self.latest, text, self.encoder, self.config, max_results, min_score)
+
+    def _seed(self, keyframe: Keyframe) -> int:
+        """Plant anchors on the keyframe's depth where the model does not cover it."""
+        view = self.scaffold.render(keyframe.camera, keyframe.T_world_camera) if len(self.scaffold.anchors) else None
+        return self._plant(seeding.seed_from_depth(keyframe, view, self._taken(), self.config.seeding))
+
+    def _seed_by_triangulation(self, place: int) -> None:
+        keyframe = self.keyframes.items[place]
+        partners = tracks.choose_partners(self.keyframes.items, place)
+        depth = tracks.estimate_depth(keyframe, partners, self.config.seeding)
+        if (depth > 0).any():
+            keyframe.depth, keyframe.estimated = torch.from_numpy(depth.astype(np.float16)), True
+            self._seed(keyframe)
+
+    def _taken(self) -> IntArray:
+        data = self.scaffold.anchors.data
+        return seeding.voxel_keys(to_numpy(data["position"]).astype(np.float64), to_numpy(data["edge"]).astype(np.float64))
+
+    def _plant(self, new: NewAnchors | None) -> int:
+        room = self.config.seeding.max_anchors - len(self.scaffold.anchors)
+        if new is None or room <= 0:
+            return 0
+        new = new.first(room)
+        self.scaffold.anchors.append(new)
+        return len(new.position)
+
+
+def answer(
+    snapshot: MapSnapshot | None, text: str, encoder: Encoder | None, config: Config, max_results: int, min_score: float
+) -> QueryResult:
+    """Answer a text query from a snapshot alone; safe on any thread."""
+    if snapshot is None:
+        return QueryResult(QueryStatus.NOT_READY, (), "no instantiation yet: wait for the first images to be mapped")
+    return rank(text, encoder, snapshot.instances, config.language, max_results, min_score)
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """A detached copy on the CPU."""
+    return tensor.detach().cpu().numpy()

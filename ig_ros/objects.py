@@ -1,0 +1,81 @@
+"""From a frozen map to named objects: views for the instantiation, the instantiation, words for its objects."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from ig_ros.config import Config, InstanceConfig
+from ig_ros.instances import Children, Identity, Instantiation, LabelledView, PointSet, instantiate
+from ig_ros.language import Encoder, Sighting, describe
+from ig_ros.raster import rasterize
+from ig_ros.scaffold import Keyframe
+from ig_ros.types import FloatArray, GaussianBatch, Instances, IntArray
+
+MIN_ALPHA = 0.5  # a pixel shows the model's surface when the model covers it at least this much
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenMap:
+    """Everything an instantiation needs, copied between two training steps and immutable afterwards."""
+
+    step: int
+    stamp: int  # ns, of the newest keyframe
+    gaussians: GaussianBatch  # canonical, detached; features are colour (3) and instance feature
+    points: PointSet  # the anchors
+    keyframes: tuple[Keyframe, ...]  # copies; their images are never written after they are stored
+
+
+def find_objects(frozen: FrozenMap, identity: Identity, encoder: Encoder | None, config: Config) -> Instances:
+    """Instantiate and name; without a single mask, or with an empty map, there are no objects."""
+    shown = [k for k in frozen.keyframes if k.masks is not None]
+    shown = [shown[i] for i in spread(len(shown), config.instances.max_views)]
+    children = Children(frozen.gaussians.means.cpu().numpy(), frozen.gaussians.anchors.cpu().numpy())
+    if not shown or len(frozen.points.xyz) < config.instances.min_anchors:
+        n = len(children.xyz)
+        return Instances(np.full(n, -1, np.int32), np.zeros(n, np.float32))
+    views = [labelled_view(k, frozen.gaussians) for k in shown]
+    found = instantiate(frozen.points, children, views, identity, config.instances)
+    return name_objects(found, shown, encoder, config.instances)
+
+
+def spread(n: int, limit: int) -> IntArray:
+    """At most `limit` of n places, evenly spread and always with the newest."""
+    return np.unique(np.linspace(0, n - 1, min(n, limit)).round().astype(int)) if n else np.zeros(0, int)
+
+
+def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
+    """A keyframe's masks with the surface each pixel sees: measured where there is a sensor, else rendered."""
+    assert keyframe.masks is not None
+    if keyframe.depth is not None and not keyframe.estimated:
+        depth = keyframe.depth.float().numpy()
+    else:
+        view = rasterize(gaussians, keyframe.T_world_camera, keyframe.camera)
+        alpha = view.alpha.cpu().numpy()
+        depth = np.where(alpha > MIN_ALPHA, view.depth.cpu().numpy() / np.maximum(alpha, 1e-6), 0.0)
+    return LabelledView(keyframe.camera, keyframe.T_world_camera, keyframe.masks.labels, depth)
+
+
+def name_objects(
+    found: Instantiation, shown: list[Keyframe], encoder: Encoder | None, config: InstanceConfig
+) -> Instances:
+    """Vote a label for every object and gather its embedding from the masks that show it [OG 3.3]."""
+    objects, embeddings = [], []
+    for thing, matches in zip(found.objects, found.matches, strict=True):
+        sightings = []
+        for match in matches:
+            masks = shown[match.view].masks
+            assert masks is not None
+            mask = int(found.observed.label_of_column[match.column])
+            sightings.append(
+                Sighting(masks.names.get(mask, ""), masks.scores.get(mask, 1.0), masks.embeddings.get(mask), match.iou)
+            )
+        words = describe(sightings, encoder)
+        objects.append(dataclasses.replace(thing, label=words.label))
+        embeddings.append(words.embedding)
+    table: FloatArray = np.stack(embeddings) if embeddings else np.zeros((0, 0), np.float32)
+    return Instances(
+        found.child_ids, found.child_confidence, tuple(objects), table, encoder.name if encoder is not None else ""
+    )

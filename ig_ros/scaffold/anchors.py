@@ -1,0 +1,151 @@
+"""The anchors as a structure of arrays, and the only functions that add or remove rows.
+
+Trainable arrays, their Adam moments and the bookkeeping of an anchor live side by side here, so growth and pruning
+cannot forget one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ig_ros.config import ScaffoldConfig
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-15  # [SG]
+
+
+@dataclass(frozen=True, slots=True)
+class NewAnchors:
+    """Rows about to be planted; all tensors share their first dimension."""
+
+    position: torch.Tensor  # (n, 3) m
+    color: torch.Tensor  # (n, 3) in [0, 1]
+    edge: torch.Tensor  # (n,) m, edge of the voxel the anchor stands for
+    owner: torch.Tensor  # (n,) int64 uid of the keyframe that bore them
+    embedding: torch.Tensor | None = None  # (n, E), zeros if absent
+    feature: torch.Tensor | None = None  # (n, F), random if absent
+
+    def first(self, n: int) -> NewAnchors:
+        """At most the first n rows."""
+        embedding = None if self.embedding is None else self.embedding[:n]
+        feature = None if self.feature is None else self.feature[:n]
+        return NewAnchors(self.position[:n], self.color[:n], self.edge[:n], self.owner[:n], embedding, feature)
+
+
+class AnchorStore:
+    """N anchors [SG 4.1, IG 3.2]: `parameters` are trained, `data` is bookkeeping, both indexed by the same row."""
+
+    def __init__(self, config: ScaffoldConfig, device: torch.device, generator: torch.Generator) -> None:
+        k, e, f = config.children, config.embedding, config.feature
+        self._config, self._device, self._generator = config, device, generator
+        self._next_uid = 0
+
+        def empty(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+            return torch.zeros((0, *shape), dtype=dtype, device=device)
+
+        self.parameters = {
+            "offsets": empty(k, 3),  # of the children, in units of exp(log_scale[:3])
+            "log_scale": empty(6),  # 3 for the offsets, 3 for the children's extent
+            "embedding": empty(e),
+            "color": empty(3),  # logit of the colour the anchor was born with (Own: new ground looks right at once)
+            "feature": empty(f),
+        }
+        self.moments = {name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.parameters.items()}
+        self.data = {
+            "position": empty(3),
+            "edge": empty(),
+            "uid": empty(dtype=torch.int64),
+            "owner": empty(dtype=torch.int64),
+            "visits": empty(dtype=torch.int32),  # training steps in which the anchor was in view
+            "opacity": empty(),  # running mean of its children's summed opacity over those steps
+            "gradient_sum": empty(k),  # 2D positional gradient per child, see growth
+            "gradient_count": empty(k),
+        }
+
+    def __len__(self) -> int:
+        return len(self.data["position"])
+
+    def append(self, new: NewAnchors) -> None:
+        """Plant new rows at the end; features start uniform in [0, 1] and unit norm [OG] unless given."""
+        n = len(new.position)
+        k = self._config.children
+        color = new.color.clamp(0.02, 0.98)
+        log_edge = new.edge.log()[:, None]
+        # The paper starts offsets at 0; children on one spot share one gradient, so spread them inside the voxel (Own).
+        offsets = torch.rand((n, k, 3), generator=self._generator).to(self._device) - 0.5
+        offsets[:, 0] = 0.0
+        feature = new.feature
+        if feature is None:
+            feature = torch.rand((n, self._config.feature), generator=self._generator).to(self._device)
+            feature = torch.nn.functional.normalize(feature, dim=1)
+        rows = {
+            "offsets": offsets,
+            "log_scale": log_edge.expand(n, 6),
+            "embedding": torch.zeros(n, self._config.embedding) if new.embedding is None else new.embedding,
+            "color": torch.logit(color),
+            "feature": feature,
+        }
+        for name, old in self.parameters.items():
+            added = rows[name].to(old)
+            self.parameters[name] = torch.cat([old, added])
+            self.moments[name] = tuple(torch.cat([m, torch.zeros_like(added)]) for m in self.moments[name])  # type: ignore[assignment]
+        uid = torch.arange(self._next_uid, self._next_uid + n)
+        self._next_uid += n
+        given = {
+            "position": new.position,
+            "edge": new.edge,
+            "uid": uid,
+            "owner": new.owner,
+            "opacity": torch.ones(n),
+        }
+        for name, old in self.data.items():
+            added = given[name].to(old) if name in given else old.new_zeros((n, *old.shape[1:]))
+            self.data[name] = torch.cat([old, added])
+
+    def keep(self, mask: torch.Tensor) -> None:
+        """Drop every row where mask (N,) is false, from parameters, moments and bookkeeping alike."""
+        for name in self.parameters:
+            self.parameters[name] = self.parameters[name][mask]
+            first, second = self.moments[name]
+            self.moments[name] = (first[mask], second[mask])
+        for name in self.data:
+            self.data[name] = self.data[name][mask]
+
+    @torch.no_grad()
+    def adam_step(self, name: str, rows: torch.Tensor, gradient: torch.Tensor, rate: float | torch.Tensor) -> None:
+        """One Adam step on the rows (n,) that were in view; `rate` may differ per row (n,).
+
+        Rows out of view keep their moments untouched: the cost is that of the view, not of the map. Bias is corrected
+        by the row's own number of visits, so an anchor born late starts as fast as one born early.
+        """
+        first, second = self.moments[name]
+        shape = (-1, *[1] * (gradient.dim() - 1))
+        age = self.data["visits"][rows].clamp_min(1).to(gradient).view(shape)
+        m = torch.lerp(gradient, first[rows], BETA1)
+        v = torch.lerp(gradient.square(), second[rows], BETA2)
+        first[rows], second[rows] = m, v
+        m_hat = m / (1 - BETA1**age)
+        denominator = (v / (1 - BETA2**age)).sqrt_().add_(EPSILON)
+        step = rate if isinstance(rate, float) else rate.view(shape)
+        self.parameters[name].index_add_(0, rows, m_hat.div_(denominator).mul_(step), alpha=-1.0)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Flat name -> tensor dictionary of everything, for storage."""
+        out = {f"parameter.{n}": p for n, p in self.parameters.items()}
+        out |= {f"moment{i}.{n}": m for n, pair in self.moments.items() for i, m in enumerate(pair)}
+        out |= {f"data.{n}": d for n, d in self.data.items()}
+        out["next_uid"] = torch.tensor([self._next_uid])
+        return out
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Replace everything by a dictionary written by `state`; shapes are the caller's to have checked."""
+        for name in self.parameters:
+            self.parameters[name] = state[f"parameter.{name}"].to(self._device)
+            self.moments[name] = (
+                state[f"moment0.{name}"].to(self._device),
+                state[f"moment1.{name}"].to(self._device),
+            )
+        for name in self.data:
+            self.data[name] = state[f"data.{name}"].to(self._device)
+        self._next_uid = int(state["next_uid"][0])

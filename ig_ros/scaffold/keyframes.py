@@ -1,0 +1,136 @@
+"""Keyframes: the views that training replays, and which of them comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+
+from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
+from ig_ros.errors import FrameError
+from ig_ros.geometry import rotation_angle
+from ig_ros.types import Camera, FloatArray, Frame, Masks
+
+
+@dataclass(slots=True)
+class Keyframe:
+    """One view at training resolution. Images are compact; `loss` and `last_used` steer the replay."""
+
+    uid: int
+    stamp: int  # ns
+    index: int  # frame number in its dataset, -1 for a stream
+    camera: Camera
+    T_world_camera: FloatArray  # (4, 4) m
+    rgb: torch.Tensor  # (H, W, 3) uint8
+    depth: torch.Tensor | None  # (H, W) float16 m, 0 = none
+    estimated: bool = False  # depth comes from triangulation, not from a sensor
+    labels: torch.Tensor | None = None  # (H, W) int32, 0 = none
+    masks: Masks | None = None  # names, scores, embeddings; its label image is the reduced one
+    loss: float = 1.0  # running mean of the colour loss
+    uses: int = 0
+    last_used: int = 0  # training step
+
+    def set_masks(self, masks: Masks) -> None:
+        """Attach a segmentation of the full-size image, reduced to training resolution (nearest pixel)."""
+        size = (self.camera.width, self.camera.height)
+        labels = cv2.resize(masks.labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
+        self.labels = torch.from_numpy(labels)
+        self.masks = Masks(labels, masks.names, masks.scores, masks.embeddings)
+
+
+def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
+    """Reduce a frame to training resolution; depth outside the trusted range becomes 0."""
+    camera = frame.camera
+    if camera.width > config.max_width:
+        camera = camera.resized(config.max_width, round(camera.height * config.max_width / camera.width))
+    size = (camera.width, camera.height)
+    rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
+    depth = None
+    if frame.depth is not None and config.use_depth:
+        reduced = cv2.resize(frame.depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
+        good = np.isfinite(reduced) & (reduced >= config.min_depth) & (reduced <= config.max_depth)
+        depth = torch.from_numpy(np.where(good, reduced, 0.0).astype(np.float16)) if good.any() else None
+    keyframe = Keyframe(
+        uid, frame.stamp, frame.index, camera, frame.T_world_camera.copy(), torch.from_numpy(rgb), depth
+    )
+    if frame.masks is not None:
+        keyframe.set_masks(frame.masks)
+    return keyframe
+
+
+class KeyframeGate:
+    """Decides from its pose alone whether a frame becomes a keyframe. Raises FrameError for a pose that jumped."""
+
+    def __init__(self, config: KeyframeConfig) -> None:
+        self._config = config
+        self._last: Frame | None = None  # newest frame believed
+        self._suspect: Frame | None = None  # newest frame refused for its jump
+        self._keyframe: FloatArray | None = None
+
+    def admit(self, frame: Frame) -> bool:
+        """Whether the camera has moved or turned enough since the last keyframe.
+
+        A jump that stays (the SLAM system relocalised) is believed as soon as two frames agree on it.
+        """
+        if self._last is not None and self._jumped(self._last, frame):
+            believed = self._suspect is not None and not self._jumped(self._suspect, frame)
+            if not believed:
+                self._suspect = frame
+                raise FrameError("pose_jump", "pose jumped faster than keyframes.max_speed: frame skipped; raise it for fast robots")
+        self._last, self._suspect = frame, None
+        if self._keyframe is not None:
+            moved = float(np.linalg.norm(frame.T_world_camera[:3, 3] - self._keyframe[:3, 3]))
+            turned = np.degrees(rotation_angle(self._keyframe, frame.T_world_camera))
+            if moved < self._config.min_translation and turned < self._config.min_rotation:
+                return False
+        self._keyframe = frame.T_world_camera
+        return True
+
+    def _jumped(self, before: Frame, after: Frame) -> bool:
+        seconds = abs(after.stamp - before.stamp) * 1e-9
+        distance = float(np.linalg.norm(after.T_world_camera[:3, 3] - before.T_world_camera[:3, 3]))
+        return distance > self._config.max_speed * max(seconds, 1.0 / 30) + 0.1
+
+
+@dataclass(slots=True)
+class KeyframeStore:
+    """All keyframes in order of arrival, with the choice of what enters, what is replayed and what is forgotten."""
+
+    config: KeyframeConfig
+    items: list[Keyframe] = field(default_factory=list)
+    next_uid: int = 0
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def add(self, frame: Frame, config: InputConfig) -> Keyframe:
+        """Reduce, store and return a frame as the newest keyframe; the least informative one goes when full."""
+        keyframe = make_keyframe(self.next_uid, frame, config)
+        self.next_uid += 1
+        self.items.append(keyframe)
+        if len(self.items) > self.config.capacity:
+            self.items.pop(self._least_informative())
+        return keyframe
+
+    def _least_informative(self) -> int:
+        """The inner keyframe closest to its two neighbours in time: what it saw, they saw."""
+        centers = np.stack([k.T_world_camera[:3, 3] for k in self.items])
+        axes = np.stack([k.T_world_camera[:3, 2] for k in self.items])
+        gap = np.linalg.norm(np.diff(centers, axis=0), axis=1) + np.linalg.norm(np.diff(axes, axis=0), axis=1)
+        return int(np.argmin(gap[:-1] + gap[1:])) + 1
+
+    def choose(self, step: int, config: TrainingConfig, rng: np.random.Generator) -> Keyframe:
+        """Next view to train on: about 40 % recent, 40 % hard or long unused, the rest uniform (METHOD 7.3)."""
+        n = len(self.items)
+        draw = rng.random()
+        if draw < config.replay_recent:
+            pick = int(rng.integers(max(0, n - config.recent_window), n))
+        elif draw < config.replay_recent + config.replay_hard:
+            loss = np.array([k.loss for k in self.items])
+            stale = np.array([step - k.last_used for k in self.items]) / (2.0 * n)
+            pick = int(np.argmax(loss / loss.mean() + stale + rng.random(n)))
+        else:
+            pick = int(rng.integers(n))
+        return self.items[pick]

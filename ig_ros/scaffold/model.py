@@ -1,0 +1,85 @@
+"""The map itself: anchors and decoder, culled to a view and decoded into Gaussians."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ig_ros.config import ScaffoldConfig
+from ig_ros.raster import rasterize
+from ig_ros.scaffold.anchors import AnchorStore
+from ig_ros.scaffold.decoder import Decoder
+from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
+
+NEAR = 0.05  # m
+BORDER = 0.15  # anchors this far outside the image, as a share of its size, may still reach into it
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The part of the model one camera sees, ready for autograd."""
+
+    rows: torch.Tensor  # (n,) rows of the anchors in view
+    leaves: dict[str, torch.Tensor]  # their parameters, gathered; gradients land here
+    gaussians: GaussianBatch
+    children: torch.Tensor  # (G,) place of each Gaussian among the n * k children
+
+
+class Scaffold:
+    """Semantic-Scaffold Gaussians [IG 3.2]: N anchors, k children each, one instance feature per anchor."""
+
+    def __init__(self, config: ScaffoldConfig, device: torch.device, seed: int) -> None:
+        self.config, self.device = config, device
+        self.generator = torch.Generator().manual_seed(seed)
+        self.anchors = AnchorStore(config, device, self.generator)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.decoder = Decoder(config).to(device)
+
+    @torch.no_grad()
+    def in_view(self, camera: Camera, T_world_camera: FloatArray) -> torch.Tensor:
+        """(n,) rows of the anchors inside the camera's frustum, with a border for their size."""
+        T = torch.as_tensor(T_world_camera, dtype=torch.float32, device=self.device)
+        local = (self.anchors.data["position"] - T[:3, 3]) @ T[:3, :3]
+        x, y, z = local.unbind(1)
+        depth = z.clamp_min(NEAR)
+        reach = 2 * self.anchors.data["edge"] / depth
+        K = camera.K
+        u, v = x / depth * (K[0, 0] / camera.width), y / depth * (K[1, 1] / camera.height)
+        u0, v0 = K[0, 2] / camera.width, K[1, 2] / camera.height
+        u_reach, v_reach = reach * (K[0, 0] / camera.width) + BORDER, reach * (K[1, 1] / camera.height) + BORDER
+        inside = (u > -u0 - u_reach) & (u < 1 - u0 + u_reach) & (v > -v0 - v_reach) & (v < 1 - v0 + v_reach)
+        return ((z > NEAR) & inside).nonzero()[:, 0]
+
+    def decode(self, camera: Camera, T_world_camera: FloatArray, with_feature: bool) -> View:
+        """Gather and decode what one camera sees; the gathered rows are leaves of the autograd graph."""
+        rows = self.in_view(camera, T_world_camera)
+        grad = torch.is_grad_enabled()
+        leaves = {name: p[rows].requires_grad_(grad) for name, p in self.anchors.parameters.items()}
+        center = torch.as_tensor(T_world_camera[:3, 3], dtype=torch.float32, device=self.device)
+        gaussians, children = self.decoder(leaves, self.anchors.data["position"][rows], rows, center, with_feature)
+        return View(rows, leaves, gaussians, children)
+
+    @torch.no_grad()
+    def render(self, camera: Camera, T_world_camera: FloatArray, with_feature: bool = False) -> RenderResult:
+        """Colour (channels 0-2) and, if asked for, the instance feature (channels 3-) of one view, with depth and alpha."""
+        view = self.decode(camera, T_world_camera, with_feature)
+        return rasterize(view.gaussians, T_world_camera, camera, near=NEAR)
+
+    @torch.no_grad()
+    def canonical(self) -> GaussianBatch:
+        """All Gaussians worth exporting, as they are from any side: features are colour (3) and instance feature.
+
+        The view direction of what depends on it is the one from the mean anchor; children under min_opacity are left out.
+        """
+        anchors = self.anchors
+        rows = torch.arange(len(anchors), device=self.device)
+        position = anchors.data["position"]
+        center = position.mean(0) if len(position) else torch.zeros(3, device=self.device)
+        batch, _ = self.decoder(anchors.parameters, position, rows, center, True)
+        solid = batch.opacities > self.config.min_opacity
+        return GaussianBatch(
+            batch.means[solid], batch.quats[solid], batch.scales[solid], batch.opacities[solid],
+            batch.features[solid], batch.anchors[solid],
+        )  # fmt: skip

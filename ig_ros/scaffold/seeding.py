@@ -1,0 +1,83 @@
+"""Where new anchors are planted: on measured depth or on 3D points, at most one per voxel.
+
+Voxels grow with the distance from which a point was seen, in powers of two, so a far wall does not cost more anchors
+than the pixels it covers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ig_ros.config import SeedingConfig
+from ig_ros.geometry import back_project, transform
+from ig_ros.scaffold.anchors import NewAnchors
+from ig_ros.scaffold.keyframes import Keyframe
+from ig_ros.types import FloatArray, IntArray, RenderResult
+
+
+def voxel_keys(points: FloatArray, edges: FloatArray) -> IntArray:
+    """(N,) int64 hash of the voxel each point (N, 3) lies in on the grid of its own edge (N,) in metres."""
+    cell = np.floor(points / edges[:, None]).astype(np.int64)
+    level = np.round(np.log2(edges) * 4).astype(np.int64)
+    mixed = cell[:, 0] * 73856093 ^ cell[:, 1] * 19349663 ^ cell[:, 2] * 83492791
+    return mixed * 1024 + (level & 1023)
+
+
+def unseen_pixels(keyframe: Keyframe, view: RenderResult | None, config: SeedingConfig) -> IntArray:
+    """(P, 2) rows and columns that have depth but no model yet, or a model behind what was measured."""
+    if keyframe.depth is None:
+        return np.zeros((0, 2), np.int64)
+    depth = keyframe.depth.float().numpy()
+    wanted = depth > 0
+    if view is not None:
+        alpha = view.alpha.cpu().numpy()
+        surface = view.depth.cpu().numpy() / np.maximum(alpha, 1e-6)
+        wanted &= (alpha < config.alpha_threshold) | (depth < surface * (1 - config.depth_margin))
+    grid = np.zeros_like(wanted)
+    grid[:: config.stride, :: config.stride] = True
+    return np.argwhere(wanted & grid)
+
+
+def seed_from_depth(
+    keyframe: Keyframe, view: RenderResult | None, taken: IntArray, config: SeedingConfig
+) -> NewAnchors | None:
+    """Anchors on the measured surface where `view`, the model rendered from the same camera, leaves it uncovered.
+
+    `taken` holds the voxel keys of the anchors already planted.
+    """
+    pixels = unseen_pixels(keyframe, view, config)
+    if len(pixels) == 0 or keyframe.depth is None:
+        return None
+    rows, cols = pixels.T
+    depth = keyframe.depth.float().numpy()
+    points = transform(keyframe.T_world_camera, back_project(depth, keyframe.camera, rows, cols))
+    color = keyframe.rgb.numpy()[rows, cols] / 255.0
+    return plant(points, color, depth[rows, cols], taken, keyframe.uid, config)
+
+
+def plant(
+    points: FloatArray, color: FloatArray, distance: FloatArray, taken: IntArray, owner: int, config: SeedingConfig
+) -> NewAnchors | None:
+    """One anchor per voxel that is not taken. points (N, 3) m world, color (N, 3) in [0, 1], distance (N,) m seen from.
+
+    An anchor stands at the mean of its voxel's points, on the surface, instead of the voxel's centre [SG]: its offsets
+    then start from where the measurement is (Own).
+    """
+    if len(points) == 0:
+        return None
+    ratio = np.maximum(distance * config.voxel_per_depth / config.voxel, 1.0)
+    edges = config.voxel * 2.0 ** np.round(np.log2(ratio))
+    keys = voxel_keys(points, edges)
+    unique, first, group, count = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    free = ~np.isin(unique, taken)
+    if not free.any():
+        return None
+    values = np.concatenate([points, color], axis=1)
+    mean = np.stack([np.bincount(group, weights=v) for v in values.T], axis=1) / count[:, None]
+    return NewAnchors(
+        position=torch.from_numpy(mean[free, :3]).float(),
+        color=torch.from_numpy(mean[free, 3:]).float(),
+        edge=torch.from_numpy(edges[first[free]]).float(),
+        owner=torch.full((int(free.sum()),), owner),
+    )

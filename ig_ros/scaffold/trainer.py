@@ -1,0 +1,159 @@
+"""One training step: choose a view, decode, rasterise once, ask for the losses, move what was in view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ig_ros.config import Config, TrainingConfig
+from ig_ros.raster import ScreenStats, image_loss, rasterize
+from ig_ros.scaffold import growth
+from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
+from ig_ros.scaffold.losses import depth_loss, feature_loss, scale_loss
+from ig_ros.scaffold.model import NEAR, Scaffold, View
+from ig_ros.types import RenderResult
+
+COLOR, FEATURE_START = slice(0, 3), 3
+LOSS_MEMORY = 0.8  # of a keyframe's running loss
+OPACITY_MEMORY = 0.95  # of an anchor's running opacity
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step reports."""
+
+    step: int
+    keyframe: int  # uid
+    loss: float  # colour loss of the view
+    gaussians: int  # drawn
+
+
+class Trainer:
+    """Owns the optimisers and the step counter; the model and the keyframes belong to the mapper."""
+
+    def __init__(self, config: Config, scaffold: Scaffold, keyframes: KeyframeStore) -> None:
+        self.config = config
+        self.scaffold, self.keyframes = scaffold, keyframes
+        self.step = 0
+        self.rng = np.random.default_rng(config.training.seed)
+        decoder, c = scaffold.decoder, config.training
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": decoder.opacity.parameters(), "lr": c.lr_mlp_opacity},
+                {"params": decoder.covariance.parameters(), "lr": c.lr_mlp_covariance},
+                {"params": decoder.color.parameters(), "lr": c.lr_mlp_color},
+            ],
+            eps=1e-15,
+        )
+
+    def train_step(self) -> StepResult | None:
+        """One step on one replayed keyframe; None while there is nothing to train."""
+        if not len(self.keyframes) or not len(self.scaffold.anchors):
+            return None
+        c = self.config.training
+        keyframe = self.keyframes.choose(self.step, c, self.rng)
+        visits = self.scaffold.anchors.data["visits"]
+        semantic = keyframe.labels is not None
+        view = self.scaffold.decode(keyframe.camera, keyframe.T_world_camera, with_feature=semantic)
+        if not len(view.rows):
+            keyframe.last_used = self.step
+            self.step += 1
+            return StepResult(self.step, keyframe.uid, keyframe.loss, 0)
+        screen = ScreenStats()
+        mature = visits[view.rows] >= c.joint_visits
+        rendered = rasterize(
+            view.gaussians,
+            keyframe.T_world_camera,
+            keyframe.camera,
+            near=NEAR,
+            screen=screen,
+            gated_channels=slice(FEATURE_START, None) if semantic else None,
+            geometry_gate=visits[view.gaussians.anchors].ge(c.joint_visits).float() if semantic else None,
+        )
+        color_loss = self._loss(keyframe, view, rendered, bool(mature.any()), semantic)
+        self._apply(view, mature)
+        self._account(keyframe, view, screen, color_loss)
+        self.step += 1
+        if c.growth and self.step % c.growth_every == 0 and c.growth_from <= self.step <= c.growth_until:
+            growth.grow(self.scaffold.anchors, c, self.config.seeding.max_anchors, self.scaffold.generator)
+            growth.prune(self.scaffold.anchors, c)
+        return StepResult(self.step, keyframe.uid, color_loss, len(view.gaussians.means))
+
+    def _loss(self, keyframe: Keyframe, view: View, rendered: RenderResult, joint: bool, semantic: bool) -> float:
+        """Sum the losses of one view and run backward; returns the colour loss."""
+        c = self.config.training
+        target = keyframe.rgb.to(rendered.features.device).float() / 255.0
+        color = image_loss(rendered.features[..., COLOR], target, c.ssim_weight, None)
+        edge = self.scaffold.anchors.data["edge"][view.gaussians.anchors]
+        loss = color + c.scale_weight * scale_loss(view.gaussians.scales, edge)
+        if keyframe.depth is not None and c.depth_weight:
+            measured = keyframe.depth.to(rendered.depth.device).float()
+            loss = loss + c.depth_weight * depth_loss(rendered.depth, rendered.alpha, measured)
+        if semantic and keyframe.labels is not None:
+            loss = loss + feature_loss(
+                rendered.features[..., FEATURE_START:],
+                rendered.alpha,
+                keyframe.labels.to(rendered.features.device),
+                min_pixels=c.min_mask_pixels,
+                truncation=c.truncation if joint else None,
+                contrast_weight=c.contrast_weight,
+                smooth_weight=c.smooth_weight,
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        return float(color.detach())
+
+    @torch.no_grad()
+    def _apply(self, view: View, mature: torch.Tensor) -> None:
+        """Move the anchors in view and the shared MLPs at this step's rates; young anchors keep their feature."""
+        c = self.config.training
+        anchors = self.scaffold.anchors
+        anchors.data["visits"][view.rows] += 1
+        rates: dict[str, float] = {
+            "offsets": decay(c.lr_offset, c.lr_offset_final, self.step, c),
+            "log_scale": c.lr_scale,
+            "embedding": c.lr_embedding,
+            "color": c.lr_embedding,
+        }
+        for name, rate in rates.items():
+            gradient = view.leaves[name].grad
+            if gradient is not None:
+                anchors.adam_step(name, view.rows, gradient, rate)
+        gradient = view.leaves["feature"].grad
+        if gradient is not None:
+            awake = (anchors.data["visits"][view.rows] > c.warmup_visits).nonzero()[:, 0]
+            rate_of = torch.where(mature[awake], c.lr_feature_joint, c.lr_feature)
+            anchors.adam_step("feature", view.rows[awake], gradient[awake], rate_of)
+        finals = [(c.lr_mlp_opacity, c.lr_mlp_opacity_final), (c.lr_mlp_covariance,) * 2, (c.lr_mlp_color, c.lr_mlp_color_final)]
+        for group, (first, final) in zip(self.optimizer.param_groups, finals, strict=True):
+            group["lr"] = decay(first, final, self.step, c)
+        self.optimizer.step()
+
+    @torch.no_grad()
+    def _account(self, keyframe: Keyframe, view: View, screen: ScreenStats, color_loss: float) -> None:
+        """Keep the statistics that replay, growth and pruning live on."""
+        k = self.scaffold.config.children
+        data = self.scaffold.anchors.data
+        opacity = torch.zeros(len(view.rows) * k, device=view.rows.device)
+        opacity[view.children] = view.gaussians.opacities.detach()
+        summed = opacity.view(-1, k).sum(1)
+        data["opacity"][view.rows] = torch.lerp(summed, data["opacity"][view.rows], OPACITY_MEMORY)
+        if screen.gradient is not None and screen.visible is not None:
+            # Normalised image units, as in [SG]: gradients in pixels times half the image size.
+            half = screen.gradient.new_tensor([keyframe.camera.width / 2, keyframe.camera.height / 2])
+            strength = (screen.gradient * half).norm(dim=1)
+            seen = screen.visible.nonzero()[:, 0]
+            parent, child = view.rows[view.children[seen] // k], view.children[seen] % k
+            data["gradient_sum"].index_put_((parent, child), strength[seen], accumulate=True)
+            data["gradient_count"].index_put_((parent, child), torch.ones_like(strength[seen]), accumulate=True)
+        keyframe.loss = color_loss if not keyframe.uses else LOSS_MEMORY * keyframe.loss + (1 - LOSS_MEMORY) * color_loss
+        keyframe.uses += 1
+        keyframe.last_used = self.step
+
+
+def decay(first: float, final: float, step: int, config: TrainingConfig) -> float:
+    """Exponential decay from `first` to `final` over decay_steps, constant afterwards (METHOD 7.3: a floor)."""
+    t = min(step / config.decay_steps, 1.0)
+    return first * (final / first) ** t if first > 0 else 0.0
