@@ -48,6 +48,12 @@ class Mapper:
         self.identity = Identity()
         self.latest: MapSnapshot | None = None
 
+    def adopt(self, other: Mapper, snapshot: MapSnapshot | None) -> None:
+        """Take over another mapper's map (a loaded one) and its latest objects."""
+        self.gate = other.gate
+        self.scaffold, self.keyframes, self.trainer = other.scaffold, other.keyframes, other.trainer
+        self.identity, self.latest = other.identity, snapshot
+
     def add_frame(self, frame: Frame) -> bool:
         """Take a frame if its view is new: True if it became a keyframe. Raises FrameError for a pose that jumped."""
         if not self.gate.admit(frame):

@@ -1,0 +1,272 @@
+"""The mapper from threads: frames come in at any time, training never waits, readers get immutable snapshots.
+
+Three threads. `ingest` decides about keyframes and runs the segmenter; `train` alone touches the model, and between two
+steps inserts keyframes, answers commands and freezes copies; `instantiate` turns a frozen copy into objects. They meet
+in bounded queues; no lock is held across a training step, a segmentation or an encoder call.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from ig_ros.config import Config
+from ig_ros.errors import FrameError, IgError
+from ig_ros.mapper import Mapper, answer
+from ig_ros.storage import load_map, save_map
+from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, QueryResult
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+INBOX = 8  # frames waiting for the gate and the segmenter
+READY = 16  # keyframes waiting for the trainer
+IDLE = 0.02  # s between looks for work while there is nothing to train
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStats:
+    """Counters for diagnostics."""
+
+    frames_in: int = 0
+    frames_used: int = 0
+    keyframes: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)  # cause -> frames
+    steps: int = 0
+    steps_per_second: float = 0.0
+    anchors: int = 0
+    gaussians: int = 0  # drawn in the last step
+    loss: float = 0.0  # running colour loss
+    instantiation_age: float | None = None  # s since the last one ended
+    instantiation_duration: float = 0.0  # s
+    objects: int = 0
+    memory_bytes: int = 0  # resident set of the process
+    error: str = ""  # why the trainer stopped, empty while it runs
+
+
+class LiveMapper:
+    """Owns a Mapper and the threads around it."""
+
+    def __init__(self, config: Config, mapper: Mapper | None = None) -> None:
+        self.config = config
+        self._mapper = mapper if mapper is not None else Mapper(config)
+        self._inbox: deque[Frame] = deque()
+        self._inbox_filled = threading.Condition()
+        self._ready: queue.Queue[Frame] = queue.Queue(READY)
+        self._commands: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._wanted: list[Future[MapSnapshot]] = []  # waiting for the next instantiation
+        self._wake_instantiation = threading.Event()
+        self._stopping = threading.Event()
+        self._dropped: Counter[str] = Counter()
+        self._frames_in = 0
+        self._frames_used = 0
+        self._loss = 0.0
+        self._gaussians = 0
+        self._rate = 0.0
+        self._instantiated_at: float | None = None
+        self._instantiation_duration = 0.0
+        self._error = ""
+        self._threads: list[threading.Thread] = []
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the three threads."""
+        for work in (self._ingest, self._train, self._instantiate):
+            thread = threading.Thread(target=self._guard, args=(work,), name=f"ig{work.__name__}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Ask all threads to end after what they are doing and wait for them at most `timeout` seconds."""
+        self._stopping.set()
+        self._wake_instantiation.set()
+        with self._inbox_filled:
+            self._inbox_filled.notify_all()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    # -- input ----------------------------------------------------------------------------------------------------
+
+    def submit(self, frame: Frame) -> None:
+        """Hand over a frame; never blocks. The oldest waiting frame is dropped and counted when the inbox is full."""
+        with self._inbox_filled:
+            self._frames_in += 1
+            if len(self._inbox) >= INBOX:
+                self._inbox.popleft()
+                self._dropped["inbox_full"] += 1
+            self._inbox.append(frame)
+            self._inbox_filled.notify()
+
+    def submit_points(self, xyz: FloatArray, rgb: IntArray | None) -> Future[int]:
+        """Hand over sparse points (P, 3) m world with optional rgb (P, 3) u8; the result is how many became anchors."""
+        return self._on_trainer(lambda: self._mapper.add_points(xyz, rgb))
+
+    # -- output ---------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> MapSnapshot | None:
+        """The newest immutable snapshot."""
+        return self._mapper.latest
+
+    def query(self, text: str, max_results: int = 1, min_score: float = 0.0) -> QueryResult:
+        """Answer from the newest snapshot; waits for nothing. Raises QueryError for an unusable text."""
+        return answer(self._mapper.latest, text, self._mapper.encoder, self.config, max_results, min_score)
+
+    def instantiate(self) -> Future[MapSnapshot]:
+        """Ask for an instantiation of the map as it is now."""
+        future: Future[MapSnapshot] = Future()
+        self._wanted.append(future)
+        self._wake_instantiation.set()
+        return future
+
+    def reset(self) -> Future[None]:
+        """Forget the map between two steps."""
+        return self._on_trainer(self._mapper.reset)
+
+    def save(self, directory: Path) -> Future[Path]:
+        """Write the map between two steps. The future raises StorageError."""
+        return self._on_trainer(lambda: save_map(self._mapper, directory))
+
+    def load(self, directory: Path) -> Future[None]:
+        """Replace the map between two steps. The future raises StorageError; the running map is then untouched."""
+        return self._on_trainer(lambda: load_map(self._mapper, directory))
+
+    def stats(self) -> LiveStats:
+        """Counters as of now."""
+        age = None if self._instantiated_at is None else time.monotonic() - self._instantiated_at
+        latest = self._mapper.latest
+        return LiveStats(
+            frames_in=self._frames_in,
+            frames_used=self._frames_used,
+            keyframes=len(self._mapper.keyframes),
+            dropped=dict(self._dropped),
+            steps=self._mapper.trainer.step,
+            steps_per_second=self._rate,
+            anchors=len(self._mapper.scaffold.anchors),
+            gaussians=self._gaussians,
+            loss=self._loss,
+            instantiation_age=age,
+            instantiation_duration=self._instantiation_duration,
+            objects=len(latest.instances.objects) if latest else 0,
+            memory_bytes=psutil.Process().memory_info().rss,
+            error=self._error,
+        )
+
+    # -- threads --------------------------------------------------------------------------------------------------
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """A dead worker must not look alive: say why, once, where diagnostics read it."""
+        try:
+            work()
+        except Exception as error:
+            self._error = f"{work.__name__.strip('_')} thread stopped: {type(error).__name__}: {error}"
+            log.exception(self._error)
+
+    def _ingest(self) -> None:
+        """Gate and segment frames, newest work first in line for the trainer."""
+        while not self._stopping.is_set():
+            with self._inbox_filled:
+                if not self._inbox:
+                    self._inbox_filled.wait(0.2)
+                    continue
+                frame = self._inbox.popleft()
+            try:
+                if not self._mapper.gate.admit(frame):
+                    self._dropped["not_a_keyframe"] += 1
+                    continue
+                self._put_ready(self._mapper.segment(frame))
+            except IgError as error:
+                self._dropped[error.cause if isinstance(error, FrameError) else "segmenter"] += 1
+                log.warning("%s", error)
+
+    def _put_ready(self, frame: Frame) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._ready.put(frame, timeout=0.2)
+                return
+            except queue.Full:
+                continue
+
+    def _train(self) -> None:
+        """Insert, obey, step; the only thread that touches the model."""
+        while not self._stopping.is_set():
+            self._obey()
+            self._insert_ready()
+            begin = time.perf_counter()
+            result = self._mapper.train_step()
+            if result is None:
+                time.sleep(IDLE)
+                continue
+            seconds = time.perf_counter() - begin
+            self._rate = 0.95 * self._rate + 0.05 / seconds if self._rate else 1 / seconds
+            self._loss = 0.95 * self._loss + 0.05 * result.loss if self._loss else result.loss
+            self._gaussians = result.gaussians
+
+    def _insert_ready(self) -> None:
+        try:
+            frame = self._ready.get_nowait()
+        except queue.Empty:
+            return
+        self._mapper.insert(frame)
+        self._frames_used += 1
+
+    def _obey(self) -> None:
+        """Run what other threads asked to have done between two steps."""
+        while not self._commands.empty():
+            command, future = self._commands.get()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(command())
+            except Exception as error:
+                future.set_exception(error)
+
+    def _on_trainer(self, command: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._commands.put((command, future))
+        return future
+
+    def _instantiate(self) -> None:
+        """Every interval, or when asked: freeze between two steps, group beside the training."""
+        while not self._stopping.is_set():
+            asked = self._wake_instantiation.wait(self.config.instances.interval)
+            if self._stopping.is_set():
+                return
+            self._wake_instantiation.clear()
+            waiting, self._wanted = self._wanted, []
+            if not asked and not len(self._mapper.keyframes):
+                continue
+            begin = time.perf_counter()
+            try:
+                frozen = self._wait_for(self._on_trainer(self._mapper.freeze))
+                if frozen is None:
+                    return
+                snapshot = self._mapper.instantiate(frozen)
+            except Exception as error:
+                for future in waiting:
+                    future.set_exception(error)
+                raise
+            self._instantiation_duration = time.perf_counter() - begin
+            self._instantiated_at = time.monotonic()
+            for future in waiting:
+                future.set_result(snapshot)
+
+    def _wait_for(self, future: Future[T]) -> T | None:
+        """The future's result, or None when the threads are stopping."""
+        while not self._stopping.is_set():
+            try:
+                return future.result(timeout=0.2)
+            except TimeoutError:
+                continue
+        return None
