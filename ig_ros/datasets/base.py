@@ -1,0 +1,56 @@
+"""What every dataset offers: frames in order, and the truth where somebody knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ig_ros.types import Frame, FloatArray, IntArray
+
+FRAME_RATE = 30  # Hz: frame numbers become stamps at this rate
+HELD_OUT_EVERY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SceneTruth:
+    """The exact answer for one scene. Instance ids are >= 1; 0 stands for unlabelled."""
+
+    points: FloatArray  # (P, 3) float32 m, world: surface that at least one camera of the scene sees, evenly dense
+    ids: IntArray  # (P,) int32, instance of each point, 0 = unlabelled
+    names: Mapping[int, str]  # id -> name; two things of a kind share their name
+    queries: tuple[tuple[str, int], ...]  # text and the id it asks for: names and paraphrases
+    absent: tuple[str, ...]  # texts of things that are not there
+    images: Callable[[int], IntArray]  # place in the dataset -> (H, W) int32 instance image
+
+    def instance_image(self, i: int) -> IntArray:
+        """(H, W) int32 exact instance ids of the frame at place i (the i of `dataset[i]`), 0 = unlabelled."""
+        return self.images(i)
+
+
+class Dataset(Protocol):
+    """Posed frames in the order of their numbers, loaded when asked for."""
+
+    @property
+    def name(self) -> str:
+        """Short name for reports and file names."""
+
+    @property
+    def truth(self) -> SceneTruth | None:
+        """Exact instances of the scene, None where nobody knows them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int) -> Frame:
+        """The frame at place i at full resolution; `Frame.index` is its number. Raises DatasetError, IndexError."""
+
+
+def split(n: int) -> tuple[list[int], list[int]]:
+    """Places of the frames to train on and of those held out (i % 8 == 7), out of n in sorted order."""
+    held_out = list(range(HELD_OUT_EVERY - 1, n, HELD_OUT_EVERY))
+    return [i for i in range(n) if i % HELD_OUT_EVERY != HELD_OUT_EVERY - 1], held_out
+
+
+def stamp_of(number: int) -> int:
+    """Stamp in ns of a frame number."""
+    return number * 1_000_000_000 // FRAME_RATE

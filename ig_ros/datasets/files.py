@@ -1,0 +1,124 @@
+"""Reading the small files of dataset folders; every failure is one DatasetError that names the file."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ig_ros.errors import DatasetError
+from ig_ros.types import FloatArray, IntArray
+
+logger = logging.getLogger(__name__)
+
+NO_DEPTH = 65535  # the Kinect driver's second way to say "none", beside 0
+NAMED_AT_MOST = 8
+
+
+def numbered(folder: Path, pattern: str) -> dict[int, Path]:
+    """Files whose whole name matches the pattern, keyed by the number in its first group, in numeric order."""
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except OSError as error:
+        raise DatasetError(f"cannot list {folder}: {error.strerror}") from error
+    matches = [match for match in (re.fullmatch(pattern, name) for name in names) if match]
+    return dict(sorted((int(match[1]), folder / match[0]) for match in matches))
+
+
+def refuse_missing(missing: Sequence[Path], layout: str) -> None:
+    """Raise one DatasetError that names the missing files and what the layout expects."""
+    if missing:
+        more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
+        names = ", ".join(str(path) for path in missing[:NAMED_AT_MOST])
+        raise DatasetError(f"missing {names}{more}: {layout}")
+
+
+def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8 colour image."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DatasetError(f"cannot read {path}: expected a JPEG or PNG colour image")
+    return np.ascontiguousarray(image[..., ::-1]).astype(np.uint8, copy=False)
+
+
+def read_depth(path: Path) -> FloatArray:
+    """(H, W) float32 m from a 16-bit PNG in millimetres; 0 where it says 0 or 65535."""
+    image = read_labels(path, "depth in millimetres")
+    return np.where(image == NO_DEPTH, 0, image).astype(np.float32) / np.float32(1000)
+
+
+def read_labels(path: Path, content: str = "labels") -> IntArray:
+    """(H, W) int32 from an 8- or 16-bit PNG with one channel."""
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if image is None or image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
+        found = "an unreadable file" if image is None else f"{image.dtype} {image.shape}"
+        raise DatasetError(f"cannot read {path}: expected a 16-bit PNG with one channel ({content}), found {found}")
+    return image.astype(np.int32)
+
+
+def read_matrix(path: Path, size: int) -> FloatArray:
+    """(size, size) float64 matrix from a text file; a 4x4 calibration passes where 3x3 is wanted."""
+    try:
+        matrix = np.loadtxt(path, dtype=np.float64, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"cannot read {path}: expected a {size}x{size} matrix of numbers ({error})") from error
+    if matrix.shape == (4, 4) and size == 3:
+        matrix = matrix[:3, :3]
+    if matrix.shape != (size, size):
+        raise DatasetError(f"{path} holds a matrix of shape {matrix.shape}: expected {size}x{size}")
+    return matrix
+
+
+def read_intrinsics(path: Path) -> FloatArray:
+    """(3, 3) camera matrix in px for pixel centres at +0.5.
+
+    The files count pixels by their centres (the top-left centre is (0, 0)), as calibration tools do.
+    """
+    K = read_matrix(path, 3)
+    if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise DatasetError(f"{path} is not a camera matrix: focal lengths must be positive")
+    K[:2, 2] += 0.5
+    return K
+
+
+def read_poses(paths: Iterable[tuple[int, Path]]) -> dict[int, FloatArray]:
+    """Camera-to-world poses (4, 4) by frame number; frames the SLAM system lost (inf, nan) are left out and counted."""
+    poses: dict[int, FloatArray] = {}
+    lost: list[int] = []
+    for number, path in paths:
+        pose = read_matrix(path, 4)
+        if not np.isfinite(pose).all():
+            lost.append(number)
+        elif np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() > 0.02:
+            raise DatasetError(f"{path} is not a rigid camera-to-world pose: its rotation is not orthonormal")
+        else:
+            poses[number] = pose
+    if lost:
+        logger.warning("skipped %d frames without a finite pose: %s", len(lost), ", ".join(map(str, lost[:20])))
+    return poses
+
+
+def indices(of: Callable[[int], FloatArray], count: int, limit: int) -> tuple[IntArray, IntArray]:
+    """Source index of each of `count` target pixels, clipped to [0, limit), and which were inside."""
+    source = np.floor(of(count)).astype(np.int64)
+    return source.clip(0, limit - 1), (source >= 0) & (source < limit)
+
+
+def register_depth(depth: FloatArray, K_depth: FloatArray, K_color: FloatArray, width: int, height: int) -> FloatArray:
+    """Depth image resampled (nearest) to the pixels of a colour camera at the same place; 0 outside its view.
+
+    depth: (h, w) m; both matrices in px of their own images, without skew. Returns (height, width) m.
+    """
+
+    def source(axis: int) -> Callable[[int], FloatArray]:
+        ratio = K_depth[axis, axis] / K_color[axis, axis]
+        return lambda n: (np.arange(n) + 0.5 - K_color[axis, 2]) * ratio + K_depth[axis, 2]
+
+    cols, inside_x = indices(source(0), width, depth.shape[1])
+    rows, inside_y = indices(source(1), height, depth.shape[0])
+    return np.where(inside_y[:, None] & inside_x[None], depth[rows[:, None], cols[None]], np.float32(0))

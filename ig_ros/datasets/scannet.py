@@ -1,0 +1,135 @@
+"""The ScanNet layout: one folder per kind of file, optionally with 2D masks and the truth beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ig_ros.datasets.base import SceneTruth, stamp_of
+from ig_ros.datasets.files import (
+    numbered,
+    read_depth,
+    read_intrinsics,
+    read_labels,
+    read_poses,
+    read_rgb,
+    refuse_missing,
+    register_depth,
+)
+from ig_ros.errors import DatasetError
+from ig_ros.types import Camera, Frame, FloatArray, IntArray, Masks
+
+LAYOUT = (
+    "a ScanNet folder holds color/N.jpg|png, pose/N.txt (4x4 camera-to-world), intrinsic/intrinsic_color.txt, and "
+    "optionally depth/N.png (16-bit, mm), intrinsic/intrinsic_depth.txt, instance-filt/N.png, masks/N.png with N.json"
+)
+IMAGE = r"(\d+)\.(?:jpg|jpeg|png)"
+
+
+class ScanNetDataset:
+    """RGB-D frames of one ScanNet scene, or of anything written by `write_scannet_layout`."""
+
+    def __init__(self, folder: Path) -> None:
+        """List the folder and read poses and calibration. Raises DatasetError naming what is missing or unreadable."""
+        self.name = folder.resolve().name
+        self._folder = folder
+        missing = [folder / name for name in ("color", "pose") if not (folder / name).is_dir()]
+        color_intrinsics = folder / "intrinsic" / "intrinsic_color.txt"
+        refuse_missing(missing + ([] if color_intrinsics.is_file() else [color_intrinsics]), LAYOUT)
+        self._colors = numbered(folder / "color", IMAGE)
+        if not self._colors:
+            raise DatasetError(f"{folder / 'color'} has no images: {LAYOUT}")
+        poses = numbered(folder / "pose", r"(\d+)\.txt")
+        self._depths = self._optional("depth")
+        self._instances = self._optional("instance-filt")
+        self._masks = self._optional("masks")
+        self._refuse_gaps(poses)
+        self._poses = read_poses((number, poses[number]) for number in self._colors)
+        self._numbers = list(self._poses)
+        self._K = read_intrinsics(color_intrinsics)
+        depth_intrinsics = folder / "intrinsic" / "intrinsic_depth.txt"
+        self._K_depth = read_intrinsics(depth_intrinsics) if self._depths and depth_intrinsics.is_file() else None
+        self.truth = self._read_truth()
+
+    @staticmethod
+    def recognises(folder: Path) -> bool:
+        """Whether the folder looks like this layout."""
+        return (folder / "color").is_dir() or (folder / "intrinsic").is_dir()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, i: int) -> Frame:
+        number = self._numbers[i]
+        rgb = read_rgb(self._colors[number])
+        camera = Camera(self._K, rgb.shape[1], rgb.shape[0])
+        depth = self._registered_depth(number, camera) if self._depths else None
+        masks = self._read_masks(number, rgb.shape[:2]) if self._masks else None
+        return Frame(stamp_of(number), rgb, camera, self._poses[number], depth=depth, masks=masks, index=number)
+
+    def _optional(self, name: str) -> dict[int, Path]:
+        folder = self._folder / name
+        return numbered(folder, r"(\d+)\.png") if folder.is_dir() else {}
+
+    def _refuse_gaps(self, poses: dict[int, Path]) -> None:
+        """Every colour image needs its companions; a kind of file that is wholly absent is not missed."""
+        expected = [("pose", "txt", poses)]
+        expected += [
+            (name, "png", found)
+            for name, found in (
+                ("depth", self._depths),
+                ("instance-filt", self._instances),
+                ("masks", self._masks),
+            )
+            if found
+        ]
+        missing = [
+            self._folder / name / f"{number}.{suffix}"
+            for name, suffix, found in expected
+            for number in self._colors
+            if number not in found
+        ]
+        missing += [path for path in (p.with_suffix(".json") for p in self._masks.values()) if not path.is_file()]
+        refuse_missing(missing, LAYOUT)
+
+    def _registered_depth(self, number: int, camera: Camera) -> FloatArray:
+        depth = read_depth(self._depths[number])
+        height, width = depth.shape
+        K_depth = self._K_depth if self._K_depth is not None else camera.resized(width, height).K
+        return register_depth(depth, K_depth, self._K, camera.width, camera.height)
+
+    def _read_masks(self, number: int, size: tuple[int, ...]) -> Masks:
+        path = self._masks[number]
+        labels = read_labels(path)
+        if labels.shape != size:
+            raise DatasetError(f"{path} is {labels.shape[::-1]}, its colour image {size[::-1]}: masks must fit the image")
+        about = path.with_suffix(".json")
+        try:
+            entries = json.loads(about.read_text())
+            names = {int(key): str(entry["label"]) for key, entry in entries.items() if entry.get("label")}
+            scores = {int(key): float(entry["score"]) for key, entry in entries.items() if "score" in entry}
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise DatasetError(
+                f'cannot read {about}: expected {{"id": {{"label": text, "score": 0..1}}}} ({error})'
+            ) from error
+        return Masks(labels, names, scores)
+
+    def _instance_image(self, i: int) -> IntArray:
+        return read_labels(self._instances[self._numbers[i]])
+
+    def _read_truth(self) -> SceneTruth | None:
+        """The truth as `write_scannet_layout` leaves it: truth.npz (points, ids) and truth.json (names, queries)."""
+        arrays, texts = self._folder / "truth.npz", self._folder / "truth.json"
+        if not arrays.is_file() or not texts.is_file() or not self._instances:
+            return None
+        try:
+            with np.load(arrays) as stored:
+                points, ids = stored["points"], stored["ids"]
+            about = json.loads(texts.read_text())
+            names = {int(key): str(name) for key, name in about["names"].items()}
+            queries = tuple((str(text), int(i)) for text, i in about["queries"])
+            return SceneTruth(points, ids, names, queries, tuple(about["absent"]), self._instance_image)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DatasetError(f"cannot read the truth in {arrays} and {texts}: {error!r}") from error

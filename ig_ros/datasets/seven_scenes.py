@@ -1,0 +1,56 @@
+"""The 7-Scenes layout: all files of a sequence side by side in one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ig_ros.datasets.base import SceneTruth, stamp_of
+from ig_ros.datasets.files import numbered, read_depth, read_intrinsics, read_poses, read_rgb, refuse_missing
+from ig_ros.errors import DatasetError
+from ig_ros.types import Camera, Frame
+
+LAYOUT = (
+    "a 7-Scenes folder holds frame-NNNNNN.color.jpg|png, frame-NNNNNN.depth.png (16-bit, mm), frame-NNNNNN.pose.txt "
+    "(4x4 camera-to-world) and camera-intrinsics.txt (3x3; the original sequences use 585 0 320 / 0 585 240 / 0 0 1)"
+)
+
+
+class SevenScenesDataset:
+    """RGB-D frames of one 7-Scenes sequence. Depth is taken as registered to colour, as the sequences are used."""
+
+    truth: SceneTruth | None = None
+
+    def __init__(self, folder: Path) -> None:
+        """List the folder and read its poses. Raises DatasetError naming what is missing or unreadable."""
+        self.name = folder.resolve().name
+        colors = numbered(folder, r"frame-(\d+)\.color\.(?:jpg|png)")
+        depths = numbered(folder, r"frame-(\d+)\.depth\.png")
+        poses = numbered(folder, r"frame-(\d+)\.pose\.txt")
+        intrinsics = folder / "camera-intrinsics.txt"
+        missing = [] if intrinsics.is_file() else [intrinsics]
+        for kind, found in (("color.jpg", colors), ("depth.png", depths), ("pose.txt", poses)):
+            every = sorted(colors.keys() | depths.keys() | poses.keys())
+            missing += [folder / f"frame-{number:06d}.{kind}" for number in every if number not in found]
+        if not colors:
+            raise DatasetError(f"{folder} has no frames: {LAYOUT}")
+        refuse_missing(missing, LAYOUT)
+        self._colors, self._depths = colors, depths
+        self._poses = read_poses(poses.items())
+        self._numbers = list(self._poses)
+        self._K = read_intrinsics(intrinsics)
+
+    @staticmethod
+    def recognises(folder: Path) -> bool:
+        """Whether the folder looks like this layout."""
+        return any(folder.glob("frame-*.color.*")) or any(folder.glob("frame-*.pose.txt"))
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, i: int) -> Frame:
+        number = self._numbers[i]
+        rgb, depth = read_rgb(self._colors[number]), read_depth(self._depths[number])
+        if depth.shape != rgb.shape[:2]:
+            raise DatasetError(f"{self._depths[number]} is {depth.shape[::-1]}, its colour image {rgb.shape[1::-1]}")
+        camera = Camera(self._K, rgb.shape[1], rgb.shape[0])
+        return Frame(stamp_of(number), rgb, camera, self._poses[number], depth=depth, index=number)
