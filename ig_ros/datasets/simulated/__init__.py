@@ -1,0 +1,28 @@
+"""Simulated scenes: ray-cast with Open3D, textured, with shadows, exact truth and realistic masks."""
+
+from __future__ import annotations
+
+from ig_ros.datasets.simulated.dataset import SimulatedDataset
+from ig_ros.datasets.simulated.options import SimulationOptions, parse_options
+from ig_ros.datasets.simulated.scene import Scene
+from ig_ros.datasets.simulated.tabletop import tabletop
+from ig_ros.errors import DatasetError
+
+__all__ = ["SimulatedDataset", "SimulationOptions", "open_simulated"]
+
+DEFAULT_FRAMES = {"tabletop": 120}
+
+
+def open_simulated(spec: str) -> SimulatedDataset:
+    """The scene of a spec such as "tabletop?seed=3&frames=80". Raises DatasetError naming what is known."""
+    name, _, query = spec.partition("?")
+    options = parse_options(query)
+    return SimulatedDataset(build_scene(name, options), options)
+
+
+def build_scene(name: str, options: SimulationOptions) -> Scene:
+    """The scene of that name, with its path cut into the wanted number of frames."""
+    if name not in DEFAULT_FRAMES:
+        raise DatasetError(f"unknown simulated scene '{name}': known are {', '.join(f'sim:{n}' for n in DEFAULT_FRAMES)}")
+    frames = options.frames or DEFAULT_FRAMES[name]
+    return tabletop(options.seed, frames)

@@ -1,0 +1,55 @@
+"""Truth points: an even sample of every surface that some camera of the scene sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ig_ros.datasets.base import SceneTruth
+from ig_ros.datasets.simulated.render import Renderer
+from ig_ros.datasets.simulated.scene import Scene
+from ig_ros.geometry import inverse, project, transform
+from ig_ros.types import Camera, FloatArray, IntArray
+
+
+def scene_truth(scene: Scene, renderer: Renderer, camera: Camera, images: Callable[[int], IntArray]) -> SceneTruth:
+    """Points by area with mean distance `scene.spacing`, kept where a ray from some camera reaches them."""
+    points, ids = _sample(renderer, scene.spacing)
+    seen = _seen(points, renderer, camera, scene.path)
+    ids = ids[seen]
+    present = set(np.unique(ids).tolist())
+    names = {i + 1: thing.name for i, thing in enumerate(scene.things) if i + 1 in present}
+    texts = [(text, i + 1) for i, thing in enumerate(scene.things) for text in (thing.name, *thing.paraphrases)]
+    unique = {text: i for text, i in reversed(texts) if i in present}
+    queries = tuple((text, i) for text, i in unique.items() if not scene.things[i - 1].structure)
+    return SceneTruth(points[seen], ids, names, queries[::-1], scene.absent, images)
+
+
+def _sample(renderer: Renderer, spacing: float) -> tuple[FloatArray, IntArray]:
+    """Points (P, 3) float32 spread over all triangles by area, and the instance of each (P,)."""
+    random = np.random.default_rng(0)
+    a, b, c = renderer.corners.astype(np.float64).transpose(1, 0, 2)
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    total = np.cumsum(area)
+    count = int(total[-1] / spacing**2)
+    strata = (np.arange(count) + random.random(count)) * (total[-1] / count)  # stratified: even along the surface
+    triangle = np.searchsorted(total, strata).clip(0, len(area) - 1)
+    u, v = random.random((2, count))
+    fold = u + v > 1
+    u, v = np.where(fold, 1 - u, u)[:, None], np.where(fold, 1 - v, v)[:, None]
+    points = a[triangle] + u * (b - a)[triangle] + v * (c - a)[triangle]
+    return points.astype(np.float32), renderer.triangle_ids[triangle]
+
+
+def _seen(points: FloatArray, renderer: Renderer, camera: Camera, path: FloatArray) -> FloatArray:
+    """(P,) bool: inside some image with a free line of sight. Asks each camera only about what is still unseen."""
+    seen = np.zeros(len(points), bool)
+    for T_world_camera in path:
+        left = np.flatnonzero(~seen)
+        uv, z = project(transform(inverse(T_world_camera), points[left].astype(np.float64)), camera)
+        inside = (z > 0.05) & (uv >= 0).all(axis=1) & (uv < [camera.width, camera.height]).all(axis=1)
+        asked = left[inside]
+        eye = T_world_camera[:3, 3].astype(np.float32)
+        seen[asked[~renderer.occluded(np.broadcast_to(eye, (len(asked), 3)), points[asked])]] = True
+    return seen
