@@ -1,0 +1,130 @@
+"""Mapping a dataset without ROS: frames arrive while the map trains, as they would on a robot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ig_ros.datasets import Dataset, split
+from ig_ros.errors import FrameError
+from ig_ros.evaluation.held_out import HeldOutView, best_render_iou, render_held_out
+from ig_ros.evaluation.metrics import instance_score, transfer_ids
+from ig_ros.evaluation.outputs import score_entry
+from ig_ros.mapper import Mapper
+from ig_ros.types import MapSnapshot
+
+ARRIVAL = 0.6  # all frames have arrived after this share of the budget; the rest is for training on all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long to map: seconds of wall time or training steps, exactly one of them positive."""
+
+    seconds: float = 0.0
+    steps: int = 0
+
+    def spent(self, elapsed: float, steps: int) -> float:
+        """Share of the budget used up, 1 = all."""
+        return elapsed / self.seconds if self.seconds > 0 else steps / max(self.steps, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """For a progress bar."""
+
+    share: float  # of the budget
+    frames: int
+    steps: int
+    loss: float
+    anchors: int
+
+
+def map_dataset(
+    mapper: Mapper,
+    dataset: Dataset,
+    places: Sequence[int],
+    budget: Budget,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> dict[str, int]:
+    """Feed the frames at `places` at an even pace and train until the budget is spent; returns frames dropped by cause."""
+    begin = time.perf_counter()
+    fed, dropped, loss = 0, {}, 0.0
+    while (share := budget.spent(time.perf_counter() - begin, mapper.trainer.step)) < 1.0 or fed < len(places):
+        while fed < len(places) and share * len(places) >= fed * ARRIVAL:
+            try:
+                mapper.add_frame(dataset[places[fed]])
+            except FrameError as error:
+                dropped[error.cause] = dropped.get(error.cause, 0) + 1
+            fed += 1
+        result = mapper.train_step()
+        if result is None:
+            if fed >= len(places):
+                break
+            mapper.add_frame(dataset[places[fed]])
+            fed += 1
+            continue
+        loss = 0.95 * loss + 0.05 * result.loss if loss else result.loss
+        report(Progress(min(share, 1.0), fed, mapper.trainer.step, loss, len(mapper.scaffold.anchors)))
+    return dropped
+
+
+def evaluate(mapper: Mapper, dataset: Dataset) -> tuple[MapSnapshot, list[HeldOutView], dict[str, Any]]:
+    """Instantiate, render the held-out views and compare with the truth, where there is one."""
+    frozen = mapper.freeze()
+    begin = time.perf_counter()
+    snapshot = mapper.instantiate(frozen)
+    seconds = time.perf_counter() - begin
+    _, held_out = split(len(dataset))
+    views = [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in held_out]
+    figures: dict[str, Any] = {
+        "frames": len(dataset),
+        "keyframes": len(mapper.keyframes),
+        "steps": mapper.trainer.step,
+        "anchors": len(mapper.scaffold.anchors),
+        "gaussians": len(snapshot.xyz),
+        "instantiation_seconds": round(seconds, 3),
+        "instances": len(snapshot.instances.objects),
+    }
+    if views:
+        figures["psnr"] = round(sum(v.psnr for v in views) / len(views), 3)
+        figures["ssim"] = round(sum(v.ssim for v in views) / len(views), 4)
+    if dataset.truth is not None:
+        predicted = transfer_ids(snapshot.xyz, snapshot.instances.point_ids, dataset.truth.points)
+        figures["instance"] = score_entry(instance_score(predicted, dataset.truth.ids))
+        best = best_render_iou(views, [dataset.truth.instance_image(i) for i in held_out])
+        figures["render_miou"] = round(100 * sum(best.values()) / max(len(best), 1), 3)
+        figures["names"] = {int(i): name for i, name in dataset.truth.names.items()}
+    return snapshot, views, figures
+
+
+def query_score(mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot) -> dict[str, Any]:
+    """Ask every query of the truth: an answer is right if its object overlaps a true one of the asked name best.
+
+    A query for an absent thing is right if nothing is found.
+    """
+    truth = dataset.truth
+    if truth is None:
+        return {}
+    ids = transfer_ids(snapshot.xyz, snapshot.instances.point_ids, truth.points)
+    asked = []
+    for text, wanted in truth.queries:
+        hits = mapper.query(text, 1).hits
+        got = ""
+        right = False
+        if hits:
+            hit = hits[0].object
+            on = truth.ids[ids == hit.id]
+            on = on[on > 0]
+            main = int(max(set(on.tolist()), key=on.tolist().count)) if len(on) else 0
+            got = truth.names.get(main, "nothing")
+            right = got == truth.names[wanted]
+        asked.append({"text": text, "wanted": truth.names[wanted], "got": got, "right": right})
+    refused = [{"text": text, "right": not mapper.query(text, 1).hits} for text in truth.absent]
+    return {
+        "queries": asked,
+        "absent": refused,
+        "query_accuracy": round(100 * sum(a["right"] for a in asked) / max(len(asked), 1), 1),
+        "absent_refused": round(100 * sum(a["right"] for a in refused) / max(len(refused), 1), 1),
+    }

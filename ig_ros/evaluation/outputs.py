@@ -1,0 +1,72 @@
+"""The files `ig map` leaves behind: a labelled cloud, the objects, held-out pictures and figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from plyfile import PlyData, PlyElement
+
+from ig_ros.errors import StorageError
+from ig_ros.evaluation.held_out import HeldOutView
+from ig_ros.geometry import quaternion_from_matrix
+from ig_ros.types import Instances, MapSnapshot
+
+
+def write_points(path: Path, snapshot: MapSnapshot) -> None:
+    """PLY with one vertex per visible Gaussian: x y z red green blue instance (int, -1 = none) opacity."""
+    layout = [(n, "f4") for n in "xyz"] + [(n, "u1") for n in ("red", "green", "blue")]
+    table = np.empty(len(snapshot.xyz), dtype=[*layout, ("instance", "i4"), ("opacity", "f4")])
+    for i, name in enumerate("xyz"):
+        table[name] = snapshot.xyz[:, i]
+    for i, name in enumerate(("red", "green", "blue")):
+        table[name] = snapshot.rgb[:, i]
+    table["instance"], table["opacity"] = snapshot.instances.point_ids, snapshot.opacity
+    PlyData([PlyElement.describe(table, "vertex")]).write(str(path))
+
+
+def instance_entries(instances: Instances) -> list[dict[str, Any]]:
+    """One JSON-ready dictionary per object; pose is the box centre with a quaternion (x, y, z, w), size in metres."""
+    entries = []
+    for o in instances.objects:
+        w, x, y, z = quaternion_from_matrix(o.T_world_box[:3, :3]).tolist()
+        entries.append(
+            {
+                "id": o.id,
+                "label": o.label,
+                "score": round(o.confidence, 4),
+                "confidence": round(o.confidence, 4),
+                "views": o.views,
+                "pose": {"position": o.T_world_box[:3, 3].tolist(), "orientation": [x, y, z, w]},
+                "size": np.asarray(o.size).tolist(),
+                "points": o.points,
+            }
+        )
+    return entries
+
+
+def write_outputs(
+    out: Path, snapshot: MapSnapshot, views: Sequence[HeldOutView], figures: dict[str, Any]
+) -> None:
+    """Write points.ply, instances.json, held_out/, held_out_instances/ and metrics.json. Raises StorageError."""
+    try:
+        for folder in ("held_out", "held_out_instances"):
+            (out / folder).mkdir(parents=True, exist_ok=True)
+        write_points(out / "points.ply", snapshot)
+        (out / "instances.json").write_text(json.dumps(instance_entries(snapshot.instances), indent=1))
+        for view in views:
+            cv2.imwrite(str(out / "held_out" / f"{view.index}.png"), view.rendered[..., ::-1])
+            cv2.imwrite(str(out / "held_out_instances" / f"{view.index}.png"), view.instances)
+        (out / "metrics.json").write_text(json.dumps(figures, indent=1))
+    except OSError as error:
+        raise StorageError(f"cannot write to {out}: {error.strerror or error}") from error
+
+
+def score_entry(score: Any) -> dict[str, Any]:
+    """A metrics dataclass as JSON-ready values, rounded."""
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in dataclasses.asdict(score).items()}
