@@ -176,12 +176,8 @@ class Config:
 
     @staticmethod
     def from_yaml(path: Path) -> Config:
-        """Read a YAML file: plain nested keys, or a ROS parameter file whose node keys the caller picks."""
-        try:
-            values = yaml.safe_load(path.read_text())
-        except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"cannot read config {path}: {error}") from error
-        return Config.from_dict(values or {})
+        """Build from a YAML file, see `read_yaml`. Raises ConfigError."""
+        return Config.from_dict(read_yaml(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +199,21 @@ class NodeConfig:
     max_cloud_points: int = param(500000, "the published cloud is thinned evenly to this size", 1, 100_000_000)
     map_directory: str = param("~/.ros/ig_ros", "save_map and load_map work inside this directory only")
     core: Config = field(default_factory=Config)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Core parameters of a YAML file: plain keys, or a node's parameter file (its node-only parameters are left out)."""
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read config {path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"config {path} is not a list of parameters: write name: value")
+    for node in values.values():
+        if isinstance(node, dict) and "ros__parameters" in node:
+            own = {f.name for f in fields(NodeConfig)}
+            return {k: v for k, v in node["ros__parameters"].items() if k not in own}
+    return values
 
 
 @dataclass(frozen=True, slots=True)

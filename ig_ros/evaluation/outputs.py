@@ -15,7 +15,7 @@ from plyfile import PlyData, PlyElement
 from ig_ros.errors import StorageError
 from ig_ros.evaluation.held_out import HeldOutView
 from ig_ros.geometry import quaternion_from_matrix
-from ig_ros.types import Instances, MapSnapshot
+from ig_ros.types import MapSnapshot, ObjectInstance, QueryResult
 
 
 def write_points(path: Path, snapshot: MapSnapshot) -> None:
@@ -30,24 +30,25 @@ def write_points(path: Path, snapshot: MapSnapshot) -> None:
     PlyData([PlyElement.describe(table, "vertex")]).write(str(path))
 
 
-def instance_entries(instances: Instances) -> list[dict[str, Any]]:
-    """One JSON-ready dictionary per object; pose is the box centre with a quaternion (x, y, z, w), size in metres."""
-    entries = []
-    for o in instances.objects:
-        w, x, y, z = quaternion_from_matrix(o.T_world_box[:3, :3]).tolist()
-        entries.append(
-            {
-                "id": o.id,
-                "label": o.label,
-                "score": round(o.confidence, 4),
-                "confidence": round(o.confidence, 4),
-                "views": o.views,
-                "pose": {"position": o.T_world_box[:3, 3].tolist(), "orientation": [x, y, z, w]},
-                "size": np.asarray(o.size).tolist(),
-                "points": o.points,
-            }
-        )
-    return entries
+def object_entry(thing: ObjectInstance, score: float) -> dict[str, Any]:
+    """JSON-ready values of an object; pose is the box centre with a quaternion (x, y, z, w), size in metres."""
+    w, x, y, z = quaternion_from_matrix(thing.T_world_box[:3, :3]).tolist()
+    return {
+        "id": thing.id,
+        "label": thing.label,
+        "score": round(score, 4),
+        "confidence": round(thing.confidence, 4),
+        "views": thing.views,
+        "pose": {"position": thing.T_world_box[:3, 3].tolist(), "orientation": [x, y, z, w]},
+        "size": np.asarray(thing.size).tolist(),
+        "points": thing.points,
+    }
+
+
+def query_entry(result: QueryResult) -> dict[str, Any]:
+    """JSON-ready values of an answer."""
+    hits = [object_entry(hit.object, hit.score) for hit in result.hits]
+    return {"status": result.status.value, "message": result.message, "objects": hits}
 
 
 def write_outputs(
@@ -58,7 +59,8 @@ def write_outputs(
         for folder in ("held_out", "held_out_instances"):
             (out / folder).mkdir(parents=True, exist_ok=True)
         write_points(out / "points.ply", snapshot)
-        (out / "instances.json").write_text(json.dumps(instance_entries(snapshot.instances), indent=1))
+        entries = [object_entry(o, o.confidence) for o in snapshot.instances.objects]
+        (out / "instances.json").write_text(json.dumps(entries, indent=1))
         for view in views:
             cv2.imwrite(str(out / "held_out" / f"{view.index}.png"), view.rendered[..., ::-1])
             cv2.imwrite(str(out / "held_out_instances" / f"{view.index}.png"), view.instances)

@@ -1,0 +1,62 @@
+"""Pictures for people: a held-out view beside its truth and its objects, and the labelled cloud from above."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ig_ros.colors import id_colors
+from ig_ros.evaluation.held_out import HeldOutView
+from ig_ros.types import IntArray, MapSnapshot
+
+SHOWN = 4  # held-out views in the picture
+TOP_WIDTH = 900  # px of the view from above
+
+
+def paint(ids: IntArray) -> np.ndarray:
+    """(..., 3) u8 colour of each id, dark grey for ids <= 0."""
+    return np.where((ids > 0)[..., None], id_colors(ids), np.uint8(40))
+
+
+def views_picture(views: Sequence[HeldOutView]) -> np.ndarray:
+    """Rows of photograph | render | objects for a few held-out views, evenly spread."""
+    chosen = [views[i] for i in np.unique(np.linspace(0, len(views) - 1, min(SHOWN, len(views))).round().astype(int))]
+    rows = [np.concatenate([v.target, v.rendered, paint(v.instances.astype(np.int32))], axis=1) for v in chosen]
+    return np.concatenate(rows, axis=0)
+
+
+def cloud_from_above(snapshot: MapSnapshot) -> np.ndarray:
+    """The Gaussians that belong to objects, seen from above, coloured by object, with ids and labels written on them."""
+    ids = snapshot.instances.point_ids
+    own = ids > 0
+    if not own.any():
+        return np.full((TOP_WIDTH // 2, TOP_WIDTH, 3), 255, np.uint8)
+    xyz, ids, rgb = snapshot.xyz[own], ids[own], snapshot.rgb[own]
+    low, high = np.percentile(xyz[:, :2], [2, 98], axis=0)
+    margin = 0.05 * (high - low)
+    low, high = low - margin, high + margin
+    scale = TOP_WIDTH / (high[0] - low[0])
+    height = int(np.clip((high[1] - low[1]) * scale, 200, 2 * TOP_WIDTH))
+    canvas = np.full((height, TOP_WIDTH, 3), 255, np.uint8)
+    order = np.argsort(xyz[:, 2])  # what is above is drawn last
+    pixel = np.stack([(xyz[:, 0] - low[0]) * scale, height - (xyz[:, 1] - low[1]) * scale], axis=1).round().astype(int)
+    shade = 0.65 * id_colors(ids) + 0.35 * rgb
+    for i in order:
+        cv2.circle(canvas, tuple(pixel[i].tolist()), 2, shade[i].tolist(), -1)
+    for thing in snapshot.instances.objects:
+        x, y = thing.T_world_box[:2, 3]
+        place = (int((x - low[0]) * scale), int(height - (y - low[1]) * scale))
+        text = f"{thing.id} {thing.label}".strip()
+        for thickness, color in ((3, (255, 255, 255)), (1, (0, 0, 0))):
+            cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness, cv2.LINE_AA)
+    return canvas
+
+
+def write_pictures(out: Path, snapshot: MapSnapshot, views: Sequence[HeldOutView]) -> None:
+    """Write views.png (photograph | render | objects) and cloud.png (from above)."""
+    if views:
+        cv2.imwrite(str(out / "views.png"), views_picture(views)[..., ::-1])
+    cv2.imwrite(str(out / "cloud.png"), cloud_from_above(snapshot)[..., ::-1])
