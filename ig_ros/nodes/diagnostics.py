@@ -1,0 +1,98 @@
+"""What went wrong and how it runs: counters per cause, throttled warnings, and the message on /diagnostics."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from ig_ros.errors import FrameError
+from ig_ros.live import LiveStats
+from ig_ros.nodes.conversions import time_message
+
+REPEAT = 10.0  # s: the same cause is warned about at most this often
+
+
+class Problems:
+    """Counts every problem by cause and warns about each cause at once, then at most every REPEAT seconds."""
+
+    def __init__(self, warn: Callable[[str], object]) -> None:
+        self._warn = warn
+        self._counts: Counter[str] = Counter()
+        self._warned: dict[str, tuple[float, int]] = {}  # cause -> when and at which count
+        self._lock = threading.Lock()
+
+    def add(self, cause: str, message: str) -> None:
+        """Count a problem and, unless the same cause was warned about lately, warn in one line."""
+        now = time.monotonic()
+        with self._lock:
+            self._counts[cause] += 1
+            when, count = self._warned.get(cause, (-REPEAT, 0))
+            if now - when < REPEAT:
+                return
+            self._warned[cause] = (now, self._counts[cause])
+            unseen = self._counts[cause] - count - 1
+        self._warn(f"[{cause}] {message}" + (f" ({unseen} more of these since the last warning)" if unseen > 0 else ""))
+
+    def add_error(self, error: FrameError) -> None:
+        """Count and report a frame that cannot be used."""
+        self.add(error.cause, str(error))
+
+    def counts(self) -> dict[str, int]:
+        """Problems so far by cause."""
+        with self._lock:
+            return dict(self._counts)
+
+
+class Diagnosis:
+    """Builds the diagnostics message; remembers the last one to tell fresh problems from old ones."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._total = 0
+
+    def message(self, stamp: int, stats: LiveStats, problems: dict[str, int], waiting: int) -> DiagnosticArray:
+        """ERROR when the mapper has stopped, WARN when problems were counted since the last message, OK otherwise."""
+        fresh = {cause: n for cause, n in problems.items() if n}
+        total = sum(fresh.values())
+        status = DiagnosticStatus(name=f"{self._name}: mapping", hardware_id="")
+        if stats.error:
+            status.level, status.message = DiagnosticStatus.ERROR, stats.error
+        elif total > self._total:
+            worst = max(fresh, key=lambda cause: fresh[cause])
+            status.level, status.message = DiagnosticStatus.WARN, f"{total - self._total} new problems, mostly {worst}"
+        else:
+            status.level, status.message = DiagnosticStatus.OK, "mapping" if stats.frames_in else "waiting for frames"
+        self._total = total
+        status.values = [KeyValue(key=key, value=value) for key, value in _values(stats, problems, waiting).items()]
+        return DiagnosticArray(header=_stamped(stamp), status=[status])
+
+
+def _stamped(stamp: int):  # type: ignore[no-untyped-def]
+    from std_msgs.msg import Header
+
+    return Header(stamp=time_message(stamp))
+
+
+def _values(stats: LiveStats, problems: dict[str, int], waiting: int) -> dict[str, str]:
+    age = stats.instantiation_age
+    values = {
+        "frames in": str(stats.frames_in),
+        "frames used": str(stats.frames_used),
+        "frames waiting": str(waiting),
+        "keyframes": str(stats.keyframes),
+        "steps": str(stats.steps),
+        "steps per second": f"{stats.steps_per_second:.1f}",
+        "anchors": str(stats.anchors),
+        "gaussians": str(stats.gaussians),
+        "objects": str(stats.objects),
+        "loss": f"{stats.loss:.4f}",
+        "memory MB": f"{stats.memory_bytes / 1e6:.0f}",
+        "age of last instantiation s": "never" if age is None else f"{age:.1f}",
+        "duration of last instantiation s": f"{stats.instantiation_duration:.2f}",
+    }
+    values |= {f"dropped: {cause}": str(count) for cause, count in sorted(stats.dropped.items())}
+    return values | {f"problem: {cause}": str(count) for cause, count in sorted(problems.items())}

@@ -1,0 +1,109 @@
+"""The map's objects as messages: Object, ObjectArray, boxes and labels for RViz, masks of other nodes."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterable
+
+import numpy as np
+from geometry_msgs.msg import Point, Vector3
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from ig_ros.geometry import transform
+from ig_ros.msg import Mask, Object, ObjectArray, SegmentedImage
+from ig_ros.nodes.clouds import cloud_message, snapshot_points
+from ig_ros.nodes.conversions import image_message, labels_from_image, pose_message
+from ig_ros.types import FloatArray, MapSnapshot, Masks, ObjectInstance
+
+LINE_WIDTH = 0.008  # m
+TEXT_HEIGHT = 0.06  # m
+_EDGES = [(a, b) for a in range(8) for b in range(8) if a < b and (a ^ b) in (1, 2, 4)]  # corners whose signs differ once
+_CORNERS = np.array([[(c >> axis & 1) - 0.5 for axis in range(3)] for c in range(8)])
+
+
+def object_message(found: ObjectInstance, head: Header, score: float = 0.0, T_frame_world: FloatArray | None = None) -> Object:
+    """One object, its box in the frame of `head` (the map frame unless `T_frame_world` (4, 4) is given), without cloud."""
+    T = found.T_world_box if T_frame_world is None else T_frame_world @ found.T_world_box
+    size = Vector3(x=float(found.size[0]), y=float(found.size[1]), z=float(found.size[2]))
+    return Object(
+        header=head, id=found.id, label=found.label, score=float(score), confidence=float(found.confidence),
+        views=found.views, pose=pose_message(T), size=size,
+    )  # fmt: skip
+
+
+def add_cloud(message: Object, snapshot: MapSnapshot, T_frame_world: FloatArray | None = None) -> None:
+    """Fill in an object's points (x y z rgb instance_id confidence) in the frame of its header."""
+    points = snapshot_points(snapshot, np.flatnonzero(snapshot.instances.point_ids == message.id))
+    if T_frame_world is not None:
+        xyz = transform(T_frame_world, np.stack([points[name] for name in "xyz"], axis=1))
+        for axis, name in enumerate("xyz"):
+            points[name] = xyz[:, axis]
+    message.cloud = cloud_message(points, message.header)
+
+
+def array_message(objects: Iterable[ObjectInstance], head: Header) -> ObjectArray:
+    """All objects, ordered by id."""
+    return ObjectArray(header=head, objects=[object_message(o, head) for o in sorted(objects, key=lambda o: o.id)])
+
+
+def instance_color(identity: int) -> tuple[float, float, float]:
+    """Stable, well separated RGB in [0, 1] of an instance id (hues by the golden ratio)."""
+    return colorsys.hsv_to_rgb(identity * 0.618033988749895 % 1.0, 0.75, 0.95)
+
+
+def markers_message(objects: Iterable[ObjectInstance], head: Header) -> MarkerArray:
+    """Boxes and labels. The first marker deletes all older ones, so that nothing of a vanished object stays."""
+    markers = [Marker(header=head, action=Marker.DELETEALL)]
+    for item in objects:
+        markers += [_box(item, head), _text(item, head)]
+    return MarkerArray(markers=markers)
+
+
+def _box(item: ObjectInstance, head: Header) -> Marker:
+    """Wire frame, because a solid box would hide the points inside."""
+    corners = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in _CORNERS * item.size]
+    return Marker(
+        header=head, ns="boxes", id=item.id, type=Marker.LINE_LIST, action=Marker.ADD, pose=pose_message(item.T_world_box),
+        scale=Vector3(x=LINE_WIDTH), color=_color(item.id), points=[corners[c] for edge in _EDGES for c in edge],
+    )  # fmt: skip
+
+
+def _text(item: ObjectInstance, head: Header) -> Marker:
+    T = np.eye(4)
+    T[:3, 3] = item.T_world_box[:3, 3]
+    T[2, 3] += 0.5 * float(item.size[2]) + TEXT_HEIGHT
+    return Marker(
+        header=head, ns="labels", id=item.id, type=Marker.TEXT_VIEW_FACING, action=Marker.ADD, pose=pose_message(T),
+        scale=Vector3(z=TEXT_HEIGHT), color=_color(item.id), text=f"{item.label or 'object'} {item.id}",
+    )  # fmt: skip
+
+
+def _color(identity: int) -> ColorRGBA:
+    r, g, b = instance_color(identity)
+    return ColorRGBA(r=r, g=g, b=b, a=1.0)
+
+
+def masks_from_message(message: SegmentedImage) -> Masks:
+    """Masks of a SegmentedImage; FrameError for a label image that cannot be read. Unnamed ids keep their pixels."""
+    named = [mask for mask in message.masks if mask.label]
+    described = [mask for mask in message.masks if len(mask.embedding)]
+    return Masks(
+        labels_from_image(message.labels),
+        {mask.id: mask.label for mask in named},
+        {mask.id: float(mask.score) for mask in message.masks},
+        {mask.id: np.array(mask.embedding, np.float32) for mask in described},
+    )
+
+
+def segmented_message(masks: Masks, head: Header, encoder: str = "") -> SegmentedImage:
+    """SegmentedImage of masks whose ids fit 16 bits."""
+    ids = sorted({*masks.names, *masks.scores, *masks.embeddings})
+    entries = []
+    for identity in ids:
+        entry = Mask(id=int(identity), label=masks.names.get(identity, ""), score=float(masks.scores.get(identity, 1.0)))
+        if identity in masks.embeddings:
+            entry.embedding = np.asarray(masks.embeddings[identity], np.float32)
+        entries.append(entry)
+    labels = image_message(masks.labels.astype(np.uint16), "16UC1", head)
+    return SegmentedImage(header=head, labels=labels, masks=entries, encoder=encoder)

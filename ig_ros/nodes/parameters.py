@@ -1,0 +1,112 @@
+"""ROS parameters from the config dataclasses: declared, checked, read back, and written down as config/mapping.yaml.
+
+`python -m ig_ros.nodes.parameters > config/mapping.yaml` renews the file; a test demands that it is up to date.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from ig_ros.config import Leaf, NodeConfig, build, check, leaves
+from ig_ros.errors import ConfigError
+
+_ALIASES = {"segmentation.segmenter": "segmenter"}  # the one choice inside a group that every user meets
+_FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")  # rclpy's own parameters
+_UNBOUNDED = float(2**53)
+
+
+def parameter_name(leaf: Leaf) -> str:
+    """Name of the ROS parameter of a leaf of NodeConfig: the core's leaves go without their prefix."""
+    name = leaf.name.removeprefix("core.")
+    return _ALIASES.get(name, name)
+
+
+def parameters() -> Iterator[tuple[str, Leaf]]:
+    """Every parameter of the node: its ROS name and its leaf."""
+    for leaf in leaves(NodeConfig):
+        yield parameter_name(leaf), leaf
+
+
+def descriptor(leaf: Leaf) -> ParameterDescriptor:
+    """Description, range and choices as ROS tools show them. Parameters are fixed once the node runs."""
+    described = ParameterDescriptor(description=leaf.doc, read_only=True)
+    if leaf.choices:
+        described.additional_constraints = f"one of: {', '.join(leaf.choices)}"
+    if leaf.low is not None:
+        high = _UNBOUNDED if leaf.high is None else leaf.high
+        if isinstance(leaf.default, float):
+            described.floating_point_range = [FloatingPointRange(from_value=float(leaf.low), to_value=float(high))]
+        else:
+            described.integer_range = [IntegerRange(from_value=int(leaf.low), to_value=int(high))]
+    return described
+
+
+def read_parameters(node: Node) -> NodeConfig:
+    """Declare every parameter on a node and return the configuration.
+
+    The node must have been made with `automatically_declare_parameters_from_overrides=True`: only then rclpy shows
+    what the user has set, and a misspelt name is refused here instead of being ignored.
+    Raises ConfigError naming the parameter and its range for anything unknown, of a wrong type or out of range.
+    """
+    given = {name: p.value for name, p in node.get_parameters_by_prefix("").items() if not name.startswith(_FOREIGN)}
+    known = dict(parameters())
+    unknown = sorted(given.keys() - known.keys())
+    if unknown:
+        groups = sorted({name.split(".")[0] for name in known})
+        raise ConfigError(f"unknown parameter '{unknown[0]}': see config/mapping.yaml; top-level names are {', '.join(groups)}")
+    values: dict[str, Any] = {}
+    for name, leaf in known.items():
+        values[leaf.name] = _checked(name, leaf, given.get(name, leaf.default))
+        if node.has_parameter(name):
+            node.undeclare_parameter(name)
+        node.declare_parameter(name, values[leaf.name], descriptor(leaf), ignore_override=True)
+    config: NodeConfig = build(NodeConfig, values)
+    return config
+
+
+def _checked(name: str, leaf: Leaf, value: Any) -> Any:
+    return check(Leaf(name, leaf.default, leaf.doc, leaf.low, leaf.high, leaf.choices), value)
+
+
+def yaml_text() -> str:
+    """config/mapping.yaml: every parameter with its default, description and range."""
+    lines = [
+        "# Every parameter of the mapping node with its default. Written by: python -m ig_ros.nodes.parameters",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    group: tuple[str, ...] = ()
+    for name, leaf in sorted(parameters(), key=lambda item: "." in item[0]):  # scalars first, then the groups
+        *path, last = name.split(".")
+        if tuple(path) != group:
+            group = tuple(path)
+            lines += ["", *(f"{'  ' * (depth + 2)}{part}:" for depth, part in enumerate(path))]
+        indent = "  " * (len(path) + 2)
+        lines += [f"{indent}# {leaf.doc}{_allowed(leaf)}", f"{indent}{last}: {_yaml_value(leaf.default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _allowed(leaf: Leaf) -> str:
+    if leaf.choices:
+        return f" [{' | '.join(leaf.choices)}]"
+    if leaf.low is None:
+        return ""
+    return f" [{_yaml_value(leaf.low)} .. {_yaml_value(leaf.high)}]" if leaf.high is not None else f" [>= {_yaml_value(leaf.low)}]"
+
+
+def _yaml_value(value: Any) -> str:
+    """A YAML 1.1 scalar that ROS reads back with the same type (1e-05 would become a string)."""
+    if isinstance(value, float):
+        text = f"{value:.12f}".rstrip("0")
+        return text + "0" if text.endswith(".") else text
+    return json.dumps(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(yaml_text())

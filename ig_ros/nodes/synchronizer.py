@@ -1,0 +1,184 @@
+"""Images wait here, in order, until everything that belongs to them has come. Pure logic: no ROS, no threads, no clock.
+
+An image leaves in one of two ways: as a Bundle, or dropped with a cause. It needs a calibration and a pose; it takes
+along the depth and masks within `tolerance` of its stamp, and waits for each only while that stream is alive.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from ig_ros.nodes.pose_buffer import PoseSource
+from ig_ros.types import FloatArray
+
+ALIVE = 5.0  # s: depth or masks silent for longer are no longer waited for
+RESTART = 5  # images in order but older than the newest: the clock (a looping bag) has started again
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long images wait, seconds, and how many may wait."""
+
+    tolerance: float
+    pose: float
+    depth: float
+    masks: float
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An image with all that belongs to it; messages as they were received."""
+
+    stamp: int  # ns
+    image: Any
+    T_world_camera: FloatArray
+    depth: Any | None
+    masks: Any | None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that must be counted and reported: `cause` is the diagnostics counter."""
+
+    cause: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    stamp: int
+    image: Any
+    arrived: float
+
+
+class _Companions:
+    """Bounded recent messages of a stream (depth or masks) that images may belong to."""
+
+    def __init__(self, tolerance: float, timeout: float, capacity: int) -> None:
+        self._tolerance = round(tolerance * 1e9)
+        self._timeout = timeout
+        self._items: deque[tuple[int, Any]] = deque(maxlen=capacity)
+        self._last_arrival: float | None = None
+
+    def add(self, stamp: int, message: Any, now: float) -> None:
+        self._items.append((stamp, message))
+        self._last_arrival = now
+
+    def clear(self) -> None:
+        self._items.clear()
+
+    def find(self, stamp: int) -> Any | None:
+        nearest = min(self._items, key=lambda item: abs(item[0] - stamp), default=None)
+        return nearest[1] if nearest is not None and abs(nearest[0] - stamp) <= self._tolerance else None
+
+    def expected(self, waiting: _Waiting, now: float) -> bool:
+        """Whether a companion of this image may still come: the stream lives and has not passed the image yet."""
+        if self._last_arrival is None or now - self._last_arrival > ALIVE:
+            return False
+        passed = any(stamp > waiting.stamp + self._tolerance for stamp, _ in self._items)
+        return not passed and now - waiting.arrived < self._timeout
+
+    def overdue(self, waiting: _Waiting, now: float) -> bool:
+        return self._last_arrival is not None and now - waiting.arrived >= self._timeout
+
+
+class Synchronizer:
+    """The waiting line. `now` is any clock in seconds; all methods must be called from one thread at a time."""
+
+    def __init__(self, waits: Waits, poses: PoseSource) -> None:
+        self._waits = waits
+        self._poses = poses
+        self._depth = _Companions(waits.tolerance, waits.depth, waits.capacity)
+        self._masks = _Companions(waits.tolerance, waits.masks, waits.capacity)
+        self._line: deque[_Waiting] = deque()
+        self._newest: int | None = None
+        self._older: list[int] = []  # stamps of refused images in a row, in order
+        self.calibrated = False  # set once a usable camera_info has come
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def add_depth(self, stamp: int, message: Any, now: float) -> None:
+        """Offer a depth image."""
+        self._depth.add(stamp, message, now)
+
+    def add_masks(self, stamp: int, message: Any, now: float) -> None:
+        """Offer a label image."""
+        self._masks.add(stamp, message, now)
+
+    def add_image(self, stamp: int, image: Any, now: float) -> Problem | None:
+        """Put an image into the line, or say why not: stamps must grow, unless the whole stream has started again."""
+        if self._newest is not None and stamp <= self._newest and not self._restarted(stamp):
+            behind = (self._newest - stamp) / 1e9
+            return Problem("image_out_of_order", f"image is {behind:.3f} s older than the one before: publish images in order")
+        self._older.clear()
+        self._newest = stamp
+        self._line.append(_Waiting(stamp, image, now))
+        return None
+
+    def _restarted(self, stamp: int) -> bool:
+        if self._older and stamp <= self._older[-1]:
+            self._older.clear()
+        self._older.append(stamp)
+        if len(self._older) < RESTART:
+            return False
+        self.clear()
+        return True
+
+    def clear(self) -> None:
+        """Forget everything that waits and every stamp."""
+        self._line.clear()
+        self._older.clear()
+        self._depth.clear()
+        self._masks.clear()
+        self._newest = None
+
+    def advance(self, now: float) -> tuple[list[Bundle], list[Problem]]:
+        """Everything that is complete, or has waited long enough, from the front of the line."""
+        bundles: list[Bundle] = []
+        problems: list[Problem] = []
+        while self._line:
+            full = len(self._line) > self._waits.capacity
+            outcome, notes = self._settle(self._line[0], now, full)
+            if outcome is None:
+                break
+            self._line.popleft()
+            problems += notes
+            if isinstance(outcome, Bundle):
+                bundles.append(outcome)
+            else:
+                problems.append(outcome)
+        return bundles, problems
+
+    def _settle(self, waiting: _Waiting, now: float, full: bool) -> tuple[Bundle | Problem | None, list[Problem]]:
+        """What becomes of the first image now (None: it waits on), and remarks about what it goes without."""
+        impatient = full or now - waiting.arrived >= self._waits.pose
+        if not self.calibrated:
+            return self._refusal("no_camera_info", _NO_CAMERA_INFO, full) if impatient else None, []
+        answer = self._poses.at(waiting.stamp)
+        if answer.T_world_camera is None:
+            wait_on = answer.may_come and not impatient
+            return None if wait_on else self._refusal(answer.cause, answer.message, full and answer.may_come), []
+        depth, masks = self._depth.find(waiting.stamp), self._masks.find(waiting.stamp)
+        missing = [
+            (name, stream) for name, item, stream in (("depth", depth, self._depth), ("masks", masks, self._masks)) if item is None
+        ]
+        if not full and any(stream.expected(waiting, now) for _, stream in missing):
+            return None, []
+        notes = [
+            Problem(f"{name}_late", f"{name} of an image did not come within {name.rstrip('s')}_timeout: the image is used without")
+            for name, stream in missing
+            if stream.overdue(waiting, now)
+        ]
+        return Bundle(waiting.stamp, waiting.image, answer.T_world_camera, depth, masks), notes
+
+    def _refusal(self, cause: str, message: str, full: bool) -> Problem:
+        if not full:
+            return Problem(cause, f"image dropped: {message}")
+        return Problem("queue_full", f"image dropped, more than queue_size = {self._waits.capacity} wait: {message}")
+
+
+_NO_CAMERA_INFO = "no usable camera_info has been received: publish it beside the image, or remap camera_info"
