@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ig_ros.datasets.simulated.dataset import SimulatedDataset
 from ig_ros.datasets.simulated.options import SimulationOptions, parse_options
+from ig_ros.datasets.simulated.room import room
+from ig_ros.datasets.simulated.scanned import scanned
 from ig_ros.datasets.simulated.scene import Scene
 from ig_ros.datasets.simulated.tabletop import tabletop
 from ig_ros.errors import DatasetError
 
 __all__ = ["SimulatedDataset", "SimulationOptions", "open_simulated"]
 
-DEFAULT_FRAMES = {"tabletop": 120}
+DEFAULT_FRAMES = {"tabletop": 120, "room": 200, "scanned": 120}
 
 
 def open_simulated(spec: str) -> SimulatedDataset:
@@ -25,4 +27,8 @@ def build_scene(name: str, options: SimulationOptions) -> Scene:
     if name not in DEFAULT_FRAMES:
         raise DatasetError(f"unknown simulated scene '{name}': known are {', '.join(f'sim:{n}' for n in DEFAULT_FRAMES)}")
     frames = options.frames or DEFAULT_FRAMES[name]
+    if name == "room":
+        return room(options.seed, frames)
+    if name == "scanned":
+        return scanned(options.meshes, options.seed, frames)
     return tabletop(options.seed, frames)

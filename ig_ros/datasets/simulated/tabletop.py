@@ -33,10 +33,10 @@ def tabletop(seed: int, frames: int) -> Scene:
 def arrange(name: str, things: Sequence[Thing], random: Random, frames: int) -> Scene:
     """Put objects on the table of a furnished corner and lead the camera around them."""
     placed = place_on_table(things, random)
-    background = surroundings.walls_and_floor(3.6, 3.4, 2.5, random, wall_names=("wall",) * 4, ceiling=True)
-    lamps = (area_lamp(0.5, 0.6, 2.35, 0.16, 2.9), area_lamp(-1.5, -0.5, 2.0, 0.01, 0.8, 1))
-    extras = surroundings.wall_pictures(3.6, 3.4, random)
-    return Scene(name, (table(random), *placed, *background, *extras), lamps, orbit(frames, random), ABSENT, 0.006)
+    background = surroundings.walls_and_floor(3.2, 3.0, 2.5, random, wall_names=("wall",) * 4, ceiling=True)
+    lamps = (area_lamp(0.5, 0.6, 2.35, 0.16, 2.9), area_lamp(-1.4, -0.5, 2.0, 0.01, 0.9, 1))
+    extras = surroundings.wall_pictures(3.2, 3.0, random)
+    return Scene(name, (table(random), *placed, *background, *extras), lamps, orbit(frames, random), ABSENT, 0.007)
 
 
 def table(random: Random) -> Thing:

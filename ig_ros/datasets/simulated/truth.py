@@ -9,8 +9,10 @@ import numpy as np
 from ig_ros.datasets.base import SceneTruth
 from ig_ros.datasets.simulated.render import Renderer
 from ig_ros.datasets.simulated.scene import Scene
-from ig_ros.geometry import inverse, project, transform
 from ig_ros.types import Camera, FloatArray, IntArray
+
+
+GOLDEN = 0.618034
 
 
 def scene_truth(scene: Scene, renderer: Renderer, camera: Camera, images: Callable[[int], IntArray]) -> SceneTruth:
@@ -45,11 +47,21 @@ def _sample(renderer: Renderer, spacing: float) -> tuple[FloatArray, IntArray]:
 def _seen(points: FloatArray, renderer: Renderer, camera: Camera, path: FloatArray) -> FloatArray:
     """(P,) bool: inside some image with a free line of sight. Asks each camera only about what is still unseen."""
     seen = np.zeros(len(points), bool)
-    for T_world_camera in path:
-        left = np.flatnonzero(~seen)
-        uv, z = project(transform(inverse(T_world_camera), points[left].astype(np.float64)), camera)
-        inside = (z > 0.05) & (uv >= 0).all(axis=1) & (uv < [camera.width, camera.height]).all(axis=1)
-        asked = left[inside]
+    left = np.arange(len(points))
+    order = np.argsort(np.arange(len(path)) * GOLDEN % 1)  # cameras far apart first: little is left after a few
+    for T_world_camera in path[order]:
+        asked = left[_inside(points[left], camera, T_world_camera)]
         eye = T_world_camera[:3, 3].astype(np.float32)
-        seen[asked[~renderer.occluded(np.broadcast_to(eye, (len(asked), 3)), points[asked])]] = True
+        seen[asked[~renderer.occluded(points[asked], eye)]] = True
+        left = left[~seen[left]]
     return seen
+
+
+def _inside(points: FloatArray, camera: Camera, T_world_camera: FloatArray) -> FloatArray:
+    """(P,) bool: in front of the camera and between the four planes through its image borders."""
+    fx, fy, cx, cy = camera.K[0, 0], camera.K[1, 1], camera.K[0, 2], camera.K[1, 2]
+    borders = [(fx, 0, cx), (-fx, 0, camera.width - cx), (0, fy, cy), (0, -fy, camera.height - cy)]
+    planes = np.array(borders) @ T_world_camera[:3, :3].T
+    distances = planes.astype(np.float32) @ points.T - (planes @ T_world_camera[:3, 3]).astype(np.float32)[:, None]
+    inside: FloatArray = (distances > 0).all(axis=0)
+    return inside
