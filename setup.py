@@ -1,0 +1,131 @@
+"""The pip side of the package: runs the CMakeLists.txt that colcon uses and takes its results over.
+
+The ROS wheels of PyPI make the environment's prefix a ROS prefix (lib/, share/, ament index); installing ig_ros adds to it.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import Distribution, Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+PACKAGE = "ig_ros"
+EXECUTABLES = ("mapping_node", "player")
+
+
+def ros_prefix() -> Path:
+    """The prefix into which pip has put the ROS wheels: the environment itself or an isolated build environment."""
+    spec = importlib.util.find_spec("rosidl_pycommon")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("rosidl_pycommon is missing: install the [build-system] requirements of pyproject.toml first")
+    for parent in Path(spec.submodule_search_locations[0]).parents:
+        if (parent / "share" / "ament_index").is_dir():
+            return parent
+    raise SystemExit(f"no ament index above {spec.submodule_search_locations[0]}: the ROS wheels are not complete")
+
+
+def build_environment(prefix: Path) -> dict[str, str]:
+    """The process environment without any other ROS that may be sourced."""
+    foreign = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH", "ROS_DISTRO", "PYTHONPATH")
+    env = {name: value for name, value in os.environ.items() if name not in foreign}
+    env["AMENT_PREFIX_PATH"] = env["CMAKE_PREFIX_PATH"] = str(prefix)
+    env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(p for p in sys.path if p.endswith("site-packages")))
+    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
+    if shutil.which("ninja", path=env["PATH"]):
+        env.setdefault("CMAKE_GENERATOR", "Ninja")
+    return env
+
+
+def run_cmake(build: Path, stage: Path) -> None:
+    """Configure, build and install into `stage`."""
+    env = build_environment(ros_prefix())
+    cmake = shutil.which("cmake", path=env["PATH"])
+    if cmake is None:
+        raise SystemExit("cmake is missing: install it with pip (cmake) or apt-get install cmake")
+    options = {
+        "CMAKE_BUILD_TYPE": "Release",
+        "BUILD_TESTING": "OFF",
+        "CMAKE_INSTALL_PREFIX": stage,
+        "CMAKE_PROJECT_INCLUDE": ROOT / "cmake" / "ros_wheels.cmake",
+        "Python3_EXECUTABLE": sys.executable,
+        "Python3_FIND_VIRTUALENV": "ONLY",
+        "Python3_INCLUDE_DIR": sysconfig.get_path("include"),
+    }
+    defines = [f"-D{name}={value}" for name, value in options.items()]
+    subprocess.check_call([cmake, "-S", str(ROOT), "-B", str(build), *defines], env=env)
+    subprocess.check_call([cmake, "--build", str(build), "--target", "install", "--parallel"], env=env)
+
+
+class BuildWithCMake(build_ext):
+    """Generated messages, type support and the compiled rasteriser, from one CMake run."""
+
+    def run(self) -> None:
+        scratch = Path(self.build_temp).resolve()
+        stage = scratch / "stage"
+        shutil.rmtree(scratch, ignore_errors=True)
+        run_cmake(scratch / "cmake", stage)
+        in_place = self.inplace or getattr(self, "editable_mode", False)
+        self.take_python(stage, ROOT / PACKAGE if in_place else Path(self.build_lib).resolve() / PACKAGE)
+        data = self.prefix_files(stage)
+        data[f"lib/{PACKAGE}"] = [str(path) for path in self.write_executables(scratch / "executables")]
+        self.distribution.data_files = [*(self.distribution.data_files or []), *data.items()]
+
+    def take_python(self, stage: Path, package: Path) -> None:
+        """Generated modules and compiled libraries: beside the sources (editable) or into the wheel."""
+        generated = next((stage / "lib").glob(f"python*/*-packages/{PACKAGE}"))
+        for name in ("msg", "srv"):
+            shutil.rmtree(package / name, ignore_errors=True)
+            shutil.copytree(generated / name, package / name, ignore=shutil.ignore_patterns("*.c", "__pycache__"))
+        for library in [*generated.glob("*.so"), *generated.glob("raster/*.so")]:
+            target = package / library.relative_to(generated)
+            target.unlink(missing_ok=True)  # a running process keeps the old file; overwriting it would crash it
+            shutil.copy2(library, target)
+
+    def prefix_files(self, stage: Path) -> dict[str, list[str]]:
+        """What ROS looks for below a prefix: type support libraries, ament index, launch and config files."""
+        files = {"lib": [str(path) for path in sorted((stage / "lib").glob("*.so"))]}
+        for path in sorted((stage / "share").rglob("*")):
+            folder = path.relative_to(stage).parent
+            shell_hook = path.suffix in (".sh", ".bash", ".zsh", ".dsv", ".ps1")
+            build_only = {"cmake", "environment"} & set(folder.parts) or folder.name == "parent_prefix_path"
+            if path.is_file() and not shell_hook and not build_only:
+                files.setdefault(str(folder), []).append(str(path))
+        return files
+
+    def write_executables(self, folder: Path) -> list[Path]:
+        """lib/ig_ros/<executable>, where `ros2 run` and launch files look, bound to this environment's Python."""
+        folder.mkdir(parents=True)
+        for name in EXECUTABLES:
+            (folder / name).write_text(
+                f'#!/bin/sh\nexec "$(dirname "$0")/../../bin/python3" -m {PACKAGE}.nodes.{name} "$@"\n'
+            )
+            (folder / name).chmod(0o755)
+        return [folder / name for name in EXECUTABLES]
+
+    def get_outputs(self) -> list[str]:
+        return []
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {}
+
+
+class RosDistribution(Distribution):
+    """The editable wheel of setuptools asks has_data(), which Distribution lacks: without it `pip install -e` would
+    leave out data_files, that is the type support libraries and the ament index."""
+
+    def has_data(self) -> bool:
+        return self.has_data_files()
+
+
+if __name__ == "__main__":
+    setup(
+        distclass=RosDistribution,
+        ext_modules=[Extension(f"{PACKAGE}._interfaces", [])],
+        cmdclass={"build_ext": BuildWithCMake},
+    )
