@@ -57,14 +57,17 @@ def points_from_cloud(message: PointCloud2) -> Array:
     row = message.width * message.point_step
     needed = (message.height - 1) * message.row_step + row if message.height and message.width else 0
     if len(message.data) < needed or (message.height > 1 and message.row_step < row):
-        raise FrameError("map_points_data", f"cloud of {message.width}x{message.height} points needs {needed} bytes, has {len(message.data)}")
+        raise FrameError(
+            "map_points_data",
+            f"cloud of {message.width}x{message.height} points needs {needed} bytes, has {len(message.data)}",
+        )
     raw = np.frombuffer(message.data, np.uint8)
     rows = [raw[r * message.row_step : r * message.row_step + row] for r in range(message.height)]
     return np.concatenate(rows).view(kind) if rows else np.zeros(0, kind)
 
 
 def sparse_points(message: PointCloud2) -> tuple[FloatArray, npt.NDArray[np.uint8] | None]:
-    """xyz (N, 3) float32 and, where the cloud has a field rgb or rgba, colours (N, 3) uint8; points with NaN left out."""
+    """xyz (N, 3) float32 and, where there is a field rgb or rgba, colours (N, 3) uint8; without NaN points."""
     points = points_from_cloud(message)
     names = points.dtype.names or ()
     if not {"x", "y", "z"} <= set(names):

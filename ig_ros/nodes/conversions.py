@@ -37,7 +37,12 @@ _DEPTH_TYPES: dict[str, tuple[str, float]] = {  # encoding -> NumPy type, metres
     "mono16": ("u2", 0.001),
     "32FC1": ("f4", 1.0),
 }
-_LABEL_TYPES: dict[str, tuple[str, float]] = {"16UC1": ("u2", 1.0), "mono16": ("u2", 1.0), "mono8": ("u1", 1.0), "8UC1": ("u1", 1.0)}
+_LABEL_TYPES: dict[str, tuple[str, float]] = {
+    "16UC1": ("u2", 1.0),
+    "mono16": ("u2", 1.0),
+    "mono8": ("u1", 1.0),
+    "8UC1": ("u1", 1.0),
+}
 
 
 def byte_array(values: Array) -> array.array[int]:
@@ -63,7 +68,7 @@ def header(stamp: int, frame_id: str) -> Header:
 
 
 def _pixels(message: Image, dtype: str, channels: int, cause: str) -> Array:
-    """View of the pixels (H, W) or (H, W, C) of a raw image without its row padding; FrameError when data is missing."""
+    """Pixels (H, W) or (H, W, C) of a raw image without its row padding; FrameError when data is missing."""
     kind = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
     height, width, step = int(message.height), int(message.width), int(message.step)
     row = width * channels * kind.itemsize
@@ -72,7 +77,7 @@ def _pixels(message: Image, dtype: str, channels: int, cause: str) -> Array:
     if step < row or len(message.data) < height * step:
         raise FrameError(
             cause,
-            f"{message.encoding} image {width}x{height} needs rows of {row} bytes and {height * max(step, row)} bytes in all,"
+            f"{message.encoding} image {width}x{height} needs rows of {row} bytes and {height * max(step, row)} in all,"
             f" its step is {step} and its data has {len(message.data)}: check the driver's step and encoding",
         )
     raw = np.frombuffer(message.data, np.uint8, height * step).reshape(height, step)[:, :row]
@@ -84,7 +89,9 @@ def rgb_from_image(message: Image) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a raw image in one of the encodings rgb8, bgr8, rgba8, bgra8, mono8."""
     if message.encoding not in _COLOR_CODES:
         known = ", ".join(_COLOR_CODES)
-        raise FrameError("image_encoding", f"image encoding '{message.encoding}' is not supported: publish one of {known}")
+        raise FrameError(
+            "image_encoding", f"image encoding '{message.encoding}' is not supported: publish one of {known}"
+        )
     channels, code = _COLOR_CODES[message.encoding]
     pixels = _pixels(message, "u1", channels, "image_data")
     if CvBridge is not None:
@@ -97,7 +104,10 @@ def rgb_from_compressed(message: CompressedImage) -> npt.NDArray[np.uint8]:
     data = np.frombuffer(message.data, np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if pixels is None:
-        raise FrameError("image_data", f"compressed image ('{message.format}', {data.size} bytes) cannot be decoded: publish jpeg or png")
+        raise FrameError(
+            "image_data",
+            f"compressed image ('{message.format}', {data.size} bytes) cannot be decoded: publish jpeg or png",
+        )
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -105,7 +115,9 @@ def depth_from_image(message: Image) -> FloatArray:
     """(H, W) float32 metres along the optical axis from 16UC1 (mm) or 32FC1 (m); 0 where there is none."""
     if message.encoding not in _DEPTH_TYPES:
         known = ", ".join(_DEPTH_TYPES)
-        raise FrameError("depth_encoding", f"depth encoding '{message.encoding}' is not supported: publish one of {known}")
+        raise FrameError(
+            "depth_encoding", f"depth encoding '{message.encoding}' is not supported: publish one of {known}"
+        )
     dtype, unit = _DEPTH_TYPES[message.encoding]
     depth = _pixels(message, dtype, 1, "depth_data").astype(np.float32) * np.float32(unit)
     return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
@@ -115,7 +127,9 @@ def labels_from_image(message: Image) -> IntArray:
     """(H, W) int32 mask ids, 0 = none, from a 16-bit (16UC1, mono16) or 8-bit (8UC1, mono8) image."""
     if message.encoding not in _LABEL_TYPES:
         known = ", ".join(_LABEL_TYPES)
-        raise FrameError("mask_encoding", f"label image encoding '{message.encoding}' is not supported: publish one of {known}")
+        raise FrameError(
+            "mask_encoding", f"label image encoding '{message.encoding}' is not supported: publish one of {known}"
+        )
     return _pixels(message, _LABEL_TYPES[message.encoding][0], 1, "mask_data").astype(np.int32)
 
 

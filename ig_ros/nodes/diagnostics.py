@@ -6,12 +6,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from ig_ros.errors import FrameError
-from ig_ros.live import LiveStats
-from ig_ros.nodes.conversions import time_message
+from ig_ros.nodes.conversions import header
+
+if TYPE_CHECKING:
+    from ig_ros.live import LiveStats
 
 REPEAT = 10.0  # s: the same cause is warned about at most this often
 
@@ -68,13 +71,7 @@ class Diagnosis:
             status.level, status.message = DiagnosticStatus.OK, "mapping" if stats.frames_in else "waiting for frames"
         self._total = total
         status.values = [KeyValue(key=key, value=value) for key, value in _values(stats, problems, waiting).items()]
-        return DiagnosticArray(header=_stamped(stamp), status=[status])
-
-
-def _stamped(stamp: int):  # type: ignore[no-untyped-def]
-    from std_msgs.msg import Header
-
-    return Header(stamp=time_message(stamp))
+        return DiagnosticArray(header=header(stamp, ""), status=[status])
 
 
 def _values(stats: LiveStats, problems: dict[str, int], waiting: int) -> dict[str, str]:

@@ -89,7 +89,14 @@ class FrameBuilder:
         if rectifier is None:
             raise FrameError("no_camera_info", "image dropped: no usable camera_info")
         rgb = rgb_from_message(bundle.image)
-        _demand_size("image_size", "image", rgb, rectifier.camera, "camera_info says", "publish the camera_info of this image size")
+        _demand_size(
+            "image_size",
+            "image",
+            rgb,
+            rectifier.camera,
+            "camera_info says",
+            "publish the camera_info of this image size",
+        )
         depth, masks = self._depth(bundle, rectifier), self._masks(bundle, rectifier)
         return Frame(bundle.stamp, rectifier.color(rgb), rectifier.camera, bundle.T_world_camera, depth, masks)
 
@@ -98,7 +105,9 @@ class FrameBuilder:
             return None
         try:
             depth = depth_from_image(bundle.depth)
-            _demand_size("depth_size", "depth", depth, rectifier.camera, "the image is", "publish depth registered to the image")
+            _demand_size(
+                "depth_size", "depth", depth, rectifier.camera, "the image is", "publish depth registered to the image"
+            )
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without depth)")
             return None
@@ -109,7 +118,9 @@ class FrameBuilder:
             return None
         try:
             masks = masks_from_message(bundle.masks)
-            _demand_size("mask_size", "label image", masks.labels, rectifier.camera, "the image is", "segment the full image")
+            _demand_size(
+                "mask_size", "label image", masks.labels, rectifier.camera, "the image is", "segment the full image"
+            )
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without masks)")
             return None

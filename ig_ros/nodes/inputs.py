@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
@@ -14,7 +17,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from ig_ros.config import NodeConfig
 from ig_ros.errors import FrameError
-from ig_ros.live import LiveMapper
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.clouds import sparse_points
 from ig_ros.nodes.conversions import matrix_from_pose, nanoseconds
@@ -24,6 +26,9 @@ from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, PoseBuffer, TfPoses
 from ig_ros.nodes.synchronizer import Synchronizer, Waits
 from ig_ros.types import Frame
 
+if TYPE_CHECKING:
+    from ig_ros.live import LiveMapper
+
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
 POSE_QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -32,15 +37,20 @@ POSE_QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
 class Inputs:
     """Everything the node listens to. One exclusive callback group: nothing in here needs a lock."""
 
-    def __init__(self, node: Node, config: NodeConfig, mapper: LiveMapper, problems: Problems, used: Callable[[Frame], None]) -> None:
+    def __init__(
+        self, node: Node, config: NodeConfig, mapper: LiveMapper, problems: Problems, used: Callable[[Frame], None]
+    ) -> None:
         """`used` is told of every frame that goes to the mapper."""
         self._node, self._config, self._mapper, self._problems = node, config, mapper, problems
         self._calibration = Calibration()
         self._builder = FrameBuilder(self._calibration, self._submit, problems)
         self._used = used
+        self._forget = threading.Event()
         self._buffer = PoseBuffer(config.pose_max_gap)
         self._tf = TfPoses(node, config.map_frame) if config.pose_source == "tf" else None
-        waits = Waits(config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size)
+        waits = Waits(
+            config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
+        )
         self.line = Synchronizer(waits, self._tf or self._buffer)
         self._group = MutuallyExclusiveCallbackGroup()
         self._subscribe()
@@ -48,7 +58,9 @@ class Inputs:
         node.create_timer(TICK, self._advance, self._group, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _subscribe(self) -> None:
-        def listen(kind: type, topic: str, callback: Callable[..., None], qos: QoSProfile = qos_profile_sensor_data) -> None:
+        def listen(
+            kind: type, topic: str, callback: Callable[..., None], qos: QoSProfile = qos_profile_sensor_data
+        ) -> None:
             self._node.create_subscription(kind, topic, callback, qos, callback_group=self._group)
 
         listen(Image, "image", self._on_image)
@@ -67,8 +79,8 @@ class Inputs:
         self._builder.stop()
 
     def forget(self) -> None:
-        """Nothing that waits now belongs to the map after a reset."""
-        self.line.clear()
+        """Nothing that waits now belongs to the map after a reset. May be called from any thread."""
+        self._forget.set()
 
     def _now(self) -> float:
         return self._node.get_clock().now().nanoseconds / 1e9
@@ -92,7 +104,7 @@ class Inputs:
         pose = message.pose.pose if isinstance(message, Odometry) else message.pose
         frame = message.header.frame_id
         if frame not in ("", self._config.map_frame):
-            text = f"poses are in '{frame}', outputs are published in '{self._config.map_frame}': set map_frame to '{frame}'"
+            text = f"poses are in '{frame}', outputs in '{self._config.map_frame}': set map_frame to '{frame}'"
             self._problems.add("pose_frame", text)
         try:
             T = matrix_from_pose(pose)
@@ -110,16 +122,26 @@ class Inputs:
     def _on_map_points(self, message: PointCloud2) -> None:
         frame, map_frame = message.header.frame_id, self._config.map_frame
         if frame not in ("", map_frame):
-            self._problems.add("map_points_frame", f"map_points are in '{frame}': publish them in the map frame '{map_frame}'")
+            self._problems.add(
+                "map_points_frame", f"map_points are in '{frame}': publish them in the map frame '{map_frame}'"
+            )
             return
         try:
             xyz, rgb = sparse_points(message)
         except FrameError as error:
             self._problems.add_error(error)
             return
-        self._mapper.submit_points(xyz, rgb)
+        self._mapper.submit_points(xyz, rgb).add_done_callback(self._report_points)
+
+    def _report_points(self, planted: Future[int]) -> None:
+        error = planted.exception()
+        if error is not None:
+            self._problems.add(error.cause if isinstance(error, FrameError) else "internal", str(error))
 
     def _advance(self) -> None:
+        if self._forget.is_set():
+            self._forget.clear()
+            self.line.clear()
         bundles, problems = self.line.advance(self._now())
         for problem in problems:
             self._problems.add(problem.cause, problem.message)

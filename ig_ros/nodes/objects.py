@@ -18,12 +18,16 @@ from ig_ros.types import FloatArray, MapSnapshot, Masks, ObjectInstance
 
 LINE_WIDTH = 0.008  # m
 TEXT_HEIGHT = 0.06  # m
-_EDGES = [(a, b) for a in range(8) for b in range(8) if a < b and (a ^ b) in (1, 2, 4)]  # corners whose signs differ once
+_EDGES = [
+    (a, b) for a in range(8) for b in range(8) if a < b and (a ^ b) in (1, 2, 4)
+]  # corners whose signs differ once
 _CORNERS = np.array([[(c >> axis & 1) - 0.5 for axis in range(3)] for c in range(8)])
 
 
-def object_message(found: ObjectInstance, head: Header, score: float = 0.0, T_frame_world: FloatArray | None = None) -> Object:
-    """One object, its box in the frame of `head` (the map frame unless `T_frame_world` (4, 4) is given), without cloud."""
+def object_message(
+    found: ObjectInstance, head: Header, score: float = 0.0, T_frame_world: FloatArray | None = None
+) -> Object:
+    """One object without cloud, its box in the frame of `head` (the map frame where no `T_frame_world` (4, 4) is given)."""
     T = found.T_world_box if T_frame_world is None else T_frame_world @ found.T_world_box
     size = Vector3(x=float(found.size[0]), y=float(found.size[1]), z=float(found.size[2]))
     return Object(
@@ -64,8 +68,8 @@ def _box(item: ObjectInstance, head: Header) -> Marker:
     """Wire frame, because a solid box would hide the points inside."""
     corners = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in _CORNERS * item.size]
     return Marker(
-        header=head, ns="boxes", id=item.id, type=Marker.LINE_LIST, action=Marker.ADD, pose=pose_message(item.T_world_box),
-        scale=Vector3(x=LINE_WIDTH), color=_color(item.id), points=[corners[c] for edge in _EDGES for c in edge],
+        header=head, ns="boxes", id=item.id, type=Marker.LINE_LIST, action=Marker.ADD,
+        pose=pose_message(item.T_world_box), scale=Vector3(x=LINE_WIDTH), color=_color(item.id), points=[corners[c] for edge in _EDGES for c in edge],
     )  # fmt: skip
 
 
@@ -101,7 +105,9 @@ def segmented_message(masks: Masks, head: Header, encoder: str = "") -> Segmente
     ids = sorted({*masks.names, *masks.scores, *masks.embeddings})
     entries = []
     for identity in ids:
-        entry = Mask(id=int(identity), label=masks.names.get(identity, ""), score=float(masks.scores.get(identity, 1.0)))
+        entry = Mask(
+            id=int(identity), label=masks.names.get(identity, ""), score=float(masks.scores.get(identity, 1.0))
+        )
         if identity in masks.embeddings:
             entry.embedding = np.asarray(masks.embeddings[identity], np.float32)
         entries.append(entry)

@@ -59,7 +59,9 @@ def read_parameters(node: Node) -> NodeConfig:
     unknown = sorted(given.keys() - known.keys())
     if unknown:
         groups = sorted({name.split(".")[0] for name in known})
-        raise ConfigError(f"unknown parameter '{unknown[0]}': see config/mapping.yaml; top-level names are {', '.join(groups)}")
+        raise ConfigError(
+            f"unknown parameter '{unknown[0]}': see config/mapping.yaml; top-level names are {', '.join(groups)}"
+        )
     values: dict[str, Any] = {}
     for name, leaf in known.items():
         values[leaf.name] = _checked(name, leaf, given.get(name, leaf.default))
@@ -97,7 +99,11 @@ def _allowed(leaf: Leaf) -> str:
         return f" [{' | '.join(leaf.choices)}]"
     if leaf.low is None:
         return ""
-    return f" [{_yaml_value(leaf.low)} .. {_yaml_value(leaf.high)}]" if leaf.high is not None else f" [>= {_yaml_value(leaf.low)}]"
+    return (
+        f" [{_yaml_value(leaf.low)} .. {_yaml_value(leaf.high)}]"
+        if leaf.high is not None
+        else f" [>= {_yaml_value(leaf.low)}]"
+    )
 
 
 def _yaml_value(value: Any) -> str:

@@ -88,7 +88,9 @@ class PoseBuffer:
         earlier, later = neighbors
         if later - earlier > self._max_gap:
             gap, limit = (later - earlier) / 1e9, self._max_gap / 1e9
-            text = f"poses around the image are {gap:.2f} s apart, more than pose_max_gap = {limit:g} s: publish poses more often"
+            text = (
+                f"poses around the image are {gap:.2f} s apart, pose_max_gap is {limit:g} s: publish poses more often"
+            )
             return PoseAnswer(None, False, "pose_gap", text)
         fraction = (stamp - earlier) / (later - earlier)
         return PoseAnswer(interpolate(self._poses[earlier], self._poses[later], fraction))
@@ -97,7 +99,7 @@ class PoseBuffer:
         if not self._stamps:
             return "no pose has ever been received: check the pose topic's name, its publisher and pose_source"
         late = (stamp - self._stamps[-1]) / 1e9
-        return f"the newest pose is {late:.2f} s older than the image: check that both use one clock, or raise pose_timeout"
+        return f"the newest pose is {late:.2f} s older than the image: use one clock for both, or raise pose_timeout"
 
 
 class TfPoses:
@@ -115,7 +117,9 @@ class TfPoses:
     def at(self, stamp: int) -> PoseAnswer:
         """The pose tf knows for the camera frame at a stamp."""
         if not self.camera_frame:
-            return PoseAnswer(None, False, "no_pose", "image has no frame_id: set it in the driver, or set camera_frame")
+            return PoseAnswer(
+                None, False, "no_pose", "image has no frame_id: set it in the driver, or set camera_frame"
+            )
         try:
             return PoseAnswer(self.lookup.matrix(self._map_frame, self.camera_frame, stamp))
         except FrameError as error:
@@ -130,8 +134,8 @@ class TfLookup:
         try:
             import tf2_ros
         except ImportError as error:
-            text = "needs the package tf2_ros, which this Python has not got: install ROS 2's tf2_ros, or use pose_source: pose"
-            raise ConfigError(f"tf {text}") from error
+            text = "tf needs the package tf2_ros, which is not here: install ROS 2's tf2_ros, or use pose_source: pose"
+            raise ConfigError(text) from error
         self._errors = tf2_ros.TransformException
         self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, node)

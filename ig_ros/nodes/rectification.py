@@ -63,12 +63,16 @@ def _maps(
     identity = np.eye(3)
     if model in _FISHEYE:
         if distortion.size != 4:
-            raise FrameError("bad_camera_info", f"distortion model '{model}' has 4 coefficients, camera_info has {distortion.size}")
+            raise FrameError(
+                "bad_camera_info", f"distortion model '{model}' has 4 coefficients, camera_info has {distortion.size}"
+            )
         K_new = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(K, distortion, size, identity, balance=0.0)
         return cv2.fisheye.initUndistortRectifyMap(K, distortion, identity, K_new, size, cv2.CV_32FC1), K_new
     if model not in _POLYNOMIAL:
         known = ", ".join((*_POLYNOMIAL, *_FISHEYE))
-        raise FrameError("bad_camera_info", f"distortion model '{model}' is not supported: use one of {known} or undistorted images")
+        raise FrameError(
+            "bad_camera_info", f"distortion model '{model}' is not supported: use one of {known} or undistorted images"
+        )
     if distortion.size not in _POLYNOMIAL[model]:
         raise FrameError("bad_camera_info", f"distortion model '{model}' cannot have {distortion.size} coefficients")
     K_new, _ = cv2.getOptimalNewCameraMatrix(K, distortion, size, 0.0)

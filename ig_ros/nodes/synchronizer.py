@@ -113,7 +113,9 @@ class Synchronizer:
         """Put an image into the line, or say why not: stamps must grow, unless the whole stream has started again."""
         if self._newest is not None and stamp <= self._newest and not self._restarted(stamp):
             behind = (self._newest - stamp) / 1e9
-            return Problem("image_out_of_order", f"image is {behind:.3f} s older than the one before: publish images in order")
+            return Problem(
+                "image_out_of_order", f"image is {behind:.3f} s older than the one before: publish images in order"
+            )
         self._older.clear()
         self._newest = stamp
         self._line.append(_Waiting(stamp, image, now))
@@ -164,12 +166,17 @@ class Synchronizer:
             return None if wait_on else self._refusal(answer.cause, answer.message, full and answer.may_come), []
         depth, masks = self._depth.find(waiting.stamp), self._masks.find(waiting.stamp)
         missing = [
-            (name, stream) for name, item, stream in (("depth", depth, self._depth), ("masks", masks, self._masks)) if item is None
+            (name, stream)
+            for name, item, stream in (("depth", depth, self._depth), ("masks", masks, self._masks))
+            if item is None
         ]
         if not full and any(stream.expected(waiting, now) for _, stream in missing):
             return None, []
         notes = [
-            Problem(f"{name}_late", f"{name} of an image did not come within {name.rstrip('s')}_timeout: the image is used without")
+            Problem(
+                f"{name}_late",
+                f"{name} of an image did not come within {name.rstrip('s')}_timeout: the image is used without",
+            )
             for name, stream in missing
             if stream.overdue(waiting, now)
         ]

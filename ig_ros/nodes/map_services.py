@@ -1,0 +1,113 @@
+"""ig/instantiate, ig/reset, ig/save_map, ig/load_map: commands to the mapper, answered within a bound.
+
+A command that takes longer goes on; its caller is told so, and its end is logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from ig_ros.errors import IgError, StorageError
+from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.query_service import BOUND
+from ig_ros.srv import LoadMap, SaveMap
+
+if TYPE_CHECKING:
+    from ig_ros.live import LiveMapper
+
+
+def map_path(root: str, name: str) -> Path:
+    """The folder of a map by name, inside `root`; raises StorageError for an empty name and for a place outside."""
+    directory = Path(root).expanduser().resolve()
+    target = (directory / name).resolve()
+    if not name.strip() or target == directory:
+        raise StorageError("empty map name: give a name, for example 'kitchen'")
+    if not target.is_relative_to(directory):
+        raise StorageError(
+            f"'{name}' lies outside of {directory}: use a plain name, or set the parameter map_directory"
+        )
+    return target
+
+
+class MapServices:
+    """One method per service."""
+
+    def __init__(
+        self, node: Node, mapper: LiveMapper, map_directory: str, problems: Problems, forget: Callable[[], None]
+    ) -> None:
+        """`forget` is called after the map was emptied or replaced."""
+        self._log = node.get_logger()
+        self._mapper, self._map_directory, self._problems, self._forget = mapper, map_directory, problems, forget
+
+    def instantiate(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Group the map into objects as it is now."""
+        return self._answer(
+            response, "instantiate", self._mapper.instantiate, lambda s: f"{len(s.instances.objects)} objects"
+        )
+
+    def reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Forget the map and start anew with the next image."""
+        return self._answer(response, "reset", self._mapper.reset, lambda _: "map emptied", self._forget)
+
+    def save(self, request: SaveMap.Request, response: SaveMap.Response) -> SaveMap.Response:
+        """Write the map."""
+
+        def start() -> Future[Path]:
+            target = map_path(self._map_directory, request.name)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(f"cannot write map to {target}: {error.strerror or error}") from error
+            return self._mapper.save(target)
+
+        return self._answer(response, "save_map", start, lambda path: f"saved to {path}")
+
+    def load(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
+        """Replace the map by one that was saved."""
+
+        def start() -> Future[None]:
+            target = map_path(self._map_directory, request.name)
+            if not target.exists():
+                raise StorageError(f"there is no map {target}: saved maps live in the parameter map_directory")
+            return self._mapper.load(target)
+
+        return self._answer(response, "load_map", start, lambda _: f"loaded '{request.name}'", self._forget)
+
+    def _answer(
+        self,
+        response: Any,
+        what: str,
+        start: Callable[[], Future[Any]],
+        describe: Callable[[Any], str],
+        afterwards: Callable[[], None] = lambda: None,
+    ) -> Any:
+        """Start the command, wait for it at most BOUND, and say in the response how it stands."""
+
+        def finished(future: Future[Any]) -> None:
+            error = future.exception()
+            if error is None:
+                afterwards()
+                self._log.info(f"{what}: {describe(future.result())}")
+            else:
+                self._problems.add(f"{what}_failed", str(error))
+
+        try:
+            future = start()
+            future.add_done_callback(finished)
+            response.success, response.message = True, describe(future.result(BOUND))
+        except TimeoutError:
+            response.success = what == "instantiate" or what == "reset"  # nothing can fail there any more
+            response.message = f"running: {what} takes longer than {BOUND} s and goes on, see the log and /diagnostics"
+        except IgError as error:
+            response.success, response.message = False, str(error)
+            self._problems.add(f"{what}_refused", str(error))
+        except Exception as error:  # the border: a command must not end the node
+            response.success, response.message = False, f"{what} failed: {type(error).__name__}: {error}"
+            self._problems.add("internal", response.message)
+        return response

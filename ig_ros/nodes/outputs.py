@@ -1,0 +1,122 @@
+"""Publishers of the mapping node: cloud, objects, markers, camera path, diagnostics; each latest state is latched."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Path
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import PointCloud2
+from visualization_msgs.msg import MarkerArray
+
+from ig_ros.config import NodeConfig
+from ig_ros.msg import ObjectArray
+from ig_ros.nodes.clouds import CLOUD_TYPE, cloud_message, snapshot_points, thinned
+from ig_ros.nodes.conversions import header, pose_message
+from ig_ros.nodes.diagnostics import Diagnosis, Problems
+from ig_ros.nodes.inputs import Inputs
+from ig_ros.nodes.objects import array_message, markers_message
+from ig_ros.types import Frame, MapSnapshot
+
+if TYPE_CHECKING:
+    from ig_ros.live import LiveMapper
+
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+PATH_STEP = 0.03  # m: the path gets a new point after this much motion
+PATH_LENGTH = 5000  # points; beyond, every second one goes
+
+
+class Outputs:
+    """Publishes what is new, from timers; nothing here waits for the mapper."""
+
+    def __init__(self, node: Node, config: NodeConfig, mapper: LiveMapper, inputs: Inputs, problems: Problems) -> None:
+        self._node, self._config, self._mapper, self._inputs, self._problems = node, config, mapper, inputs, problems
+        self._cloud = node.create_publisher(PointCloud2, "ig/instance_cloud", LATCHED)
+        self._objects = node.create_publisher(ObjectArray, "ig/objects", LATCHED)
+        self._markers = node.create_publisher(MarkerArray, "ig/markers", LATCHED)
+        self._path = node.create_publisher(Path, "ig/camera_path", LATCHED)
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnosis = Diagnosis(node.get_fully_qualified_name())
+        self._published: MapSnapshot | None = None
+        self._trail = Trail(config.map_frame)
+        group = MutuallyExclusiveCallbackGroup()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation still shows its map
+        node.create_timer(config.publish_period, self._publish_map, group, clock=steady)
+        node.create_timer(config.diagnostics_period, self._publish_diagnostics, group, clock=steady)
+
+    @property
+    def trail(self) -> Trail:
+        """The camera path, fed by whoever sees the frames."""
+        return self._trail
+
+    def _publish_map(self) -> None:
+        path = self._trail.message()
+        if path is not None:
+            self._path.publish(path)
+        snapshot = self._mapper.snapshot()
+        if snapshot is self._published:
+            return
+        self._published = snapshot
+        head = header(snapshot.stamp if snapshot else 0, self._config.map_frame)
+        objects = snapshot.instances.objects if snapshot else ()  # none after a reset
+        points = np.zeros(0, CLOUD_TYPE)
+        if snapshot is not None:
+            points = snapshot_points(snapshot, thinned(len(snapshot.xyz), self._config.max_cloud_points))
+        self._cloud.publish(cloud_message(points, head))
+        self._objects.publish(array_message(objects, head))
+        self._markers.publish(markers_message(objects, head))
+
+    def _publish_diagnostics(self) -> None:
+        now = self._node.get_clock().now().nanoseconds
+        stats = self._mapper.stats()
+        self._diagnostics.publish(self._diagnosis.message(now, stats, self._problems.counts(), len(self._inputs.line)))
+        if stats.error:
+            self._problems.add("mapper_stopped", f"{stats.error}: save what you need and restart the node")
+
+
+class Trail:
+    """Where the camera has been: bounded, thread safe."""
+
+    def __init__(self, frame_id: str) -> None:
+        self._frame_id = frame_id
+        self._poses: list[PoseStamped] = []
+        self._last: tuple[float, ...] | None = None
+        self._changed = False
+        self._lock = threading.Lock()
+
+    def add(self, frame: Frame) -> None:
+        """Append the frame's pose if the camera has moved by PATH_STEP."""
+        position = frame.T_world_camera[:3, 3]
+        with self._lock:
+            if self._last is not None and np.linalg.norm(position - np.array(self._last)) < PATH_STEP:
+                return
+            self._last = tuple(position)
+            self._poses.append(
+                PoseStamped(header=header(frame.stamp, self._frame_id), pose=pose_message(frame.T_world_camera))
+            )
+            if len(self._poses) > PATH_LENGTH:
+                self._poses = self._poses[::2]
+            self._changed = True
+
+    def clear(self) -> None:
+        """Forget the path."""
+        with self._lock:
+            self._poses, self._last, self._changed = [], None, True
+
+    def message(self) -> Path | None:
+        """The path, or None when it has not changed since the last call."""
+        with self._lock:
+            if not self._changed:
+                return None
+            self._changed = False
+            stamp = self._poses[-1].header.stamp if self._poses else header(0, "").stamp
+            path = Path(poses=list(self._poses))
+            path.header.stamp, path.header.frame_id = stamp, self._frame_id
+            return path

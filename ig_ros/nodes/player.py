@@ -1,0 +1,156 @@
+"""`ig play`: a dataset as a robot would publish it: image, camera_info, pose and, where known, depth and masks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import rclpy
+from geometry_msgs.msg import PoseStamped
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import CameraInfo, Image
+
+from ig_ros.datasets import Dataset, open_dataset, split
+from ig_ros.errors import IgError
+from ig_ros.msg import SegmentedImage
+from ig_ros.nodes.conversions import depth_message, header, image_message, info_message, pose_message
+from ig_ros.nodes.objects import segmented_message
+from ig_ros.types import Frame
+
+# A reliable publisher matches both kinds of subscriber; to a best-effort one it still sends best effort.
+QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class PlayOptions:
+    """What is published, and how fast."""
+
+    rate: float = 10.0  # frames per second
+    loops: int = 1  # times through the dataset; stamps keep growing
+    hold_out: bool = False  # leave out every 8th frame, image and masks
+    depth: bool = True
+    masks: bool = True
+    max_frames: int = 0  # stop after so many, 0 = all
+    wait: float = 20.0  # s to wait for a subscriber to the images before playing to nobody
+    frame_id: str = "camera"  # optical frame of the images
+    map_frame: str = "map"
+
+
+class Player(Node):
+    """Publishes frames on the topics the mapping node listens to."""
+
+    def __init__(self, options: PlayOptions, **node_arguments: Any) -> None:
+        super().__init__("player", **node_arguments)
+        self._options = options
+        self._image = self.create_publisher(Image, "image", QOS)
+        self._info = self.create_publisher(CameraInfo, "camera_info", QOS)
+        self._pose = self.create_publisher(PoseStamped, "pose", QOS)
+        self._depth = self.create_publisher(Image, "depth", QOS) if options.depth else None
+        self._masks = self.create_publisher(SegmentedImage, "segmented_image", QOS) if options.masks else None
+
+    def wait_for_subscribers(self) -> bool:
+        """Until somebody listens to images, calibration and poses alike; False when `wait` seconds have passed."""
+        deadline = time.monotonic() + self._options.wait
+        needed = (self._image, self._info)
+        while not all(publisher.get_subscription_count() for publisher in needed):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        # The other topics of that node are matched within moments of these; there is no event that says so.
+        time.sleep(0.5)
+        return True
+
+    def publish(self, frame: Frame, stamp: int) -> None:
+        """One frame with all its parts under one stamp (ns); what an image needs goes first."""
+        head = header(stamp, self._options.frame_id)
+        pose = PoseStamped(header=header(stamp, self._options.map_frame), pose=pose_message(frame.T_world_camera))
+        self._pose.publish(pose)
+        self._info.publish(info_message(frame.camera, head))
+        if self._depth is not None and frame.depth is not None:
+            self._depth.publish(depth_message(frame.depth, head))
+        if self._masks is not None and frame.masks is not None:
+            self._masks.publish(segmented_message(frame.masks, head))
+        self._image.publish(image_message(frame.rgb, "rgb8", head))
+
+
+def chosen_places(count: int, options: PlayOptions) -> Iterator[int]:
+    """Places of the dataset in the order of playing."""
+    kept = split(count)[0] if options.hold_out else range(count)
+    places = [place for _ in range(options.loops) for place in kept]
+    return iter(places[: options.max_frames] if options.max_frames else places)
+
+
+def play(
+    dataset: Dataset,
+    options: PlayOptions,
+    args: list[str] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Play a dataset in this process until it ends; returns the number of frames published.
+
+    `args` are ROS arguments (remaps); `progress` is called with the number of frames so far. Raises DatasetError.
+    """
+    published = 0
+    with rclpy.init(args=args):
+        player = Player(options)
+        if not player.wait_for_subscribers():
+            player.get_logger().warning(
+                f"nobody has subscribed to images and camera_info for {options.wait:g} s: playing anyway; check topic"
+                " names and ROS_DOMAIN_ID"
+            )
+        start, begin = player.get_clock().now().nanoseconds, time.monotonic()
+        for place in chosen_places(len(dataset), options):
+            frame = dataset[place]  # loading counts as part of the period
+            due = published / options.rate
+            time.sleep(max(0.0, begin + due - time.monotonic()))
+            player.publish(frame, start + round(due * 1e9))
+            published += 1
+            progress(published)
+        player.get_logger().info(f"played {published} frames")
+        time.sleep(0.3)  # the last frame leaves before the publishers do
+    return published
+
+
+def parse(arguments: list[str]) -> tuple[str, PlayOptions]:
+    """Command line -> dataset and options."""
+    default = PlayOptions()
+    parser = argparse.ArgumentParser(prog="player", description=__doc__)
+    parser.add_argument("scene", help="dataset folder, or sim:tabletop, sim:room")
+    parser.add_argument("--rate", type=float, default=default.rate, help="frames per second")
+    parser.add_argument("--loops", type=int, default=default.loops, help="times through the dataset")
+    parser.add_argument("--max-frames", type=int, default=default.max_frames, help="stop after so many, 0 = all")
+    parser.add_argument("--wait", type=float, default=default.wait, help="seconds to wait for a subscriber")
+    parser.add_argument("--hold-out", action="store_true", help="leave out every 8th frame")
+    parser.add_argument("--no-depth", dest="depth", action="store_false")
+    parser.add_argument("--no-masks", dest="masks", action="store_false")
+    given = vars(parser.parse_args(arguments))
+    scene = str(given.pop("scene"))
+    options = replace(default, **given)
+    if options.rate <= 0 or options.loops < 1:
+        parser.error("--rate must be positive and --loops at least 1")
+    return scene, options
+
+
+def main(args: list[str] | None = None) -> int:
+    """Console entry point: 1 and one line on stderr for a dataset that cannot be played."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    scene, options = parse(remove_ros_args(["player", *arguments])[1:])
+    try:
+        play(open_dataset(scene), options, arguments)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except IgError as error:
+        sys.stderr.write(f"player: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

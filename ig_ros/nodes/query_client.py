@@ -1,0 +1,129 @@
+"""A client of a running mapping node: queries, commands, and the latest objects and diagnostics."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import PointCloud2
+from std_srvs.srv import Trigger
+
+from ig_ros.errors import QueryError
+from ig_ros.msg import ObjectArray
+from ig_ros.nodes.outputs import LATCHED
+from ig_ros.srv import LoadMap, QueryObject, SaveMap
+
+
+class MapClient(Node):
+    """Calls the node's services one at a time, with a time limit. All methods raise QueryError when it is exceeded."""
+
+    def __init__(self, timeout: float = 10.0, **node_arguments: Any) -> None:
+        """`timeout` in seconds holds for finding a service and for its answer, each."""
+        super().__init__("query_client", **node_arguments)
+        self.timeout = timeout
+        self.objects: ObjectArray | None = None  # newest received
+        self.cloud: PointCloud2 | None = None  # newest received
+        self.diagnostics: dict[str, str] = {}  # newest received, by key; "level" and "message" are the status's own
+        self._services: dict[str, Any] = {}
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self)
+        self.create_subscription(ObjectArray, "ig/objects", self._on_objects, LATCHED)
+        self.create_subscription(PointCloud2, "ig/instance_cloud", self._on_cloud, LATCHED)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def query(
+        self, text: str, max_results: int = 0, min_score: float = 0.0, frame_id: str = "", with_cloud: bool = False
+    ) -> QueryObject.Response:
+        """Ask for objects by a text."""
+        request = QueryObject.Request(
+            text=text, max_results=max_results, min_score=min_score, frame_id=frame_id, with_cloud=with_cloud
+        )
+        return self._call(QueryObject, "ig/query_object", request)
+
+    def instantiate(self) -> Trigger.Response:
+        """Group the map into objects now."""
+        return self._call(Trigger, "ig/instantiate", Trigger.Request())
+
+    def reset(self) -> Trigger.Response:
+        """Forget the map."""
+        return self._call(Trigger, "ig/reset", Trigger.Request())
+
+    def save(self, name: str) -> SaveMap.Response:
+        """Save the map under a name."""
+        return self._call(SaveMap, "ig/save_map", SaveMap.Request(name=name))
+
+    def load(self, name: str) -> LoadMap.Response:
+        """Load a saved map by its name."""
+        return self._call(LoadMap, "ig/load_map", LoadMap.Request(name=name))
+
+    def listen(self, seconds: float) -> None:
+        """Receive for a while."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=min(left, 0.1))
+
+    def _call(self, kind: Any, name: str, request: Any) -> Any:
+        client = self._services.get(name) or self._services.setdefault(name, self.create_client(kind, name))
+        if not client.wait_for_service(timeout_sec=self.timeout):
+            raise QueryError(
+                f"service {client.srv_name} is not there after {self.timeout:g} s: is the mapping node running?"
+            )
+        future = client.call_async(request)
+        self._executor.spin_until_future_complete(future, timeout_sec=self.timeout)
+        if not future.done():
+            client.remove_pending_request(future)
+            raise QueryError(f"service {client.srv_name} has not answered within {self.timeout:g} s")
+        return future.result()
+
+    def _on_objects(self, message: ObjectArray) -> None:
+        self.objects = message
+
+    def _on_cloud(self, message: PointCloud2) -> None:
+        self.cloud = message
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.endswith(": mapping"):
+                self.diagnostics = {pair.key: pair.value for pair in status.values}
+                self.diagnostics |= {"level": str(status.level[0]), "message": status.message}
+
+
+def describe(response: QueryObject.Response) -> str:
+    """The answer as lines of text: one per object, or why there is none."""
+    lines = [
+        f"{o.id:4d}  {o.label or '(unnamed)':24s} score {o.score:.2f}  confidence {o.confidence:.2f}  "
+        f"at ({o.pose.position.x:.2f}, {o.pose.position.y:.2f}, {o.pose.position.z:.2f}) m  "
+        f"size {o.size.x:.2f} x {o.size.y:.2f} x {o.size.z:.2f} m"
+        for o in response.objects
+    ]
+    return "\n".join(lines or [response.message])
+
+
+def main(args: list[str] | None = None) -> int:
+    """Console entry point: 0 when something was found, 2 when not, 1 when the node does not answer."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    parser = argparse.ArgumentParser(prog="query_client", description="ask a running mapping node for an object")
+    parser.add_argument("text", help='what to look for, for example "something to drink from"')
+    parser.add_argument("--max-results", type=int, default=0, help="0 = all that qualify")
+    parser.add_argument("--min-score", type=float, default=0.0, help="0 = the node's own threshold")
+    parser.add_argument("--frame", default="", help="frame in which to answer, empty = the map frame")
+    given = parser.parse_args(remove_ros_args(["query_client", *arguments])[1:])
+    try:
+        with rclpy.init(args=arguments):
+            response = MapClient().query(given.text, given.max_results, given.min_score, given.frame)
+    except QueryError as error:
+        sys.stderr.write(f"query_client: {error}\n")
+        return 1
+    sys.stdout.write(describe(response) + "\n")
+    return 0 if response.success else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

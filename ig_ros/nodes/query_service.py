@@ -1,0 +1,101 @@
+"""ig/query_object: which objects of the map does a text describe?"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from rclpy.node import Node
+
+from ig_ros.errors import FrameError, IgError, QueryError
+from ig_ros.geometry import inverse
+from ig_ros.nodes.conversions import header
+from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.objects import add_cloud, object_message
+from ig_ros.nodes.pose_buffer import TfLookup
+from ig_ros.srv import QueryObject
+from ig_ros.types import FloatArray
+
+if TYPE_CHECKING:
+    from ig_ros.live import LiveMapper
+
+BOUND = 0.4  # s: no service makes its caller wait longer than this
+_ALL = 2**31 - 1
+
+
+class FrameFinder:
+    """T_frame_map for the frames in which answers are wanted."""
+
+    def __init__(self, map_frame: str, tf: TfLookup | None) -> None:
+        """`tf` is None where tf2_ros is not installed: then only the map frame is known."""
+        self.map_frame = map_frame
+        self._tf = tf
+
+    def find(self, frame_id: str) -> FloatArray | None:
+        """None for the map frame itself; raises QueryError for a frame that nobody knows."""
+        if frame_id in ("", self.map_frame):
+            return None
+        if self._tf is None:
+            raise QueryError(
+                f"unknown frame_id '{frame_id}': without tf2_ros only the map frame '{self.map_frame}' is known"
+            )
+        try:
+            return inverse(self._tf.matrix(self.map_frame, frame_id, None))
+        except FrameError as error:
+            raise QueryError(f"unknown frame_id '{frame_id}': {error}") from error
+
+
+class QueryService:
+    """Answers from the newest snapshot, while training goes on."""
+
+    def __init__(self, mapper: LiveMapper, frames: FrameFinder, problems: Problems) -> None:
+        self._mapper, self._frames, self._problems = mapper, frames, problems
+        self._pool = ThreadPoolExecutor(2, "query")
+
+    def stop(self) -> None:
+        """Take no more queries."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def handle(self, request: QueryObject.Request, response: QueryObject.Response) -> QueryObject.Response:
+        """The service callback; whatever goes wrong is a message to the caller."""
+        try:
+            self._pool.submit(self._answer, request, response).result(BOUND)
+        except TimeoutError:
+            # The worker may still write to `response`: answer with another one.
+            return QueryObject.Response(
+                success=False, message="not ready: the language model is still loading, ask again in a few seconds"
+            )
+        except IgError as error:
+            response.success, response.message = False, str(error)
+            self._problems.add("query_refused", str(error))
+        except Exception as error:  # the border: a query must not end the node
+            response.success, response.message = False, f"internal error: {type(error).__name__}: {error}"
+            self._problems.add("internal", response.message)
+        return response
+
+    def _answer(self, request: QueryObject.Request, response: QueryObject.Response) -> None:
+        if not request.text.strip():
+            raise QueryError("empty query text: say what to look for")
+        T_frame_map = self._frames.find(request.frame_id)
+        snapshot = self._mapper.snapshot()
+        result = self._mapper.query(request.text, request.max_results or _ALL, request.min_score)
+        response.success, response.message = bool(result.hits), result.message
+        if snapshot is None or not result.hits:
+            return
+        head = header(snapshot.stamp, request.frame_id or self._frames.map_frame)
+        for hit in result.hits:
+            found = object_message(hit.object, head, hit.score, T_frame_map)
+            if request.with_cloud:
+                add_cloud(found, snapshot, T_frame_map)
+            response.objects.append(found)
+        response.message = response.message or f"{len(result.hits)} found"
+
+
+def make_frame_finder(node: Node, map_frame: str) -> FrameFinder:
+    """With tf where tf2_ros is installed, else for the map frame alone."""
+    try:
+        tf = TfLookup(node)
+    except IgError as error:
+        node.get_logger().debug(str(error))
+        tf = None
+    return FrameFinder(map_frame, tf)

@@ -1,0 +1,44 @@
+"""Real DDS on this host: one domain per pytest worker, logs in a temporary folder, a context per test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from node_processes import ROOT, Start, stop
+
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+os.environ.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """An rclpy context of its own."""
+    import rclpy
+
+    os.environ["ROS_LOG_DIR"] = str(tmp_path_factory.mktemp("ros"))
+    made = rclpy.Context()
+    rclpy.init(context=made)
+    yield made
+    rclpy.try_shutdown(context=made)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts `python ARGUMENTS...` with its output in a file `.log_path`; everything is interrupted at the end."""
+    started: list[subprocess.Popen] = []
+
+    def launch(*arguments: str) -> subprocess.Popen:
+        log = tmp_path_factory.mktemp("log") / "output.txt"
+        with log.open("w") as sink:
+            process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT)
+        process.log_path = log  # type: ignore[attr-defined]
+        started.append(process)
+        return process
+
+    yield launch
+    for process in started:
+        stop(process)

@@ -1,0 +1,128 @@
+"""A small mapper with the interface of LiveMapper: every mask with a name becomes an object at its mean depth.
+
+The node's tests are about ROS; with this in place of training they take seconds and have exact answers.
+`python test/nodes/node_doubles.py --ros-args ...` runs the node with it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+
+from ig_ros.config import Config
+from ig_ros.errors import QueryError, StorageError
+from ig_ros.geometry import back_project, transform
+from ig_ros.nodes.mapping_node import run
+from ig_ros.types import Frame, Instances, MapSnapshot, ObjectInstance, QueryHit, QueryResult, QueryStatus
+
+
+class Stats:
+    """The attributes of LiveStats."""
+
+    def __init__(self, frames: int, stamp: int, has_depth: bool, has_masks: bool, objects: int) -> None:
+        self.frames_in, self.frames_used, self.keyframes = frames, frames, frames
+        self.dropped = {"with_depth": int(has_depth), "with_masks": int(has_masks), "newest_stamp": stamp}
+        self.steps, self.steps_per_second, self.anchors, self.gaussians = 0, 0.0, 0, 0
+        self.loss, self.instantiation_age, self.instantiation_duration = 0.0, None, 0.0
+        self.objects, self.memory_bytes, self.error = objects, 0, ""
+
+
+class MaskMapper:
+    """Remembers the frames and turns named masks into objects on demand."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.frames: list[Frame] = []
+        self.points = 0
+        self.slow = threading.Event()
+        self._snapshot: MapSnapshot | None = None
+
+    def start(self) -> None:
+        """Nothing runs."""
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Nothing runs."""
+
+    def submit(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    def submit_points(self, xyz: np.ndarray, rgb: np.ndarray | None) -> Future[int]:
+        self.points += len(xyz)
+        return _done(len(xyz))
+
+    def snapshot(self) -> MapSnapshot | None:
+        return self._snapshot
+
+    def query(self, text: str, max_results: int = 1, min_score: float = 0.0) -> QueryResult:
+        if self._snapshot is None:
+            return QueryResult(
+                QueryStatus.NOT_READY, (), "no instantiation yet: wait for the first images to be mapped"
+            )
+        if text == "QUERY ERROR":
+            raise QueryError("refused by the mapper")
+        hits = [QueryHit(o, 0.9) for o in self._snapshot.instances.objects if o.label in text]
+        found = QueryStatus.FOUND if hits else QueryStatus.ABSENT
+        return QueryResult(found, tuple(hits[:max_results]), "" if hits else f"no object fits '{text}'")
+
+    def instantiate(self) -> Future[MapSnapshot]:
+        frame = next(f for f in reversed(self.frames) if f.masks is not None and f.depth is not None)
+        version = self._snapshot.version + 1 if self._snapshot else 1
+        self._snapshot = _snapshot(frame, version)
+        return _done(self._snapshot)
+
+    def reset(self) -> Future[None]:
+        self.frames, self._snapshot = [], None
+        return _done(None)
+
+    def save(self, directory: Path) -> Future[Path]:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "map").write_text("a map")
+        return _done(directory)
+
+    def load(self, directory: Path) -> Future[None]:
+        if not (directory / "map").is_file():
+            return _failed(StorageError(f"{directory} is not a map"))
+        return Future() if directory.name == "slow" else _done(None)
+
+    def stats(self) -> Stats:
+        frames = self.frames
+        last = frames[-1] if frames else None
+        objects = len(self._snapshot.instances.objects) if self._snapshot else 0
+        depth, masks = (last is not None and x is not None for x in (last and last.depth, last and last.masks))
+        return Stats(len(frames), last.stamp if last else 0, depth, masks, objects)
+
+
+def _snapshot(frame: Frame, version: int) -> MapSnapshot:
+    rows, cols = np.nonzero((frame.masks.labels > 0) & (frame.depth > 0))
+    xyz = transform(frame.T_world_camera, back_project(frame.depth, frame.camera, rows, cols)).astype(np.float32)
+    ids = frame.masks.labels[rows, cols].astype(np.int32)
+    objects = []
+    for identity in np.unique(ids):
+        own = xyz[ids == identity]
+        T = np.eye(4)
+        T[:3, 3] = (own.min(0) + own.max(0)) / 2
+        name = frame.masks.names.get(int(identity), "")
+        objects.append(ObjectInstance(int(identity), name, 0.8, 3, T, own.max(0) - own.min(0), len(own)))
+    confidence = np.full(len(ids), 0.5, np.float32)
+    instances = Instances(ids, confidence, tuple(objects))
+    return MapSnapshot(version, 1, frame.stamp, xyz, frame.rgb[rows, cols], np.ones(len(ids), np.float32), instances)
+
+
+def _done(value: object) -> Future:
+    future: Future = Future()
+    future.set_result(value)
+    return future
+
+
+def _failed(error: Exception) -> Future:
+    future: Future = Future()
+    future.set_exception(error)
+    return future
+
+
+if __name__ == "__main__":
+    sys.exit(run(MaskMapper, sys.argv))

@@ -1,0 +1,136 @@
+"""Player, node and query client as three processes over DDS; the mapper is replaced, everything of ROS is real."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from ig_ros.nodes.clouds import points_from_cloud
+from ig_ros.nodes.query_client import MapClient
+from node_processes import ROOT, Start, stop
+from node_scene import write_scene
+
+
+@pytest.fixture(scope="module")
+def played(
+    start: Start, context: object, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.Popen, MapClient]:
+    """A node that has received every frame of a small scene from a player."""
+    scene = write_scene(tmp_path_factory.mktemp("scene"), frames=16)
+    maps = tmp_path_factory.mktemp("maps")
+    node = start("test/nodes/node_doubles.py", "--ros-args", "-p", f"map_directory:={maps}", "-p", "diagnostics_period:=0.2",
+                 "-p", "publish_period:=0.2")  # fmt: skip
+    player = start("-m", "ig_ros.nodes.player", str(scene), "--rate", "20", "--hold-out")
+    client = MapClient(context=context)
+    deadline = time.monotonic() + 40
+    while int(client.diagnostics.get("frames in", 0)) < 14 and time.monotonic() < deadline:
+        client.listen(0.2)
+    assert int(client.diagnostics["frames in"]) == 14, node.log_path.read_text() + player.log_path.read_text()
+    assert player.wait(5) == 0
+    return node, client
+
+
+def test_every_frame_arrives_with_depth_and_masks(played) -> None:
+    _, client = played
+    assert client.diagnostics["dropped: with_depth"] == "1"
+    assert client.diagnostics["dropped: with_masks"] == "1"
+    assert not [key for key in client.diagnostics if key.startswith("problem:")]
+
+
+def test_query_before_any_instance_says_so_and_afterwards_finds(played) -> None:
+    _, client = played
+    early = client.query("a mug")
+    assert not early.success
+    assert "no instantiation yet" in early.message
+    assert client.instantiate().success
+    answer = client.query("a mug", with_cloud=True)
+    assert answer.success
+    [found] = answer.objects
+    assert found.label == "mug"
+    assert found.header.frame_id == "map"
+    points = points_from_cloud(found.cloud)
+    assert len(points) > 50
+    assert set(points["instance_id"]) == {found.id}
+    center = np.array([found.pose.position.x, found.pose.position.y, found.pose.position.z])
+    for axis, name in enumerate("xyz"):
+        assert points[name].min() <= center[axis] <= points[name].max()
+
+
+def test_objects_and_cloud_are_latched(played) -> None:
+    _, client = played
+    client.instantiate()
+    time.sleep(0.5)
+    late = MapClient(context=client.context)
+    late.listen(1.0)
+    assert [o.label for o in late.objects.objects] == ["mug", "plate"]
+    assert late.cloud.width > 100
+    assert {f.name for f in late.cloud.fields} == {"x", "y", "z", "rgb", "instance_id", "confidence"}
+    late.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({"text": "  "}, "empty query text"),
+        ({"text": "mug", "frame_id": "moon"}, "unknown frame_id 'moon'"),
+        ({"text": "QUERY ERROR"}, "refused by the mapper"),
+        ({"text": "unicorn"}, "no object fits"),
+    ],
+)
+def test_refused_queries_say_why(played, request_: dict, reason: str) -> None:
+    _, client = played
+    client.instantiate()
+    answer = client.query(**request_)
+    assert not answer.success
+    assert reason in answer.message
+
+
+def test_maps_are_saved_and_loaded_by_name(played) -> None:
+    _, client = played
+    assert client.save("kitchen").success
+    assert client.load("kitchen").success
+    outside = client.save("../elsewhere")
+    assert not outside.success
+    assert "map_directory" in outside.message
+    missing = client.load("nowhere")
+    assert not missing.success
+    assert "there is no map" in missing.message
+
+
+def test_a_long_command_is_answered_within_half_a_second(played) -> None:
+    _, client = played
+    assert client.save("slow").success
+    begin = time.monotonic()
+    answer = client.load("slow")
+    assert time.monotonic() - begin < 0.5
+    assert answer.message.startswith("running")
+
+
+def test_query_client_prints_the_object(played) -> None:
+    _, client = played
+    client.instantiate()
+    asked = [sys.executable, "-m", "ig_ros.nodes.query_client", "a plate"]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert "plate" in done.stdout
+
+
+def test_reset_empties_what_is_published(played) -> None:
+    _, client = played
+    client.instantiate()
+    assert client.reset().success
+    client.listen(1.0)
+    assert len(client.objects.objects) == 0
+    assert client.cloud.width == 0
+    assert not client.query("mug").success
+
+
+def test_interrupt_ends_the_node_quickly(played) -> None:
+    node, _ = played
+    status, seconds = stop(node)
+    assert status == 0, node.log_path.read_text()
+    assert seconds < 2.0
