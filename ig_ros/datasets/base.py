@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from ig_ros.types import Frame, FloatArray, IntArray
+from ig_ros.types import FloatArray, Frame, IntArray
 
 FRAME_RATE = 30  # Hz: frame numbers become stamps at this rate
 HELD_OUT_EVERY = 8

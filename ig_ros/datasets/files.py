@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -58,7 +58,8 @@ def read_labels(path: Path, content: str = "labels") -> IntArray:
     if image is None or image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
         found = "an unreadable file" if image is None else f"{image.dtype} {image.shape}"
         raise DatasetError(f"cannot read {path}: expected a 16-bit PNG with one channel ({content}), found {found}")
-    return image.astype(np.int32)
+    labels: IntArray = image.astype(np.int32)
+    return labels
 
 
 def read_matrix(path: Path, size: int) -> FloatArray:
@@ -103,22 +104,19 @@ def read_poses(paths: Iterable[tuple[int, Path]]) -> dict[int, FloatArray]:
     return poses
 
 
-def indices(of: Callable[[int], FloatArray], count: int, limit: int) -> tuple[IntArray, IntArray]:
-    """Source index of each of `count` target pixels, clipped to [0, limit), and which were inside."""
-    source = np.floor(of(count)).astype(np.int64)
-    return source.clip(0, limit - 1), (source >= 0) & (source < limit)
-
-
 def register_depth(depth: FloatArray, K_depth: FloatArray, K_color: FloatArray, width: int, height: int) -> FloatArray:
     """Depth image resampled (nearest) to the pixels of a colour camera at the same place; 0 outside its view.
 
     depth: (h, w) m; both matrices in px of their own images, without skew. Returns (height, width) m.
     """
-
-    def source(axis: int) -> Callable[[int], FloatArray]:
-        ratio = K_depth[axis, axis] / K_color[axis, axis]
-        return lambda n: (np.arange(n) + 0.5 - K_color[axis, 2]) * ratio + K_depth[axis, 2]
-
-    cols, inside_x = indices(source(0), width, depth.shape[1])
-    rows, inside_y = indices(source(1), height, depth.shape[0])
+    cols, inside_x = _sources(width, depth.shape[1], K_color[0, [0, 2]], K_depth[0, [0, 2]])
+    rows, inside_y = _sources(height, depth.shape[0], K_color[1, [1, 2]], K_depth[1, [1, 2]])
     return np.where(inside_y[:, None] & inside_x[None], depth[rows[:, None], cols[None]], np.float32(0))
+
+
+def _sources(
+    count: int, limit: int, color: FloatArray, depth: FloatArray
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """The depth pixel of each colour pixel along one axis, and whether it exists; cameras as (focal, centre) in px."""
+    source = np.floor((np.arange(count) + 0.5 - color[1]) / color[0] * depth[0] + depth[1]).astype(np.int64)
+    return source.clip(0, limit - 1), (source >= 0) & (source < limit)

@@ -24,10 +24,11 @@ def open_dataset(spec: str | Path) -> Dataset:
         return open_simulated(spec.removeprefix(SIMULATED))
     folder = Path(spec).expanduser()
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder; simulated scenes are written sim:tabletop, sim:room, sim:scanned")
+        raise DatasetError(f"{folder} is not a folder; simulated scenes are called sim:tabletop, sim:room, sim:scanned")
     for layout in (SevenScenesDataset, ScanNetDataset):
         if layout.recognises(folder):
             return layout(folder)
     raise DatasetError(
-        f"{folder} is neither a 7-Scenes folder (frame-000000.color.jpg, ...) nor a ScanNet one (color/, pose/, intrinsic/)"
+        f"{folder} is neither a 7-Scenes folder (frame-000000.color.jpg, ...) "
+        "nor a ScanNet one (color/, pose/, intrinsic/)"
     )

@@ -19,7 +19,7 @@ from ig_ros.datasets.files import (
     register_depth,
 )
 from ig_ros.errors import DatasetError
-from ig_ros.types import Camera, Frame, FloatArray, IntArray, Masks
+from ig_ros.types import Camera, FloatArray, Frame, IntArray, Masks
 
 LAYOUT = (
     "a ScanNet folder holds color/N.jpg|png, pose/N.txt (4x4 camera-to-world), intrinsic/intrinsic_color.txt, and "
@@ -104,7 +104,7 @@ class ScanNetDataset:
         path = self._masks[number]
         labels = read_labels(path)
         if labels.shape != size:
-            raise DatasetError(f"{path} is {labels.shape[::-1]}, its colour image {size[::-1]}: masks must fit the image")
+            raise DatasetError(f"{path} is {labels.shape[::-1]}, its colour image {size[::-1]}: both must agree")
         about = path.with_suffix(".json")
         try:
             entries = json.loads(about.read_text())

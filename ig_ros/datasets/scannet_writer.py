@@ -30,7 +30,9 @@ def write_scannet_layout(dataset: Dataset, folder: Path) -> None:
         if (frame.camera.width, frame.camera.height) != (camera.width, camera.height) or not np.allclose(
             frame.camera.K, camera.K
         ):
-            raise DatasetError(f"frame {frame.index} of {dataset.name} has another camera than the first: one is possible")
+            raise DatasetError(
+                f"frame {frame.index} of {dataset.name} has another camera than the first: only one fits"
+            )
         _write_color(frame.rgb, folder / "color" / f"{frame.index}.jpg")
         _write_text(_matrix(frame.T_world_camera), folder / "pose" / f"{frame.index}.txt")
         if frame.depth is not None:

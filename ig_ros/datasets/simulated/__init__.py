@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ig_ros.datasets.simulated.dataset import SimulatedDataset
 from ig_ros.datasets.simulated.options import SimulationOptions, parse_options
-from ig_ros.datasets.simulated.room import room
-from ig_ros.datasets.simulated.scanned import scanned
+from ig_ros.datasets.simulated.room import room_scene
+from ig_ros.datasets.simulated.scanned import scanned_scene
 from ig_ros.datasets.simulated.scene import Scene
-from ig_ros.datasets.simulated.tabletop import tabletop
+from ig_ros.datasets.simulated.tabletop import tabletop_scene
 from ig_ros.errors import DatasetError
 
 __all__ = ["SimulatedDataset", "SimulationOptions", "open_simulated"]
@@ -25,10 +25,11 @@ def open_simulated(spec: str) -> SimulatedDataset:
 def build_scene(name: str, options: SimulationOptions) -> Scene:
     """The scene of that name, with its path cut into the wanted number of frames."""
     if name not in DEFAULT_FRAMES:
-        raise DatasetError(f"unknown simulated scene '{name}': known are {', '.join(f'sim:{n}' for n in DEFAULT_FRAMES)}")
+        known = ", ".join(f"sim:{scene}" for scene in DEFAULT_FRAMES)
+        raise DatasetError(f"unknown simulated scene '{name}': known are {known}")
     frames = options.frames or DEFAULT_FRAMES[name]
     if name == "room":
-        return room(options.seed, frames)
+        return room_scene(options.seed, frames)
     if name == "scanned":
-        return scanned(options.meshes, options.seed, frames)
-    return tabletop(options.seed, frames)
+        return scanned_scene(options.meshes, options.seed, frames)
+    return tabletop_scene(options.seed, frames)

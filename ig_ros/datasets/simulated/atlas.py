@@ -22,7 +22,7 @@ class Atlas:
         self._levels = np.log2(sides).round().astype(np.int64)
         self.sizes = sides[self._place]  # (number of textures,) side in texels
         self._offset = np.zeros((len(sides), int(self._levels.max()) + 1), np.int64)
-        texels: list[FloatArray] = []
+        texels: list[Texture] = []
         total = 0
         for i, texture in enumerate(unique.values()):
             image = texture.astype(np.float32)
@@ -48,4 +48,5 @@ class Atlas:
         top, bottom = offset + (y0 & last) * side, offset + ((y0 + 1) & last) * side
         upper = self._texels[top + left] * (1 - fx) + self._texels[top + right] * fx
         lower = self._texels[bottom + left] * (1 - fx) + self._texels[bottom + right] * fx
-        return (upper * (1 - fy) + lower * fy) * np.float32(1 / 255)
+        color: FloatArray = (upper * (1 - fy) + lower * fy) * np.float32(1 / 255)
+        return color

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ Random = np.random.Generator
 
 MIN_PIXELS = 60  # at 640x480: a segmenter returns nothing smaller
 RAGGED = 2.2  # px at width 640, deviation of the borders
+NOISE_GRID = (60, 80)  # cells over the image: 8 px each at 640x480
 PART = 1000  # added to an instance id for its second half
 
 
@@ -32,11 +33,8 @@ class ErrorRates:
 
     def scaled(self, factor: float) -> ErrorRates:
         """All rates multiplied, at most 0.9."""
-        return ErrorRates(
-            *(min(0.9, factor * rate) for rate in (self.missing, self.split, self.merged, self.mislabelled)),
-            *(min(0.9, factor * rate) for rate in (self.same_parts, self.swallowed)),
-            ragged=factor * self.ragged,
-        )
+        rates = {f.name: min(0.9, factor * getattr(self, f.name)) for f in fields(self) if f.name != "ragged"}
+        return ErrorRates(**rates, ragged=factor * self.ragged)
 
 
 NOISY = ErrorRates()
@@ -67,7 +65,7 @@ class MaskNoise:
         random = np.random.default_rng([self._seed, 29, number])
         scale = view.ids.shape[1] / 640
         labels = view.ids.copy()
-        visible = [int(i) for i, n in zip(*np.unique(labels, return_counts=True), strict=True) if i and n >= MIN_PIXELS * scale**2]
+        visible = _larger_than(MIN_PIXELS * scale**2, labels)
         labels[~np.isin(labels, visible)] = 0
         owner = {i: i for i in visible}  # mask -> the instance it is named after
         spoilt = self._swallow(labels, visible, random) | self._merge(labels, visible, random)
@@ -128,7 +126,7 @@ class MaskNoise:
         self, labels: IntArray, owner: dict[int, int], spoilt: set[int], smallest: float, random: Random
     ) -> Masks:
         """Shuffled ids 1..m, with a score that is only a hint and a name that is sometimes another thing's."""
-        found = [int(i) for i, n in zip(*np.unique(labels, return_counts=True), strict=True) if i and n >= smallest / 2]
+        found = _larger_than(smallest / 2, labels)
         order = random.permutation(len(found)) + 1
         table = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
         names: dict[int, str] = {}
@@ -144,6 +142,12 @@ class MaskNoise:
         return Masks(table[labels], names, scores)
 
 
+def _larger_than(pixels: float, labels: IntArray) -> list[int]:
+    """Ids above 0 that cover at least so many pixels."""
+    ids, counts = np.unique(labels, return_counts=True)
+    return [int(i) for i in ids[(ids > 0) & (counts >= pixels)]]
+
+
 def _small(thing: Thing) -> bool:
     """Small enough that a segmenter takes it for a pattern on its support: low, or tiny all around."""
     low, high = thing.bounds()
@@ -152,7 +156,7 @@ def _small(thing: Thing) -> bool:
 
 
 def _cut(thing: Thing, random: Random) -> tuple[FloatArray, float]:
-    """The plane (normal (3,), distance m) along which a thing falls apart: across its longest side, a bit off centre."""
+    """The plane (normal (3,), distance m) where a thing falls apart: across its longest side, a bit off centre."""
     low, high = thing.bounds()
     size = high - low
     axis = int(size.argmax())
@@ -165,9 +169,10 @@ def _ragged(labels: IntArray, deviation: float, random: Random) -> IntArray:
         return labels
     height, width = labels.shape
     rows, cols = np.mgrid[0:height, 0:width].astype(np.float32)
-    coarse = random.standard_normal((3, max(2, height // 8), max(2, width // 8))).astype(np.float32)
-    dx, dy, gap = (cv2.GaussianBlur(cv2.resize(c, (width, height), interpolation=cv2.INTER_CUBIC), (0, 0), 1.5) for c in coarse)
-    moved = cv2.remap(
+    coarse = random.standard_normal((3, *NOISE_GRID)).astype(np.float32)
+    full = [cv2.resize(c, (width, height), interpolation=cv2.INTER_CUBIC) for c in coarse]
+    dx, dy, gap = (cv2.GaussianBlur(c, (0, 0), 1.5) for c in full)
+    moved: IntArray = cv2.remap(
         labels.astype(np.float32),
         cols + deviation * dx / dx.std(),
         rows + deviation * dy / dy.std(),

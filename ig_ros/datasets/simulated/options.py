@@ -26,7 +26,8 @@ class SimulationOptions:
 
 def parse_options(query: str) -> SimulationOptions:
     """Options from a query string; unknown names and impossible values raise DatasetError with what is allowed."""
-    types = {field.name: type(field.default) for field in fields(SimulationOptions)}
+    defaults = SimulationOptions()
+    types = {field.name: type(getattr(defaults, field.name)) for field in fields(defaults)}
     values: dict[str, int | float | str] = {}
     for key, text in parse_qsl(query, keep_blank_values=True):
         if key not in types:

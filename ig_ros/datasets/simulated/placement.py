@@ -33,7 +33,8 @@ class Footprint:
         R = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
         signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
         local = np.asarray(self.offset) + signs * (np.asarray(self.half) + margin)
-        return local @ R.T + np.asarray(self.centre)
+        corners: FloatArray = local @ R.T + np.asarray(self.centre)
+        return corners
 
 
 def footprint_of(thing: Thing) -> Footprint:

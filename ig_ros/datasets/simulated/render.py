@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import open3d as o3d
 
 from ig_ros.datasets.simulated.atlas import Atlas
 from ig_ros.datasets.simulated.mesh import dot, join, unit
 from ig_ros.datasets.simulated.scene import Lamp, Scene
 from ig_ros.types import Array, Camera, FloatArray, IntArray
+
+Number = TypeVar("Number", bound=np.generic)
+BoolArray = npt.NDArray[np.bool_]
 
 AMBIENT = 0.34  # light from everywhere, weighted by how open the place is
 OCCLUSION_RAYS = 24
@@ -51,7 +56,7 @@ class Renderer:
         self.corners = whole.vertices[whole.triangles].astype(np.float32)  # (T, 3, 3) m
         self._caster = o3d.t.geometry.RaycastingScene()
         self._caster.add_triangles(
-            o3d.core.Tensor(whole.vertices.astype(np.float32)), o3d.core.Tensor(whole.triangles.astype(np.uint32))
+            _tensor(whole.vertices.astype(np.float32)), _tensor(whole.triangles.astype(np.uint32))
         )
         openness = self._openness(whole.vertices, whole.normals)
         table = np.concatenate([whole.normals, whole.uv, openness[:, None]], axis=1).astype(np.float32)
@@ -61,7 +66,7 @@ class Renderer:
     def render(self, camera: Camera, T_world_camera: FloatArray) -> Rendering:
         """The ideal image, depth and ids for one pose."""
         directions = self._directions(camera, T_world_camera)
-        hit = self._caster.cast_rays(o3d.core.Tensor.from_numpy(_rays(T_world_camera[:3, 3], directions)))
+        hit = self._caster.cast_rays(_tensor(_rays(T_world_camera[:3, 3], directions)))
         depth = hit["t_hit"].numpy()
         seen = np.isfinite(depth)
         z, primitive = depth[seen], hit["primitive_ids"].numpy()[seen].astype(np.int64)
@@ -73,29 +78,38 @@ class Renderer:
             surface = self._surface(primitive[part], weight[part], direction[part])
             points = eye + direction[part] * z[part, None]
             texel = z[part] / np.float32(camera.K[0, 0]) / np.sqrt(surface.slant.clip(0.05, 1))
-            albedo = self._atlas.sample(self._texture[primitive[part]], surface.uv, self._density[primitive[part]] * texel)
-            light = AMBIENT * surface.openness * (0.8 + 0.2 * surface.normal[:, 2]) + self._direct(points, surface.normal)
+            texel *= self._density[primitive[part]]
+            albedo = self._atlas.sample(self._texture[primitive[part]], surface.uv, texel)
+            ambient = AMBIENT * surface.openness * (0.8 + 0.2 * surface.normal[:, 2])
+            light = ambient + self._direct(points, surface.normal)
             color[part] = albedo * np.sqrt(light)[:, None]  # display gamma 2: light counts by its root
             slant[part] = surface.slant
         return Rendering(
-            _image(color.clip(0, 1), seen), _image(z, seen), _image(self.triangle_ids[primitive], seen), _image(slant, seen)
+            _image(color.clip(0, 1), seen),
+            _image(z, seen),
+            _image(self.triangle_ids[primitive], seen),
+            _image(slant, seen),
         )
 
     def world_points(self, camera: Camera, T_world_camera: FloatArray, depth: FloatArray) -> FloatArray:
         """(H, W, 3) float32 m: the world point behind each pixel of a depth image (H, W)."""
-        return T_world_camera[:3, 3].astype(np.float32) + self._directions(camera, T_world_camera) * depth[..., None]
+        eye = T_world_camera[:3, 3].astype(np.float32)
+        points: FloatArray = eye + self._directions(camera, T_world_camera) * depth[..., None]
+        return points
 
-    def occluded(self, starts: FloatArray, ends: FloatArray) -> Array:
+    def occluded(self, starts: FloatArray, ends: FloatArray) -> BoolArray:
         """(N,) bool: whether something lies between points (N, 3) and (N, 3) or (3,), m; the ends themselves not."""
         return self._blocked(starts, ends - starts)
 
     def clearance(self, points: FloatArray) -> FloatArray:
         """(N,) distance in m from points (N, 3) to the nearest surface."""
-        return self._caster.compute_distance(o3d.core.Tensor(points.astype(np.float32))).numpy()
+        distance: FloatArray = self._caster.compute_distance(_tensor(points.astype(np.float32))).numpy()
+        return distance
 
-    def _blocked(self, starts: FloatArray, ways: FloatArray) -> Array:
-        rays = o3d.core.Tensor.from_numpy(_rays(starts, ways))
-        return self._caster.test_occlusions(rays, tnear=1e-3, tfar=0.999).numpy()
+    def _blocked(self, starts: FloatArray, ways: FloatArray) -> BoolArray:
+        rays = _tensor(_rays(starts, ways))
+        blocked: BoolArray = self._caster.test_occlusions(rays, tnear=1e-3, tfar=0.999).numpy()
+        return blocked
 
     @staticmethod
     def _directions(camera: Camera, T_world_camera: FloatArray) -> FloatArray:
@@ -104,7 +118,8 @@ class Renderer:
         y = (np.arange(camera.height) + 0.5 - camera.K[1, 2]) / camera.K[1, 1]
         R = T_world_camera[:3, :3].astype(np.float32)
         across, down = x[:, None].astype(np.float32) * R[:, 0], y[:, None].astype(np.float32) * R[:, 1]
-        return across[None] + down[:, None] + R[:, 2]
+        directions: FloatArray = across[None] + down[:, None] + R[:, 2]
+        return directions
 
     def _surface(self, primitive: IntArray, weight: FloatArray, direction: FloatArray) -> _Surface:
         """What lies at barycentric hits; the normals look towards the viewer."""
@@ -149,7 +164,12 @@ class Renderer:
         area = np.linalg.norm(np.cross(edge[:, 0], edge[:, 1]), axis=1)
         area_uv = np.abs(edge_uv[:, 0, 0] * edge_uv[:, 1, 1] - edge_uv[:, 0, 1] * edge_uv[:, 1, 0])
         size = self._atlas.sizes[self._texture]
-        return (np.sqrt(area_uv / np.maximum(area, 1e-12)) * size).astype(np.float32)
+        density: FloatArray = (np.sqrt(area_uv / np.maximum(area, 1e-12)) * size).astype(np.float32)
+        return density
+
+
+def _tensor(array: Array) -> Any:
+    return o3d.core.Tensor.from_numpy(np.ascontiguousarray(array))
 
 
 def _rays(starts: FloatArray, directions: FloatArray) -> FloatArray:
@@ -159,7 +179,7 @@ def _rays(starts: FloatArray, directions: FloatArray) -> FloatArray:
     return rays
 
 
-def _image(values: Array, seen: Array) -> Array:
+def _image(values: npt.NDArray[Number], seen: BoolArray) -> npt.NDArray[Number]:
     """Values (N, ...) of the seen pixels as an image (H, W, ...), 0 elsewhere."""
     image = np.zeros((*seen.shape, *values.shape[1:]), values.dtype)
     image[seen] = values

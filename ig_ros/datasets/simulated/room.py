@@ -29,7 +29,7 @@ class _Contents:
         return len(self.things)
 
 
-def room(seed: int, frames: int) -> Scene:
+def room_scene(seed: int, frames: int) -> Scene:
     """About 35 instances: floor, walls, ceiling, furniture along the walls by seed, small things on top of it."""
     random = np.random.default_rng([seed, 3])
     shell = surroundings.walls_and_floor(WIDTH, DEPTH, HEIGHT, random, wall_names=("wall",) * 4, ceiling=True)
@@ -68,12 +68,11 @@ def _shelves(contents: _Contents, wall: int, random: Random) -> None:
         contents.add(against(thing, wall, -1.0, WALL + behind), place)
     low = contents.add(against(furniture.sideboard(random), wall, 0.45), FLOOR_ID)
     contents.add(against(furniture.television(random), wall, 0.35, 0.15, 0.5805), low)
-    contents.add(against(objects.alarm_clock(random), wall, 0.98, 0.15, 0.5805), low)
+    contents.add(against(objects.tissue_box(random), wall, 1.0, 0.15, 0.5805), low)
 
 
 def _sleeping(contents: _Contents, wall: int, random: Random) -> None:
-    bed = against(furniture.bed(random), wall, -0.75)
-    contents.add(bed, FLOOR_ID)
+    contents.add(against(furniture.bed(random), wall, -0.65), FLOOR_ID)
     contents.add(against(furniture.window(random), wall, 0.75, 0.0, 1.5), 1 + 1 + wall)
     contents.add(against(furniture.big_plant(random), wall, 0.75, 0.06), FLOOR_ID)
 
@@ -93,7 +92,12 @@ def _dining(contents: _Contents, random: Random) -> None:
     for x, y, facing in ((-0.35, 0.62, 0), (0.35, 0.6, 0), (-0.32, -0.62, 180), (0.95, 0.02, -90)):
         chair = furniture.chair(random, wood, seat).at(0, 0, 0, facing + float(random.uniform(-12, 12)))
         contents.add(chair.at(x, y, 0.015, 0).at(0, 0, 0, turn), FLOOR_ID)
-    for factory, x, y in ((objects.laptop, -0.3, 0.1), (objects.bowl, 0.12, -0.08), (objects.mug, 0.1, 0.22), (objects.bottle, 0.42, 0.12)):
+    for factory, x, y in (
+        (objects.laptop, -0.3, 0.1),
+        (objects.bowl, 0.12, -0.08),
+        (objects.mug, 0.1, 0.22),
+        (objects.bottle, 0.42, 0.12),
+    ):
         thing = factory(random).at(0, 0, 0, float(random.uniform(0, 360)))
         contents.add(thing.at(x, y, 0.7655).at(0, 0, 0, turn), table)
 

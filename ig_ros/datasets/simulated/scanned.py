@@ -20,22 +20,21 @@ LARGEST = 0.6  # m
 TEXTURE_SIDE = 1024
 
 PARAPHRASES = {  # for the objects of the YCB set; others are asked for by name
-    "apple": "a round red fruit",
     "banana": "a long yellow fruit",
     "baseball": "sports equipment to throw and hit",
-    "bowl": "a dish for soup",
+    "bowl": "a deep round dish",
     "lemon": "a sour yellow citrus fruit",
     "mug": "something to drink from",
     "power drill": "a tool for making holes",
     "scissors": "something to cut paper with",
     "spoon": "cutlery for eating soup",
-    "rubiks cube": "a colourful puzzle toy",
+    "rubiks cube": "a puzzle with coloured squares",
     "mustard bottle": "yellow sauce for a hot dog",
     "bleach cleanser": "a chemical for cleaning the bathroom",
 }
 
 
-def scanned(meshes: str, seed: int, frames: int) -> Scene:
+def scanned_scene(meshes: str, seed: int, frames: int) -> Scene:
     """8 to 12 objects of the folder on a table (fewer if it holds fewer). Raises DatasetError naming bad files."""
     if not meshes:
         raise DatasetError("the scene sim:scanned needs a folder of meshes: sim:scanned?meshes=FOLDER")
@@ -72,7 +71,9 @@ def read_texture(folder: Path) -> Texture:
     names = [line[1].strip() for line in lines if len(line) == 2 and line[0] == "map_Kd"]
     if not names:
         raise DatasetError(f"{material} names no picture (map_Kd): {EXPECTED}")
-    picture: Texture = cv2.resize(read_rgb(folder / names[0]), (TEXTURE_SIDE, TEXTURE_SIDE), interpolation=cv2.INTER_AREA)
+    picture: Texture = cv2.resize(
+        read_rgb(folder / names[0]), (TEXTURE_SIDE, TEXTURE_SIDE), interpolation=cv2.INTER_AREA
+    )
     return picture
 
 

@@ -19,7 +19,8 @@ def expose(rgb: FloatArray, random: np.random.Generator) -> npt.NDArray[np.uint8
     """(H, W, 3) uint8 from display values in [0, 1]: the lens's slight blur, and grain."""
     blurred = cv2.GaussianBlur(rgb, (3, 3), 0.45) * np.float32(255)
     grain = random.standard_normal(rgb.shape, dtype=np.float32) * np.float32(GRAIN)
-    return (blurred + grain).round().clip(0, 255).astype(np.uint8)
+    exposed: npt.NDArray[np.uint8] = (blurred + grain).round().clip(0, 255).astype(np.uint8)
+    return exposed
 
 
 def measure_depth(depth: FloatArray, slant: FloatArray, focal: float, random: np.random.Generator) -> FloatArray:

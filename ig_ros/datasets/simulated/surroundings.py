@@ -37,7 +37,7 @@ def walls_and_floor(
 def wall_pictures(width: float, depth: float, random: Random) -> tuple[Thing, ...]:
     """A framed print on one wall and a door in another, so that the background is a room and not a void."""
     return (
-        picture(random).changed(lambda m: m.moved(x=0.35, y=depth / 2 - 0.012, z=1.45)),
+        picture(random).changed(lambda m: m.moved(x=0.35, y=depth / 2 - 0.012, z=1.1)),
         door(random).changed(lambda m: m.moved(y=width / 2 - 0.03).turned("z", 90)),
     )
 
@@ -47,7 +47,7 @@ def picture(random: Random, width: float = 0.7, height: float = 0.5) -> Thing:
     frame = box(width, 0.024, height, 0.004).moved(z=-height / 2)
     print_ = plate(width - 0.06, height - 0.06).turned("x", 90).moved(y=-0.0125)
     parts = (Part(frame, tx.wood(random, (70, 48, 34), 1, 128)), Part(print_, tx.landscape(random)))
-    return Thing("picture", parts, ("a painting on the wall",))
+    return Thing("picture", parts, ("a framed photograph",))
 
 
 def door(random: Random) -> Thing:

@@ -22,7 +22,7 @@ GAP = 0.015  # m between objects
 ABSENT = ("elephant", "bicycle", "guitar", "fire extinguisher", "violin", "motorcycle helmet")
 
 
-def tabletop(seed: int, frames: int) -> Scene:
+def tabletop_scene(seed: int, frames: int) -> Scene:
     """8 to 14 parametric objects on a table; the seed chooses them, their looks and their places."""
     random = np.random.default_rng([seed, 1])
     count = int(random.integers(8, 15)) - len(objects.ALWAYS)
@@ -45,11 +45,13 @@ def table(random: Random) -> Thing:
     color = tx.hue(random, 0.45, 0.62, random.uniform(0.06, 0.1))
     top = box_uv_in_metres(box(width, depth, 0.03, 0.004, cell=0.025), 0.6).moved(z=height - 0.03)
     legs = [
-        box_uv_in_metres(box(0.06, 0.06, height - 0.03, 0.004), 0.6).moved(sx * (width / 2 - 0.06), sy * (depth / 2 - 0.06))
+        box_uv_in_metres(box(0.06, 0.06, height - 0.03, 0.004), 0.6).moved(
+            sx * (width / 2 - 0.06), sy * (depth / 2 - 0.06)
+        )
         for sx in (-1, 1)
         for sy in (-1, 1)
     ]
-    return Thing("table", (Part(join([top, *legs]), tx.wood(random, color, 6)),), ("a piece of furniture with a flat top",))
+    return Thing("table", (Part(join([top, *legs]), tx.wood(random, color, 6)),))
 
 
 def place_on_table(things: Sequence[Thing], random: Random) -> list[Thing]:
@@ -61,7 +63,9 @@ def place_on_table(things: Sequence[Thing], random: Random) -> list[Thing]:
     for i in order:
         place = find_place(footprint_of(things[i]), half, taken, GAP, random)
         if place is None:
-            raise DatasetError(f"no free place on the table for the {things[i].name}: choose fewer objects or another seed")
+            raise DatasetError(
+                f"no free place on the table for the {things[i].name}: choose fewer objects or another seed"
+            )
         taken.append(place)
         standing = things[i].at(*place.centre, TABLE[2] + 0.0005, place.degrees)
         placed[i] = Thing(standing.name, standing.parts, standing.paraphrases, TABLE_ID)
@@ -84,6 +88,8 @@ def orbit(frames: int, random: Random) -> FloatArray:
         ],
         axis=1,
     )
-    targets = np.stack([0.12 * np.cos(angle * 0.7 + phase[4]), 0.1 * np.sin(angle * 1.3), np.full(frames, TABLE[2] + 0.04)], axis=1)
+    targets = np.stack(
+        [0.12 * np.cos(angle * 0.7 + phase[4]), 0.1 * np.sin(angle * 1.3), np.full(frames, TABLE[2] + 0.04)], axis=1
+    )
     rolls = 0.05 * np.sin(2 * np.pi * 4 * t + phase[5])
     return np.stack([look_at(eye, target, roll) for eye, target, roll in zip(eyes, targets, rolls, strict=True)])

@@ -26,7 +26,9 @@ def shade(color: Color, factor: float) -> Color:
     return r, g, b
 
 
-def smooth_noise(random: Random, height: int, width: int, scale: float, scale_y: float | None = None) -> npt.NDArray[np.float32]:
+def smooth_noise(
+    random: Random, height: int, width: int, scale: float, scale_y: float | None = None
+) -> npt.NDArray[np.float32]:
     """(height, width) float32 noise with mean 0 and deviation 1, seamless, with blobs of about `scale` pixels."""
     sigma = np.array([scale if scale_y is None else scale_y, scale])
     fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
@@ -35,9 +37,15 @@ def smooth_noise(random: Random, height: int, width: int, scale: float, scale_y:
     return (field / max(float(field.std()), 1e-12)).astype(np.float32)
 
 
+def disc(image: Texture, centre: tuple[int, int], radius: int, color: Color) -> None:
+    """Draw a filled circle into the picture."""
+    cv2.circle(image, centre, radius, color, -1, cv2.LINE_AA)
+
+
 def tinted(color: Color, light: npt.NDArray[np.floating]) -> Texture:
     """A colour whose brightness varies by the factors (H, W)."""
-    return (np.asarray(color) * light[..., None]).clip(0, 255).astype(np.uint8)
+    image: Texture = (np.asarray(color) * light[..., None]).clip(0, 255).astype(np.uint8)
+    return image
 
 
 def plain(random: Random, color: Color, roughness: float = 0.04, size: int = 128) -> Texture:
@@ -109,7 +117,8 @@ def wallpaper(random: Random, color: Color, size: int = 256) -> Texture:
     for row in range(4):
         for col in range(4):
             centre = (col * step + step // 2 + (row % 2) * step // 2, row * step + step // 2)
-            cv2.ellipse(image, (centre[0] % size, centre[1]), (step // 5, step // 3), 30, 0, 360, shade(color, 0.88), 2, cv2.LINE_AA)
+            axes = (step // 5, step // 3)
+            cv2.ellipse(image, (centre[0] % size, centre[1]), axes, 30, 0, 360, shade(color, 0.88), 2, cv2.LINE_AA)
     return image
 
 
@@ -123,17 +132,20 @@ def carpet(random: Random, color: Color, accent: Color, size: int = 512) -> Text
             x, y = 96 + col * 80, 96 + row * 80
             diamond = np.array([(x, y - 30), (x + 30, y), (x, y + 30), (x - 30, y)])
             cv2.fillPoly(image, [diamond], accent if (row + col) % 2 else shade(color, 0.7), cv2.LINE_AA)
-            cv2.circle(image, (x, y), 9, shade(color, 1.3), -1, cv2.LINE_AA)
+            disc(image, (x, y), 9, shade(color, 1.3))
     pile = 1 + 0.09 * smooth_noise(random, size, size, 1)
     return (image * pile[..., None]).clip(0, 255).astype(np.uint8)
 
 
-def speckled(random: Random, color: Color, spot: Color, count: int = 60, radius: float = 3.0, size: int = 256) -> Texture:
+def speckled(
+    random: Random, color: Color, spot: Color, count: int = 60, radius: float = 3.0, size: int = 256
+) -> Texture:
     """A colour with random round spots: ripe fruit, sponge pores, terrazzo."""
     image = plain(random, color, 0.06, size)
     for _ in range(count):
         x, y = (int(v) for v in random.integers(0, size, 2))
-        cv2.circle(image, (x, y), max(1, round(radius * random.uniform(0.4, 1.5))), shade(spot, random.uniform(0.8, 1.2)), -1, cv2.LINE_AA)
+        wide = max(1, round(radius * random.uniform(0.4, 1.5)))
+        disc(image, (x, y), wide, shade(spot, random.uniform(0.8, 1.2)))
     return image
 
 
@@ -143,9 +155,10 @@ def printed(random: Random, base: Color, accent: Color, title: str, size: int = 
     cv2.rectangle(image, (0, size // 10), (size, size * 35 // 100), accent, -1)
     for _ in range(7):
         x, y = int(random.integers(size)), int(random.integers(size * 42 // 100, size * 78 // 100))
-        cv2.circle(image, (x, y), int(random.integers(6, size // 9)), hue(random, 0.7, 0.85), -1, cv2.LINE_AA)
+        disc(image, (x, y), int(random.integers(6, size // 9)), hue(random, 0.7, 0.85))
     scale = size / 256 * min(1.1, 9.5 / max(len(title), 1))
-    cv2.putText(image, title, (size // 20, size * 29 // 100), FONT, scale, shade(base, 1.4) if sum(accent) < 380 else (25, 25, 30), 2, cv2.LINE_AA)
+    ink = shade(base, 1.4) if sum(accent) < 380 else (25, 25, 30)
+    cv2.putText(image, title, (size // 20, size * 29 // 100), FONT, scale, ink, 2, cv2.LINE_AA)
     for line in range(4):
         y = size * 84 // 100 + line * size // 28
         cv2.line(image, (size // 12, y), (int(size * random.uniform(0.5, 0.9)), y), shade(base, 0.45), 2)
@@ -162,7 +175,8 @@ def banded(random: Random, base: Color, label: Color, title: str, low: float, hi
     ink = (250, 250, 245) if sum(label) < 420 else (30, 30, 40)
     for start in (0, size // 2):
         cv2.putText(image, title, (start + 8, (top + bottom) // 2), FONT, 0.75, ink, 2, cv2.LINE_AA)
-        cv2.circle(image, (start + size // 4, bottom - (bottom - top) // 4), max(4, (bottom - top) // 9), hue(random, 0.7, 0.8), -1, cv2.LINE_AA)
+        emblem = (start + size // 4, bottom - (bottom - top) // 4)
+        disc(image, emblem, max(4, (bottom - top) // 9), hue(random, 0.7, 0.8))
     return image
 
 
@@ -173,7 +187,8 @@ def keyboard(random: Random, size: int = 512) -> Texture:
         for col in range(13):
             x, y = 26 + col * 36, 40 + row * 50
             cv2.rectangle(image, (x, y), (x + 29, y + 41), (32, 33, 36), -1)
-            cv2.putText(image, chr(65 + (row * 13 + col) % 26), (x + 7, y + 28), FONT, 0.6, (190, 190, 190), 1, cv2.LINE_AA)
+            letter = chr(ord("A") + (row * 13 + col) % 26)
+            cv2.putText(image, letter, (x + 7, y + 28), FONT, 0.6, (190, 190, 190), 1, cv2.LINE_AA)
     cv2.rectangle(image, (170, 320), (345, 470), (140, 142, 148), -1)
     return image
 
@@ -189,7 +204,7 @@ def screen(random: Random, size: int = 512) -> Texture:
         y = 128 + line * 20
         cv2.line(image, (85, y), (int(random.integers(150, 315)), y), (70, 75, 90), 4)
     for i in range(6):
-        cv2.circle(image, (130 + i * 50, 455), 16, hue(random, 0.7, 0.85), -1, cv2.LINE_AA)
+        disc(image, (130 + i * 50, 455), 16, hue(random, 0.7, 0.85))
     return image
 
 
@@ -198,7 +213,7 @@ def landscape(random: Random, size: int = 512) -> Texture:
     rows = np.linspace(0, 1, size)[:, None, None]
     sky, glow = np.asarray(hue(random, 0.5, 0.8, random.uniform(0.5, 0.7))), np.asarray(hue(random, 0.45, 0.95, 0.08))
     image = np.broadcast_to((1 - rows) * sky + rows * glow, (size, size, 3)).astype(np.uint8).copy()
-    cv2.circle(image, (int(random.integers(80, size - 80)), size // 3), 34, (250, 232, 170), -1, cv2.LINE_AA)
+    disc(image, (int(random.integers(80, size - 80)), size // 3), 34, (250, 232, 170))
     for layer in range(4):
         ridge = size * (0.45 + 0.13 * layer) + 22 * smooth_noise(random, 1, size, 30)[0]
         points = np.concatenate([np.stack([np.arange(size), ridge], 1), [(size, size), (0, size)]]).astype(np.int32)
@@ -208,7 +223,7 @@ def landscape(random: Random, size: int = 512) -> Texture:
 
 def panel(random: Random, color: Color, rows: int = 3, cols: int = 2, size: int = 512) -> Texture:
     """Door or cupboard front with recessed panels."""
-    image = wood(random, color, 1, size)
+    image = np.ascontiguousarray(wood(random, color, 1, size).transpose(1, 0, 2))  # grain runs upwards
     gap = size // 16
     w, h = (size - gap * (cols + 1)) // cols, (size - gap * (rows + 1)) // rows
     for row in range(rows):

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ig_ros.datasets.base import SceneTruth
-from ig_ros.datasets.simulated.render import Renderer
+from ig_ros.datasets.simulated.render import BoolArray, Renderer
 from ig_ros.datasets.simulated.scene import Scene
 from ig_ros.types import Camera, FloatArray, IntArray
-
 
 GOLDEN = 0.618034
 
@@ -44,7 +43,7 @@ def _sample(renderer: Renderer, spacing: float) -> tuple[FloatArray, IntArray]:
     return points.astype(np.float32), renderer.triangle_ids[triangle]
 
 
-def _seen(points: FloatArray, renderer: Renderer, camera: Camera, path: FloatArray) -> FloatArray:
+def _seen(points: FloatArray, renderer: Renderer, camera: Camera, path: FloatArray) -> BoolArray:
     """(P,) bool: inside some image with a free line of sight. Asks each camera only about what is still unseen."""
     seen = np.zeros(len(points), bool)
     left = np.arange(len(points))
@@ -57,11 +56,11 @@ def _seen(points: FloatArray, renderer: Renderer, camera: Camera, path: FloatArr
     return seen
 
 
-def _inside(points: FloatArray, camera: Camera, T_world_camera: FloatArray) -> FloatArray:
+def _inside(points: FloatArray, camera: Camera, T_world_camera: FloatArray) -> BoolArray:
     """(P,) bool: in front of the camera and between the four planes through its image borders."""
     fx, fy, cx, cy = camera.K[0, 0], camera.K[1, 1], camera.K[0, 2], camera.K[1, 2]
     borders = [(fx, 0, cx), (-fx, 0, camera.width - cx), (0, fy, cy), (0, -fy, camera.height - cy)]
     planes = np.array(borders) @ T_world_camera[:3, :3].T
     distances = planes.astype(np.float32) @ points.T - (planes @ T_world_camera[:3, 3]).astype(np.float32)[:, None]
-    inside: FloatArray = (distances > 0).all(axis=0)
+    inside: BoolArray = np.asarray((distances > 0).all(axis=0))
     return inside
