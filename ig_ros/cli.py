@@ -123,29 +123,22 @@ def query_command(
 
 
 @app.command("play", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def play_command(
-    context: typer.Context,
-    scene: Scene,
-    rate: Annotated[float, typer.Option(min=0.01, help="Frames per second")] = 5.0,
-    hold_out: Annotated[bool, typer.Option(help="Skip every eighth frame, as `ig map` does")] = True,
-    depth: Annotated[bool, typer.Option(help="Publish depth")] = True,
-    masks: Annotated[bool, typer.Option(help="Publish masks where the dataset has some")] = True,
-) -> None:
-    """Publish a dataset over ROS: image, camera_info, pose and, where there are any, depth and masks."""
-    from ig_ros.nodes.environment import prepare
+def play_command(context: typer.Context) -> None:
+    """Publish a dataset over ROS: ig play SCENE [--rate 10] [--hold-out] [--no-depth] [--no-masks] [--loops 1]."""
+    from ig_ros.nodes.environment import prepare_process
 
-    prepare()
-    from ig_ros.nodes.player import play
+    prepare_process()
+    from ig_ros.nodes.player import main as player_main
 
-    raise typer.Exit(play(scene, rate, hold_out=hold_out, depth=depth, masks=masks, ros_args=context.args))
+    raise typer.Exit(player_main(context.args))
 
 
 @app.command("node", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def node_command(context: typer.Context) -> None:
     """Run the mapping node; arguments go to ROS, e.g. ig node --ros-args --params-file config/mapping.yaml."""
-    from ig_ros.nodes.environment import prepare
+    from ig_ros.nodes.environment import prepare_process
 
-    prepare()
+    prepare_process()
     from ig_ros.nodes.mapping_node import main as node_main
 
     raise typer.Exit(node_main(context.args))
@@ -154,14 +147,14 @@ def node_command(context: typer.Context) -> None:
 @app.command("demo")
 def demo_command(
     out: Annotated[Path, typer.Option(help="Folder for the table and pictures")] = Path("out"),
-    scene: Annotated[str, typer.Option(help="What the robot looks at")] = "sim:tabletop",
-    seconds: Annotated[float, typer.Option(min=10, help="How long to map")] = 120.0,
+    scene: Annotated[str, typer.Option(help="What the robot looks at")] = "sim:tabletop?width=320",
+    seconds: Annotated[float, typer.Option(min=10, help="How long to map")] = 100.0,
 ) -> None:
     """A simulated robot camera, the mapping node and a planner that asks for an object: three processes over DDS."""
-    from ig_ros.nodes.environment import prepare
+    from ig_ros.nodes.environment import prepare_process
 
-    prepare()
-    from ig_ros.nodes.demo import run_demo
+    prepare_process()
+    from ig_ros.demo import run_demo
 
     raise typer.Exit(run_demo(scene, seconds, out))
 

@@ -50,9 +50,9 @@ class SeedingConfig:
     """Where new anchors are planted."""
 
     voxel: float = param(0.02, "at most one anchor per voxel of this edge near the camera, m", 1e-3, 1.0)
-    voxel_per_depth: float = param(0.01, "the voxel grows with distance: edge >= this x depth", 0.0, 0.2)
+    voxel_per_depth: float = param(0.015, "the voxel grows with distance: edge >= this x depth", 0.0, 0.2)
     alpha_threshold: float = param(0.5, "seed where the rendered opacity is below this", 0.0, 1.0)
-    depth_margin: float = param(0.1, "... or where measured depth stands in front of the model by this fraction", 0.0, 1.0)
+    depth_margin: float = param(0.03, "... or where measured depth stands in front of the model by this fraction", 0.0, 1.0)
     stride: int = param(2, "every n-th pixel proposes an anchor", 1, 64)
     max_anchors: int = param(120000, "no anchors are added beyond this number", 100, 100_000_000)
     flow_min_parallax: float = param(1.5, "RGB only: rays of a triangulated track meet at least at this angle, deg", 0.1, 45.0)
@@ -115,7 +115,7 @@ class InstanceConfig:
     """Bottom-up instantiation [IG 3.3 Alg. 1] with the view-consensus witness [MC]."""
 
     interval: float = param(5.0, "seconds between two instantiations of the live map", 0.1, 3600.0)
-    sub_objects: int = param(2000, "sub-objects of the over-segmentation (S)", 10, 100000)
+    sub_objects: int = param(3000, "sub-objects of the over-segmentation (S)", 10, 100000)
     lloyd_steps: int = param(3, "k-means steps after farthest point sampling (0 = the authors')", 0, 100)
     position_weight: float = param(1.0, "weight of position against feature and colour in the over-segmentation", 0.0, 100.0)
     voxel: float = param(0.02, "sub-objects whose voxels of this edge touch are neighbours, m", 1e-3, 1.0)
@@ -124,10 +124,10 @@ class InstanceConfig:
     min_points: int = param(6, "a sub-object takes part in a view with at least this many visible points", 1, 1000)
     dominance: float = param(0.6, "... of which this share lies in one mask", 0.0, 1.0)
     merge_threshold: float = param(0.5, "merge while the best edge's consensus exceeds this", 0.0, 1.0)
-    min_anchors: int = param(10, "smaller instances are noise", 1, 100000)
+    min_anchors: int = param(4, "smaller instances are noise", 1, 100000)
     min_views: int = param(2, "instances recognised in fewer keyframes are noise and have no language", 1, 1000)
     vote_neighbors: int = param(7, "neighbours over which mask votes are smoothed", 1, 64)
-    vote_rounds: int = param(2, "rounds of smoothing", 0, 20)
+    vote_rounds: int = param(1, "rounds of smoothing", 0, 20)
     depth_tolerance: float = param(0.03, "a point is visible if it lies within this fraction of the view's depth", 0.0, 1.0)
     max_views: int = param(160, "keyframes that vote at most (spread evenly)", 1, 100000)
 

@@ -15,7 +15,7 @@ from ig_ros.config import Config
 from ig_ros.errors import FrameError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.instances import Identity, PointSet
-from ig_ros.language import Encoder, make_encoder, rank
+from ig_ros.language import Encoder, embed_masks, make_encoder, rank
 from ig_ros.objects import FrozenMap, find_objects
 from ig_ros.raster import select_device
 from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, tracks
@@ -62,10 +62,13 @@ class Mapper:
         return True
 
     def segment(self, frame: Frame) -> Frame:
-        """The frame with masks: its own, or the configured segmenter's."""
-        if frame.masks is not None or self.segmenter is None:
+        """The frame with masks, its own or the configured segmenter's, embedded if the encoder looks at images."""
+        masks = frame.masks
+        if masks is None and self.segmenter is not None:
+            masks = self.segmenter.segment(frame.rgb, frame.depth, frame.camera)
+        if masks is None:
             return frame
-        return dataclasses.replace(frame, masks=self.segmenter.segment(frame.rgb, frame.depth, frame.camera))
+        return dataclasses.replace(frame, masks=embed_masks(self.encoder, frame.rgb, masks))
 
     def insert(self, frame: Frame) -> None:
         """Store a keyframe and plant anchors where it sees what the map lacks."""

@@ -22,8 +22,8 @@ UNDECIDED = -1  # no dominant mask in a view
 class MaskHistograms:
     """Per sub-object the number of its visible points on every mask of every view, and each view's dominant mask."""
 
-    def __init__(self, labels: IntArray, observed: Observations, config: InstanceConfig) -> None:
-        size, views = int(labels.max()) + 1, len(observed.mask)
+    def __init__(self, labels: IntArray, size: int, observed: Observations, config: InstanceConfig) -> None:
+        views = len(observed.mask)
         # Columns are sorted by view; every view starts with one extra column that counts its unlabelled points.
         masks_before = np.searchsorted(observed.view_of_column[1:], np.arange(views))
         self.start = masks_before + np.arange(views)
@@ -75,8 +75,8 @@ def merge_sub_objects(
 
     labels (N,) sub-object of each point, edges (E, 2) touching pairs, feature (S, F) mean half-space features.
     """
-    histograms = MaskHistograms(labels, observed, config)
     size = len(feature)
+    histograms = MaskHistograms(labels, size, observed, config)
     group = np.arange(size)
     alive = np.ones(size, bool)
     mass = np.bincount(labels, minlength=size).astype(np.float64)
@@ -94,7 +94,7 @@ def merge_sub_objects(
             return
         same, both = histograms.agreement(s, others)
         prior = feature_prior(np.linalg.norm(mean[others] - mean[s], axis=1), config.feature_gap)
-        score = (same + config.feature_trust * prior) / (both + config.feature_trust)
+        score = (same + config.feature_trust * prior) / np.maximum(both + config.feature_trust, 1e-9)
         for t, value in zip(others.tolist(), score.tolist(), strict=True):
             if value > config.merge_threshold:
                 heapq.heappush(heap, (-value, s, t, int(version[s]), int(version[t])))

@@ -43,20 +43,20 @@ def instantiate(
 ) -> Instantiation:
     """Group anchors into objects [IG Alg. 1 with the view-consensus witness, METHOD 4]; `identity` is updated.
 
-    1 over-segment, 2 find touching sub-objects, 3 look up their masks in every view, 4 merge while the witnesses agree,
-    5 give masks to groups, 6 let every Gaussian vote, 7 drop noise, 8 keep the ids of old objects, 9 fit boxes.
+    1 look up the mask of every Gaussian in every view, 2 over-segment the anchors, 3 find sub-objects that touch,
+    4 merge while the witnesses agree, 5 give masks to groups, 6 let every Gaussian vote, 7 drop noise, 8 keep the ids
+    of old objects, 9 fit boxes.
     """
-    seen = observe(points.xyz, views, config.depth_tolerance)
+    observed = observe(children.xyz, views, config.depth_tolerance)
     sub_objects = over_segment(points, config, use_feature=True)
     size = np.bincount(sub_objects).astype(np.float64)
     feature = np.stack([np.bincount(sub_objects, weights=f) for f in points.feature.T], axis=1) / size[:, None]
     edges = touching(points, sub_objects, config.voxel)
-    merged = merge_sub_objects(sub_objects, edges, feature, seen, config)
-    group = drop_small(merged[sub_objects], config.min_anchors)
-    matches = assign_masks(group, seen)
-    observed = observe(children.xyz, views, config.depth_tolerance)
-    count = int(group.max()) + 1
-    owner, share = vote(children.xyz, group[children.anchor], count, observed, matches, config)
+    merged = merge_sub_objects(sub_objects[children.anchor], edges, feature, observed, config)
+    group = drop_small(merged[sub_objects], config.min_anchors)[children.anchor]
+    matches = assign_masks(group, observed)
+    count = int(group.max(initial=NONE)) + 1
+    owner, share = vote(children.xyz, group, count, observed, matches, config)
     accepted = [m for m in matches if m.iou > MIN_IOU]
     owner, kept = drop_unseen(owner, children.anchor, accepted, count, config)
     ids = identity.rename(points.uid, anchor_owner(owner, children.anchor, len(points.xyz)), len(kept))
@@ -66,7 +66,7 @@ def instantiate(
         for i in range(len(kept))
     )
     child_ids = np.where(owner >= 0, np.append(ids, NONE)[owner], NONE).astype(np.int32)
-    return Instantiation(child_ids, share, objects, showing, seen)
+    return Instantiation(child_ids, share, objects, showing, observed)
 
 
 

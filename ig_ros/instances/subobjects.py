@@ -13,6 +13,9 @@ from scipy.spatial import cKDTree
 from ig_ros.config import InstanceConfig
 from ig_ros.types import FloatArray, IntArray
 
+# One unit of the joint space is the typical extent of a sub-object.
+COLOR_WEIGHT = 3.0  # units from black to white
+FEATURE_WEIGHT = 20.0  # units per unit of half-space distance: a feature gap of 0.1 outweighs two sub-objects in space
 NEIGHBORS = 10  # nearest anchors looked at for touching sub-objects
 CHUNK = 1 << 24  # distances computed at once
 
@@ -38,11 +41,11 @@ def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) ->
     count = min(config.sub_objects, max(1, n // 3))
     area = len(points.xyz) * float(np.median(points.edge)) ** 2
     extent = np.sqrt(area / count)
-    parts = [config.position_weight * points.xyz / extent, 2.0 * points.color]
+    parts = [config.position_weight * points.xyz / extent, COLOR_WEIGHT * points.color]
     if use_feature:
-        parts.append(4.0 * points.feature)
+        parts.append(FEATURE_WEIGHT * points.feature)
     joint = np.concatenate(parts, axis=1).astype(np.float32)
-    seeds = fpsample.bucket_fps_kdline_sampling(joint[:, :3], count, h=5, start_idx=0).astype(np.int64)
+    seeds = fpsample.fps_npdu_kdtree_sampling(joint, count, start_idx=0).astype(np.int64)
     centers = torch.from_numpy(joint[seeds])
     space = torch.from_numpy(joint)
     labels = _nearest(space, centers)

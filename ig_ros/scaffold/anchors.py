@@ -13,6 +13,7 @@ import torch
 from ig_ros.config import ScaffoldConfig
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-15  # [SG]
+WAVELENGTH = 2.0  # m, of the smooth field instance features start from
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class AnchorStore:
         k, e, f = config.children, config.embedding, config.feature
         self._config, self._device, self._generator = config, device, generator
         self._next_uid = 0
+        self._wave = (torch.randn((3, f), generator=generator) * (2 * torch.pi / WAVELENGTH)).to(device)
+        self._phase = (torch.rand(f, generator=generator) * 2 * torch.pi).to(device)
 
         def empty(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
             return torch.zeros((0, *shape), dtype=dtype, device=device)
@@ -67,7 +70,7 @@ class AnchorStore:
         return len(self.data["position"])
 
     def append(self, new: NewAnchors) -> None:
-        """Plant new rows at the end; features start uniform in [0, 1] and unit norm [OG] unless given."""
+        """Plant new rows at the end, with a feature that varies smoothly in space unless one is given."""
         n = len(new.position)
         k = self._config.children
         color = new.color.clamp(0.02, 0.98)
@@ -77,8 +80,7 @@ class AnchorStore:
         offsets[:, 0] = 0.0
         feature = new.feature
         if feature is None:
-            feature = torch.rand((n, self._config.feature), generator=self._generator).to(self._device)
-            feature = torch.nn.functional.normalize(feature, dim=1)
+            feature = self._smooth_feature(new.position.to(self._device))
         rows = {
             "offsets": offsets,
             "log_scale": log_edge.expand(n, 6),
@@ -102,6 +104,15 @@ class AnchorStore:
         for name, old in self.data.items():
             added = given[name].to(old) if name in given else old.new_zeros((n, *old.shape[1:]))
             self.data[name] = torch.cat([old, added])
+
+    def _smooth_feature(self, position: torch.Tensor) -> torch.Tensor:
+        """(n, F) unit vectors in the positive orthant, where [OG] draws them at random.
+
+        Low random frequencies of the position: neighbours start alike, so ground that no mask has taught yet
+        over-segments into compact pieces instead of noise (Own).
+        """
+        phase = position @ self._wave + self._phase
+        return torch.nn.functional.normalize(0.5 + 0.5 * torch.sin(phase), dim=1)
 
     def keep(self, mask: torch.Tensor) -> None:
         """Drop every row where mask (N,) is false, from parameters, moments and bookkeeping alike."""
