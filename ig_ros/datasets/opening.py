@@ -19,8 +19,13 @@ def open_dataset(spec: str | Path) -> Dataset:
     "sim:tabletop?seed=3&frames=80&masks=noisy" (see simulated/options.py). Raises DatasetError.
     """
     if isinstance(spec, str) and spec.startswith(SIMULATED):
-        from ig_ros.datasets.simulated import open_simulated  # Open3D loads in seconds: only who simulates waits
-
+        try:
+            from ig_ros.datasets.simulated import open_simulated  # Open3D loads in seconds: only who simulates waits
+        except ImportError as error:
+            raise DatasetError(
+                f"simulated scenes need Open3D ({error}): pip install open3d; on Debian also apt install libusb-1.0-0 "
+                "libgl1 libgomp1"
+            ) from error
         return open_simulated(spec.removeprefix(SIMULATED))
     folder = Path(spec).expanduser()
     if not folder.is_dir():

@@ -37,7 +37,7 @@ def room_scene(seed: int, frames: int) -> Scene:
     for wall, group in enumerate(random.permutation(4)):
         (_seating, _shelves, _sleeping, _entrance)[group](contents, wall, random)
     _dining(contents, random)
-    lamps = (area_lamp(0.4, 0.3, HEIGHT - 0.06, 0.22, 4.6), area_lamp(-1.9, -1.6, 1.9, 0.01, 1.0, 1))
+    lamps = (area_lamp(0.4, 0.3, HEIGHT - 0.06, 0.22, 4.6), area_lamp(-1.5, -1.2, 2.0, 0.01, 0.7, 1))
     return Scene("room", tuple(contents.things), lamps, walk(frames, random), ABSENT, 0.011)
 
 
@@ -98,7 +98,7 @@ def _dining(contents: _Contents, random: Random) -> None:
         (objects.mug, 0.1, 0.22),
         (objects.bottle, 0.42, 0.12),
     ):
-        thing = factory(random).at(0, 0, 0, float(random.uniform(0, 360)))
+        thing = factory(random).grounded().at(0, 0, 0, float(random.uniform(0, 360)))
         contents.add(thing.at(x, y, 0.7655).at(0, 0, 0, turn), table)
 
 

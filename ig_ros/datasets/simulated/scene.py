@@ -38,6 +38,11 @@ class Thing:
         """Turned about the vertical and moved."""
         return self.changed(lambda mesh: mesh.turned("z", degrees).moved(x, y, z))
 
+    def grounded(self) -> Thing:
+        """Moved up or down so that its lowest point is at z = 0."""
+        low, _ = self.bounds()
+        return self.changed(lambda mesh: mesh.moved(z=-float(low[2])))
+
     def bounds(self) -> tuple[FloatArray, FloatArray]:
         """Lowest and highest corner (3,) of the axis-aligned box around it, m."""
         vertices = np.concatenate([part.mesh.vertices for part in self.parts])

@@ -67,7 +67,7 @@ def place_on_table(things: Sequence[Thing], random: Random) -> list[Thing]:
                 f"no free place on the table for the {things[i].name}: choose fewer objects or another seed"
             )
         taken.append(place)
-        standing = things[i].at(*place.centre, TABLE[2] + 0.0005, place.degrees)
+        standing = things[i].grounded().at(*place.centre, TABLE[2] + 0.0005, place.degrees)
         placed[i] = Thing(standing.name, standing.parts, standing.paraphrases, TABLE_ID)
     return [placed[i] for i in range(len(things))]
 
