@@ -1,0 +1,39 @@
+// The C ABI of the rasteriser. Functions return 0, or 1 when memory ran out; no exception crosses the border.
+#include "raster.h"
+#include "simd.h"
+
+extern "C" {
+
+void* ig_workspace_create() { return new (std::nothrow) ig::Workspace; }
+
+void ig_workspace_destroy(void* workspace) { delete static_cast<ig::Workspace*>(workspace); }
+
+int ig_lanes() { return ig::LANES; }
+
+int ig_raster_forward(void* workspace, const RasterInput* in, const RasterOutput* out) try {
+  auto& w = *static_cast<ig::Workspace*>(workspace);
+  ig::bin(w, *in, out->visible);
+  ig::blend_forward(w, *in, *out);
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
+// `workspace` must be as ig_raster_forward left it for the same input.
+int ig_raster_backward(void* workspace, const RasterInput* in, const RasterOutput* out, const RasterGradients* grad) try {
+  ig::blend_backward(*static_cast<ig::Workspace*>(workspace), *in, *out, *grad);
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
+int ig_raster_top(void* workspace, const RasterInput* in, int32_t* top) try {
+  auto& w = *static_cast<ig::Workspace*>(workspace);
+  ig::bin(w, *in, nullptr);
+  ig::top_contributor(w, *in, top);
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
+}  // extern "C"
