@@ -31,7 +31,7 @@ class MapClient(Node):
         self.objects: ObjectArray | None = None  # newest received
         self.cloud: PointCloud2 | None = None  # newest received
         self.diagnostics: dict[str, str] = {}  # newest received, by key; "level" and "message" are the status's own
-        self._services: dict[str, Any] = {}
+        self._callers: dict[str, Any] = {}
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self)
         self.create_subscription(ObjectArray, "ig/objects", self._on_objects, LATCHED)
@@ -70,7 +70,7 @@ class MapClient(Node):
             self._executor.spin_once(timeout_sec=min(left, 0.1))
 
     def _call(self, kind: Any, name: str, request: Any) -> Any:
-        client = self._services.get(name) or self._services.setdefault(name, self.create_client(kind, name))
+        client = self._callers.get(name) or self._callers.setdefault(name, self.create_client(kind, name))
         if not client.wait_for_service(timeout_sec=self.timeout):
             raise QueryError(
                 f"service {client.srv_name} is not there after {self.timeout:g} s: is the mapping node running?"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from node_processes import ROOT, Start, stop
+from nodes.processes import ROOT, Start, stop
 
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 os.environ.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))

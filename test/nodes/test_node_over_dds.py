@@ -8,11 +8,11 @@ import time
 
 import numpy as np
 import pytest
+from nodes.processes import ROOT, Start, stop
+from nodes.scene import write_scene
 
 from ig_ros.nodes.clouds import points_from_cloud
 from ig_ros.nodes.query_client import MapClient
-from node_processes import ROOT, Start, stop
-from node_scene import write_scene
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def played(
     """A node that has received every frame of a small scene from a player."""
     scene = write_scene(tmp_path_factory.mktemp("scene"), frames=16)
     maps = tmp_path_factory.mktemp("maps")
-    node = start("test/nodes/node_doubles.py", "--ros-args", "-p", f"map_directory:={maps}", "-p", "diagnostics_period:=0.2",
+    node = start("test/nodes/doubles.py", "--ros-args", "-p", f"map_directory:={maps}", "-p", "diagnostics_period:=0.2",
                  "-p", "publish_period:=0.2")  # fmt: skip
     player = start("-m", "ig_ros.nodes.player", str(scene), "--rate", "20", "--hold-out")
     client = MapClient(context=context)

@@ -1,7 +1,7 @@
 """A small mapper with the interface of LiveMapper: every mask with a name becomes an object at its mean depth.
 
 The node's tests are about ROS; with this in place of training they take seconds and have exact answers.
-`python test/nodes/node_doubles.py --ros-args ...` runs the node with it.
+`python test/nodes/doubles.py --ros-args ...` runs the node with it.
 """
 
 from __future__ import annotations
