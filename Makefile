@@ -1,0 +1,31 @@
+# make demo | make test | make lint. Each makes .venv first; afterwards only what has changed is built again.
+VENV ?= .venv
+PYTHON := $(VENV)/bin/python
+
+BUILT_FROM := setup.py CMakeLists.txt package.xml $(wildcard cmake/* msg/* srv/* config/* launch/* ig_ros/raster/native/*)
+
+.PHONY: demo test lint build
+.DELETE_ON_ERROR:
+
+demo: build
+	$(VENV)/bin/ig demo
+
+test: lint
+	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest
+
+lint: build
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+build: $(VENV)/.built
+
+$(VENV)/.dependencies: pyproject.toml constraints.txt scripts/install.sh scripts/system_packages.sh
+	@echo "installing dependencies into $(VENV) (minutes, once)"
+	@scripts/install.sh dependencies $(VENV)
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.dependencies $(BUILT_FROM)
+	@echo "building messages and rasteriser"
+	@scripts/install.sh package $(VENV)
+	@touch $@

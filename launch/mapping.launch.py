@@ -1,0 +1,62 @@
+"""Starts the mapping node, and RViz if asked: ros2 launch ig_ros mapping.launch.py image:=/camera/color/image_raw ..."""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+TOPICS = {
+    "image": "colour image (image/compressed follows it)",
+    "camera_info": "calibration of that image, with distortion",
+    "depth": "depth registered to that image, 16UC1 mm or 32FC1 m",
+    "pose": "geometry_msgs/PoseStamped, camera to map",
+    "odometry": "nav_msgs/Odometry, read when pose_source is odometry",
+    "segmented_image": "ig_ros/SegmentedImage, masks from another node",
+    "map_points": "sensor_msgs/PointCloud2, sparse points of the SLAM system",
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    share = Path(get_package_share_directory("ig_ros"))
+    use_sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
+    remappings = [(topic, LaunchConfiguration(topic)) for topic in TOPICS]
+    remappings.append(("image/compressed", [LaunchConfiguration("image"), "/compressed"]))
+    arguments = [
+        DeclareLaunchArgument(
+            "config", default_value=str(share / "config" / "mapping.yaml"), description="file of node parameters"
+        ),
+        DeclareLaunchArgument("use_sim_time", default_value="false", description="take the time from /clock"),
+        DeclareLaunchArgument("rviz", default_value="false", description="show the map in RViz"),
+        DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
+        *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
+    ]
+    # Images do not fit the shared memory that Fast DDS takes by default; a profile of the user's own is respected.
+    profile = str(share / "config" / "fastdds.xml")
+    profiles = [
+        SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
+        for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+    ]
+    mapping = Node(
+        package="ig_ros",
+        executable="mapping_node",
+        name="mapping_node",
+        namespace=LaunchConfiguration("namespace"),
+        parameters=[LaunchConfiguration("config"), use_sim_time],
+        remappings=remappings,
+        output="screen",
+    )
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz",
+        namespace=LaunchConfiguration("namespace"),
+        arguments=["-d", str(share / "config" / "mapping.rviz")],
+        parameters=[use_sim_time],
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return LaunchDescription([*arguments, *profiles, mapping, rviz])

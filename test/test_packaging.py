@@ -1,0 +1,154 @@
+"""What an installation must contain, and that the files which must agree do."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+import sys
+import tomllib
+import types
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARE = Path(sys.prefix) / "share"
+
+
+def test_interfaces_are_generated_for_every_definition() -> None:
+    import ig_ros.msg
+    import ig_ros.srv
+
+    for folder, module in (("msg", ig_ros.msg), ("srv", ig_ros.srv)):
+        for definition in (ROOT / folder).glob(f"*.{folder}"):
+            assert hasattr(module, definition.stem), f"{definition.name} is not built: list it in CMakeLists.txt"
+
+
+def test_every_field_of_the_interfaces_is_explained() -> None:
+    for definition in [*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv")]:
+        for line in definition.read_text().splitlines():
+            if line.strip() and line != "---":
+                assert "#" in line, f"{definition.name}: {line!r} has no comment"
+
+
+def test_query_answer_survives_serialisation() -> None:
+    from geometry_msgs.msg import Vector3
+    from rclpy.serialization import deserialize_message, serialize_message
+
+    from ig_ros.msg import Object
+    from ig_ros.srv import QueryObject
+
+    mug = Object(id=7, label="mug", score=0.5, views=3, size=Vector3(x=0.1, y=0.2, z=0.3))
+    answer = QueryObject.Response(success=True, message="1 object", objects=[mug])
+    assert deserialize_message(serialize_message(answer), QueryObject.Response) == answer
+
+
+def test_native_rasteriser_is_built_for_this_machine() -> None:
+    variants = ("v2", "v3", "v4") if platform.machine() in ("x86_64", "AMD64") else ("generic",)
+    built = {path.name for path in (ROOT / "ig_ros" / "raster").glob("libig_raster_*.so")}
+    assert {f"libig_raster_{variant}.so" for variant in variants} <= built
+
+
+def test_ros_finds_package_files_and_executables() -> None:
+    assert (SHARE / "ament_index" / "resource_index" / "packages" / "ig_ros").is_file()
+    for name in ("package.xml", "launch/mapping.launch.py", "config/mapping.yaml", "config/mapping.rviz"):
+        assert (SHARE / "ig_ros" / name).read_bytes() == (ROOT / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("name", ["mapping_node", "player"])
+def test_executable_starts_its_node(name: str) -> None:
+    executable = Path(sys.prefix) / "lib" / "ig_ros" / name
+    assert executable.stat().st_mode & 0o111
+    module = re.search(r"-m (\S+)", executable.read_text())
+    assert module is not None
+    code = f"import importlib; print(callable(importlib.import_module({module[1]!r}).main))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "True", done.stderr
+    assert f"from {module[1]} import main" in (ROOT / "scripts" / name).read_text()
+
+
+def test_versions_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    manifest = ElementTree.parse(ROOT / "package.xml").getroot()
+    assert manifest.findtext("version") == project["version"]
+    assert manifest.findtext("license") == project["license"]
+
+
+def test_every_direct_requirement_is_pinned() -> None:
+    file = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [*file["build-system"]["requires"], *file["project"]["dependencies"]]
+    for extra in file["project"]["optional-dependencies"].values():
+        wanted += extra
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    names = {re.sub(r"[-_.]+", "-", re.split(r"[\[=<>!~ ]", line)[0]).lower() for line in wanted}
+    assert names - pins.keys() == set()
+    assert pins["torch"] == "2.13.0"
+
+
+class Recorded:
+    """Stands for any launch action or substitution: remembers how it was made."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.args, self.kwargs = args, kwargs
+
+
+@pytest.fixture
+def launch_description(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
+    """The real launch file, run against recorders: `launch` is not on PyPI."""
+
+    def module(name: str, **members: object) -> None:
+        fake = types.ModuleType(name)
+        vars(fake).update(members)
+        monkeypatch.setitem(sys.modules, name, fake)
+
+    def kind(name: str) -> type[Recorded]:
+        return type(name, (Recorded,), {})
+
+    module("launch", LaunchDescription=list)
+    actions = {name: kind(name) for name in ("DeclareLaunchArgument", "SetEnvironmentVariable")}
+    module("launch.actions", **actions)
+    module("launch.conditions", IfCondition=kind("IfCondition"))
+    substitutions = {name: kind(name) for name in ("EnvironmentVariable", "LaunchConfiguration")}
+    module("launch.substitutions", **substitutions)
+    module("launch_ros")
+    module("launch_ros.actions", Node=kind("Node"))
+    module("launch_ros.parameter_descriptions", ParameterValue=kind("ParameterValue"))
+    monkeypatch.setenv("AMENT_PREFIX_PATH", sys.prefix)
+    path = ROOT / "launch" / "mapping.launch.py"
+    scope: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    result: list[Recorded] = scope["generate_launch_description"]()
+    return result
+
+
+def of_kind(actions: list[Recorded], name: str) -> list[Recorded]:
+    return [action for action in actions if type(action).__name__ == name]
+
+
+def test_launch_declares_what_it_uses(launch_description: list[Recorded]) -> None:
+    declared = {action.args[0] for action in of_kind(launch_description, "DeclareLaunchArgument")}
+    used = set(re.findall(r'LaunchConfiguration\("(\w+)"\)', (ROOT / "launch" / "mapping.launch.py").read_text()))
+    topics = {"image", "camera_info", "depth", "pose", "odometry", "segmented_image", "map_points"}
+    assert declared == used | topics
+    assert declared >= {"config", "use_sim_time", "rviz", "namespace"}
+
+
+def test_launch_starts_existing_executables_and_files(launch_description: list[Recorded]) -> None:
+    nodes = {node.kwargs["package"]: node for node in of_kind(launch_description, "Node")}
+    assert nodes.keys() == {"ig_ros", "rviz2"}
+    assert (Path(sys.prefix) / "lib" / "ig_ros" / nodes["ig_ros"].kwargs["executable"]).is_file()
+    assert Path(nodes["rviz2"].kwargs["arguments"][1]).is_file()
+    for variable in of_kind(launch_description, "SetEnvironmentVariable"):
+        assert Path(variable.args[1].kwargs["default_value"]).is_file()
+
+
+def test_rviz_shows_what_the_node_publishes() -> None:
+    config = yaml.safe_load((ROOT / "config" / "mapping.rviz").read_text())["Visualization Manager"]
+    shown = {display["Topic"]["Value"] for display in config["Displays"] if "Topic" in display}
+    published = "".join(path.read_text() for path in (ROOT / "ig_ros" / "nodes").glob("*.py"))
+    assert shown == {"ig/instance_cloud", "ig/markers", "ig/camera_path"}
+    assert all(f'"{topic}"' in published for topic in shown)
