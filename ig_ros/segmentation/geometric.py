@@ -1,0 +1,57 @@
+"""Masks from depth and colour alone: planes whole, things on them apart. No weights, several images per second."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ig_ros.config import SegmentationConfig
+from ig_ros.errors import SegmenterError
+from ig_ros.segmentation.parts import compact, grow, split_parts
+from ig_ros.segmentation.planes import find_planes, label_planes
+from ig_ros.segmentation.prints import find_prints
+from ig_ros.segmentation.surface import fit_surface
+from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
+
+WORK_WIDTH = 320  # px; a Kinect's depth holds no more
+FULL_SIZE = 640 * 480  # px, to which min_region refers
+
+
+class GeometricSegmenter:
+    """Depth gaps, concave edges and colour; objects come without names."""
+
+    name = "geometric"
+
+    def __init__(self, config: SegmentationConfig) -> None:
+        self.min_region = config.min_region
+
+    def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:
+        """Masks of rgb (H, W, 3) u8 with registered depth (H, W) m, 0 = unknown. Raises SegmenterError without depth."""
+        if depth is None:
+            raise SegmenterError(
+                "the geometric segmenter needs depth and this image has none: publish registered depth, send masks, "
+                "or set segmentation.segmenter to sam or none"
+            )
+        width = min(WORK_WIDTH, camera.width)
+        small = camera.resized(width, round(camera.height * width / camera.width))
+        size = (small.width, small.height)
+        labels = self.label(
+            cv2.resize(rgb, size, interpolation=cv2.INTER_AREA),
+            cv2.resize(depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST),
+            small,
+        )
+        full = cv2.resize(labels, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST)
+        return Masks(full)
+
+    def label(self, rgb: Array, depth: FloatArray, camera: Camera) -> IntArray:
+        """(H, W) int32 label image: planes first, then things off the planes, then flat things on them."""
+        least = max(8, round(self.min_region * depth.size / FULL_SIZE))
+        surface = fit_surface(depth, camera)
+        generator = np.random.default_rng(0)  # the same image always gives the same masks
+        planes, models = label_planes(surface, find_planes(surface, generator))
+        things = split_parts(surface, planes == 0, least)
+        prints = find_prints(rgb, planes, things, least)
+        labels = planes.copy()
+        labels[things > 0] = things[things > 0] + len(models)
+        labels[prints > 0] = prints[prints > 0] + labels.max()
+        return compact(grow(labels, depth))

@@ -1,0 +1,63 @@
+"""Things off the planes: pieces of surface between depth gaps and concave creases."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from ig_ros.segmentation.surface import Mask, Surface, pair
+from ig_ros.types import FloatArray, IntArray
+
+CREASE = np.sin(np.radians(28.0))  # normals that close by more than this angle meet in a concave crease
+BASELINE = 4  # px over which normals are compared
+GROW = 2  # px by which pieces close over the cuts between them
+
+
+def split_parts(surface: Surface, off_plane: Mask, least: int) -> IntArray:
+    """(H, W) int32, 0 = none, 1.. = pieces of at least `least` px among the pixels off every plane."""
+    known = off_plane & (surface.points[..., 2] > 0)
+    inside = known & ~surface.gap & ~creases(surface)
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=4)
+    keep = stats[:, cv2.CC_STAT_AREA] >= least
+    keep[0] = False
+    pieces = np.where(keep[pieces], pieces, 0)
+    return compact(grow_within(pieces, known, surface.points[..., 2]))
+
+
+def creases(surface: Surface) -> Mask:
+    """(H, W) true where the surface folds towards the camera: two things that touch, or a thing on its support."""
+    fold = np.zeros(surface.valid.shape, bool)
+    half = BASELINE // 2
+    for axis in (0, 1):
+        first = np.roll(surface.points, half, axis), np.roll(surface.normals, half, axis)
+        second = np.roll(surface.points, -half, axis), np.roll(surface.normals, -half, axis)
+        between = second[0] - first[0]
+        length = np.linalg.norm(between, axis=-1)
+        closing = ((first[1] - second[1]) * between).sum(-1) / np.maximum(length, 1e-6)
+        both = np.roll(surface.valid, half, axis) & np.roll(surface.valid, -half, axis)
+        fold |= both & (closing > CREASE) & (length < 0.1)
+    return fold
+
+
+def grow_within(labels: IntArray, allowed: Mask, depth: FloatArray) -> IntArray:
+    """Labels spread over unlabelled allowed pixels near them, never across a step in depth."""
+    distance, (rows, cols) = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    step = np.abs(depth - depth[rows, cols])
+    spread = allowed & (distance <= GROW + 1) & (step < 0.02 + 0.01 * depth**2)
+    return np.where(spread, labels[rows, cols], labels)
+
+
+def grow(labels: IntArray, depth: FloatArray) -> IntArray:
+    """All labels closed over the thin cuts between them."""
+    return grow_within(labels, depth > 0, depth)
+
+
+def compact(labels: IntArray) -> IntArray:
+    """The same regions numbered 1.. without gaps, 0 stays 0."""
+    values, dense = np.unique(labels, return_inverse=True)
+    dense = dense.reshape(labels.shape)
+    return (dense if values[0] == 0 else dense + 1).astype(np.int32)
+
+
+__all__ = ["compact", "grow", "pair", "split_parts"]

@@ -1,0 +1,122 @@
+"""Large planes of a surface (tables, floors, walls, fronts), found by RANSAC over normals and kept whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ig_ros.segmentation.surface import Mask, Surface
+from ig_ros.types import FloatArray, IntArray
+
+MAX_PLANES = 10
+HYPOTHESES = 150
+SAMPLE = 6000  # points that vote
+MIN_AREA = 0.12  # m^2; smaller planes are faces of objects
+MIN_SHARE = 0.015  # of the image
+PATCH_SHARE = 0.002  # of the image: smaller patches of a plane belong to something else
+COS_NORMAL = np.cos(np.radians(20.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """n . x + d = 0 with n towards the camera, so n . x + d > 0 is in front of the plane."""
+
+    normal: FloatArray  # (3,)
+    offset: float  # m
+
+    def height(self, points: FloatArray) -> FloatArray:
+        """Signed distance (...) in m of points (..., 3)."""
+        return points @ self.normal + self.offset
+
+
+def tolerance(depth: FloatArray) -> FloatArray:
+    """How far from its plane a measured point may lie, m: the noise of a structured-light sensor grows with z^2."""
+    return 0.006 + 0.003 * depth**2
+
+
+def find_planes(surface: Surface, generator: np.random.Generator) -> list[Plane]:
+    """Planes by falling support: a hypothesis is one pixel's tangent plane, its inliers agree in place and normal."""
+    rows, cols = np.nonzero(surface.valid)
+    if len(rows) > SAMPLE:
+        chosen = generator.choice(len(rows), SAMPLE, replace=False)
+        rows, cols = rows[chosen], cols[chosen]
+    points = surface.points[rows, cols].astype(np.float64)
+    normals = surface.normals[rows, cols].astype(np.float64)
+    area = surface.area[rows, cols] * (surface.valid.sum() / max(len(rows), 1))
+    least = MIN_SHARE * surface.valid.size / max(surface.valid.sum(), 1) * len(rows)
+    left = np.ones(len(rows), bool)
+    planes: list[Plane] = []
+    while len(planes) < MAX_PLANES and left.sum() > least:
+        plane = best_plane(points[left], normals[left], generator)
+        inliers = left & near(plane, points, normals)
+        if inliers.sum() < least:
+            break
+        left &= ~inliers
+        if area[inliers].sum() >= MIN_AREA:
+            planes.append(plane)
+    return planes
+
+
+def near(plane: Plane, points: FloatArray, normals: FloatArray) -> Mask:
+    """(...) true where points (..., 3) with normals (..., 3) lie on the plane and along it."""
+    close = np.abs(plane.height(points)) < tolerance(points[..., 2])
+    return close & (normals @ plane.normal > COS_NORMAL)
+
+
+def best_plane(points: FloatArray, normals: FloatArray, generator: np.random.Generator) -> Plane:
+    """The tangent plane of P sampled points with most inliers, fitted to them."""
+    tried = generator.integers(0, len(points), HYPOTHESES)
+    n = normals[tried]
+    offsets = -(n * points[tried]).sum(1)
+    inliers = np.abs(points @ n.T + offsets) < tolerance(points[:, 2])[:, None]
+    inliers &= normals @ n.T > COS_NORMAL
+    best = int(inliers.sum(0).argmax())
+    plane = Plane(n[best], float(offsets[best]))
+    for _ in range(3):
+        chosen = points[near(plane, points, normals)]
+        if len(chosen) < 3:
+            break
+        weight = 1.0 / tolerance(chosen[:, 2]) ** 2
+        centre = (chosen * weight[:, None]).sum(0) / weight.sum()
+        spread = (chosen - centre) * np.sqrt(weight)[:, None]
+        normal = np.linalg.eigh(spread.T @ spread)[1][:, 0]
+        normal *= np.sign(normal @ plane.normal) or 1.0
+        plane = Plane(normal, float(-normal @ centre))
+    return plane
+
+
+def label_planes(surface: Surface, planes: list[Plane]) -> tuple[IntArray, list[Plane]]:
+    """(H, W) int32 label per pixel, 0 = off every plane, i + 1 = on the i-th of the returned planes."""
+    labels = np.zeros(surface.valid.shape, np.int32)
+    if not planes:
+        return labels, []
+    z = surface.points[..., 2]
+    known = z > 0
+    heights = np.stack([np.abs(p.height(surface.points)) / tolerance(z) for p in planes])
+    aligned = np.stack([surface.normals @ p.normal > COS_NORMAL for p in planes]) & surface.valid
+    cost = np.where(aligned & (heights < 1.0), heights, np.inf)
+    owner = cost.argmin(0)
+    found = np.isfinite(cost.min(0))
+    kept: list[Plane] = []
+    patch = PATCH_SHARE * labels.size
+    for i, plane in enumerate(planes):
+        core = (found & (owner == i)).astype(np.uint8)
+        _, parts, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=4)
+        core = (stats[:, cv2.CC_STAT_AREA] >= patch)[parts] & (core > 0)
+        for part in reachable(core, plane, surface, known):
+            if surface.area[part].sum() < MIN_AREA or part.sum() < MIN_SHARE * labels.size:
+                continue
+            rim = cv2.dilate(part.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+            kept.append(plane)
+            labels[part | (rim & known & (heights[i] < 1.0) & ~found)] = len(kept)
+    return labels, kept
+
+
+def reachable(core: Mask, plane: Plane, surface: Surface, known: Mask) -> list[Mask]:
+    """Parts of a plane that belong together: touching, or separated by nothing but what stands in front of it."""
+    hidden = ~known | (plane.height(surface.points) > 0)
+    count, groups = cv2.connectedComponents((core | hidden).astype(np.uint8), connectivity=8)
+    present = np.unique(groups[core])
+    return [core & (groups == g) for g in present if g > 0]

@@ -1,0 +1,113 @@
+"""Smooth surface from one depth image: points, normals and where it is torn.
+
+A plane is affine in inverse depth over the image, so a windowed least-squares fit of 1/z gives depth and normal at
+once, with box filters only. Windows shrink towards depth gaps so that they never mix two surfaces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ig_ros.types import Camera, FloatArray
+
+Mask = npt.NDArray[np.bool_]
+
+RADII = (1, 2, 4)  # window half sizes, px; the largest that keeps clear of a gap is used
+GAP_BASE, GAP_SQUARE = 0.012, 0.006  # a step of more than 0.012 m + 0.006 z^2 (z in metres) is a gap
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """Everything in the camera frame; rows where `valid` is false are meaningless."""
+
+    valid: Mask  # (H, W) depth is known and locally planar enough for a fit
+    points: FloatArray  # (H, W, 3) float32 m
+    normals: FloatArray  # (H, W, 3) float32 unit, towards the camera
+    area: FloatArray  # (H, W) float32 m^2 of surface seen by each pixel
+    gap: Mask  # (H, W) the surface is torn between this pixel and a neighbour
+
+
+def fit_surface(depth: FloatArray, camera: Camera) -> Surface:
+    """Surface of a depth image (H, W) m, 0 or not finite = unknown."""
+    known = np.isfinite(depth) & (depth > 0)
+    z = np.where(known, depth, 0).astype(np.float32)
+    gap = depth_gaps(z, known)
+    clear = cv2.distanceTransform((~gap & known).astype(np.uint8), cv2.DIST_C, 3)
+    plane = np.zeros((*z.shape, 3))
+    valid = np.zeros(z.shape, bool)
+    for radius in RADII:
+        fit, good = fit_inverse_depth(z, known & ~gap, radius)
+        take = good & ((clear > radius) | (radius == RADII[0]))
+        plane[take] = fit[take]
+        valid |= take
+    return to_surface(plane, valid & known, z, gap, camera)
+
+
+def depth_gaps(z: FloatArray, known: Mask) -> Mask:
+    """(H, W) true on both sides of a step in depth that a slanted plane does not explain."""
+    gap = np.zeros(z.shape, bool)
+    for axis in (0, 1):
+        step = np.diff(z, axis=axis)
+        both = np.logical_and(*pair(known, axis))
+        before, after = np.zeros_like(step), np.zeros_like(step)
+        pair(before, axis)[1][:] = pair(step, axis)[0]
+        pair(after, axis)[0][:] = pair(step, axis)[1]
+        near = np.minimum(*pair(z, axis))
+        slope = np.where(np.abs(before) < np.abs(after), before, after)
+        torn = both & (np.abs(step - slope) > GAP_BASE + GAP_SQUARE * near**2)
+        for side in pair(gap, axis):
+            side |= torn
+    return gap
+
+
+def fit_inverse_depth(z: FloatArray, known: Mask, radius: int) -> tuple[FloatArray, Mask]:
+    """Per pixel (A, B, C) with 1/z = A u + B v + C over a window, u and v in pixels from the image's corner."""
+    h, w = z.shape
+    v, u = np.mgrid[0:h, 0:w].astype(np.float64)
+    m = known.astype(np.float64)
+    q = np.divide(1.0, z, out=np.zeros_like(m), where=known)
+
+    def window(values: FloatArray) -> FloatArray:
+        size = (2 * radius + 1, 2 * radius + 1)
+        return cv2.boxFilter(values, cv2.CV_64F, size, normalize=True, borderType=cv2.BORDER_CONSTANT)
+
+    count = window(m)
+    share = np.maximum(count, 1e-9)
+    mean_u, mean_v, mean_q = (window(m * x) / share for x in (u, v, q))
+    uu, vv, uv = (window(m * x) / share for x in (u * u, v * v, u * v))
+    uq, vq = (window(x * q) / share for x in (u, v))
+    uu, vv, uv = uu - mean_u**2, vv - mean_v**2, uv - mean_u * mean_v
+    uq, vq = uq - mean_u * mean_q, vq - mean_v * mean_q
+    determinant = uu * vv - uv**2
+    good = (count > 0.5) & (determinant > 0.05)
+    safe = np.where(good, determinant, 1.0)
+    a, b = (vv * uq - uv * vq) / safe, (uu * vq - uv * uq) / safe
+    return np.stack([a, b, mean_q - a * mean_u - b * mean_v], axis=-1), good
+
+
+def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera: Camera) -> Surface:
+    """Points and normals from per-pixel planes in inverse depth (H, W, 3)."""
+    h, w = z.shape
+    v, u = np.mgrid[0:h, 0:w].astype(np.float64)
+    a, b, c = np.moveaxis(plane, -1, 0)
+    inverse = a * u + b * v + c
+    fitted = np.divide(1.0, inverse, out=z.astype(np.float64), where=valid & (inverse > 1e-3))
+    fitted = np.where(np.abs(fitted - z) < GAP_BASE + GAP_SQUARE * z**2, fitted, z)
+    K = camera.K
+    cx, cy = K[0, 2] - 0.5, K[1, 2] - 0.5  # index coordinates: pixel 0's centre is at 0
+    rays = np.stack([(u - cx) / K[0, 0], (v - cy) / K[1, 1], np.ones_like(u)], axis=-1)
+    normals = -np.stack([a * K[0, 0], b * K[1, 1], a * cx + b * cy + c], axis=-1)
+    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
+    cosine = np.abs((rays * normals).sum(-1)) / np.linalg.norm(rays, axis=-1)
+    area = fitted**2 / (K[0, 0] * K[1, 1]) / np.maximum(cosine, 0.1)
+    points = rays * fitted[..., None]
+    return Surface(valid, points.astype(np.float32), normals.astype(np.float32), area.astype(np.float32), gap)
+
+
+def pair(array: npt.NDArray[np.generic], axis: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+    """Views of all pixels but the last and all but the first along an axis: neighbours face to face."""
+    return (array[:-1], array[1:]) if axis == 0 else (array[:, :-1], array[:, 1:])
