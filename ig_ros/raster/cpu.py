@@ -11,8 +11,6 @@ from ig_ros.raster.library import Library, RasterGradients, RasterInput, RasterO
 from ig_ros.raster.request import RasterRequest, ScreenStats
 from ig_ros.types import RenderResult
 
-Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-
 
 @dataclass(slots=True)
 class _Call:
@@ -28,7 +26,8 @@ def render(request: RasterRequest, screen: ScreenStats | None, library: Library 
     library = library or load()
     g = request.gaussians
     call = _Call(Workspace(library), request, screen)
-    features, depth, alpha = _Rasterize.apply(call, g.means, g.quats, g.scales, g.opacities, g.features)  # type: ignore[no-untyped-call]
+    tensors = (g.means, g.quats, g.scales, g.opacities, g.features)
+    features, depth, alpha = _Rasterize.apply(call, *tensors)  # type: ignore[no-untyped-call]
     return RenderResult(features, depth, alpha)
 
 

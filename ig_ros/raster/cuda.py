@@ -22,7 +22,9 @@ def installed() -> bool:
 def require() -> Any:
     """The gsplat module. Raises RasterError when it is missing."""
     if not installed():
-        raise RasterError("gsplat is not installed: `pip install 'ig_ros[cuda]'` on the CUDA machine, or set device to cpu")
+        raise RasterError(
+            "gsplat is not installed: `pip install 'ig_ros[cuda]'` on a CUDA machine, or set device to cpu"
+        )
     import gsplat  # here, because importing it may compile CUDA kernels
 
     return gsplat
@@ -37,15 +39,16 @@ def render(request: RasterRequest, screen: ScreenStats | None) -> RenderResult:
     if request.max_alpha != MAX_ALPHA:
         raise RasterError(f"gsplat blends with a fixed largest alpha of {MAX_ALPHA}, {request.max_alpha} was asked for")
     gsplat, g, gated = require(), request.gaussians, request.gated
+    if screen is not None:
+        screen.gradient = None
     if request.gate is None or gated.start == gated.stop:
         features, depth, alpha = _draw(gsplat, request, g, "RGB+D", screen)
         return RenderResult(features, depth, alpha)
-    split = (gated.start, gated.stop - gated.start, g.features.shape[1] - gated.stop)
-    before, inside, after = g.features.split(split, dim=1)
+    before, inside, after = g.features[:, : gated.start], g.features[:, gated], g.features[:, gated.stop :]
     plain, depth, alpha = _draw(gsplat, request, _with_features(g, torch.cat([before, after], 1)), "RGB+D", screen)
     feature, _, _ = _draw(gsplat, request, _with_features(_gated(g, request.gate), inside), "RGB", screen, request.gate)
-    head, tail = plain.split((split[0], split[2]), dim=2)
-    return RenderResult(torch.cat([head, feature, tail], 2), depth, alpha)
+    mixed = torch.cat([plain[..., : gated.start], feature, plain[..., gated.start :]], 2)
+    return RenderResult(mixed, depth, alpha)
 
 
 def _draw(
@@ -93,7 +96,6 @@ def _watch(screen: ScreenStats, info: dict[str, Any], gate: torch.Tensor | None)
         own = gradient[0] if gate is None else gradient[0] * gate[:, None]
         screen.gradient = own if screen.gradient is None else screen.gradient + own
 
-    screen.gradient = None
     means.register_hook(add)
 
 
@@ -108,4 +110,5 @@ def _gated(g: GaussianBatch, gate: torch.Tensor) -> GaussianBatch:
         share = gate.view(-1, *[1] * (tensor.ndim - 1))
         return tensor.detach() + share * (tensor - tensor.detach())  # the value stays the same to the last bit
 
-    return GaussianBatch(*map(pass_share, (g.means, g.quats, g.scales, g.opacities)), g.features, g.anchors)
+    means, quats, scales, opacities = (pass_share(t) for t in (g.means, g.quats, g.scales, g.opacities))
+    return GaussianBatch(means, quats, scales, opacities, g.features, g.anchors)

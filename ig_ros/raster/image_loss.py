@@ -27,7 +27,9 @@ def image_loss(
     weight 0); an all-zero mask gives 0. Compiled kernels on the CPU, torch elsewhere. Raises RasterError.
     """
     if rendered.shape != target.shape or rendered.ndim != 3 or rendered.shape[2] != 3:
-        raise RasterError(f"image_loss needs two (H, W, 3) images, got {tuple(rendered.shape)} and {tuple(target.shape)}")
+        raise RasterError(
+            f"image_loss needs two (H, W, 3) images, got {tuple(rendered.shape)} and {tuple(target.shape)}"
+        )
     if mask is not None and mask.shape != rendered.shape[:2]:
         raise RasterError(f"mask has shape {tuple(mask.shape)}, the images are {tuple(rendered.shape[:2])}")
     if rendered.device.type != "cpu":
@@ -39,7 +41,8 @@ def compiled_image_loss(
     library: Library, rendered: torch.Tensor, target: torch.Tensor, ssim_weight: float, mask: torch.Tensor | None
 ) -> torch.Tensor:
     """image_loss() by the kernels of one library; CPU tensors only."""
-    loss: torch.Tensor = _ImageLoss.apply(library, rendered, target.detach(), ssim_weight, mask)  # type: ignore[no-untyped-call]
+    arguments = (library, rendered, target.detach(), ssim_weight, mask)
+    loss: torch.Tensor = _ImageLoss.apply(*arguments)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -52,10 +55,9 @@ def image_loss_torch(
     covariance, variances = xy - mu_x * mu_y, xx - mu_x**2 + yy - mu_y**2
     ssim = (2 * mu_x * mu_y + C1) * (2 * covariance + C2) / ((mu_x**2 + mu_y**2 + C1) * (variances + C2))
     error = (1 - ssim_weight) * (x - y).abs() + ssim_weight * (1 - ssim)
-    if mask is None:
-        return error.mean()
-    weight = mask.to(rendered)
-    return (error * weight).sum() / (3 * weight.sum()).clamp_min(1e-8)
+    weight = torch.ones_like(x[0]) if mask is None else mask.to(rendered)
+    loss: torch.Tensor = (error * weight).sum() / (3 * weight.sum()).clamp_min(1e-8)
+    return loss
 
 
 class _Input(ctypes.Structure):
@@ -100,7 +102,7 @@ class _ImageLoss(torch.autograd.Function):
 
 
 def _pixels(image: torch.Tensor) -> torch.Tensor:
-    """float32 view of an image (H, W, 3) whose rows follow each other without gaps; its pixels may lie further apart."""
+    """float32 view of an image (H, W, 3) whose rows follow each other without gaps; pixels may lie further apart."""
     image = image.detach().float()
     dense_rows = image.stride(0) == image.shape[1] * image.stride(1) and image.stride(2) == 1
     return image if dense_rows and image.stride(1) >= 3 else image.contiguous()

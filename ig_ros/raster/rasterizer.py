@@ -63,7 +63,7 @@ def select_device(name: str) -> torch.device:
         return torch.device("cpu")
     usable = torch.cuda.is_available()
     if name == "cuda" and not usable:
-        raise RasterError("device is 'cuda', but torch finds no CUDA GPU: set device to cpu or install a CUDA build of torch")
+        raise RasterError("device is 'cuda', but torch finds no CUDA GPU: set it to cpu or install torch for CUDA")
     if name == "cuda":
         cuda.require()
     return torch.device("cuda" if usable and cuda.installed() else "cpu")

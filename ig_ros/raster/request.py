@@ -71,9 +71,7 @@ def _check_gaussians(g: GaussianBatch) -> None:
         raise RasterError(f"gaussians lie on different devices: {', '.join(sorted(devices))}")
 
 
-def _gate(
-    g: GaussianBatch, channels: slice | None, gate: torch.Tensor | None
-) -> tuple[slice, torch.Tensor | None]:
+def _gate(g: GaussianBatch, channels: slice | None, gate: torch.Tensor | None) -> tuple[slice, torch.Tensor | None]:
     if (channels is None) != (gate is None):
         raise RasterError("gated_channels and geometry_gate belong together: give both or neither")
     if channels is None or gate is None:

@@ -1,0 +1,106 @@
+"""The gsplat backend's mapping of arguments and results, run on a module with gsplat's interface and reference maths.
+
+The real kernels need a GPU; what is checked here is everything this package adds around them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from reference import raster as reference
+from reference.raster_scenes import camera, leaves, pose, room
+
+from ig_ros.errors import RasterError
+from ig_ros.raster import ScreenStats, cpu, cuda, select_device
+from ig_ros.raster.request import make_request
+from ig_ros.types import Camera, GaussianBatch
+
+
+def rasterization(
+    means: torch.Tensor, quats: torch.Tensor, scales: torch.Tensor, opacities: torch.Tensor, colors: torch.Tensor,
+    viewmats: torch.Tensor, Ks: torch.Tensor, width: int, height: int, near_plane: float = 0.01, eps2d: float = 0.3,
+    packed: bool = True, render_mode: str = "RGB",
+) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:  # fmt: skip
+    """gsplat.rasterization (1.5) for one camera: the same names, shapes and conventions."""
+    assert viewmats.shape == (1, 4, 4)
+    assert Ks.shape == (1, 3, 3)
+    assert not packed
+    assert eps2d == reference.BLUR
+    g = GaussianBatch(means, quats, scales, opacities, colors, torch.zeros(len(means)))
+    view = Camera(Ks[0].numpy(), width, height)
+    p = reference.project(g, torch.linalg.inv(viewmats[0].double()).numpy(), view)
+    means2d = p.means[None]
+    p = dataclasses.replace(p, means=means2d[0])
+    order = reference.front_to_back(p.depth, near_plane)
+    pixels = reference.pixel_centers(0, 0, height, width, means)
+    weights = reference.blend_weights(reference.select(p, order), opacities[order], pixels)
+    values = {"RGB": colors, "D": p.depth[:, None], "RGB+D": torch.cat([colors, p.depth[:, None]], 1)}[render_mode]
+    radii = torch.zeros(1, len(means), 2, dtype=torch.int32)
+    radii[0, order[weights.detach().amax(0) > 0]] = 3
+    image = (weights @ values[order]).view(1, height, width, -1)
+    return image, weights.sum(1).view(1, height, width, 1), {"radii": radii, "means2d": means2d}
+
+
+@pytest.fixture
+def gsplat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "require", lambda: SimpleNamespace(rasterization=rasterization))
+
+
+@pytest.mark.parametrize("channels", [slice(3, 9), slice(2, 5), None])
+def test_same_images_gradients_and_statistics_as_the_cpu_backend(gsplat: None, channels: slice | None) -> None:
+    g = room(400, 9, size=2.0)
+    gate = torch.rand(400) if channels is not None else None
+    view, T, found = camera(40, 30), pose(), []
+    for render in (cuda.render, cpu.render):
+        own, screen = leaves(g), ScreenStats()
+        result = render(make_request(own, T, view, 0.05, channels, gate), screen)
+        weight = torch.rand(30, 40, 9, generator=torch.Generator().manual_seed(1))
+        ((result.features * weight).sum() + result.depth.sum() + result.alpha.sum()).backward()
+        grads = [getattr(own, n).grad for n in ("means", "quats", "scales", "opacities", "features")]
+        images = (result.features.detach(), result.depth.detach(), result.alpha.detach())
+        found.append((*images, screen.gradient, *grads))
+        assert screen.visible is not None
+        assert screen.visible.shape == (400,)
+        assert screen.visible.any()
+    for ours, theirs in zip(*found, strict=True):  # images and gradients
+        assert ours.shape == theirs.shape
+        assert float((ours - theirs).norm() / theirs.norm()) < 1e-3
+
+
+def test_no_feature_channels_still_gives_depth(gsplat: None) -> None:
+    request = make_request(room(200, 0, size=2.0), pose(), camera(40, 30), 0.05, None, None)
+    ours, theirs = cuda.render(request, None), cpu.render(request, None)
+    assert ours.features.shape == (30, 40, 0)
+    assert torch.allclose(ours.depth, theirs.depth, atol=1e-3)
+
+
+def test_another_cap_of_alpha_is_refused(gsplat: None) -> None:
+    request = dataclasses.replace(make_request(room(2, 3), pose(), camera(8, 8), 0.05, None, None), max_alpha=0.9)
+    with pytest.raises(RasterError, match="fixed largest alpha"):
+        cuda.render(request, None)
+
+
+@pytest.mark.skipif(cuda.installed(), reason="gsplat is installed here")
+def test_missing_gsplat_is_named() -> None:
+    with pytest.raises(RasterError, match="gsplat is not installed"):
+        cuda.require()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_cuda_without_a_gpu() -> None:
+    with pytest.raises(RasterError, match="no CUDA GPU"):
+        select_device("cuda")
+
+
+@pytest.mark.skipif(not (torch.cuda.is_available() and cuda.installed()), reason="needs a CUDA GPU and gsplat")
+def test_real_gsplat_agrees_with_the_cpu_backend() -> None:
+    g, view, T = room(2000, 9), camera(80, 60), pose()
+    fields = [getattr(g, f.name).cuda() for f in dataclasses.fields(g)]
+    ours = cpu.render(make_request(g, T, view, 0.05, None, None), None)
+    theirs = cuda.render(make_request(GaussianBatch(*fields), T, view, 0.05, None, None), None)
+    assert float((ours.features - theirs.features.cpu()).abs().mean()) < 1e-3
+    assert float((ours.depth - theirs.depth.cpu()).abs().mean()) < 3e-3
