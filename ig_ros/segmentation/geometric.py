@@ -7,10 +7,10 @@ import numpy as np
 
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
-from ig_ros.segmentation.parts import compact, grow, split_parts
-from ig_ros.segmentation.planes import find_planes, label_planes
-from ig_ros.segmentation.prints import find_prints
-from ig_ros.segmentation.surface import fit_surface
+from ig_ros.segmentation.parts import compact, grow, split_parts, without_slivers
+from ig_ros.segmentation.planes import Plane, find_planes, label_planes
+from ig_ros.segmentation.prints import find_prints, join_prints
+from ig_ros.segmentation.surface import Surface, fit_surface
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
 WORK_WIDTH = 320  # px; a Kinect's depth holds no more
@@ -50,8 +50,18 @@ class GeometricSegmenter:
         generator = np.random.default_rng(0)  # the same image always gives the same masks
         planes, models = label_planes(surface, find_planes(surface, generator))
         things = split_parts(surface, planes == 0, least)
-        prints = find_prints(rgb, planes, things, least)
+        heights = support_heights(surface, models)
+        things, prints = join_prints(find_prints(rgb, planes, least), things, heights)
         labels = planes.copy()
         labels[things > 0] = things[things > 0] + len(models)
         labels[prints > 0] = prints[prints > 0] + labels.max()
-        return compact(grow(labels, depth))
+        return compact(grow(without_slivers(labels), depth))
+
+
+def support_heights(surface: Surface, planes: list[Plane]) -> FloatArray:
+    """(H, W) m above the nearest plane behind each pixel; infinite where there is none."""
+    heights = np.full(surface.valid.shape, np.inf)
+    for plane in planes:
+        height = plane.height(surface.points)
+        heights = np.where(height > 0, np.minimum(heights, height), heights)
+    return heights

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from ig_ros.segmentation.surface import Mask, Surface, pair
+from ig_ros.segmentation.surface import Mask, Surface
 from ig_ros.types import FloatArray, IntArray
 
 CREASE = np.sin(np.radians(28.0))  # normals that close by more than this angle meet in a concave crease
 BASELINE = 4  # px over which normals are compared
+THIN = 2.5  # px; half width of the thinnest region that counts
 GROW = 2  # px by which pieces close over the cuts between them
 
 
@@ -48,6 +49,16 @@ def grow_within(labels: IntArray, allowed: Mask, depth: FloatArray) -> IntArray:
     return np.where(spread, labels[rows, cols], labels)
 
 
+def without_slivers(labels: IntArray) -> IntArray:
+    """Labels without regions so thin that they are the frayed edge of something else."""
+    padded = np.pad(labels, 1)
+    border = (padded[1:-1, 1:-1] != padded[:-2, 1:-1]) | (padded[1:-1, 1:-1] != padded[2:, 1:-1])
+    border |= (padded[1:-1, 1:-1] != padded[1:-1, :-2]) | (padded[1:-1, 1:-1] != padded[1:-1, 2:])
+    inner = cv2.distanceTransform((~border).astype(np.uint8), cv2.DIST_L2, 3)
+    radius = ndimage.maximum(inner, labels, np.arange(labels.max() + 1))
+    return np.where(radius[labels] >= THIN, labels, 0)
+
+
 def grow(labels: IntArray, depth: FloatArray) -> IntArray:
     """All labels closed over the thin cuts between them."""
     return grow_within(labels, depth > 0, depth)
@@ -58,6 +69,3 @@ def compact(labels: IntArray) -> IntArray:
     values, dense = np.unique(labels, return_inverse=True)
     dense = dense.reshape(labels.shape)
     return (dense if values[0] == 0 else dense + 1).astype(np.int32)
-
-
-__all__ = ["compact", "grow", "pair", "split_parts"]

@@ -11,8 +11,8 @@ from ig_ros.segmentation.surface import Mask, Surface
 from ig_ros.types import FloatArray, IntArray
 
 MAX_PLANES = 10
-HYPOTHESES = 150
-SAMPLE = 6000  # points that vote
+HYPOTHESES = 80
+SAMPLE = 3000  # points that vote
 MIN_AREA = 0.12  # m^2; smaller planes are faces of objects
 MIN_SHARE = 0.015  # of the image
 PATCH_SHARE = 0.002  # of the image: smaller patches of a plane belong to something else
@@ -42,8 +42,8 @@ def find_planes(surface: Surface, generator: np.random.Generator) -> list[Plane]
     if len(rows) > SAMPLE:
         chosen = generator.choice(len(rows), SAMPLE, replace=False)
         rows, cols = rows[chosen], cols[chosen]
-    points = surface.points[rows, cols].astype(np.float64)
-    normals = surface.normals[rows, cols].astype(np.float64)
+    points = surface.points[rows, cols]
+    normals = surface.normals[rows, cols]
     area = surface.area[rows, cols] * (surface.valid.sum() / max(len(rows), 1))
     least = MIN_SHARE * surface.valid.size / max(surface.valid.sum(), 1) * len(rows)
     left = np.ones(len(rows), bool)
@@ -82,7 +82,7 @@ def best_plane(points: FloatArray, normals: FloatArray, generator: np.random.Gen
         centre = (chosen * weight[:, None]).sum(0) / weight.sum()
         spread = (chosen - centre) * np.sqrt(weight)[:, None]
         normal = np.linalg.eigh(spread.T @ spread)[1][:, 0]
-        normal *= np.sign(normal @ plane.normal) or 1.0
+        normal = (normal * (np.sign(normal @ plane.normal) or 1.0)).astype(np.float32)
         plane = Plane(normal, float(-normal @ centre))
     return plane
 
