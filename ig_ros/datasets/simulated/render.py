@@ -58,6 +58,7 @@ class Renderer:
         self._caster.add_triangles(
             _tensor(whole.vertices.astype(np.float32)), _tensor(whole.triangles.astype(np.uint32))
         )
+        self.outward = unit(whole.normals[whole.triangles].mean(axis=1)).astype(np.float32)  # (T, 3)
         openness = self._openness(whole.vertices, whole.normals)
         table = np.concatenate([whole.normals, whole.uv, openness[:, None]], axis=1).astype(np.float32)
         self._attributes = table[whole.triangles]  # (T, 3, 6): normal, uv, openness at each corner

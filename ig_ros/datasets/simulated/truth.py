@@ -7,18 +7,20 @@ from collections.abc import Callable
 import numpy as np
 
 from ig_ros.datasets.base import SceneTruth
+from ig_ros.datasets.simulated.mesh import dot
 from ig_ros.datasets.simulated.render import BoolArray, Renderer
 from ig_ros.datasets.simulated.scene import Scene
 from ig_ros.types import Camera, FloatArray, IntArray
 
 GOLDEN = 0.618034
+CAMERAS = 64  # asked at most
 
 
 def scene_truth(scene: Scene, renderer: Renderer, camera: Camera, images: Callable[[int], IntArray]) -> SceneTruth:
     """Points by area with mean distance `scene.spacing`, kept where a ray from some camera reaches them."""
-    points, ids = _sample(renderer, scene.spacing)
-    seen = _seen(points, renderer, camera, scene.path)
-    ids = ids[seen]
+    points, triangle = _sample(renderer, scene.spacing)
+    seen = _seen(points, renderer.outward[triangle], renderer, camera, scene.path)
+    ids = renderer.triangle_ids[triangle[seen]]
     present = set(np.unique(ids).tolist())
     names = {i + 1: thing.name for i, thing in enumerate(scene.things) if i + 1 in present}
     texts = [(text, i + 1) for i, thing in enumerate(scene.things) for text in (thing.name, *thing.paraphrases)]
@@ -28,7 +30,7 @@ def scene_truth(scene: Scene, renderer: Renderer, camera: Camera, images: Callab
 
 
 def _sample(renderer: Renderer, spacing: float) -> tuple[FloatArray, IntArray]:
-    """Points (P, 3) float32 spread over all triangles by area, and the instance of each (P,)."""
+    """Points (P, 3) float32 spread over all triangles by area, and the triangle of each (P,)."""
     random = np.random.default_rng(0)
     a, b, c = renderer.corners.astype(np.float64).transpose(1, 0, 2)
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
@@ -40,17 +42,21 @@ def _sample(renderer: Renderer, spacing: float) -> tuple[FloatArray, IntArray]:
     fold = u + v > 1
     u, v = np.where(fold, 1 - u, u)[:, None], np.where(fold, 1 - v, v)[:, None]
     points = a[triangle] + u * (b - a)[triangle] + v * (c - a)[triangle]
-    return points.astype(np.float32), renderer.triangle_ids[triangle]
+    return points.astype(np.float32), triangle
 
 
-def _seen(points: FloatArray, renderer: Renderer, camera: Camera, path: FloatArray) -> BoolArray:
-    """(P,) bool: inside some image with a free line of sight. Asks each camera only about what is still unseen."""
+def _seen(points: FloatArray, outward: FloatArray, renderer: Renderer, camera: Camera, path: FloatArray) -> BoolArray:
+    """(P,) bool: inside some image with a free line of sight. Asks each camera only about what is still unseen.
+
+    Cameras far apart come first, since little is left to ask after a few; along a dense path the rest add nothing.
+    """
     seen = np.zeros(len(points), bool)
     left = np.arange(len(points))
-    order = np.argsort(np.arange(len(path)) * GOLDEN % 1)  # cameras far apart first: little is left after a few
-    for T_world_camera in path[order]:
-        asked = left[_inside(points[left], camera, T_world_camera)]
+    spread = np.linspace(0, len(path) - 1, min(len(path), CAMERAS)).round().astype(int)
+    for T_world_camera in path[spread][np.argsort(np.arange(len(spread)) * GOLDEN % 1)]:
         eye = T_world_camera[:3, 3].astype(np.float32)
+        asked = left[_inside(points[left], camera, T_world_camera)]
+        asked = asked[dot(outward[asked], eye - points[asked]) > 0]
         seen[asked[~renderer.occluded(points[asked], eye)]] = True
         left = left[~seen[left]]
     return seen
