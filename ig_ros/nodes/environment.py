@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+FAST_DDS_2 = ("humble", "iron", "jazzy")  # ROS 2 distributions whose Fast DDS reads the older name
+
 
 def share_file(relative: str) -> Path | None:
     """A file of this package's share directory (config/..., launch/...), from the source tree or an installation."""
@@ -25,6 +27,6 @@ def prepare_process() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     profile = share_file("config/fastdds.xml")
     if profile is not None:
-        # The second name is the one that Fast DDS 2 (ROS 2 Jazzy and older) reads.
-        for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
-            os.environ.setdefault(name, str(profile))
+        os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(profile))
+        if os.environ.get("ROS_DISTRO") in FAST_DDS_2:  # newer ones warn about this name
+            os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profile))

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 
+import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from ig_ros.errors import FrameError
@@ -111,7 +112,7 @@ class FrameBuilder:
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without depth)")
             return None
-        return rectifier.nearest(depth)
+        return np.asarray(rectifier.nearest(depth), np.float32)
 
     def _masks(self, bundle: Bundle, rectifier: Rectifier) -> Masks | None:
         if bundle.masks is None:
@@ -124,7 +125,7 @@ class FrameBuilder:
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without masks)")
             return None
-        return Masks(rectifier.nearest(masks.labels), masks.names, masks.scores, masks.embeddings)
+        return Masks(np.asarray(rectifier.nearest(masks.labels), np.int32), masks.names, masks.scores, masks.embeddings)
 
 
 def _demand_size(cause: str, what: str, pixels: Array, camera: Camera, other: str, remedy: str) -> None:

@@ -83,7 +83,7 @@ class Inputs:
         self._forget.set()
 
     def _now(self) -> float:
-        return self._node.get_clock().now().nanoseconds / 1e9
+        return float(self._node.get_clock().now().nanoseconds) / 1e9
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         if self._tf is not None:

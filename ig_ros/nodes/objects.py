@@ -27,7 +27,7 @@ _CORNERS = np.array([[(c >> axis & 1) - 0.5 for axis in range(3)] for c in range
 def object_message(
     found: ObjectInstance, head: Header, score: float = 0.0, T_frame_world: FloatArray | None = None
 ) -> Object:
-    """One object without cloud, its box in the frame of `head` (the map frame where no `T_frame_world` (4, 4) is given)."""
+    """One object without cloud, its box in the frame of `head`, reached by `T_frame_world` (4, 4); None: the map frame."""
     T = found.T_world_box if T_frame_world is None else T_frame_world @ found.T_world_box
     size = Vector3(x=float(found.size[0]), y=float(found.size[1]), z=float(found.size[2]))
     return Object(
@@ -69,7 +69,8 @@ def _box(item: ObjectInstance, head: Header) -> Marker:
     corners = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in _CORNERS * item.size]
     return Marker(
         header=head, ns="boxes", id=item.id, type=Marker.LINE_LIST, action=Marker.ADD,
-        pose=pose_message(item.T_world_box), scale=Vector3(x=LINE_WIDTH), color=_color(item.id), points=[corners[c] for edge in _EDGES for c in edge],
+        pose=pose_message(item.T_world_box), scale=Vector3(x=LINE_WIDTH), color=_color(item.id),
+        points=[corners[c] for edge in _EDGES for c in edge],
     )  # fmt: skip
 
 

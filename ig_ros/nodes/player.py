@@ -49,17 +49,19 @@ class Player(Node):
     def __init__(self, options: PlayOptions, **node_arguments: Any) -> None:
         super().__init__("player", **node_arguments)
         self._options = options
-        self._image = self.create_publisher(Image, "image", QOS)
-        self._info = self.create_publisher(CameraInfo, "camera_info", QOS)
-        self._pose = self.create_publisher(PoseStamped, "pose", QOS)
-        self._depth = self.create_publisher(Image, "depth", QOS) if options.depth else None
-        self._masks = self.create_publisher(SegmentedImage, "segmented_image", QOS) if options.masks else None
+        kinds: dict[str, tuple[Any, str]] = {  # in this order: what an image needs leaves before it
+            "pose": (PoseStamped, "pose"),
+            "info": (CameraInfo, "camera_info"),
+            "depth": (Image, "depth"),
+            "masks": (SegmentedImage, "segmented_image"),
+            "image": (Image, "image"),
+        }
+        self._outlets = {part: self.create_publisher(kind, topic, QOS) for part, (kind, topic) in kinds.items()}
 
     def wait_for_subscribers(self) -> bool:
-        """Until somebody listens to images, calibration and poses alike; False when `wait` seconds have passed."""
+        """Until somebody listens to images and calibration; False when `wait` seconds have passed."""
         deadline = time.monotonic() + self._options.wait
-        needed = (self._image, self._info)
-        while not all(publisher.get_subscription_count() for publisher in needed):
+        while not all(self._outlets[part].get_subscription_count() for part in ("image", "info")):
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
@@ -68,16 +70,29 @@ class Player(Node):
         return True
 
     def publish(self, frame: Frame, stamp: int) -> None:
-        """One frame with all its parts under one stamp (ns); what an image needs goes first."""
+        """One frame with all its parts under one stamp (ns)."""
+        self.send(self.messages(frame, stamp))
+
+    def messages(self, frame: Frame, stamp: int) -> dict[str, Any]:
+        """The messages of a frame by part: pose, info, image and, where wanted and known, depth and masks."""
         head = header(stamp, self._options.frame_id)
         pose = PoseStamped(header=header(stamp, self._options.map_frame), pose=pose_message(frame.T_world_camera))
-        self._pose.publish(pose)
-        self._info.publish(info_message(frame.camera, head))
-        if self._depth is not None and frame.depth is not None:
-            self._depth.publish(depth_message(frame.depth, head))
-        if self._masks is not None and frame.masks is not None:
-            self._masks.publish(segmented_message(frame.masks, head))
-        self._image.publish(image_message(frame.rgb, "rgb8", head))
+        parts = {
+            "pose": pose,
+            "info": info_message(frame.camera, head),
+            "image": image_message(frame.rgb, "rgb8", head),
+        }
+        if self._options.depth and frame.depth is not None:
+            parts["depth"] = depth_message(frame.depth, head)
+        if self._options.masks and frame.masks is not None:
+            parts["masks"] = segmented_message(frame.masks, head)
+        return parts
+
+    def send(self, messages: dict[str, Any]) -> None:
+        """Publish messages by part, the image last."""
+        for part, outlet in self._outlets.items():
+            if part in messages:
+                outlet.publish(messages[part])
 
 
 def chosen_places(count: int, options: PlayOptions) -> Iterator[int]:

@@ -50,14 +50,14 @@ class MaskMapper:
     def submit(self, frame: Frame) -> None:
         self.frames.append(frame)
 
-    def submit_points(self, xyz: np.ndarray, rgb: np.ndarray | None) -> Future[int]:
+    def submit_points(self, xyz: np.ndarray, _rgb: np.ndarray | None) -> Future[int]:
         self.points += len(xyz)
         return _done(len(xyz))
 
     def snapshot(self) -> MapSnapshot | None:
         return self._snapshot
 
-    def query(self, text: str, max_results: int = 1, min_score: float = 0.0) -> QueryResult:
+    def query(self, text: str, max_results: int = 1, _min_score: float = 0.0) -> QueryResult:
         if self._snapshot is None:
             return QueryResult(
                 QueryStatus.NOT_READY, (), "no instantiation yet: wait for the first images to be mapped"

@@ -1,0 +1,168 @@
+"""Images, clouds, poses and calibration survive the way through ROS messages, byte for byte."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nodes.scene import small_camera, small_frame
+from sensor_msgs.msg import CompressedImage, PointCloud2
+
+from ig_ros.errors import FrameError
+from ig_ros.geometry import pose_from_quaternion, rotation_angle
+from ig_ros.nodes import clouds, conversions
+from ig_ros.nodes.objects import masks_from_message, segmented_message
+from ig_ros.nodes.rectification import Rectifier
+
+HEAD = conversions.header(1_500_000_007, "camera")
+RGB = np.random.default_rng(0).integers(0, 256, (6, 5, 3)).astype(np.uint8)
+ALPHA = np.full((6, 5, 1), 7, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pixels"),
+    [
+        ("rgb8", RGB),
+        ("bgr8", RGB[..., ::-1]),
+        ("rgba8", np.concatenate([RGB, ALPHA], axis=2)),
+        ("bgra8", np.concatenate([RGB[..., ::-1], ALPHA], axis=2)),
+    ],
+)
+@pytest.mark.parametrize("padding", [0, 3])
+def test_every_colour_encoding_gives_the_same_rgb(encoding: str, pixels: np.ndarray, padding: int) -> None:
+    rows = np.pad(pixels.reshape(6, -1), ((0, 0), (0, padding)), constant_values=99)
+    message = conversions.image_message(pixels, encoding, HEAD)
+    message.step, message.data = rows.shape[1], conversions.byte_array(rows)
+    np.testing.assert_array_equal(conversions.rgb_from_message(message), RGB)
+
+
+def test_mono_becomes_grey() -> None:
+    rgb = conversions.rgb_from_message(conversions.image_message(RGB[..., 0].copy(), "mono8", HEAD))
+    np.testing.assert_array_equal(rgb, np.repeat(RGB[..., :1], 3, axis=2))
+
+
+def test_compressed_png_is_lossless_and_rubbish_is_refused() -> None:
+    png = cv2.imencode(".png", RGB[..., ::-1])[1]
+    message = CompressedImage(format="png", data=conversions.byte_array(png))
+    np.testing.assert_array_equal(conversions.rgb_from_message(message), RGB)
+    with pytest.raises(FrameError, match="publish jpeg or png"):
+        conversions.rgb_from_message(CompressedImage(format="jpeg", data=conversions.byte_array(RGB)))
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_depth_units_byte_order_and_holes(big_endian: bool) -> None:
+    order = ">" if big_endian else "<"
+    millimetres = np.array([[0, 1234], [65535, 1]], order + "u2")
+    message = conversions.image_message(millimetres.astype("<u2"), "16UC1", HEAD)
+    message.is_bigendian, message.data = int(big_endian), conversions.byte_array(millimetres.view(np.uint8))
+    np.testing.assert_allclose(conversions.depth_from_image(message), [[0, 1.234], [65.535, 0.001]], rtol=1e-6)
+    metres = np.array([[np.nan, np.inf], [-1.0, 2.5]], np.float32)
+    np.testing.assert_array_equal(
+        conversions.depth_from_image(conversions.depth_message(metres, HEAD)), [[0, 0], [0, 2.5]]
+    )
+
+
+@pytest.mark.parametrize("spoil", [{"height": 7}, {"step": 14}, {"height": 0}, {"encoding": "yuv422"}])
+def test_impossible_images_are_refused_by_name(spoil: dict) -> None:
+    message = conversions.image_message(RGB, "rgb8", HEAD)
+    for name, value in spoil.items():
+        setattr(message, name, value)
+    with pytest.raises(FrameError) as caught:
+        conversions.rgb_from_message(message)
+    assert caught.value.cause == ("image_encoding" if "encoding" in spoil else "image_data")
+
+
+@given(st.integers(0, 2**31 * 10**9 - 1))
+def test_stamps_are_exact(stamp: int) -> None:
+    assert conversions.nanoseconds(conversions.time_message(stamp)) == stamp
+
+
+finite = st.floats(-100, 100)
+
+
+@settings(max_examples=50)
+@given(
+    st.tuples(finite, finite, finite),
+    st.tuples(finite, finite, finite, finite).filter(lambda q: np.linalg.norm(q) > 0.1),
+)
+def test_poses_round_trip(position: tuple, quaternion: tuple) -> None:
+    T = pose_from_quaternion(np.array(position), np.array(quaternion))
+    back = conversions.matrix_from_pose(conversions.pose_message(T))
+    np.testing.assert_allclose(back[:3, 3], T[:3, 3])
+    assert rotation_angle(T, back) < 1e-6
+
+
+def test_calibration_round_trips_and_shifts_by_half_a_pixel() -> None:
+    camera = small_camera()
+    info = conversions.info_message(camera, HEAD)
+    assert info.k[2] == camera.K[0, 2] - 0.5
+    np.testing.assert_allclose(conversions.camera_from_info(info).K, camera.K)
+
+
+def test_masks_round_trip() -> None:
+    masks = small_frame().masks
+    back = masks_from_message(segmented_message(masks, HEAD))
+    np.testing.assert_array_equal(back.labels, masks.labels)
+    assert back.names == masks.names
+    assert back.scores == pytest.approx(dict(masks.scores))
+
+
+def test_cloud_round_trips_and_colours_unpack() -> None:
+    points = np.zeros(4, clouds.CLOUD_TYPE)
+    points["x"], points["instance_id"] = [1, 2, np.nan, 4], [-1, 1, 2, 3]
+    rgb = np.array([[255, 0, 1], [2, 3, 4], [9, 9, 9], [0, 128, 255]], np.uint8)
+    points["rgb"] = clouds.packed_rgb(rgb)
+    message = clouds.cloud_message(points, HEAD)
+    assert bytes(message.data) == points.tobytes()
+    np.testing.assert_array_equal(clouds.points_from_cloud(message)["instance_id"], points["instance_id"])
+    xyz, colours = clouds.sparse_points(message)
+    np.testing.assert_array_equal(xyz[:, 0], [1, 2, 4])
+    np.testing.assert_array_equal(colours, rgb[[0, 1, 3]])
+
+
+def test_organised_cloud_with_padded_rows_is_read() -> None:
+    flat = clouds.cloud_message(np.arange(6, dtype="<f4").view([("x", "<f4")]), HEAD)
+    rows = np.pad(np.frombuffer(flat.data, np.uint8).reshape(2, 12), ((0, 0), (0, 8)))
+    padded = PointCloud2(
+        height=2, width=3, fields=flat.fields, point_step=4, row_step=20, data=conversions.byte_array(rows)
+    )
+    np.testing.assert_array_equal(clouds.points_from_cloud(padded)["x"], np.arange(6))
+    padded.width = 9
+    with pytest.raises(FrameError, match="needs"):
+        clouds.points_from_cloud(padded)
+
+
+@pytest.mark.parametrize(
+    ("model", "distortion"),
+    [
+        ("plumb_bob", [-0.3, 0.1, 0.001, 0.001, 0.0]),
+        ("plumb_bob", [0.2, 0.0, 0.0, 0.0, 0.0]),
+        ("rational_polynomial", [0.1, 0.01, 0.0, 0.0, 0.0, 0.2, 0.0, 0.0]),
+        ("equidistant", [0.02, -0.01, 0.0, 0.0]),
+    ],
+)
+def test_undistorted_pixels_are_where_the_pinhole_says(model: str, distortion: list[float]) -> None:
+    """A spot drawn where the lens puts a ray appears, undistorted, where the new camera projects that ray."""
+    info = conversions.info_message(small_camera(320, 240), HEAD)
+    info.distortion_model, info.d = model, distortion
+    rectifier = Rectifier.from_info(info)
+    ray = np.array([[[0.3, -0.2, 1.0]]])
+    K, zero = np.array(info.k).reshape(3, 3), np.zeros(3)
+    project = cv2.fisheye.projectPoints if model == "equidistant" else cv2.projectPoints
+    seen = project(ray, zero, zero, K, np.array(distortion))[0].reshape(2)
+    image = np.zeros((240, 320, 3), np.uint8)
+    cv2.circle(image, tuple(int(round(v)) for v in seen), 4, (255, 255, 255), -1)
+    rows, cols = np.nonzero(rectifier.color(image)[..., 0] > 127)
+    expected = rectifier.camera.K @ ray.reshape(3)
+    np.testing.assert_allclose([cols.mean() + 0.5, rows.mean() + 0.5], expected[:2], atol=1.0)
+    assert (rectifier.color(np.full_like(image, 255)) == 255).all()  # no black border
+    labels = rectifier.nearest(np.where(image[..., 0] > 0, 7, 3))
+    assert set(np.unique(labels)) <= {0, 3, 7}  # nothing between two labels; 0 = not seen, only at the very edge
+    assert (labels[2:-2, 2:-2] > 0).all()
+
+
+def test_without_distortion_nothing_is_touched() -> None:
+    rectifier = Rectifier.from_info(conversions.info_message(small_camera(), HEAD))
+    assert rectifier.color(RGB) is RGB

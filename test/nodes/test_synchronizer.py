@@ -1,0 +1,118 @@
+"""The waiting line: who leaves when, with what, and why somebody is dropped. Time is a number here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ig_ros.nodes.pose_buffer import PoseBuffer
+from ig_ros.nodes.synchronizer import Synchronizer, Waits
+
+MS = 1_000_000
+
+
+class Line:
+    """A calibrated line that has a pose for every image unless told otherwise."""
+
+    def __init__(self, capacity: int = 30, calibrated: bool = True) -> None:
+        self.poses = PoseBuffer(max_gap=0.5)
+        waits = Waits(tolerance=0.02, pose=1.0, depth=0.2, masks=2.0, capacity=capacity)
+        self.line = Synchronizer(waits, self.poses)
+        self.line.calibrated = calibrated
+
+    def image(self, ms: int, now: float = 0.0, pose: bool = True) -> str:
+        if pose:
+            self.poses.add(ms * MS, np.eye(4))
+        problem = self.line.add_image(ms * MS, f"image {ms}", now)
+        return problem.cause if problem else ""
+
+    def advance(self, now: float = 0.0) -> tuple[list, list[str]]:
+        bundles, problems = self.line.advance(now)
+        return [(b.stamp // MS, b.depth, b.masks) for b in bundles], [p.cause for p in problems]
+
+
+def test_complete_images_leave_at_once_in_order() -> None:
+    line = Line()
+    line.image(0)
+    line.image(33)
+    assert line.advance() == ([(0, None, None), (33, None, None)], [])
+
+
+def test_depth_is_waited_for_once_seen_and_joined_within_the_tolerance() -> None:
+    line = Line()
+    line.line.add_depth(0, "depth 0", 0.0)
+    line.image(15)
+    assert line.advance() == ([(15, "depth 0", None)], [])
+    line.image(50)
+    assert line.advance() == ([], [])
+    line.line.add_depth(55 * MS, "depth 55", 0.1)
+    assert line.advance() == ([(50, "depth 55", None)], [])
+
+
+def test_depth_that_is_overdue_is_reported_and_the_image_used() -> None:
+    line = Line()
+    line.line.add_depth(0, "depth 0", 0.0)
+    line.image(100)
+    assert line.advance(0.1) == ([], [])
+    assert line.advance(0.25) == ([(100, None, None)], ["depth_late"])
+
+
+def test_masks_that_have_passed_the_image_are_not_waited_for() -> None:
+    line = Line()
+    line.line.add_masks(300 * MS, "masks 300", 0.0)
+    line.image(100)
+    line.image(300)
+    assert line.advance() == ([(100, None, None), (300, None, "masks 300")], [])
+
+
+def test_a_stream_that_has_died_is_not_waited_for() -> None:
+    line = Line()
+    line.line.add_masks(0, "masks 0", 0.0)
+    line.image(10_000, now=10.0)
+    assert line.advance(10.0)[0] == [(10_000, None, None)]
+
+
+def test_late_pose_is_waited_for_and_a_missing_one_drops_the_image() -> None:
+    line = Line()
+    line.image(0, pose=False)
+    assert line.advance(0.9) == ([], [])
+    assert line.advance(1.0) == ([], ["no_pose"])
+    line.image(50, now=1.0, pose=False)
+    line.poses.add(40 * MS, np.eye(4))
+    line.poses.add(60 * MS, np.eye(4))
+    assert line.advance(1.1)[0] == [(50, None, None)]
+
+
+def test_without_calibration_images_are_dropped_after_the_timeout() -> None:
+    line = Line(calibrated=False)
+    line.image(0)
+    assert line.advance(0.5) == ([], [])
+    assert line.advance(1.0) == ([], ["no_camera_info"])
+
+
+@pytest.mark.parametrize("stamp", [0, 33])
+def test_older_and_equal_stamps_are_refused(stamp: int) -> None:
+    line = Line()
+    line.image(33)
+    assert line.image(stamp) == "image_out_of_order"
+    assert line.image(66) == ""
+
+
+def test_a_restarted_clock_is_accepted_after_five_images_in_order() -> None:
+    line = Line()
+    line.image(100_000)
+    assert [line.image(ms) for ms in (0, 33, 66, 100, 133)] == ["image_out_of_order"] * 4 + [""]
+    assert line.advance()[0] == [(133, None, None)]
+
+
+def test_a_full_line_drops_the_oldest_without_pose_and_releases_the_oldest_without_masks() -> None:
+    line = Line(capacity=2)
+    for ms in (0, 10, 20):
+        line.image(ms, pose=False)
+    assert line.advance() == ([], ["queue_full"])
+    assert len(line.line) == 2
+    line = Line(capacity=2)
+    line.line.add_masks(-1000 * MS, "old", 0.0)
+    for ms in (0, 10, 20):
+        line.image(ms)
+    assert line.advance() == ([(0, None, None)], [])
