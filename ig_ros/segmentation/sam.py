@@ -1,0 +1,175 @@
+"""Meta's segment-anything from a checkpoint file: automatic masks, flattened to one label image.
+
+Only the network comes from the package: its automatic mask generator and its predictor import torchvision, whose
+compiled operators do not load beside a CPU torch. So the package is opened here without running its `__init__`, and
+the prompt grid, filtering and suppression are done in this file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ig_ros.config import SegmentationConfig
+from ig_ros.errors import SegmenterError
+from ig_ros.segmentation.surface import Mask
+from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
+
+FILES = {
+    "vit_b": ("sam_vit_b_01ec64.pth", "375 MB"),
+    "vit_l": ("sam_vit_l_0b3195.pth", "1.2 GB"),
+    "vit_h": ("sam_vit_h_4b8939.pth", "2.6 GB"),
+}
+PLACE = "https://dl.fbaipublicfiles.com/segment_anything/"
+MIN_QUALITY = 0.86  # predicted IoU; segment-anything's own default is 0.88
+MIN_STABILITY = 0.92  # IoU of the mask cut at logits +1 and -1
+MAX_OVERLAP = 0.7  # box IoU above which the worse of two masks goes
+BATCH = 64  # point prompts decoded at once
+ALIAS = "_ig_ros_segment_anything"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One proposed mask at the image's size."""
+
+    mask: Mask  # (H, W)
+    quality: float  # predicted IoU x stability, [0, 1]
+
+
+class SamSegmenter:
+    """Automatic masks from a grid of point prompts; needs no depth and gives no names."""
+
+    name = "sam"
+
+    def __init__(self, config: SegmentationConfig, device: str | None = None) -> None:
+        """Loads the checkpoint. Raises SegmenterError naming what is missing and where to get it."""
+        self.config = config
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model = load_model(config).to(self.device)
+
+    @torch.inference_mode()
+    def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:
+        """Masks of rgb (H, W, 3) u8; depth is not used. Scores are predicted IoU x stability."""
+        height, width = rgb.shape[:2]
+        least = max(8, round(self.config.min_region * height * width / (640 * 480)))
+        return flatten(suppress(self.propose(rgb)), (height, width), least)
+
+    def propose(self, rgb: Array) -> list[Candidate]:
+        """Good and stable masks of all three levels (part, object, group) at every grid point."""
+        height, width = rgb.shape[:2]
+        side = self.model.image_encoder.img_size
+        scale = side / max(height, width)
+        size = (round(width * scale), round(height * scale))
+        image = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_LINEAR)
+        pixels = torch.from_numpy(image).to(self.device).permute(2, 0, 1).float()[None]
+        features = self.model.image_encoder(self.model.preprocess(pixels))
+        n = self.config.sam_points_per_side
+        steps = (np.arange(n) + 0.5) / n
+        grid = np.stack(np.meshgrid(steps * size[0], steps * size[1]), -1).reshape(-1, 1, 2)
+        points = torch.from_numpy(grid).float().to(self.device)
+        found: list[Candidate] = []
+        for batch in points.split(BATCH):
+            found += self.decode(features, batch, (size[1], size[0]), (height, width))
+        return found
+
+    def decode(
+        self, features: torch.Tensor, points: torch.Tensor, size: tuple[int, int], full: tuple[int, int]
+    ) -> list[Candidate]:
+        """Masks for points (B, 1, 2) in pixels of the network's input, `size` of which (H, W) is the image."""
+        ones = torch.ones(points.shape[:2], device=self.device)
+        sparse, dense = self.model.prompt_encoder(points=(points, ones), boxes=None, masks=None)
+        logits, quality = self.model.mask_decoder(
+            image_embeddings=features,
+            image_pe=self.model.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=True,
+        )
+        logits, quality = logits.flatten(0, 1), quality.flatten()
+        stability = (logits > 1).sum((1, 2)) / (logits > -1).sum((1, 2)).clamp(min=1)
+        good = (quality > MIN_QUALITY) & (stability > MIN_STABILITY)
+        if not good.any():
+            return []
+        masks = self.model.postprocess_masks(logits[good][:, None], size, full)[:, 0] > 0
+        scores = (quality[good].clamp(max=1) * stability[good]).tolist()
+        return [Candidate(m, s) for m, s in zip(masks.cpu().numpy(), scores, strict=True)]
+
+
+def suppress(candidates: list[Candidate]) -> list[Candidate]:
+    """The best of every group of masks whose boxes overlap by more than MAX_OVERLAP, best first."""
+    order = sorted((c for c in candidates if c.mask.any()), key=lambda c: -c.quality)
+    boxes = np.array([box(c.mask) for c in order], dtype=np.float64).reshape(-1, 4)
+    alive = np.ones(len(order), bool)
+    for i in range(len(order)):
+        if alive[i]:
+            alive[i + 1 :] &= box_iou(boxes[i], boxes[i + 1 :]) <= MAX_OVERLAP
+    return [c for c, keep in zip(order, alive, strict=True) if keep]
+
+
+def box(mask: Mask) -> tuple[int, int, int, int]:
+    """First row, first column, one past the last row, one past the last column."""
+    rows, cols = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    return int(rows[0]), int(cols[0]), int(rows[-1]) + 1, int(cols[-1]) + 1
+
+
+def box_iou(one: FloatArray, many: FloatArray) -> npt.NDArray[np.float64]:
+    """(n,) IoU of a box (4,) with boxes (n, 4)."""
+    edges = np.minimum(one[2:], many[:, 2:]) - np.maximum(one[:2], many[:, :2])
+    common = np.clip(edges, 0, None).prod(1)
+    return common / ((one[2:] - one[:2]).prod() + (many[:, 2:] - many[:, :2]).prod(1) - common)
+
+
+def flatten(candidates: list[Candidate], size: tuple[int, int], least: int) -> Masks:
+    """One label image of `size` (H, W): large masks below, small ones on top; remnants under `least` px go."""
+    labels: IntArray = np.zeros(size, np.int32)
+    painted = sorted(candidates, key=lambda c: (-int(c.mask.sum()), -c.quality))
+    for number, candidate in enumerate(painted, start=1):
+        if candidate.mask.sum() >= least:
+            labels[candidate.mask] = number
+    counts = np.bincount(labels.ravel(), minlength=len(painted) + 1)
+    kept = [i for i in range(1, len(painted) + 1) if counts[i] >= least]
+    table = np.zeros(len(painted) + 1, np.int32)
+    table[kept] = np.arange(1, len(kept) + 1)
+    return Masks(table[labels], scores={n: painted[i - 1].quality for n, i in enumerate(kept, start=1)})
+
+
+def load_model(config: SegmentationConfig) -> Any:
+    """The network with the checkpoint's weights, on the CPU, ready for inference."""
+    file, size = FILES[config.sam_model]
+    remedy = f"download {PLACE}{file} ({size}) and set segmentation.sam_checkpoint to its path"
+    if not config.sam_checkpoint:
+        raise SegmenterError(f"the sam segmenter needs weights: {remedy}")
+    path = Path(config.sam_checkpoint).expanduser()
+    if not path.is_file():
+        raise SegmenterError(f"no segment-anything checkpoint at {path}: {remedy}")
+    build = open_package().sam_model_registry[config.sam_model]
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        model = build()
+        model.load_state_dict(weights)
+    except Exception as error:  # torch raises half a dozen kinds for a file that is not what it should be
+        reason = str(error).splitlines()[0]
+        raise SegmenterError(f"{path} is no {config.sam_model} checkpoint ({reason}): {remedy}") from error
+    return model.eval()
+
+
+def open_package() -> ModuleType:
+    """segment_anything.build_sam, imported under another package name so that no torchvision is needed."""
+    if ALIAS not in sys.modules:
+        spec = importlib.util.find_spec("segment_anything")
+        if spec is None or spec.submodule_search_locations is None:
+            raise SegmenterError("the sam segmenter needs a package: pip install segment-anything==1.0 (extra sam)")
+        package = ModuleType(ALIAS)
+        package.__path__ = list(spec.submodule_search_locations)
+        sys.modules[ALIAS] = package
+    return importlib.import_module(f"{ALIAS}.build_sam")
