@@ -211,7 +211,7 @@ def squares() -> tuple[list[Thing], View]:
     return things, View(ids, points)
 
 
-def outcomes(rates: ErrorRates, frames: int = 150) -> dict[str, float]:
+def outcomes(rates: ErrorRates, frames: int = 100) -> dict[str, float]:
     """Shares of the squares that went missing, fell into two, joined a neighbour, or were misnamed."""
     things, view = squares()
     noise = MaskNoise(things, rates, seed=5)

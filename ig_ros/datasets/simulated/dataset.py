@@ -64,7 +64,7 @@ class SimulatedDataset:
         if self.options.depth == "exact":
             depth = ideal.depth
         elif self.options.depth == "noisy":
-            depth = measure_depth(ideal.depth, ideal.slant, float(self.camera.K[0, 0]), random)
+            depth = measure_depth(ideal.depth, ideal.slant, random)
         return Frame(stamp_of(i), rgb, self.camera, self.scene.path[i], depth, self._masks(ideal, i), i)
 
     def _masks(self, ideal: Rendering, i: int) -> Masks | None:

@@ -10,6 +10,7 @@ from ig_ros.types import FloatArray
 
 GRAIN = 1.6  # deviation of colour noise, of 255
 BASELINE = 0.075  # m, between the projector and the infrared camera
+FOCAL = 576.0  # px, of the infrared camera, whatever the size of the picture made from it
 DISPARITY_STEP = 0.125  # px
 DISPARITY_NOISE = 0.06  # px
 GRAZING = 0.12  # cosine below which a surface returns no depth
@@ -23,18 +24,18 @@ def expose(rgb: FloatArray, random: np.random.Generator) -> npt.NDArray[np.uint8
     return exposed
 
 
-def measure_depth(depth: FloatArray, slant: FloatArray, focal: float, random: np.random.Generator) -> FloatArray:
-    """(H, W) float32 m as a structured-light camera of focal length `focal` (px) would measure it, 0 = none.
+def measure_depth(depth: FloatArray, slant: FloatArray, random: np.random.Generator) -> FloatArray:
+    """(H, W) float32 m as a structured-light camera would measure it, 0 = none.
 
     Disparity is noisy and quantised, so that the error grows with the square of the distance; edges and grazing
     surfaces have holes.
     """
     seen = depth > 0
-    disparity = BASELINE * focal / np.where(seen, depth, 1)
+    disparity = BASELINE * FOCAL / np.where(seen, depth, 1)
     noise = cv2.GaussianBlur(random.standard_normal(depth.shape, dtype=np.float32), (0, 0), 1.2)
     disparity = disparity + DISPARITY_NOISE * noise / max(float(noise.std()), 1e-6)
     steps = np.maximum((disparity / DISPARITY_STEP).round(), 1)
-    measured = BASELINE * focal / (steps * DISPARITY_STEP)
+    measured = BASELINE * FOCAL / (steps * DISPARITY_STEP)
     kernel = np.ones((3, 3), np.uint8)
     jump = cv2.dilate(depth, kernel) - cv2.erode(depth, kernel) > 0.04 * np.maximum(depth, 0.1) / np.maximum(slant, 0.2)
     patchy = cv2.GaussianBlur(random.standard_normal(depth.shape, dtype=np.float32), (0, 0), 2.0)
