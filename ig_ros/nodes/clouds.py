@@ -9,7 +9,9 @@ from std_msgs.msg import Header
 
 from ig_ros.errors import FrameError
 from ig_ros.nodes.conversions import byte_array
-from ig_ros.types import Array, FloatArray, IntArray, MapSnapshot
+from ig_ros.types import FloatArray, IntArray, MapSnapshot
+
+Points = npt.NDArray[np.void]  # structured array (N,), a field per name
 
 try:
     from sensor_msgs_py.point_cloud2 import create_cloud
@@ -27,11 +29,11 @@ CLOUD_TYPE = np.dtype(  # of ig/instance_cloud; `rgb` is 0x00rrggbb in the bits 
 )
 
 
-def cloud_message(points: Array, head: Header) -> PointCloud2:
+def cloud_message(points: Points, head: Header) -> PointCloud2:
     """PointCloud2 of a packed structured array (N,), one field per name."""
     fields = [
-        PointField(name=name, offset=points.dtype.fields[name][1], datatype=_CODES[points.dtype[name].str[1:]], count=1)
-        for name in points.dtype.names or ()
+        PointField(name=name, offset=place[1], datatype=_CODES[place[0].str[1:]], count=1)
+        for name, place in (points.dtype.fields or {}).items()
     ]
     if create_cloud is not None:
         return create_cloud(head, fields, points)
@@ -42,7 +44,7 @@ def cloud_message(points: Array, head: Header) -> PointCloud2:
     )  # fmt: skip
 
 
-def points_from_cloud(message: PointCloud2) -> Array:
+def points_from_cloud(message: PointCloud2) -> Points:
     """Structured array (N,) of a cloud's points, all scalar fields by name. FrameError for data that is too short."""
     order = ">" if message.is_bigendian else "<"
     scalars = [f for f in message.fields if f.count <= 1 and f.datatype in _TYPES]
@@ -87,7 +89,7 @@ def packed_rgb(rgb: npt.NDArray[np.uint8]) -> FloatArray:
     return (wide[:, 0] << 16 | wide[:, 1] << 8 | wide[:, 2]).view(np.float32)
 
 
-def snapshot_points(snapshot: MapSnapshot, chosen: IntArray | None = None) -> Array:
+def snapshot_points(snapshot: MapSnapshot, chosen: IntArray | None = None) -> Points:
     """CLOUD_TYPE array of a snapshot's Gaussians, or of the rows `chosen`."""
     rows = np.arange(len(snapshot.xyz)) if chosen is None else chosen
     points = np.zeros(len(rows), CLOUD_TYPE)

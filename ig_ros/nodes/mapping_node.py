@@ -31,7 +31,7 @@ THREADS = 6  # of the executor: inputs, outputs, and four services at once
 STOP_TIMEOUT = 1.2  # s for the mapper's threads when the node ends
 
 
-class MappingNode(Node):
+class MappingNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
     """Puts the parts together; call `close` when done."""
 
     def __init__(self, make_mapper: Callable[[Config], LiveMapper], **node_arguments: Any) -> None:

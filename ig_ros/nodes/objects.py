@@ -27,7 +27,7 @@ _CORNERS = np.array([[(c >> axis & 1) - 0.5 for axis in range(3)] for c in range
 def object_message(
     found: ObjectInstance, head: Header, score: float = 0.0, T_frame_world: FloatArray | None = None
 ) -> Object:
-    """One object without cloud, its box in the frame of `head`, reached by `T_frame_world` (4, 4); None: the map frame."""
+    """One object without cloud; its box is in the frame of `head`, reached by `T_frame_world` (4, 4), None = map."""
     T = found.T_world_box if T_frame_world is None else T_frame_world @ found.T_world_box
     size = Vector3(x=float(found.size[0]), y=float(found.size[1]), z=float(found.size[2]))
     return Object(

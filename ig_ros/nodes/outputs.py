@@ -18,12 +18,12 @@ from visualization_msgs.msg import MarkerArray
 
 from ig_ros.config import NodeConfig
 from ig_ros.msg import ObjectArray
-from ig_ros.nodes.clouds import CLOUD_TYPE, cloud_message, snapshot_points, thinned
+from ig_ros.nodes.clouds import CLOUD_TYPE, Points, cloud_message, snapshot_points, thinned
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.diagnostics import Diagnosis, Problems
 from ig_ros.nodes.inputs import Inputs
 from ig_ros.nodes.objects import array_message, markers_message
-from ig_ros.types import Array, Frame, MapSnapshot
+from ig_ros.types import Frame, MapSnapshot
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
@@ -66,7 +66,7 @@ class Outputs:
         self._published = snapshot
         head = header(snapshot.stamp if snapshot else 0, self._config.map_frame)
         objects = snapshot.instances.objects if snapshot else ()  # none after a reset
-        points: Array = np.zeros(0, CLOUD_TYPE)
+        points: Points = np.zeros(0, CLOUD_TYPE)
         if snapshot is not None:
             points = snapshot_points(snapshot, thinned(len(snapshot.xyz), self._config.max_cloud_points))
         self._cloud.publish(cloud_message(points, head))

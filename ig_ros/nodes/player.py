@@ -43,7 +43,7 @@ class PlayOptions:
     map_frame: str = "map"
 
 
-class Player(Node):
+class Player(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
     """Publishes frames on the topics the mapping node listens to."""
 
     def __init__(self, options: PlayOptions, **node_arguments: Any) -> None:

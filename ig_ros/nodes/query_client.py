@@ -21,7 +21,7 @@ from ig_ros.nodes.outputs import LATCHED
 from ig_ros.srv import LoadMap, QueryObject, SaveMap
 
 
-class MapClient(Node):
+class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
     """Calls the node's services one at a time, with a time limit. All methods raise QueryError when it is exceeded."""
 
     def __init__(self, timeout: float = 10.0, **node_arguments: Any) -> None:

@@ -59,8 +59,9 @@ class Stream:
 
 @pytest.fixture(scope="module")
 def stream(start: Start, context: object) -> Stream:
-    node = start("test/nodes/doubles.py", "--ros-args", "-p", "diagnostics_period:=0.1", "-p", "pose_timeout:=0.4",
-                 "-p", "pose_max_gap:=0.001", "-p", "depth_timeout:=0.1", "-p", "mask_timeout:=0.1", "-p", "map_directory:=/proc/nowhere")  # fmt: skip
+    settings = ["diagnostics_period:=0.1", "pose_timeout:=0.4", "depth_timeout:=0.1", "mask_timeout:=0.1"]
+    settings += ["map_directory:=/proc/nowhere", "pose_max_gap:=0.001"]  # no pose is made up between two frames
+    node = start("test/nodes/doubles.py", "--ros-args", *(word for s in settings for word in ("-p", s)))
     player, client = Player(PlayOptions(), context=context), MapClient(context=context)
     assert player.wait_for_subscribers()
     return Stream(node, player, client)
