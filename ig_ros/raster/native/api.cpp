@@ -1,4 +1,5 @@
 // The C ABI of the rasteriser. Functions return 0, or 1 when memory ran out; no exception crosses the border.
+// (The tile lists grow inside a parallel region: out of memory there ends the process, as OpenMP lets nothing out.)
 #include "raster.h"
 #include "simd.h"
 

@@ -16,23 +16,50 @@ struct Pass {
 
 static int row_size(int channels) { return (6 + channels + 3) / 4 * 4; }
 
+// One channel of an image; channels without a gradient and padding read the same zero everywhere.
+struct Channel {
+  const float* data;
+  size_t stride;
+  float at(size_t pixel) const { return data[pixel * stride]; }
+};
+
+// Fills in the gradients of the tile's pixels and what they make of the finished image: S before the first Gaussian.
+template <int U, int G>
+static void load_pixels(float* cells, const Workspace& w, const RasterInput& in, const RasterOutput& out,
+                        const RasterGradients& grad, int tile, const Pass& pass) {
+  constexpr int K = U + G, REMAINS = G ? 2 : 1, STRIDE = (1 + REMAINS + K) * LANES;
+  static const float zero = 0.f;
+  Channel gradient[K], image[K];
+  for (int k = 0; k < K; k++) {
+    gradient[k] = image[k] = {&zero, 0};
+    if (k >= pass.count) continue;
+    const Plane p = w.channels[pass.first + k];
+    const float* g = p.is_depth ? grad.depth : grad.features;
+    if (!g) continue;
+    gradient[k] = {g + p.offset, size_t(p.stride)};
+    image[k] = {(p.is_depth ? out.depth : out.features) + p.offset, size_t(p.stride)};
+  }
+  for_each_pixel(w, in, tile, [&](size_t pixel, int cell, int lane) {
+    float* values = cells + cell * STRIDE + lane;
+    float behind[2] = {0.f, 0.f};
+#pragma GCC unroll 16
+    for (int k = 0; k < K; k++) {
+      float g = gradient[k].at(pixel);
+      values[(1 + REMAINS + k) * LANES] = g;
+      behind[k < U ? 0 : 1] += g * image[k].at(pixel);
+    }
+    values[LANES] = behind[0];
+    if (G) values[2 * LANES] = behind[1];
+  });
+}
+
 template <int U, int G>
 static void backward_tile(Workspace& w, const RasterInput& in, const RasterOutput& out, const RasterGradients& grad, int tile,
                           const Pass& pass) {
   constexpr int K = U + G, REMAINS = G ? 2 : 1, STRIDE = (1 + REMAINS + K) * LANES, SUMS = (6 + K + 3) / 4 * 4;
   alignas(64) float cells[CELLS * STRIDE] = {};  // transmittance, S of ungated, S of gated, K pixel gradients
   open_pixels<STRIDE>(cells, w, in, tile);
-  for (int k = 0; k < std::min(K, pass.count); k++) {
-    const Plane plane = w.channels[pass.first + k];
-    const float* g = plane.is_depth ? grad.depth : grad.features ? grad.features + plane.offset : nullptr;
-    const float* image = plane.is_depth ? out.depth : out.features + plane.offset;
-    if (!g) continue;
-    for_each_pixel(w, in, tile, [&](size_t pixel, int cell, int lane) {
-      float *values = cells + cell * STRIDE + lane, value = g[pixel * plane.stride];
-      values[(1 + REMAINS + k) * LANES] = value;
-      values[(k < U ? 1 : 2) * LANES] += value * image[pixel * plane.stride];
-    });
-  }
+  load_pixels<U, G>(cells, w, in, out, grad, tile, pass);
   if (pass.has_alpha && grad.alpha)
     for_each_pixel(w, in, tile, [&](size_t pixel, int cell, int lane) {
       cells[cell * STRIDE + LANES + lane] -= grad.alpha[pixel] * out.transmittance[pixel];
