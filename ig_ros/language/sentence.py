@@ -2,7 +2,7 @@
 
 A bare label is a poor sentence: "mug" alone is nearer to "bottle" than to "something to drink from" is to "mug". So a
 label is encoded as the mean of several phrases that talk about the thing and its use, a query as the mean of three;
-`benchmarks/query_quality.py` prints what that is worth.
+`pytest -s test/language/test_query_quality.py` prints what that is worth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LABEL_PHRASES = ("{}", "a {}", "what a {} is used for", "something like a {}", "you can use a {}")
 QUERY_PHRASES = ("{}", "find {}", "{}, an object")
-# Chosen on the development half of the nouns in test/language/nouns.py, checked on the other half.
+# Chosen on the development half of the nouns in test/language/nouns.yaml, checked on nouns written afterwards.
 UNDECIDED_COSINE = 0.41  # as often a paraphrase of something present as a name of something absent
 COSINE_WIDTH = 0.06  # logistic width: 0.06 above the undecided cosine is 73 % sure
 

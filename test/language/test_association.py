@@ -1,0 +1,82 @@
+"""Votes and means over sightings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from ig_ros.errors import EncoderError
+from ig_ros.language import Sighting, describe, embed_masks
+from ig_ros.types import Array, FloatArray, Masks
+
+
+class Pictures:
+    """An image encoder of the plane: a mask's embedding points to its mean red and green."""
+
+    name = "pictures"
+    dimension = 2
+
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        return np.tile(np.array([1, 0], np.float32), (len(texts), 1))
+
+    def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:
+        return embeddings[:, 0]
+
+    def encode_masks(self, rgb: Array, masks: Masks) -> dict[int, FloatArray]:
+        return {int(i): rgb[masks.labels == i, :2].mean(0) for i in np.unique(masks.labels[masks.labels > 0])}
+
+
+class OnlyWords:
+    """A label encoder without an eye."""
+
+    name = "words"
+    dimension = 2
+    encode_text = Pictures.encode_text
+    relevancy = Pictures.relevancy
+
+    def encode_labels(self, labels: Sequence[str]) -> FloatArray:
+        return np.array([{"cup": [1, 0], "bowl": [0, 1]}[label] for label in labels], np.float32)
+
+
+def seen(name: str, weight: float, embedding: list[float] | None = None, score: float = 1.0) -> Sighting:
+    return Sighting(name, score, None if embedding is None else np.array(embedding, np.float32), weight)
+
+
+def test_label_is_the_weighted_vote() -> None:
+    words = describe([seen("bowl", 0.5), seen("Cup ", 0.4), seen("cup", 0.4), seen("", 0.9)], None)
+    assert (words.label, words.views, words.embedding.shape) == ("cup", 4, (0,))
+    assert describe([seen("bowl", 0.5), seen("cup", 0.9, score=0.1)], None).label == "bowl"
+
+
+def test_mean_of_views_is_weighted_and_unit() -> None:
+    views = [seen("", 3.0, [1, 0]), seen("", 4.0, [0, 1]), seen("", 1.0), seen("", 0.1, [0, -1])]
+    np.testing.assert_allclose(describe(views, Pictures(), accept=0.2).embedding, [0.6, 0.8], atol=1e-6)
+
+
+def test_nothing_known_is_zero() -> None:
+    assert not describe([seen("cup", 1.0)], Pictures()).embedding.any()
+    assert not describe([seen("", 1.0, [1, 0])], OnlyWords()).embedding.any()
+    assert describe([], OnlyWords()).label == ""
+
+
+def test_label_encoder_mixes_votes() -> None:
+    words = describe([seen("cup", 0.6), seen("bowl", 0.8)], OnlyWords())
+    np.testing.assert_allclose(words.embedding, [0.6, 0.8], atol=1e-6)
+
+
+def test_foreign_embedding_is_refused() -> None:
+    with pytest.raises(EncoderError, match="length 3"):
+        describe([seen("", 1.0, [1, 0, 0])], Pictures())
+
+
+def test_embed_masks_fills_only_what_is_missing() -> None:
+    rgb = np.zeros((4, 4, 3), np.uint8)
+    rgb[:2, :, 0] = 7
+    masks = Masks(np.repeat([[1], [1], [2], [2]], 4, axis=1).astype(np.int32))
+    assert embed_masks(Pictures(), rgb, masks).embeddings[1].tolist() == [7, 0]
+    assert embed_masks(OnlyWords(), rgb, masks) is masks
+    assert embed_masks(None, rgb, masks) is masks
+    own = Masks(masks.labels, embeddings={1: np.ones(2)})
+    assert embed_masks(Pictures(), rgb, own) is own
