@@ -1,0 +1,107 @@
+"""segment-anything: real package, real loading of a checkpoint with random weights; exact flattening."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ig_ros.config import SegmentationConfig
+from ig_ros.errors import SegmenterError
+from ig_ros.segmentation import make_segmenter
+from ig_ros.segmentation.sam import ALIAS, Candidate, SamSegmenter, box_iou, flatten, open_package, suppress
+from ig_ros.types import Camera
+
+CAMERA = Camera(np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]]), 64, 48)
+needs_package = pytest.mark.skipif(
+    importlib.util.find_spec("segment_anything") is None, reason="extra sam is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> SamSegmenter:
+    """vit_b with random weights whose decoder thinks well of its masks and makes them stable, so that they pass.
+
+    After loading, the image encoder (a minute on a busy CPU) gives way to one layer of the same package.
+    """
+    torch.manual_seed(0)
+    weights = open_package().sam_model_registry["vit_b"]().state_dict()
+    weights["mask_decoder.iou_prediction_head.layers.2.bias"] += 1.0
+    weights["mask_decoder.output_upscaling.3.weight"] *= 300.0
+    path = tmp_path_factory.mktemp("sam") / "vit_b.pth"
+    torch.save(weights, path)
+    made = make_segmenter(SegmentationConfig(segmenter="sam", sam_checkpoint=str(path), sam_points_per_side=2))
+    path.unlink()
+    assert isinstance(made, SamSegmenter)
+    encoder = type(made.model.image_encoder)(
+        img_size=1024, patch_size=16, embed_dim=32, depth=1, num_heads=2, out_chans=256, window_size=14
+    )
+    made.model.image_encoder = encoder.to(made.device)
+    return made
+
+
+def block(rows: slice, cols: slice, quality: float = 0.9) -> Candidate:
+    mask = np.zeros((48, 64), bool)
+    mask[rows, cols] = True
+    return Candidate(mask, quality)
+
+
+@needs_package
+def test_segments_with_a_real_checkpoint(segmenter: SamSegmenter) -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    candidates = segmenter.propose(rgb)
+    assert candidates and all(c.mask.shape == (48, 64) and 0 < c.quality <= 1 for c in candidates)
+    masks = segmenter.segment(rgb, None, CAMERA)
+    ids = set(np.unique(masks.labels)) - {0}
+    assert ids == set(range(1, len(ids) + 1)) == set(masks.scores) and ids
+    assert f"{ALIAS}.predictor" not in sys.modules, "the predictor would pull torchvision in"
+
+
+@needs_package
+def test_wrong_model_is_named(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(SegmenterError, match="no vit_b checkpoint"):
+        make_segmenter(SegmentationConfig(segmenter="sam", sam_checkpoint=str(tmp_path / "other.pth")))
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "words"),
+    [
+        ("", "vit_b", ["segmentation.sam_checkpoint", "375 MB", "sam_vit_b_01ec64.pth", "https://"]),
+        ("/nowhere/sam.pth", "vit_h", ["/nowhere/sam.pth", "2.6 GB", "sam_vit_h_4b8939.pth"]),
+    ],
+)
+def test_missing_file(path: str, model: str, words: list[str]) -> None:
+    with pytest.raises(SegmenterError) as error:
+        make_segmenter(SegmentationConfig(segmenter="sam", sam_checkpoint=path, sam_model=model))
+    assert all(word in str(error.value) for word in words) and "\n" not in str(error.value)
+
+
+def test_small_masks_lie_on_large_ones() -> None:
+    table, cup = block(np.s_[10:48], np.s_[:], 0.95), block(np.s_[20:30], np.s_[20:30], 0.9)
+    masks = flatten([cup, table], (48, 64), 8)
+    assert len(set(masks.scores)) == 2
+    assert masks.scores[masks.labels[25, 25]] == 0.9 and masks.scores[masks.labels[40, 40]] == 0.95
+    assert masks.labels[0, 0] == 0
+
+
+def test_remnants_go() -> None:
+    below, above = block(np.s_[0:10], np.s_[0:10]), block(np.s_[0:10], np.s_[1:10])
+    masks = flatten([below, above], (48, 64), 20)
+    assert masks.labels.max() == 1 and (masks.labels[0:10, 0] == 0).all()
+
+
+def test_the_better_of_two_alike_stays() -> None:
+    worse, better = block(np.s_[0:20], np.s_[0:20], 0.88), block(np.s_[0:20], np.s_[1:21], 0.97)
+    other = block(np.s_[30:40], np.s_[30:40], 0.9)
+    assert [c.quality for c in suppress([worse, better, other])] == [0.97, 0.9]
+    assert suppress([]) == []
+
+
+def test_box_iou() -> None:
+    iou = box_iou(np.array([0, 0, 2, 2.0]), np.array([[0, 0, 2, 2], [1, 1, 3, 3], [5, 5, 6, 6.0]]))
+    np.testing.assert_allclose(iou, [1, 1 / 7, 0])
