@@ -1,6 +1,6 @@
 """The pip side of the package: runs the CMakeLists.txt that colcon uses and takes its results over.
 
-The ROS wheels of PyPI make the environment's prefix a ROS prefix (lib/, share/, ament index); installing ig_ros adds to it.
+The ROS wheels of PyPI make the environment a ROS prefix (lib/, share/, ament index); installing ig_ros adds to it.
 """
 
 import importlib.util

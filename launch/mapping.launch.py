@@ -1,4 +1,4 @@
-"""Starts the mapping node, and RViz if asked: ros2 launch ig_ros mapping.launch.py image:=/camera/color/image_raw ..."""
+"""Starts the mapping node, and RViz if asked: ros2 launch ig_ros mapping.launch.py image:=/camera/image_raw."""
 
 from pathlib import Path
 
