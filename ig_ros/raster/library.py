@@ -28,7 +28,7 @@ X86_LEVELS = {
     "v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
 }
 
-_pointer, _int, _float = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
+_pointer, _int, _long, _float = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_float
 
 
 class RasterInput(ctypes.Structure):
@@ -101,6 +101,7 @@ class Library:
         self.native.ig_raster_forward.argtypes = [_pointer] * 3
         self.native.ig_raster_backward.argtypes = [_pointer] * 4
         self.native.ig_raster_top.argtypes = [_pointer] * 3
+        self.native.ig_adam_rows.argtypes = [*[_pointer] * 7, _int, _long, _long, _float, _float, _float, _int]
 
     def call(self, name: str, *arguments: object) -> None:
         """Run one kernel; structs go by reference. Raises MemoryError."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 
 from ig_ros.config import ScaffoldConfig
+from ig_ros.raster import adam_rows
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-15  # [SG]
 WAVELENGTH = 2.0  # m, of the smooth field instance features start from
 
 
@@ -123,23 +123,13 @@ class AnchorStore:
         for name in self.data:
             self.data[name] = self.data[name][mask]
 
-    @torch.no_grad()
     def adam_step(self, name: str, rows: torch.Tensor, gradient: torch.Tensor, rate: float | torch.Tensor) -> None:
         """One Adam step on the rows (n,) that were in view; `rate` may differ per row (n,).
 
         Rows out of view keep their moments untouched: the cost is that of the view, not of the map. Bias is corrected
         by the row's own number of visits, so an anchor born late starts as fast as one born early.
         """
-        first, second = self.moments[name]
-        shape = (-1, *[1] * (gradient.dim() - 1))
-        age = self.data["visits"][rows].clamp_min(1).to(gradient).view(shape)
-        m = torch.lerp(gradient, first[rows], BETA1)
-        v = torch.lerp(gradient.square(), second[rows], BETA2)
-        first[rows], second[rows] = m, v
-        m_hat = m / (1 - BETA1**age)
-        denominator = (v / (1 - BETA2**age)).sqrt_().add_(EPSILON)
-        step = rate if isinstance(rate, float) else rate.view(shape)
-        self.parameters[name].index_add_(0, rows, m_hat.div_(denominator).mul_(step), alpha=-1.0)
+        adam_rows(self.parameters[name], self.moments[name], rows, gradient, self.data["visits"], rate)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Flat name -> tensor dictionary of everything, for storage."""

@@ -38,41 +38,36 @@ class Decoder(nn.Module):
         rows: torch.Tensor,
         center: torch.Tensor,
         with_feature: bool,
-    ) -> tuple[GaussianBatch, torch.Tensor]:
+    ) -> GaussianBatch:
         """Children of the gathered anchors `leaves` (n rows of the store's parameters) seen from `center` (3,) m.
 
-        position (n, 3) m, rows (n,) are the anchors' rows in the store. Children whose opacity is <= 0 are left out.
-        The features are colour (3) and, if asked for, the instance feature mapped to (f^ + 1) / 2 [OG].
-        Returns the Gaussians and, for each, its place (row in `leaves` * k + child) among the n*k children.
+        position (n, 3) m, rows (n,) are the anchors' rows in the store. All n * k children are returned, child c of
+        anchor i at i * k + c: broadcasting over the children is far cheaper than picking the drawn ones, and those
+        with opacity 0 (tanh <= 0) cost the rasteriser nothing. The features are colour (3) and, if asked for, the
+        instance feature mapped to (f^ + 1) / 2 [OG].
         """
-        k = self.config.children
-        n = len(position)
+        k, n = self.config.children, len(position)
         e = leaves["embedding"]
         seen = e
         if self.config.view_dependent_geometry or self.config.view_dependent_color:
             direction = nn.functional.normalize(position - center, dim=1)
             seen = torch.cat([e, direction], dim=1)
         shape_input = seen if self.config.view_dependent_geometry else e
-        opacity = torch.tanh(self.opacity(shape_input)).reshape(n * k)
-        drawn = (opacity.detach() > 0).nonzero()[:, 0]
-        parent = drawn // k
-        shape = self.covariance(shape_input).view(n * k, 7)[drawn]
-        color = self.color(seen if self.config.view_dependent_color else e).view(n * k, 3)[drawn]
-        scale = leaves["log_scale"].exp()
-        offset = leaves["offsets"].reshape(n * k, 3)[drawn] * scale[parent, :3]
-        features = [torch.sigmoid(color + leaves["color"][parent])]
+        shape = self.covariance(shape_input).view(n, k, 7)
+        color = self.color(seen if self.config.view_dependent_color else e).view(n, k, 3)
+        scale = leaves["log_scale"].exp()[:, None]
+        features = [torch.sigmoid(color + leaves["color"][:, None])]
         if with_feature:
             unit = nn.functional.normalize(leaves["feature"], dim=1)
-            features.append(((unit + 1) / 2)[parent])
-        gaussians = GaussianBatch(
-            means=position[parent] + offset,
-            quats=nn.functional.normalize(shape[:, 3:], dim=1),
-            scales=scale[parent, 3:] * torch.sigmoid(shape[:, :3]),
-            opacities=opacity[drawn],
-            features=torch.cat(features, dim=1),
-            anchors=rows[parent],
+            features.append(((unit + 1) / 2)[:, None].expand(n, k, -1))
+        return GaussianBatch(
+            means=(position[:, None] + leaves["offsets"] * scale[..., :3]).view(n * k, 3),
+            quats=shape[..., 3:].reshape(n * k, 4),
+            scales=(scale[..., 3:] * torch.sigmoid(shape[..., :3])).view(n * k, 3),
+            opacities=torch.tanh(self.opacity(shape_input)).clamp_min(0.0).view(n * k),
+            features=torch.cat(features, dim=2).view(n * k, -1),
+            anchors=rows.repeat_interleave(k),
         )
-        return gaussians, drawn
 
 
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

@@ -22,8 +22,7 @@ class View:
 
     rows: torch.Tensor  # (n,) rows of the anchors in view
     leaves: dict[str, torch.Tensor]  # their parameters, gathered; gradients land here
-    gaussians: GaussianBatch
-    children: torch.Tensor  # (G,) place of each Gaussian among the n * k children
+    gaussians: GaussianBatch  # n * k, child c of the anchor rows[i] at i * k + c
 
 
 class Scaffold:
@@ -58,8 +57,8 @@ class Scaffold:
         grad = torch.is_grad_enabled()
         leaves = {name: p[rows].requires_grad_(grad) for name, p in self.anchors.parameters.items()}
         center = torch.as_tensor(T_world_camera[:3, 3], dtype=torch.float32, device=self.device)
-        gaussians, children = self.decoder(leaves, self.anchors.data["position"][rows], rows, center, with_feature)
-        return View(rows, leaves, gaussians, children)
+        gaussians = self.decoder(leaves, self.anchors.data["position"][rows], rows, center, with_feature)
+        return View(rows, leaves, gaussians)
 
     @torch.no_grad()
     def render(self, camera: Camera, T_world_camera: FloatArray, with_feature: bool = False) -> RenderResult:
@@ -77,7 +76,7 @@ class Scaffold:
         rows = torch.arange(len(anchors), device=self.device)
         position = anchors.data["position"]
         center = position.mean(0) if len(position) else torch.zeros(3, device=self.device)
-        batch, _ = self.decoder(anchors.parameters, position, rows, center, True)
+        batch = self.decoder(anchors.parameters, position, rows, center, True)
         solid = batch.opacities > self.config.min_opacity
         return GaussianBatch(
             batch.means[solid], batch.quats[solid], batch.scales[solid], batch.opacities[solid],

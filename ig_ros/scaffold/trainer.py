@@ -70,7 +70,7 @@ class Trainer:
             near=NEAR,
             screen=screen,
             gated_channels=slice(FEATURE_START, None) if semantic else None,
-            geometry_gate=visits[view.gaussians.anchors].ge(c.joint_visits).float() if semantic else None,
+            geometry_gate=mature.float().repeat_interleave(self.scaffold.config.children) if semantic else None,
         )
         color_loss = self._loss(keyframe, view, rendered, bool(mature.any()), semantic)
         self._apply(view, mature)
@@ -79,14 +79,14 @@ class Trainer:
         if c.growth and self.step % c.growth_every == 0 and c.growth_from <= self.step <= c.growth_until:
             growth.grow(self.scaffold.anchors, c, self.config.seeding.max_anchors, self.scaffold.generator)
             growth.prune(self.scaffold.anchors, c)
-        return StepResult(self.step, keyframe.uid, color_loss, len(view.gaussians.means))
+        return StepResult(self.step, keyframe.uid, color_loss, int(screen.visible.sum()) if screen.visible is not None else 0)
 
     def _loss(self, keyframe: Keyframe, view: View, rendered: RenderResult, joint: bool, semantic: bool) -> float:
         """Sum the losses of one view and run backward; returns the colour loss."""
         c = self.config.training
         target = keyframe.rgb.to(rendered.features.device).float() / 255.0
         color = image_loss(rendered.features[..., COLOR], target, c.ssim_weight, None)
-        edge = self.scaffold.anchors.data["edge"][view.gaussians.anchors]
+        edge = self.scaffold.anchors.data["edge"][view.rows].repeat_interleave(self.scaffold.config.children)
         loss = color + c.scale_weight * scale_loss(view.gaussians.scales, edge)
         if keyframe.depth is not None and c.depth_weight:
             measured = keyframe.depth.to(rendered.depth.device).float()
@@ -136,18 +136,14 @@ class Trainer:
         """Keep the statistics that replay, growth and pruning live on."""
         k = self.scaffold.config.children
         data = self.scaffold.anchors.data
-        opacity = torch.zeros(len(view.rows) * k, device=view.rows.device)
-        opacity[view.children] = view.gaussians.opacities.detach()
-        summed = opacity.view(-1, k).sum(1)
+        summed = view.gaussians.opacities.detach().view(-1, k).sum(1)
         data["opacity"][view.rows] = torch.lerp(summed, data["opacity"][view.rows], OPACITY_MEMORY)
         if screen.gradient is not None and screen.visible is not None:
             # Normalised image units, as in [SG]: gradients in pixels times half the image size.
             half = screen.gradient.new_tensor([keyframe.camera.width / 2, keyframe.camera.height / 2])
-            strength = (screen.gradient * half).norm(dim=1)
-            seen = screen.visible.nonzero()[:, 0]
-            parent, child = view.rows[view.children[seen] // k], view.children[seen] % k
-            data["gradient_sum"].index_put_((parent, child), strength[seen], accumulate=True)
-            data["gradient_count"].index_put_((parent, child), torch.ones_like(strength[seen]), accumulate=True)
+            strength = (screen.gradient * half).norm(dim=1) * screen.visible
+            data["gradient_sum"].index_add_(0, view.rows, strength.view(-1, k))
+            data["gradient_count"].index_add_(0, view.rows, screen.visible.view(-1, k).float())
         keyframe.loss = color_loss if not keyframe.uses else LOSS_MEMORY * keyframe.loss + (1 - LOSS_MEMORY) * color_loss
         keyframe.uses += 1
         keyframe.last_used = self.step
