@@ -35,9 +35,10 @@ class GeometricSegmenter:
         width = min(WORK_WIDTH, camera.width)
         small = camera.resized(width, round(camera.height * width / camera.width))
         size = (small.width, small.height)
+        depth = np.where(np.isfinite(depth), depth, 0).astype(np.float32)
         labels = self.label(
             cv2.resize(rgb, size, interpolation=cv2.INTER_AREA),
-            cv2.resize(depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST),
+            cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST),
             small,
         )
         full = cv2.resize(labels, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST)

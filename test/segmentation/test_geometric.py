@@ -1,0 +1,193 @@
+"""The geometric segmenter on a ray-cast table with known answer, on bad depth, and on real Kinect frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ig_ros.config import SegmentationConfig
+from ig_ros.errors import SegmenterError
+from ig_ros.segmentation import Segmenter, make_segmenter
+from ig_ros.segmentation.surface import fit_surface
+from ig_ros.types import Array, Camera, FloatArray, IntArray
+
+CAMERA = Camera(np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]]), 640, 480)
+KITCHEN = Path(__file__).resolve().parents[3] / "shared/data/kitchen"
+DOWN = np.radians(35.0)  # the camera looks down by this angle, 0.9 m above the table
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    made = make_segmenter(SegmentationConfig(segmenter="geometric"))
+    assert made is not None
+    return made
+
+
+def box_hit(origin: FloatArray, rays: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Distance along each ray (..., 3) to an axis-aligned box, infinite where it misses."""
+    with np.errstate(divide="ignore"):
+        near, far = (low - origin) / rays, (high - origin) / rays
+    first, last = np.minimum(near, far).max(-1), np.maximum(near, far).min(-1)
+    return np.where((first <= last) & (first > 0), first, np.inf)
+
+
+def table_scene(camera: Camera = CAMERA) -> tuple[Array, FloatArray, IntArray]:
+    """rgb, depth and truth: 1 floor, 2 table, 3 and 4 boxes, 5 a sheet of paper on the table, 6 wall."""
+    v, u = np.mgrid[0 : camera.height, 0 : camera.width] + 0.5
+    K = camera.K
+    rays = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)], -1)
+    c, s = np.cos(DOWN), np.sin(DOWN)
+    rays = rays @ np.array([[1, 0, 0], [0, -s, c], [0, -c, -s]]).T  # x right, y ahead, z up
+    eye = np.array([0, 0, 0.9])
+    solids = [
+        ((-9, -9, -0.8), (9, 9, -0.75)),
+        ((-0.8, 0.6, -0.04), (0.8, 1.9, 0.0)),
+        ((-0.4, 1.0, 0.0), (-0.25, 1.15, 0.12)),
+        ((0.1, 1.2, 0.0), (0.35, 1.4, 0.08)),
+        ((-0.15, 0.9, 0.0), (0.05, 1.1, 0.001)),
+        ((-9, 3.0, -0.75), (9, 3.1, 3.0)),
+    ]
+    hits = np.stack([box_hit(eye, rays, np.array(low), np.array(high)) for low, high in solids])
+    truth = (hits.argmin(0) + 1).astype(np.int32)
+    colors = np.array([[90, 90, 95], [170, 130, 90], [200, 60, 50], [160, 165, 170], [245, 245, 245], [150, 160, 150]])
+    noise = np.random.default_rng(0).normal(0, 3, (*truth.shape, 1))
+    return np.clip(colors[truth - 1] + noise, 0, 255).astype(np.uint8), hits.min(0).astype(np.float32), truth
+
+
+def kinect(depth: FloatArray) -> FloatArray:
+    """Quantised, noisy depth with holes at edges and a blob without depth on the table."""
+    rng = np.random.default_rng(1)
+    noisy = np.round(1000 * (depth + rng.normal(0, 0.0015, depth.shape) * depth**2)) / 1000
+    step = cv2.dilate(depth, np.ones((3, 3))) - cv2.erode(depth, np.ones((3, 3)))
+    noisy[(step > 0.05) | (rng.random(depth.shape) < 0.03)] = 0
+    noisy[300:320, 380:420] = 0
+    return noisy.astype(np.float32)
+
+
+def iou_of(labels: IntArray, truth: IntArray, wanted: int) -> float:
+    """Best IoU of any mask with one true region."""
+    region = truth == wanted
+    found = [i for i in np.unique(labels[region]) if i]
+    return max((((labels == i) & region).sum() / ((labels == i) | region).sum() for i in found), default=0.0)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_table_scene(noisy: bool, segmenter: Segmenter) -> None:
+    rgb, depth, truth = table_scene()
+    masks = segmenter.segment(rgb, kinect(depth) if noisy else depth, CAMERA)
+    assert masks.labels.shape == truth.shape and masks.labels.dtype == np.int32
+    names = ("floor", "table", "cup", "box", "sheet", "wall")
+    figures = {name: iou_of(masks.labels, truth, i) for i, name in enumerate(names, start=1)}
+    assert min(figures[n] for n in ("floor", "table", "wall")) > 0.8, figures
+    assert min(figures[n] for n in ("cup", "box", "sheet")) > 0.6, figures
+    assert masks.labels.max() <= 20
+
+
+def test_same_image_same_masks(segmenter: Segmenter) -> None:
+    rgb, depth, _ = table_scene()
+    first, second = (segmenter.segment(rgb, kinect(depth), CAMERA).labels for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_ids_are_dense_and_unnamed(segmenter: Segmenter) -> None:
+    rgb, depth, _ = table_scene()
+    masks = segmenter.segment(rgb, depth, CAMERA)
+    found = np.unique(masks.labels)
+    assert found.tolist() == list(range(found[0], found[-1] + 1)) and found[0] in (0, 1)
+    assert not masks.names
+
+
+@pytest.mark.parametrize("size", [(320, 240), (161, 121), (64, 48), (1280, 720)])
+def test_any_image_size(size: tuple[int, int], segmenter: Segmenter) -> None:
+    camera = CAMERA.resized(*size)
+    rgb, depth, truth = table_scene(camera)
+    labels = segmenter.segment(rgb, depth, camera).labels
+    assert labels.shape == (size[1], size[0])
+    assert iou_of(labels, truth, 2) > 0.7
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_depth_without_a_value(value: float, segmenter: Segmenter) -> None:
+    rgb = np.zeros((480, 640, 3), np.uint8)
+    assert not segmenter.segment(rgb, np.full((480, 640), value, np.float32), CAMERA).labels.any()
+    _, depth, truth = table_scene()
+    depth[200:260, 300:360] = value
+    assert iou_of(segmenter.segment(rgb, depth, CAMERA).labels, truth, 1) > 0.5
+
+
+def test_without_depth_it_says_so(segmenter: Segmenter) -> None:
+    with pytest.raises(SegmenterError, match="needs depth"):
+        segmenter.segment(np.zeros((480, 640, 3), np.uint8), None, CAMERA)
+
+
+def test_none() -> None:
+    assert make_segmenter(SegmentationConfig()) is None
+
+
+def test_surface_of_a_slanted_plane() -> None:
+    """Depth, normal and area of a plane are exact to a thousandth."""
+    camera = CAMERA.resized(160, 120)
+    normal, offset = np.array([0.3, -0.6, -0.742]) / np.linalg.norm([0.3, -0.6, -0.742]), 1.5
+    v, u = np.mgrid[0:120, 0:160] + 0.5
+    rays = np.stack([(u - camera.K[0, 2]) / camera.K[0, 0], (v - camera.K[1, 2]) / camera.K[1, 1], np.ones_like(u)], -1)
+    depth = -offset / (rays @ normal)
+    surface = fit_surface(depth.astype(np.float32), camera)
+    inside = np.s_[6:-6, 6:-6]
+    assert surface.valid[inside].all() and not surface.gap.any()
+    np.testing.assert_allclose(surface.normals[inside], np.broadcast_to(normal, (108, 148, 3)), atol=2e-3)
+    np.testing.assert_allclose(surface.points[inside] @ normal, -offset, atol=1e-3)
+    points = rays * depth[..., None]
+    area = np.linalg.norm(np.cross(points[60, 81] - points[60, 80], points[61, 80] - points[60, 80]))
+    assert surface.area[60, 80] == pytest.approx(area, rel=0.05)
+
+
+# Points (world, m) on things of the kitchen's table, read off single frames, and the most surface a mask of each shows.
+THINGS = {
+    "first mug": ((-0.70, -0.13, 1.89), 0.03),
+    "second mug": ((0.28, -0.07, 1.77), 0.03),
+    "plastic box": ((0.56, -0.07, 1.76), 0.2),
+    "magazine": ((-0.17, 0.05, 1.67), 0.2),
+    "controller": ((0.78, 0.05, 1.59), 0.06),
+}
+WOOD = ((0.01, 0.0, 1.80), (0.82, -0.045, 1.88), (-0.14, -0.14, 2.07), (0.08, 0.11, 1.59), (0.52, 0.10, 1.61))
+
+
+def label_at(point: tuple[float, ...], pose: FloatArray, depth: FloatArray, labels: IntArray) -> int | None:
+    """Label of the pixel that sees a world point, None where something else or nothing is measured there."""
+    x, y, z = np.linalg.inv(pose)[:3] @ [*point, 1.0]
+    if z <= 0:
+        return None
+    u, v = int(x / z * 585 + 320), int(y / z * 585 + 240)
+    if not (12 < u < 628 and 12 < v < 468) or abs(depth[v, u] - z) > 0.06:
+        return None
+    return int(labels[v, u])
+
+
+@pytest.mark.skipif(not KITCHEN.is_dir(), reason="the kitchen frames are not on this machine")
+def test_kitchen_things_are_apart_from_the_table_in_nearly_every_view(segmenter: Segmenter) -> None:
+    seen = dict.fromkeys(THINGS, 0)
+    apart = dict.fromkeys(THINGS, 0)
+    for number in range(0, 500, 20):
+        stem = KITCHEN / f"frame-{number:06d}"
+        rgb = cv2.cvtColor(cv2.imread(f"{stem}.color.jpg"), cv2.COLOR_BGR2RGB)
+        raw = cv2.imread(f"{stem}.depth.png", cv2.IMREAD_UNCHANGED)
+        depth = np.where(raw == 65535, 0, raw).astype(np.float32) / 1000
+        pose = np.loadtxt(f"{stem}.pose.txt")
+        labels = segmenter.segment(rgb, depth, CAMERA).labels
+        wood = [label for label in (label_at(p, pose, depth, labels) for p in WOOD) if label is not None]
+        assert len(set(wood)) <= 1, f"frame {number}: the table is in pieces"
+        for name, (point, most) in THINGS.items():
+            label = label_at(point, pose, depth, labels)
+            if label is None:
+                continue
+            seen[name] += 1
+            mask = labels == label
+            area = float((depth[mask] ** 2).sum()) / 585**2
+            apart[name] += label > 0 and label not in wood and area < most
+    print({name: f"{apart[name]}/{seen[name]}" for name in THINGS})
+    assert min(seen.values()) >= 3
+    assert all(apart[name] >= 0.75 * seen[name] for name in THINGS), (apart, seen)
+    assert sum(apart.values()) >= 0.9 * sum(seen.values())
