@@ -47,7 +47,7 @@ class OpenClipEncoder:
         """(S,) in [0, 1]: LERF's relevancy, the least softmax of the query against each canonical phrase."""
         vectors = self.encode_text([text, *NEGATIVES])
         cosine = TEMPERATURE * (embeddings @ vectors.T)
-        return 1.0 / (1.0 + np.exp(cosine[:, 1:].max(axis=1) - cosine[:, 0]))
+        return np.asarray(1.0 / (1.0 + np.exp(cosine[:, 1:].max(axis=1) - cosine[:, 0])))
 
     def encode_masks(self, rgb: Array, masks: Masks) -> dict[int, FloatArray]:
         """Mask id -> (E,) float32 unit embedding of its crop; regions of a few pixels have none."""
@@ -56,7 +56,8 @@ class OpenClipEncoder:
         rows: list[FloatArray] = []
         for start in range(0, len(ids), BATCH):
             crops = np.stack([crop(rgb, masks.labels == i, self._size) for i in ids[start : start + BATCH]])
-            pixels = torch.from_numpy((crops / np.float32(255) - self._mean) / self._std).permute(0, 3, 1, 2)
+            scaled = (crops.astype(np.float32) / 255 - self._mean) / self._std
+            pixels = torch.from_numpy(scaled).permute(0, 3, 1, 2)
             with torch.inference_mode():
                 encoded = self._model.encode_image(pixels.contiguous().to(self.device))
             rows += list(normalized(encoded.float().cpu().numpy()))
@@ -79,7 +80,8 @@ def crop(rgb: Array, mask: Array, size: int) -> Array:
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = patch
     shrinks = side > size
-    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    resized: Array = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return resized
 
 
 def load_model(model: str, checkpoint: str) -> tuple[Any, Any, tuple[Sequence[float], Sequence[float]]]:
@@ -89,15 +91,17 @@ def load_model(model: str, checkpoint: str) -> tuple[Any, Any, tuple[Sequence[fl
     try:
         import open_clip
     except ImportError as error:
-        raise EncoderError(f"the open_clip encoder needs the package {error.name}, which is missing: {NEEDS}") from error
+        raise EncoderError(
+            f"the open_clip encoder needs the package {error.name}, which is missing: {NEEDS}"
+        ) from error
     if model not in open_clip.list_models():
         raise EncoderError(f"language.clip_model '{model}' is no open_clip model: ViT-B-16 is the default")
     is_file = bool(Path(checkpoint).suffix) or "/" in checkpoint
     path = Path(checkpoint).expanduser()
     tags = open_clip.list_pretrained_tags_by_model(model)
     remedy = (
-        f"with network, a tag of {model} ({', '.join(tags[:6])}) is downloaded once (600 MB for ViT-B-16); without, set "
-        "language.clip_checkpoint to a file such as open_clip_model.safetensors from "
+        f"with network, a tag of {model} ({', '.join(tags[:6])}) is downloaded once (600 MB for ViT-B-16); without, "
+        "set language.clip_checkpoint to a file such as open_clip_model.safetensors from "
         "https://huggingface.co/laion/CLIP-ViT-B-16-laion2B-s34B-b88K"
     )
     if is_file and not path.is_file():

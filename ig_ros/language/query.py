@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError, QueryError
@@ -77,12 +78,12 @@ def answer(text: str, scores: FloatArray, instances: Instances, max_results: int
     return QueryResult(QueryStatus.FOUND, tuple(hits[: max_results or None]), message)
 
 
-def described(instances: Instances) -> FloatArray:
+def described(instances: Instances) -> npt.NDArray[np.bool_]:
     """(S,) bool: the object has a name or an embedding; one without either is unknown and matches nothing."""
     named = np.array([bool(o.label) for o in instances.objects], dtype=bool)
     if not instances.embeddings.size:
         return named
-    return named | (np.linalg.norm(instances.embeddings, axis=1) > 0)
+    return np.asarray(named | (np.linalg.norm(instances.embeddings, axis=1) > 0))
 
 
 def why_not_ready(instances: Instances) -> str:

@@ -50,7 +50,7 @@ class SentenceEncoder:
     def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:
         """(S,) in [0, 1], logistic in the cosine: LERF's negatives refuse absent things worse in this space."""
         cosine = embeddings @ self.encode_text([text])[0]
-        return 1.0 / (1.0 + np.exp((UNDECIDED_COSINE - cosine) / COSINE_WIDTH))
+        return np.asarray(1.0 / (1.0 + np.exp((UNDECIDED_COSINE - cosine) / COSINE_WIDTH)))
 
     def _encode(self, texts: list[str], phrases: tuple[str, ...]) -> FloatArray:
         sentences = [phrase.format(text) for text in texts for phrase in phrases]
@@ -73,7 +73,7 @@ def load_model() -> SentenceTransformer:
             "language.encoder to none"
         ) from error
     bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         return SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True).eval()
     except OSError as error:
@@ -82,4 +82,4 @@ def load_model() -> SentenceTransformer:
         ) from error
     finally:
         if bars:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

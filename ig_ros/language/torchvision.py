@@ -20,7 +20,7 @@ _declared: list[torch.library.Library] = []  # a declaration lives as long as it
 
 
 def repair_torchvision() -> bool:
-    """True if torchvision is installed and imports, where need be with its operators declared; False if it is absent."""
+    """Import torchvision, where need be with its operators declared; False if it is not installed."""
     if importlib.util.find_spec("torchvision") is None:
         return False
     try:
@@ -29,9 +29,9 @@ def repair_torchvision() -> bool:
         if "operator torchvision::" not in str(error):
             raise
         forget("torchvision")
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for name in OPERATORS:
-            library.define(name + SIGNATURE)
+            library.define(name + SIGNATURE)  # type: ignore[no-untyped-call]
         _declared.append(library)
         importlib.import_module("torchvision")
     return True

@@ -26,7 +26,7 @@ class GeometricSegmenter:
         self.min_region = config.min_region
 
     def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:
-        """Masks of rgb (H, W, 3) u8 with registered depth (H, W) m, 0 = unknown. Raises SegmenterError without depth."""
+        """Masks of rgb (H, W, 3) u8 with registered depth (H, W) m, 0 = unknown; SegmenterError without depth."""
         if depth is None:
             raise SegmenterError(
                 "the geometric segmenter needs depth and this image has none: publish registered depth, send masks, "

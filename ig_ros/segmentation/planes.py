@@ -62,7 +62,7 @@ def find_planes(surface: Surface, generator: np.random.Generator) -> list[Plane]
 def near(plane: Plane, points: FloatArray, normals: FloatArray) -> Mask:
     """(...) true where points (..., 3) with normals (..., 3) lie on the plane and along it."""
     close = np.abs(plane.height(points)) < tolerance(points[..., 2])
-    return close & (normals @ plane.normal > COS_NORMAL)
+    return np.asarray(close & (normals @ plane.normal > COS_NORMAL))
 
 
 def best_plane(points: FloatArray, normals: FloatArray, generator: np.random.Generator) -> Plane:
@@ -117,6 +117,6 @@ def label_planes(surface: Surface, planes: list[Plane]) -> tuple[IntArray, list[
 def reachable(core: Mask, plane: Plane, surface: Surface, known: Mask) -> list[Mask]:
     """Parts of a plane that belong together: touching, or separated by nothing but what stands in front of it."""
     hidden = ~known | (plane.height(surface.points) > 0)
-    count, groups = cv2.connectedComponents((core | hidden).astype(np.uint8), connectivity=8)
+    _count, groups = cv2.connectedComponents((core | hidden).astype(np.uint8), connectivity=8)
     present = np.unique(groups[core])
     return [core & (groups == g) for g in present if g > 0]

@@ -41,9 +41,9 @@ def stands_out(lab: FloatArray, region: Mask) -> Mask:
     difference = np.linalg.norm(lab - background(lab, region), axis=-1)
     texture = float(np.median(difference[region]))
     patch = (region & (difference > max(MIN_DIFFERENCE, 4.0 * texture))).astype(np.uint8)
-    kernel = np.ones((3, 3), np.uint8)
-    patch = cv2.morphologyEx(cv2.morphologyEx(patch, cv2.MORPH_OPEN, kernel), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    return (patch > 0) & region
+    opened = cv2.morphologyEx(patch, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    closed: npt.NDArray[np.uint8] = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    return (closed > 0) & region
 
 
 def background(lab: FloatArray, region: Mask) -> npt.NDArray[np.float32]:
@@ -58,7 +58,8 @@ def background(lab: FloatArray, region: Mask) -> npt.NDArray[np.float32]:
             window = np.s_[max(0, row - REACH) : row + REACH + 1, max(0, col - REACH) : col + REACH + 1]
             seen = colors[window][inside[window]]
             medians[i, j] = np.median(seen, axis=0) if len(seen) >= ENOUGH else everywhere
-    return cv2.resize(medians, (width, height), interpolation=cv2.INTER_LINEAR)
+    smooth: npt.NDArray[np.float32] = cv2.resize(medians, (width, height), interpolation=cv2.INTER_LINEAR)
+    return smooth
 
 
 def join_prints(prints: IntArray, things: IntArray, heights: FloatArray) -> tuple[IntArray, IntArray]:
@@ -79,7 +80,7 @@ def join_prints(prints: IntArray, things: IntArray, heights: FloatArray) -> tupl
         neighbor = int(np.bincount(touched).argmax())
         thing = things == neighbor
         contact = int((touched == neighbor).sum()) / (CONTACT * np.sqrt(min(area, int(thing.sum()))))
-        flat = float(np.percentile(heights[thing], 90)) < FLAT
+        flat = float((heights[thing] < FLAT).mean()) > 0.9
         if contact > MIN_CONTACT and (flat or area < thing.sum()):
             joined[patch], left[patch] = neighbor, 0
     return joined, left

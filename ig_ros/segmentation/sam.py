@@ -58,7 +58,7 @@ class SamSegmenter:
         self.model = load_model(config).to(self.device)
 
     @torch.inference_mode()
-    def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:
+    def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:  # noqa: ARG002
         """Masks of rgb (H, W, 3) u8; depth is not used. Scores are predicted IoU x stability."""
         height, width = rgb.shape[:2]
         least = max(8, round(self.config.min_region * height * width / (640 * 480)))
@@ -78,7 +78,7 @@ class SamSegmenter:
         grid = np.stack(np.meshgrid(steps * size[0], steps * size[1]), -1).reshape(-1, 1, 2)
         points = torch.from_numpy(grid).float().to(self.device)
         found: list[Candidate] = []
-        for batch in points.split(BATCH):
+        for batch in torch.split(points, BATCH):
             found += self.decode(features, batch, (size[1], size[0]), (height, width))
         return found
 
@@ -126,7 +126,8 @@ def box_iou(one: FloatArray, many: FloatArray) -> npt.NDArray[np.float64]:
     """(n,) IoU of a box (4,) with boxes (n, 4)."""
     edges = np.minimum(one[2:], many[:, 2:]) - np.maximum(one[:2], many[:, :2])
     common = np.clip(edges, 0, None).prod(1)
-    return common / ((one[2:] - one[:2]).prod() + (many[:, 2:] - many[:, :2]).prod(1) - common)
+    union = (one[2:] - one[:2]).prod() + (many[:, 2:] - many[:, :2]).prod(1) - common
+    return np.asarray(common / union)
 
 
 def flatten(candidates: list[Candidate], size: tuple[int, int], least: int) -> Masks:

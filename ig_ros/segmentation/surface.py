@@ -60,7 +60,7 @@ def depth_gaps(z: FloatArray, known: Mask) -> Mask:
         slope = np.where(np.abs(before) < np.abs(after), before, after)
         torn = both & (np.abs(step - slope) > GAP_BASE + GAP_SQUARE * near**2)
         for side in pair(gap, axis):
-            side |= torn
+            side[torn] = True
     return gap
 
 
@@ -73,7 +73,7 @@ def fit_inverse_depth(z: FloatArray, known: Mask, radius: int) -> tuple[FloatArr
 
     def window(values: FloatArray) -> FloatArray:
         size = (2 * radius + 1, 2 * radius + 1)
-        return cv2.boxFilter(values, cv2.CV_64F, size, normalize=True, borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(cv2.boxFilter(values, cv2.CV_64F, size, normalize=True, borderType=cv2.BORDER_CONSTANT))
 
     count = window(m)
     share = np.maximum(count, 1e-9)

@@ -21,7 +21,7 @@ class Pictures:
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         return np.tile(np.array([1, 0], np.float32), (len(texts), 1))
 
-    def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:
+    def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:  # noqa: ARG002
         return embeddings[:, 0]
 
     def encode_masks(self, rgb: Array, masks: Masks) -> dict[int, FloatArray]:

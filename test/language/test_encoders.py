@@ -34,13 +34,16 @@ def test_none() -> None:
 
 def test_sentence_encoder() -> None:
     encoder = make_encoder(LanguageConfig())
-    assert isinstance(encoder, LabelEncoder) and not isinstance(encoder, ImageEncoder)
+    assert isinstance(encoder, LabelEncoder)
+    assert not isinstance(encoder, ImageEncoder)
     rows = encoder.encode_labels(["mug", "sofa"])
-    assert rows.shape == (2, encoder.dimension) and rows.dtype == np.float32
+    assert rows.shape == (2, encoder.dimension)
+    assert rows.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     assert encoder.encode_text([]).shape == (0, encoder.dimension)
     scores = encoder.relevancy("a coffee cup", rows)
-    assert scores[0] > 0.5 > scores[1] and ((scores >= 0) & (scores <= 1)).all()
+    assert scores[0] > 0.5 > scores[1]
+    assert ((scores >= 0) & (scores <= 1)).all()
 
 
 def test_cache_encodes_every_text_once() -> None:

@@ -45,7 +45,8 @@ def encoder(checkpoint: Path) -> OpenClipEncoder:
 
 def test_space(encoder: OpenClipEncoder) -> None:
     assert (encoder.name, encoder.dimension) == ("open_clip/tiny-test/tiny", 24)
-    assert isinstance(encoder, ImageEncoder) and not isinstance(encoder, LabelEncoder)
+    assert isinstance(encoder, ImageEncoder)
+    assert not isinstance(encoder, LabelEncoder)
     rows = encoder.encode_text(["a mug", "a sofa", "a mug"])
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(rows[0], rows[2])
@@ -58,7 +59,8 @@ def test_mask_embedding_sees_its_region_only(encoder: OpenClipEncoder) -> None:
     labels[5:30, 10:30], labels[35:55, 40:75], labels[0, 0] = 3, 7, 9
     rows = encoder.encode_masks(rgb, Masks(labels))
     assert set(rows) == {3, 7}, "a mask of one pixel shows nothing"
-    assert rows[3].shape == (24,) and abs(np.linalg.norm(rows[3]) - 1) < 1e-5
+    assert rows[3].shape == (24,)
+    assert abs(np.linalg.norm(rows[3]) - 1) < 1e-5
     changed = rgb.copy()
     changed[labels != 3] = 0
     np.testing.assert_allclose(encoder.encode_masks(changed, Masks(labels))[3], rows[3], atol=1e-5)
@@ -94,7 +96,9 @@ def test_crop_pads_to_a_square_and_blacks_out() -> None:
     mask[5:7, 10:12] = False
     out = crop(rgb, mask, 20)
     assert out.shape == (20, 20, 3)
-    assert (out[:7] == 0).all() and (out[13:] == 0).all() and (out[10, 5:] == 200).all()
+    assert (out[:7] == 0).all()
+    assert (out[13:] == 0).all()
+    assert (out[10, 5:] == 200).all()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,8 @@ def test_crop_pads_to_a_square_and_blacks_out() -> None:
 def test_missing_weights(checkpoint: Path, model: str, weights: str, words: list[str]) -> None:
     with pytest.raises(EncoderError) as error:
         OpenClipEncoder(model, weights)
-    assert all(word in str(error.value) for word in words) and "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in words)
+    assert "\n" not in str(error.value)
 
 
 def test_file_of_something_else(checkpoint: Path, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ def encoder() -> SentenceEncoder:
 
 def scene(labels: list[str], encoder: SentenceEncoder) -> Instances:
     objects = tuple(ObjectInstance(i, n, 1.0, 3, np.eye(4), np.ones(3), 50) for i, n in enumerate(labels, start=1))
-    return Instances(np.zeros(0, np.int32), np.zeros(0, np.float32), objects, encoder.encode_labels(labels), encoder.name)
+    return Instances(
+        np.zeros(0, np.int32), np.zeros(0, np.float32), objects, encoder.encode_labels(labels), encoder.name
+    )
 
 
 def measure(split: str, absent: list[str], encoder: SentenceEncoder) -> dict[str, float]:

@@ -53,8 +53,10 @@ def test_equal_scores_go_by_confidence() -> None:
 
 def test_absent_names_the_closest() -> None:
     result = rank("blue thing", Axes(), instances([thing(1, "cup")], [[0.9, 0.3, 0.3]]), LanguageConfig())
-    assert result.status is QueryStatus.ABSENT and not result.hits
-    assert "cup" in result.message and "\n" not in result.message
+    assert result.status is QueryStatus.ABSENT
+    assert not result.hits
+    assert "cup" in result.message
+    assert "\n" not in result.message
 
 
 def test_min_score_overrides_the_config() -> None:
@@ -83,7 +85,8 @@ def test_not_ready() -> None:
     empty = instances([], [])
     assert rank("cup", Axes(), empty, LanguageConfig()).status is QueryStatus.NOT_READY
     unknown = rank("cup", Axes(), instances([thing(1)], [[0, 0, 0]]), LanguageConfig())
-    assert unknown.status is QueryStatus.NOT_READY and "embedding" in unknown.message
+    assert unknown.status is QueryStatus.NOT_READY
+    assert "embedding" in unknown.message
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])

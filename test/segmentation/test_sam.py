@@ -54,10 +54,12 @@ def block(rows: slice, cols: slice, quality: float = 0.9) -> Candidate:
 def test_segments_with_a_real_checkpoint(segmenter: SamSegmenter) -> None:
     rgb = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     candidates = segmenter.propose(rgb)
-    assert candidates and all(c.mask.shape == (48, 64) and 0 < c.quality <= 1 for c in candidates)
+    assert candidates
+    assert all(c.mask.shape == (48, 64) and 0 < c.quality <= 1 for c in candidates)
     masks = segmenter.segment(rgb, None, CAMERA)
     ids = set(np.unique(masks.labels)) - {0}
-    assert ids == set(range(1, len(ids) + 1)) == set(masks.scores) and ids
+    assert ids == set(range(1, len(ids) + 1)) == set(masks.scores)
+    assert ids
     assert f"{ALIAS}.predictor" not in sys.modules, "the predictor would pull torchvision in"
 
 
@@ -78,21 +80,24 @@ def test_wrong_model_is_named(tmp_path: Path) -> None:
 def test_missing_file(path: str, model: str, words: list[str]) -> None:
     with pytest.raises(SegmenterError) as error:
         make_segmenter(SegmentationConfig(segmenter="sam", sam_checkpoint=path, sam_model=model))
-    assert all(word in str(error.value) for word in words) and "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in words)
+    assert "\n" not in str(error.value)
 
 
 def test_small_masks_lie_on_large_ones() -> None:
     table, cup = block(np.s_[10:48], np.s_[:], 0.95), block(np.s_[20:30], np.s_[20:30], 0.9)
     masks = flatten([cup, table], (48, 64), 8)
     assert len(set(masks.scores)) == 2
-    assert masks.scores[masks.labels[25, 25]] == 0.9 and masks.scores[masks.labels[40, 40]] == 0.95
+    assert masks.scores[masks.labels[25, 25]] == 0.9
+    assert masks.scores[masks.labels[40, 40]] == 0.95
     assert masks.labels[0, 0] == 0
 
 
 def test_remnants_go() -> None:
     below, above = block(np.s_[0:10], np.s_[0:10]), block(np.s_[0:10], np.s_[1:10])
     masks = flatten([below, above], (48, 64), 20)
-    assert masks.labels.max() == 1 and (masks.labels[0:10, 0] == 0).all()
+    assert masks.labels.max() == 1
+    assert (masks.labels[0:10, 0] == 0).all()
 
 
 def test_the_better_of_two_alike_stays() -> None:
