@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,10 +19,6 @@ from rich.table import Table
 
 from ig_ros.config import Config, build
 from ig_ros.errors import ConfigError, IgError
-
-if TYPE_CHECKING:
-    from ig_ros.evaluation.offline import Budget
-    from ig_ros.mapper import Mapper
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,7 +29,8 @@ app = typer.Typer(
 console = Console(stderr=True)
 
 Scene = Annotated[
-    str, typer.Argument(help="A folder (7-Scenes or ScanNet layout) or a simulated scene: sim:tabletop, sim:room?seed=3")
+    str,
+    typer.Argument(help="A folder (7-Scenes or ScanNet layout) or a simulated scene: sim:tabletop, sim:room?seed=3"),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Any parameter, e.g. --set training.seed=3 (repeatable)")
@@ -59,28 +56,27 @@ def map_command(
     Every eighth frame (place i with i % 8 == 7) is held out. Without --seconds or --steps it maps for 120 s.
     """
     from ig_ros.datasets import open_dataset, split
-    from ig_ros.evaluation.offline import Budget, evaluate, map_dataset, query_score
+    from ig_ros.evaluation.offline import Budget, MappingProgress, evaluate, map_dataset, query_score
     from ig_ros.evaluation.outputs import write_outputs
     from ig_ros.evaluation.pictures import write_pictures
     from ig_ros.mapper import Mapper
     from ig_ros.storage import save_map
 
-    settings = read_config(config, overrides, {"input.use_depth": depth} | ({"segmentation.segmenter": segmenter} if segmenter else {}))
+    settings = read_config(
+        config, overrides, {"input.use_depth": depth} | ({"segmentation.segmenter": segmenter} if segmenter else {})
+    )
     dataset = open_dataset(scene)
     mapper = Mapper(settings)
     train, _ = split(len(dataset))
     budget = Budget(seconds=0.0 if steps else (seconds or 120.0), steps=steps)
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"), console=console,
-    ) as bar:  # fmt: skip
+    with progress_bar() as bar:
         task = bar.add_task(f"mapping {dataset.name}", total=1.0, detail="")
-        dropped = map_dataset(
-            mapper, dataset, train, budget,
-            lambda p: bar.update(
-                task, completed=p.share, detail=f"{p.frames}/{len(train)} frames, step {p.steps}, loss {p.loss:.3f}, {p.anchors} anchors"
-            ),
-        )  # fmt: skip
+
+        def report(p: MappingProgress) -> None:
+            detail = f"{p.frames}/{len(train)} frames, step {p.steps}, loss {p.loss:.3f}, {p.anchors} anchors"
+            bar.update(task, completed=p.share, detail=detail)
+
+        dropped = map_dataset(mapper, dataset, train, budget, report)
     snapshot, views, figures = evaluate(mapper, dataset)
     figures["dropped"] = dropped
     figures["language"] = query_score(mapper, dataset, snapshot)
@@ -113,7 +109,9 @@ def query_command(
     if as_json:
         print(json.dumps(query_entry(result)))
     else:
-        table = Table("id", "label", "score", "confidence", "views", "position (m)", "size (m)", title=result.message or text)
+        table = Table(
+            "id", "label", "score", "confidence", "views", "position (m)", "size (m)", title=result.message or text
+        )
         for hit in result.hits:
             o = hit.object
             position, size = (" ".join(f"{v:.3f}" for v in a) for a in (o.T_world_box[:3, 3], o.size))
@@ -157,6 +155,12 @@ def demo_command(
     from ig_ros.demo import run_demo
 
     raise typer.Exit(run_demo(scene, seconds, out))
+
+
+def progress_bar() -> Progress:
+    """A bar with the time left and one line of details, on stderr."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    return Progress(*columns, TextColumn("{task.fields[detail]}"), console=console)
 
 
 def read_config(path: Path | None, overrides: list[str] | None, extra: dict[str, Any]) -> Config:

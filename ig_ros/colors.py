@@ -15,7 +15,8 @@ TABLE = 1024
 
 def _table() -> npt.NDArray[np.uint8]:
     rows = [
-        colorsys.hsv_to_rgb(i * GOLDEN % 1.0, (0.85, 0.6, 0.95)[i % 3], (0.95, 0.8, 0.65)[i // 3 % 3]) for i in range(TABLE)
+        colorsys.hsv_to_rgb(i * GOLDEN % 1.0, (0.85, 0.6, 0.95)[i % 3], (0.95, 0.8, 0.65)[i // 3 % 3])
+        for i in range(TABLE)
     ]
     return (np.array(rows) * 255).astype(np.uint8)
 

@@ -52,10 +52,14 @@ class SeedingConfig:
     voxel: float = param(0.02, "at most one anchor per voxel of this edge near the camera, m", 1e-3, 1.0)
     voxel_per_depth: float = param(0.015, "the voxel grows with distance: edge >= this x depth", 0.0, 0.2)
     alpha_threshold: float = param(0.5, "seed where the rendered opacity is below this", 0.0, 1.0)
-    depth_margin: float = param(0.03, "... or where measured depth stands in front of the model by this fraction", 0.0, 1.0)
+    depth_margin: float = param(
+        0.03, "... or where measured depth stands in front of the model by this fraction", 0.0, 1.0
+    )
     stride: int = param(2, "every n-th pixel proposes an anchor", 1, 64)
     max_anchors: int = param(120000, "no anchors are added beyond this number", 100, 100_000_000)
-    flow_min_parallax: float = param(1.5, "RGB only: rays of a triangulated track meet at least at this angle, deg", 0.1, 45.0)
+    flow_min_parallax: float = param(
+        1.5, "RGB only: rays of a triangulated track meet at least at this angle, deg", 0.1, 45.0
+    )
     flow_max_error: float = param(1.0, "RGB only: largest reprojection and forward-backward error, px", 0.1, 20.0)
 
 
@@ -67,7 +71,9 @@ class ScaffoldConfig:
     embedding: int = param(32, "length of the appearance embedding", 4, 256)
     feature: int = param(6, "length of the instance feature", 2, 64)
     hidden: int = param(32, "hidden width of the decoding MLPs", 8, 512)
-    view_dependent_geometry: bool = param(False, "decode opacity and shape per view direction (the paper) or canonically")
+    view_dependent_geometry: bool = param(
+        False, "decode opacity and shape per view direction (the paper) or canonically"
+    )
     view_dependent_color: bool = param(True, "decode colour per view direction")
     min_opacity: float = param(0.05, "children below this opacity are not exported, queried or voted on", 0.0, 1.0)
 
@@ -93,10 +99,14 @@ class TrainingConfig:
     depth_weight: float = param(0.2, "weight of the depth loss, where depth exists", 0.0, 100.0)
     contrast_weight: float = param(1.0, "weight of the contrast loss between masks", 0.0, 100.0)
     smooth_weight: float = param(0.1, "weight of the smoothness loss inside masks", 0.0, 100.0)
-    truncation: float = param(0.4, "joint phase: mask means further apart than this are not pushed [IG eq. 3]", 0.0, 2.0)
+    truncation: float = param(
+        0.4, "joint phase: mask means further apart than this are not pushed [IG eq. 3]", 0.0, 2.0
+    )
     min_mask_pixels: int = param(10, "smaller masks take no part in the losses, px", 1, 100000)
     warmup_visits: int = param(60, "visits of an anchor before its instance feature is trained (phase 1)", 0, 1_000_000)
-    joint_visits: int = param(300, "visits of an anchor before semantics also move its geometry (phase 3)", 0, 1_000_000)
+    joint_visits: int = param(
+        300, "visits of an anchor before semantics also move its geometry (phase 3)", 0, 1_000_000
+    )
     replay_recent: float = param(0.4, "share of steps on the newest keyframes", 0.0, 1.0)
     replay_hard: float = param(0.4, "share of steps on keyframes with high loss or long unused", 0.0, 1.0)
     recent_window: int = param(10, "how many keyframes count as newest", 1, 1000)
@@ -104,7 +114,9 @@ class TrainingConfig:
     growth_from: int = param(200, "first step with growth", 0, 10_000_000)
     growth_every: int = param(100, "steps between growth and pruning", 1, 1_000_000)
     growth_until: int = param(1_000_000_000, "last step with growth", 0, 2_000_000_000)
-    growth_gradient: float = param(0.0002, "grow above this mean 2D positional gradient (normalised image units)", 0.0, 1.0)
+    growth_gradient: float = param(
+        0.0002, "grow above this mean 2D positional gradient (normalised image units)", 0.0, 1.0
+    )
     prune_opacity: float = param(0.005, "prune anchors whose mean summed opacity stays below this", 0.0, 1.0)
     prune_visits: int = param(80, "... after this many visits", 1, 1_000_000)
     seed: int = param(0, "seed of every random choice", 0, 2_000_000_000)
@@ -117,9 +129,13 @@ class InstanceConfig:
     interval: float = param(5.0, "seconds between two instantiations of the live map", 0.1, 3600.0)
     sub_objects: int = param(3000, "sub-objects of the over-segmentation (S)", 10, 100000)
     lloyd_steps: int = param(3, "k-means steps after farthest point sampling (0 = the authors')", 0, 100)
-    position_weight: float = param(1.0, "weight of position against feature and colour in the over-segmentation", 0.0, 100.0)
+    position_weight: float = param(
+        1.0, "weight of position against feature and colour in the over-segmentation", 0.0, 100.0
+    )
     voxel: float = param(0.02, "sub-objects whose voxels of this edge touch are neighbours, m", 1e-3, 1.0)
-    feature_gap: float = param(0.15, "feature distance (half space) at which the feature witness is undecided (gamma)", 0.0, 2.0)
+    feature_gap: float = param(
+        0.15, "feature distance (half space) at which the feature witness is undecided (gamma)", 0.0, 2.0
+    )
     feature_trust: float = param(0.6, "weight of the feature witness in units of one fully observed view", 0.0, 100.0)
     min_points: int = param(6, "a sub-object takes part in a view with at least this many visible points", 1, 1000)
     dominance: float = param(0.6, "... of which this share lies in one mask", 0.0, 1.0)
@@ -128,7 +144,9 @@ class InstanceConfig:
     min_views: int = param(2, "instances recognised in fewer keyframes are noise and have no language", 1, 1000)
     vote_neighbors: int = param(7, "neighbours over which mask votes are smoothed", 1, 64)
     vote_rounds: int = param(1, "rounds of smoothing", 0, 20)
-    depth_tolerance: float = param(0.03, "a point is visible if it lies within this fraction of the view's depth", 0.0, 1.0)
+    depth_tolerance: float = param(
+        0.03, "a point is visible if it lies within this fraction of the view's depth", 0.0, 1.0
+    )
     max_views: int = param(160, "keyframes that vote at most (spread evenly)", 1, 100000)
 
 
@@ -136,7 +154,11 @@ class InstanceConfig:
 class LanguageConfig:
     """Encoders and queries."""
 
-    encoder: str = param("sentence", "sentence: MiniLM over mask labels; open_clip: image crops", choices=("none", "sentence", "open_clip"))
+    encoder: str = param(
+        "sentence",
+        "sentence: MiniLM over mask labels; open_clip: image crops",
+        choices=("none", "sentence", "open_clip"),
+    )
     clip_model: str = param("ViT-B-16", "open_clip model name")
     clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")
     min_score: float = param(0.5, "relevancy below this means: not there", 0.0, 1.0)
@@ -149,7 +171,9 @@ class SegmentationConfig:
 
     segmenter: str = param("none", "who makes masks when nobody sends any", choices=("none", "geometric", "sam"))
     sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
-    sam_model: str = param("vit_b", "which segment-anything model the checkpoint is", choices=("vit_b", "vit_l", "vit_h"))
+    sam_model: str = param(
+        "vit_b", "which segment-anything model the checkpoint is", choices=("vit_b", "vit_l", "vit_h")
+    )
     sam_points_per_side: int = param(24, "prompt grid of segment-anything", 1, 128)
     min_region: int = param(150, "regions under this many pixels (at 640x480) are dropped", 1, 1000000)
 
@@ -172,7 +196,8 @@ class Config:
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Config:
         """Build from nested or dotted keys; anything absent keeps its default. Raises ConfigError."""
-        return build(Config, values)
+        config: Config = build(Config, values)
+        return config
 
     @staticmethod
     def from_yaml(path: Path) -> Config:
@@ -187,7 +212,9 @@ class NodeConfig:
     pose_source: str = param("pose", "where camera poses come from", choices=("pose", "odometry", "tf"))
     map_frame: str = param("map", "frame of the map, of every output and default of queries")
     camera_frame: str = param("", "optical frame of the camera for tf; empty = header.frame_id of the image")
-    pose_is_optical: bool = param(True, "poses are of the optical frame (z forward); false: of a body frame (x forward)")
+    pose_is_optical: bool = param(
+        True, "poses are of the optical frame (z forward); false: of a body frame (x forward)"
+    )
     pose_timeout: float = param(1.0, "an image waits this long for its pose, s", 0.0, 60.0)
     pose_max_gap: float = param(0.5, "poses further apart than this are not interpolated, s", 0.001, 60.0)
     sync_tolerance: float = param(0.02, "depth and masks belong to an image within this time, s", 0.0, 10.0)
@@ -202,7 +229,7 @@ class NodeConfig:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Core parameters of a YAML file: plain keys, or a node's parameter file (its node-only parameters are left out)."""
+    """Core parameters of a YAML file: plain keys, or a node's parameter file (node-only ones are left out)."""
     try:
         values = yaml.safe_load(path.read_text()) or {}
     except (OSError, yaml.YAMLError) as error:

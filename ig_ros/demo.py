@@ -1,4 +1,4 @@
-"""`make demo`: a robot camera, the mapping node and a planner's client as three processes over DDS, judged by the truth.
+"""`make demo`: a robot camera, the mapping node and a planner as three processes over DDS, judged by the truth.
 
 The player streams a simulated scene, the node maps it, and this process is the planner: it watches the node's topics,
 asks its services, and at the end compares the answer with where the object really is.
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -29,9 +28,8 @@ from ig_ros.evaluation.metrics import instance_score, transfer_ids
 from ig_ros.evaluation.outputs import score_entry, write_outputs
 from ig_ros.evaluation.pictures import write_pictures
 from ig_ros.mapper import Mapper
-from ig_ros.nodes.query_client import MapClient
+from ig_ros.nodes.query_client import MapClient, connected
 from ig_ros.storage import load_map
-from ig_ros.types import MapSnapshot
 
 PLAY_SHARE = 0.6  # of the time the camera moves; then the node trains on
 START_TIMEOUT = 60.0  # s until the node must answer
@@ -50,8 +48,7 @@ def run_demo(scene: str, seconds: float, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     node = [sys.executable, "-m", "ig_ros.cli", "node", "--ros-args", "-p", f"map_directory:={out.resolve()}"]
     player = [sys.executable, "-m", "ig_ros.nodes.player", scene, "--rate", f"{rate:.3f}", "--hold-out"]
-    with child(node, out / "node.log"), rclpy.init(args=[]):
-        client = MapClient(timeout=START_TIMEOUT)
+    with child(node, out / "node.log"), connected(START_TIMEOUT) as client:
         with child(player, out / "player.log"):
             watch(client, seconds, console)
         answers = interview(client, truth)
@@ -59,8 +56,12 @@ def run_demo(scene: str, seconds: float, out: Path) -> int:
     print_table(figures, console)
     (out / "demo.json").write_text(json.dumps(figures, indent=1))
     good = bool(answers["position_error_m"] is not None and answers["right_object"])
-    console.print(f"pictures: {out}/views.png (photograph | render | objects), {out}/cloud.png; figures: {out}/demo.json")
-    console.print("[green]the query found the right object[/green]" if good else "[red]the query missed its object[/red]")
+    console.print(
+        f"pictures: {out}/views.png (photograph | render | objects), {out}/cloud.png; figures: {out}/demo.json"
+    )
+    console.print(
+        "[green]the query found the right object[/green]" if good else "[red]the query missed its object[/red]"
+    )
     return 0 if good else 1
 
 
@@ -96,7 +97,7 @@ def watch(client: MapClient, seconds: float, console: Console) -> None:
             if begin is None and time.monotonic() - waiting > START_TIMEOUT:
                 raise QueryError("no keyframe has reached the node: see node.log and player.log")
             if d:
-                detail = f"{d['keyframes']} keyframes, {d['steps']} steps, {d['steps per second']} steps/s, {d['objects']} objects"
+                detail = "{keyframes} keyframes, {steps} steps, {objects} objects".format(**d)
                 bar.update(task, completed=time.monotonic() - begin if begin else 0, detail=detail)
 
 
@@ -156,8 +157,8 @@ def judge(dataset: Dataset, out: Path, answers: dict[str, Any]) -> dict[str, Any
     """Load the map the node saved and compare it with the truth and the held-out views."""
     mapper = Mapper(Config())
     load_map(mapper, out / SAVED)
-    snapshot, truth = mapper.latest, dataset.truth
-    assert isinstance(snapshot, MapSnapshot) and truth is not None
+    truth = dataset.truth
+    assert truth is not None, "run_demo has checked it"
     frozen = mapper.freeze()
     snapshot = mapper.instantiate(frozen)
     views = [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in split(len(dataset))[1]]
@@ -183,13 +184,14 @@ def judge(dataset: Dataset, out: Path, answers: dict[str, Any]) -> dict[str, Any
 def print_table(figures: dict[str, Any], console: Console) -> None:
     """The demo's figures, one per row."""
     table = Table("figure", "value", title="ig_ros demo")
+    answer = f"{figures['object'] or 'nothing'} (score {figures['score']:.2f}, {figures['answer_ms']:.0f} ms)"
     rows = {
         "frames received / keyframes": f"{figures['frames']} / {figures['keyframes']}",
         "training steps (steps/s)": f"{figures['steps']} ({figures['steps_per_second']:.1f})",
         "PSNR of held-out views": f"{figures['psnr']:.2f} dB",
         "objects found / true": f"{figures['instances_found']} / {figures['instances_true']}",
         "instance mIoU": f"{figures['instance']['miou']:.1f} %",
-        f'query "{figures["query"]}"': f"{figures['object'] or 'nothing'} (score {figures['score']:.2f}, {figures['answer_ms']:.0f} ms)",
+        f'query "{figures["query"]}"': answer,
         "position error": "-" if figures["position_error_m"] is None else f"{100 * figures['position_error_m']:.1f} cm",
         "all queries right": f"{figures['query_accuracy']:.0f} %",
         "absent things refused": f"{figures['absent_refused']:.0f} %",

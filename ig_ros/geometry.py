@@ -26,7 +26,7 @@ def pose_from_quaternion(translation: FloatArray, quaternion_wxyz: FloatArray) -
 
 def quaternion_from_matrix(R: FloatArray) -> FloatArray:
     """(4,) wxyz unit quaternion with w >= 0 of a rotation matrix (3, 3)."""
-    q = np.roll(Rotation.from_matrix(R).as_quat(), 1)
+    q: FloatArray = np.roll(Rotation.from_matrix(R).as_quat(), 1)
     return q if q[0] >= 0 else -q
 
 

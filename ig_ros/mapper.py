@@ -7,8 +7,10 @@ and then: instantiate. `LiveMapper` (live.py) does the same from threads.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ig_ros.config import Config
@@ -21,7 +23,7 @@ from ig_ros.raster import select_device
 from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, tracks
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
+from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
 
 REFINE_AFTER = 3  # keyframes later, a triangulated depth is estimated again from both sides
 
@@ -87,7 +89,9 @@ class Mapper:
         Points without rgb (P, 3) u8 take the newest image's colour. Raises FrameError before the first keyframe.
         """
         if not len(self.keyframes):
-            raise FrameError("points_before_image", "map points came before the first keyframe: they are skipped until then")
+            raise FrameError(
+                "points_before_image", "map points came before the first keyframe: they are skipped until then"
+            )
         keyframe = self.keyframes.items[-1]
         if rgb is None:
             uv, _ = project(transform(inverse(keyframe.T_world_camera), xyz), keyframe.camera)
@@ -139,7 +143,9 @@ class Mapper:
 
     def _taken(self) -> IntArray:
         data = self.scaffold.anchors.data
-        return seeding.voxel_keys(to_numpy(data["position"]).astype(np.float64), to_numpy(data["edge"]).astype(np.float64))
+        return seeding.voxel_keys(
+            to_numpy(data["position"]).astype(np.float64), to_numpy(data["edge"]).astype(np.float64)
+        )
 
     def _plant(self, new: NewAnchors | None) -> int:
         room = self.config.seeding.max_anchors - len(self.scaffold.anchors)
@@ -159,6 +165,6 @@ def answer(
     return rank(text, encoder, snapshot.instances, config.language, max_results, min_score)
 
 
-def to_numpy(tensor: torch.Tensor) -> Array:
+def to_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:
     """A detached copy on the CPU."""
     return tensor.detach().cpu().numpy()

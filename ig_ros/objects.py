@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ig_ros.config import Config, InstanceConfig
+from ig_ros.config import Config
 from ig_ros.instances import Children, Identity, Instantiation, LabelledView, PointSet, instantiate
 from ig_ros.language import Encoder, Sighting, describe
 from ig_ros.raster import rasterize
@@ -38,7 +38,7 @@ def find_objects(frozen: FrozenMap, identity: Identity, encoder: Encoder | None,
         return Instances(np.full(n, -1, np.int32), np.zeros(n, np.float32))
     views = [labelled_view(k, frozen.gaussians) for k in shown]
     found = instantiate(frozen.points, children, views, identity, config.instances)
-    return name_objects(found, shown, encoder, config.instances)
+    return name_objects(found, shown, encoder, config.language.accept)
 
 
 def spread(n: int, limit: int) -> IntArray:
@@ -58,9 +58,7 @@ def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
     return LabelledView(keyframe.camera, keyframe.T_world_camera, keyframe.masks.labels, depth)
 
 
-def name_objects(
-    found: Instantiation, shown: list[Keyframe], encoder: Encoder | None, config: InstanceConfig
-) -> Instances:
+def name_objects(found: Instantiation, shown: list[Keyframe], encoder: Encoder | None, accept: float) -> Instances:
     """Vote a label for every object and gather its embedding from the masks that show it [OG 3.3]."""
     objects, embeddings = [], []
     for thing, matches in zip(found.objects, found.matches, strict=True):
@@ -72,7 +70,7 @@ def name_objects(
             sightings.append(
                 Sighting(masks.names.get(mask, ""), masks.scores.get(mask, 1.0), masks.embeddings.get(mask), match.iou)
             )
-        words = describe(sightings, encoder)
+        words = describe(sightings, encoder, accept)
         objects.append(dataclasses.replace(thing, label=words.label))
         embeddings.append(words.embedding)
     table: FloatArray = np.stack(embeddings) if embeddings else np.zeros((0, 0), np.float32)

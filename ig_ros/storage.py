@@ -96,7 +96,9 @@ def load_map(mapper: Mapper, directory: Path) -> None:
     directory = Path(directory)
     manifest = _manifest(directory)
     if manifest["config"]["scaffold"] != to_dict(mapper.config.scaffold):
-        raise StorageError(f"{directory} was made with other scaffold parameters: start with the config it was saved with")
+        raise StorageError(
+            f"{directory} was made with other scaffold parameters: start with the config it was saved with"
+        )
     try:
         model, images = load_file(directory / MODEL), load_file(directory / KEYFRAMES)
         keyframes = [_read_keyframe(entry, images) for entry in manifest["keyframes"]]
@@ -108,7 +110,9 @@ def load_map(mapper: Mapper, directory: Path) -> None:
         fresh.scaffold.decoder.load_state_dict(decoder)
         fresh.identity.load_state(identity)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError, IgError) as error:
-        raise StorageError(f"map {directory} is damaged ({type(error).__name__}: {error}): nothing was loaded") from error
+        raise StorageError(
+            f"map {directory} is damaged ({type(error).__name__}: {error}): nothing was loaded"
+        ) from error
     fresh.keyframes.items, fresh.keyframes.next_uid = keyframes, manifest["next_keyframe"]
     fresh.trainer.step = manifest["step"]
     mapper.adopt(fresh, snapshot)
@@ -124,7 +128,9 @@ def _manifest(directory: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != "ig_ros map":
         raise StorageError(f"{directory} is not a map: {MANIFEST} says something else")
     if manifest.get("schema") != SCHEMA:
-        raise StorageError(f"{directory} has map schema {manifest.get('schema')}, this version reads {SCHEMA}: update ig_ros")
+        raise StorageError(
+            f"{directory} has map schema {manifest.get('schema')}, this version reads {SCHEMA}: update ig_ros"
+        )
     return manifest
 
 
@@ -159,8 +165,9 @@ def _read_keyframe(entry: dict[str, Any], images: dict[str, torch.Tensor]) -> Ke
         embeddings = {int(i): np.array(e, np.float32) for i, e in m["embeddings"].items()}
         names, scores = ({int(i): v for i, v in m[n].items()} for n in ("names", "scores"))
         masks = Masks(labels.numpy(), names, scores, embeddings)
+    camera = Camera(np.array(entry["K"]), *entry["size"])
     return Keyframe(
-        uid, entry["stamp"], entry["index"], Camera(np.array(entry["K"]), *entry["size"]), np.array(entry["T_world_camera"]),
+        uid, entry["stamp"], entry["index"], camera, np.array(entry["T_world_camera"]),
         images[f"{uid}.rgb"], images.get(f"{uid}.depth"), entry["estimated"], labels, masks,
         entry["loss"], entry["uses"], entry["last_used"],
     )  # fmt: skip
@@ -205,8 +212,6 @@ def _read_snapshot(directory: Path, manifest: dict[str, Any]) -> MapSnapshot | N
             for o in entry["objects"]
         )
         instances = Instances(a["point_ids"], a["point_confidence"], objects, a["embeddings"], entry["encoder"])
-        return MapSnapshot(
-            entry["version"], entry["step"], entry["stamp"], a["xyz"], a["rgb"], a["opacity"], instances
-        )
+        return MapSnapshot(entry["version"], entry["step"], entry["stamp"], a["xyz"], a["rgb"], a["opacity"], instances)
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise StorageError(f"{directory / CLOUD} is damaged ({error}): nothing was loaded") from error

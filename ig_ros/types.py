@@ -33,7 +33,9 @@ class Camera:
         if self.K.shape != (3, 3) or not np.isfinite(self.K).all():
             raise FrameError("bad_camera_info", f"camera matrix must be a finite 3x3 matrix, got shape {self.K.shape}")
         if self.K[0, 0] <= 0 or self.K[1, 1] <= 0:
-            raise FrameError("bad_camera_info", "camera matrix has a focal length <= 0: publish a calibrated camera_info")
+            raise FrameError(
+                "bad_camera_info", "camera matrix has a focal length <= 0: publish a calibrated camera_info"
+            )
         if self.width <= 0 or self.height <= 0:
             raise FrameError("bad_camera_info", f"image size {self.width}x{self.height} is not positive")
 
@@ -54,7 +56,9 @@ class Masks:
 
     def __post_init__(self) -> None:
         if self.labels.ndim != 2 or not np.issubdtype(self.labels.dtype, np.integer):
-            raise FrameError("bad_masks", f"label image must be (H, W) integers, got {self.labels.dtype} {self.labels.shape}")
+            raise FrameError(
+                "bad_masks", f"label image must be (H, W) integers, got {self.labels.dtype} {self.labels.shape}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +77,16 @@ class Frame:
         size = (self.camera.height, self.camera.width)
         if self.rgb.shape != (*size, 3) or self.rgb.dtype != np.uint8:
             raise FrameError(
-                "image_size", f"image is {self.rgb.dtype} {self.rgb.shape}, camera_info says {size[1]}x{size[0]} rgb uint8"
+                "image_size",
+                f"image is {self.rgb.dtype} {self.rgb.shape}, camera_info says {size[1]}x{size[0]} rgb uint8",
             )
         if self.T_world_camera.shape != (4, 4) or not np.isfinite(self.T_world_camera).all():
             raise FrameError("bad_pose", "pose is not a finite 4x4 matrix: check the SLAM system's output")
         if self.depth is not None and self.depth.shape != size:
             raise FrameError(
-                "depth_size", f"depth is {self.depth.shape[1]}x{self.depth.shape[0]}, image is {size[1]}x{size[0]}: publish depth registered to the image"
+                "depth_size",
+                f"depth is {self.depth.shape[1]}x{self.depth.shape[0]}, image is {size[1]}x{size[0]}: "
+                "publish depth registered to the image",
             )
         if self.masks is not None and self.masks.labels.shape != size:
             shape = self.masks.labels.shape

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from ig_ros.datasets import Dataset
-from ig_ros.evaluation.metrics import psnr, ssim
-from ig_ros.mapper import FrozenMap, Mapper
+from ig_ros.evaluation.metrics import instance_score, psnr, ssim
+from ig_ros.mapper import Mapper
+from ig_ros.objects import FrozenMap
 from ig_ros.raster import top_contributor
 from ig_ros.scaffold.keyframes import make_keyframe
 from ig_ros.types import Frame, IntArray, MapSnapshot
@@ -47,9 +48,7 @@ def render_held_out(mapper: Mapper, frozen: FrozenMap, snapshot: MapSnapshot, fr
 
 
 def best_render_iou(views: Sequence[HeldOutView], truth: Sequence[IntArray]) -> dict[int, float]:
-    """Best IoU of each true instance with any object over all held-out pixels; truth images (H, W), <= 0 = unlabelled."""
-    from ig_ros.evaluation.metrics import instance_score
-
+    """Best IoU of each true instance with any object over all held-out pixels; truth images (H, W), 0 = unlabelled."""
     predicted, true = [], []
     for view, image in zip(views, truth, strict=True):
         size = (view.instances.shape[1], view.instances.shape[0])

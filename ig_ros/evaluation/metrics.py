@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,7 @@ def transfer_ids(xyz: FloatArray, ids: IntArray, targets: FloatArray, radius: fl
 def psnr(rendered: FloatArray, target: FloatArray) -> float:
     """Peak signal-to-noise ratio in dB of two images with values in [0, 1]."""
     error = float(np.mean((rendered.astype(np.float64) - target) ** 2))
-    return -10.0 * np.log10(max(error, 1e-10))
+    return -10.0 * math.log10(max(error, 1e-10))
 
 
 def ssim(rendered: FloatArray, target: FloatArray) -> float:

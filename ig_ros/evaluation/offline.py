@@ -31,7 +31,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class MappingProgress:
     """For a progress bar."""
 
     share: float  # of the budget
@@ -46,11 +46,12 @@ def map_dataset(
     dataset: Dataset,
     places: Sequence[int],
     budget: Budget,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: Callable[[MappingProgress], None] = lambda _: None,
 ) -> dict[str, int]:
-    """Feed the frames at `places` at an even pace and train until the budget is spent; returns frames dropped by cause."""
+    """Feed the frames at `places` evenly and train until the budget is spent; returns frames dropped by cause."""
     begin = time.perf_counter()
-    fed, dropped, loss = 0, {}, 0.0
+    dropped: dict[str, int] = {}
+    fed, loss = 0, 0.0
     while (share := budget.spent(time.perf_counter() - begin, mapper.trainer.step)) < 1.0 or fed < len(places):
         while fed < len(places) and share * len(places) >= fed * ARRIVAL:
             try:
@@ -66,7 +67,7 @@ def map_dataset(
             fed += 1
             continue
         loss = 0.95 * loss + 0.05 * result.loss if loss else result.loss
-        report(Progress(min(share, 1.0), fed, mapper.trainer.step, loss, len(mapper.scaffold.anchors)))
+        report(MappingProgress(min(share, 1.0), fed, mapper.trainer.step, loss, len(mapper.scaffold.anchors)))
     return dropped
 
 
@@ -108,7 +109,7 @@ def query_score(mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot) -> dict
     if truth is None:
         return {}
     ids = transfer_ids(snapshot.xyz, snapshot.instances.point_ids, truth.points)
-    asked = []
+    asked: list[dict[str, Any]] = []
     for text, wanted in truth.queries:
         hits = mapper.query(text, 1).hits
         got = ""
@@ -121,7 +122,7 @@ def query_score(mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot) -> dict
             got = truth.names.get(main, "nothing")
             right = got == truth.names[wanted]
         asked.append({"text": text, "wanted": truth.names[wanted], "got": got, "right": right})
-    refused = [{"text": text, "right": not mapper.query(text, 1).hits} for text in truth.absent]
+    refused: list[dict[str, Any]] = [{"text": text, "right": not mapper.query(text, 1).hits} for text in truth.absent]
     return {
         "queries": asked,
         "absent": refused,

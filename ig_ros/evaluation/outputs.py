@@ -51,9 +51,7 @@ def query_entry(result: QueryResult) -> dict[str, Any]:
     return {"status": result.status.value, "message": result.message, "objects": hits}
 
 
-def write_outputs(
-    out: Path, snapshot: MapSnapshot, views: Sequence[HeldOutView], figures: dict[str, Any]
-) -> None:
+def write_outputs(out: Path, snapshot: MapSnapshot, views: Sequence[HeldOutView], figures: dict[str, Any]) -> None:
     """Write points.ply, instances.json, held_out/, held_out_instances/ and metrics.json. Raises StorageError."""
     try:
         for folder in ("held_out", "held_out_instances"):

@@ -29,7 +29,7 @@ def views_picture(views: Sequence[HeldOutView]) -> np.ndarray:
 
 
 def cloud_from_above(snapshot: MapSnapshot) -> np.ndarray:
-    """The Gaussians that belong to objects, seen from above, coloured by object, with ids and labels written on them."""
+    """The Gaussians that belong to objects, seen from above, coloured by object, with ids and labels."""
     ids = snapshot.instances.point_ids
     own = ids > 0
     if not own.any():

@@ -11,7 +11,7 @@ TRIM = 1.0  # percent of the points on each side taken for stray
 
 
 def upright_box(points: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Pose (4, 4) of the centre and full size (3,) in metres of the tightest box about points (N, 3) with a vertical z axis.
+    """Pose (4, 4) of the centre and full size (3,) in metres of the tightest upright box about points (N, 3).
 
     The box's x axis is the longer of the two horizontal ones. Stray points (1 % on every side) do not count.
     """

@@ -32,7 +32,9 @@ class MaskHistograms:
         self.count = np.zeros((size, width), np.float32)
         for k, mask in enumerate(observed.mask):
             seen = (mask != HIDDEN).nonzero()[0]
-            column = np.where(mask[seen] > 0, column_of_mask[np.maximum(mask[seen], 1) - 1] if width > views else 0, self.start[k])
+            column = np.where(
+                mask[seen] > 0, column_of_mask[np.maximum(mask[seen], 1) - 1] if width > views else 0, self.start[k]
+            )
             first, last = self.start[k], self.start[k + 1] if k + 1 < views else width
             flat = labels[seen].astype(np.int64) * (last - first) + (column - first)
             self.count[:, first:last] = np.bincount(flat, minlength=size * (last - first)).reshape(size, -1)
@@ -62,7 +64,7 @@ class MaskHistograms:
         self._judge(s)
 
     def agreement(self, s: int, others: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Weighted number of views in which s and each of `others` (n,) have the same mask, and in which both have one."""
+        """Weighted number of views in which s and each of others (n,) share a mask, and in which both have one."""
         weight = np.minimum(self.weight[s], self.weight[others])
         same = self.dominant[s] == self.dominant[others]
         return (weight * same).sum(1), weight.sum(1)
@@ -79,7 +81,7 @@ def merge_sub_objects(
     histograms = MaskHistograms(labels, size, observed, config)
     group = np.arange(size)
     alive = np.ones(size, bool)
-    mass = np.bincount(labels, minlength=size).astype(np.float64)
+    mass = np.bincount(labels, minlength=size) + 1e-9  # a sub-object may have no Gaussian that is drawn
     mean = feature.astype(np.float64).copy()
     neighbors: list[set[int]] = [set() for _ in range(size)]
     for s, t in edges.tolist():
@@ -124,4 +126,5 @@ def merge_sub_objects(
 
 def feature_prior(distance: FloatArray, gap: float) -> FloatArray:
     """Belief in [0, 1] that two sub-objects are one thing from their feature distance; 0.5 at `gap` (gamma)."""
-    return 1.0 / (1.0 + np.exp(np.clip((distance - gap) / (0.25 * gap + 1e-9), -30, 30)))
+    belief: FloatArray = 1.0 / (1.0 + np.exp(np.clip((distance - gap) / (0.25 * gap + 1e-9), -30, 30)))
+    return belief

@@ -14,8 +14,8 @@ class Identity:
     """Remembers which anchor belonged to which object; ids count up from 1 and are never reused."""
 
     def __init__(self) -> None:
-        self._uid = np.zeros(0, np.int64)
-        self._id = np.zeros(0, np.int64)
+        self._uid: IntArray = np.zeros(0, np.int64)
+        self._id: IntArray = np.zeros(0, np.int64)
         self._next = 1
 
     def rename(self, uid: IntArray, instance: IntArray, instances: int) -> IntArray:

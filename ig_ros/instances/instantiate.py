@@ -69,11 +69,9 @@ def instantiate(
     return Instantiation(child_ids, share, objects, showing, observed)
 
 
-
-
 def drop_small(group: IntArray, min_points: int) -> IntArray:
     """Number groups 0.. in order, those under min_points become NONE."""
-    values, inverse, count = np.unique(group, return_inverse=True, return_counts=True)
+    _, inverse, count = np.unique(group, return_inverse=True, return_counts=True)
     big = count >= min_points
     return np.where(big, np.cumsum(big) - 1, NONE)[inverse]
 
@@ -81,7 +79,7 @@ def drop_small(group: IntArray, min_points: int) -> IntArray:
 def drop_unseen(
     owner: IntArray, anchor: IntArray, matches: list[MaskMatch], count: int, config: InstanceConfig
 ) -> tuple[IntArray, list[int]]:
-    """Drop instances recognised in under min_views views or with under min_anchors anchors; returns (owner, old numbers)."""
+    """Drop instances with under min_views views or min_anchors anchors; returns (owner, old numbers)."""
     views = np.zeros(count, np.int64)
     for i, _ in {(m.instance, m.view) for m in matches}:
         views[i] += 1

@@ -29,7 +29,9 @@ class LabelledView:
 class Observations:
     """Masks of all views numbered through: column c is one mask of one view."""
 
-    mask: IntArray  # (K, N) int32: column of the mask point n falls on in view k, or HIDDEN or UNLABELLED - see `column`
+    mask: (
+        IntArray  # (K, N) int32: column of the mask point n falls on in view k, or HIDDEN or UNLABELLED - see `column`
+    )
     view_of_column: IntArray  # (M,) int32; column 0 is unused so that 0 stays UNLABELLED
     label_of_column: IntArray  # (M,) int32, id of the mask in its own label image
     pixels: IntArray  # (M,) int64, size of the mask

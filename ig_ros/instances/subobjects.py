@@ -61,7 +61,7 @@ def _nearest(space: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
     """(N,) index of the centre nearest to each row, by matrix products in chunks."""
     square = (centers * centers).sum(1)
     step = max(1, CHUNK // len(centers))
-    found = [(square - 2.0 * part @ centers.T).argmin(1) for part in space.split(step)]
+    found = [(square - 2.0 * part @ centers.T).argmin(1) for part in torch.split(space, step)]
     return torch.cat(found)
 
 

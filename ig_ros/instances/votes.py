@@ -1,4 +1,4 @@
-"""The last word of the masks: every mask goes to an instance, every point votes over the views that see it (METHOD 4 e)."""
+"""The last word of the masks: each goes to an instance, every point votes over the views that see it (METHOD 4 e)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MaskMatch:
 
 def assign_masks(group: IntArray, observed: Observations) -> list[MaskMatch]:
     """Give each mask to the group owning most of its points. group (N,) int, NONE = none."""
-    matches = []
+    matches: list[MaskMatch] = []
     known = group >= 0
     size = int(group.max()) + 1 if known.any() else 0
     if size == 0:
@@ -48,7 +48,12 @@ def assign_masks(group: IntArray, observed: Observations) -> list[MaskMatch]:
 
 
 def vote(
-    xyz: FloatArray, prior: IntArray, instances: int, observed: Observations, matches: list[MaskMatch], config: InstanceConfig
+    xyz: FloatArray,
+    prior: IntArray,
+    instances: int,
+    observed: Observations,
+    matches: list[MaskMatch],
+    config: InstanceConfig,
 ) -> tuple[IntArray, FloatArray]:
     """Instance (P,) int32 of every point, NONE = none, and the share (P,) float32 of the votes it won by.
 

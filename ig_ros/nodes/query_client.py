@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import rclpy
@@ -93,6 +95,13 @@ class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
             if status.name.endswith(": mapping"):
                 self.diagnostics = {pair.key: pair.value for pair in status.values}
                 self.diagnostics |= {"level": str(status.level[0]), "message": status.message}
+
+
+@contextmanager
+def connected(timeout: float) -> Iterator[MapClient]:
+    """A client with ROS started around it, for programs that are not nodes themselves."""
+    with rclpy.init(args=[]):
+        yield MapClient(timeout)
 
 
 def describe(response: QueryObject.Response) -> str:

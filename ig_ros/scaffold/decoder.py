@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -25,11 +27,12 @@ class Decoder(nn.Module):
         self.color = _mlp(color_in, config.hidden, 3 * k)
         with torch.no_grad():
             # tanh opacity starts clearly drawn, shapes start round, colour starts at the anchor's own.
-            self.opacity[-1].bias.fill_(float(torch.atanh(torch.tensor(INITIAL_OPACITY))))
-            self.covariance[-1].bias.zero_()
-            self.covariance[-1].bias.view(k, 7)[:, 3] = 1.0
-            self.color[-1].weight.mul_(0.1)
-            self.color[-1].bias.zero_()
+            opacity, covariance, color = (_last(mlp) for mlp in (self.opacity, self.covariance, self.color))
+            opacity.bias.fill_(math.atanh(INITIAL_OPACITY))
+            covariance.bias.zero_()
+            covariance.bias.view(k, 7)[:, 3] = 1.0
+            color.weight.mul_(0.1)
+            color.bias.zero_()
 
     def forward(
         self,
@@ -72,3 +75,9 @@ class Decoder(nn.Module):
 
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+
+
+def _last(mlp: nn.Sequential) -> nn.Linear:
+    layer = mlp[-1]
+    assert isinstance(layer, nn.Linear)
+    return layer

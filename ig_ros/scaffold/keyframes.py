@@ -78,7 +78,9 @@ class KeyframeGate:
             believed = self._suspect is not None and not self._jumped(self._suspect, frame)
             if not believed:
                 self._suspect = frame
-                raise FrameError("pose_jump", "pose jumped faster than keyframes.max_speed: frame skipped; raise it for fast robots")
+                raise FrameError(
+                    "pose_jump", "pose jumped faster than keyframes.max_speed: frame skipped; raise it for fast robots"
+                )
         self._last, self._suspect = frame, None
         if self._keyframe is not None:
             moved = float(np.linalg.norm(frame.T_world_camera[:3, 3] - self._keyframe[:3, 3]))

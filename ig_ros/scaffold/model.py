@@ -49,7 +49,7 @@ class Scaffold:
         u0, v0 = K[0, 2] / camera.width, K[1, 2] / camera.height
         u_reach, v_reach = reach * (K[0, 0] / camera.width) + BORDER, reach * (K[1, 1] / camera.height) + BORDER
         inside = (u > -u0 - u_reach) & (u < 1 - u0 + u_reach) & (v > -v0 - v_reach) & (v < 1 - v0 + v_reach)
-        return ((z > NEAR) & inside).nonzero()[:, 0]
+        return torch.nonzero((z > NEAR) & inside)[:, 0]
 
     def decode(self, camera: Camera, T_world_camera: FloatArray, with_feature: bool) -> View:
         """Gather and decode what one camera sees; the gathered rows are leaves of the autograd graph."""
@@ -62,15 +62,15 @@ class Scaffold:
 
     @torch.no_grad()
     def render(self, camera: Camera, T_world_camera: FloatArray, with_feature: bool = False) -> RenderResult:
-        """Colour (channels 0-2) and, if asked for, the instance feature (channels 3-) of one view, with depth and alpha."""
+        """Colour (channels 0-2) and, if asked for, instance feature (channels 3-) of a view, with depth and alpha."""
         view = self.decode(camera, T_world_camera, with_feature)
         return rasterize(view.gaussians, T_world_camera, camera, near=NEAR)
 
     @torch.no_grad()
     def canonical(self) -> GaussianBatch:
-        """All Gaussians worth exporting, as they are from any side: features are colour (3) and instance feature.
+        """All Gaussians worth exporting, as seen from any side: features are colour (3) and instance feature.
 
-        The view direction of what depends on it is the one from the mean anchor; children under min_opacity are left out.
+        What depends on the view direction is decoded from the mean anchor; children under min_opacity are left out.
         """
         anchors = self.anchors
         rows = torch.arange(len(anchors), device=self.device)

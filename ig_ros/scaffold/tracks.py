@@ -1,9 +1,10 @@
-"""Depth without a depth camera: dense optical flow between posed keyframes, triangulated and checked (RGB-only seeding)."""
+"""Depth without a depth camera: dense optical flow between posed keyframes, triangulated and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,6 @@ from ig_ros.config import SeedingConfig
 from ig_ros.geometry import inverse, rotation_angle, transform
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import FloatArray, IntArray
-
 
 PARTNERS = 4  # keyframes a depth estimate looks at
 WINDOW = 8  # ... among this many before and after
@@ -36,7 +36,7 @@ def triangulate(new: Keyframe, old: Keyframe, config: SeedingConfig) -> TrackedP
     began and if the linear triangulation reprojects within flow_max_error pixels in both views.
     """
     gray_new, gray_old = (cv2.cvtColor(k.rgb.numpy(), cv2.COLOR_RGB2GRAY) for k in (new, old))
-    matcher = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    matcher = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     there = matcher.calc(gray_new, gray_old, None)
     back = matcher.calc(gray_old, gray_new, None)
     height, width = gray_new.shape
@@ -58,7 +58,8 @@ def _intersect(
     matrices = [camera.K @ T[:3] for camera, T in views]
     if len(pixels) == 0:
         return TrackedPoints(pixels, np.zeros((0, 3)), np.zeros(0), np.zeros(0))
-    homogeneous = cv2.triangulatePoints(*matrices, uv_new.T.astype(np.float64), uv_old.T.astype(np.float64))
+    ends: list[Any] = [uv.T.astype(np.float64) for uv in (uv_new, uv_old)]
+    homogeneous = cv2.triangulatePoints(matrices[0], matrices[1], *ends)
     w = homogeneous[3]
     xyz = (homogeneous[:3] / np.where(np.abs(w) > 1e-12, w, 1e-12)).T
     error = np.zeros(len(xyz))
@@ -78,7 +79,7 @@ def _intersect(
 
 
 def choose_partners(items: Sequence[Keyframe], place: int) -> list[Keyframe]:
-    """Keyframes near items[place] in time that look the same way from a different spot, widest useful baseline first."""
+    """Keyframes near items[place] in time that look the same way from another spot, best baseline first."""
     new = items[place]
     scored = []
     for other in items[max(0, place - WINDOW) : place + WINDOW + 1]:

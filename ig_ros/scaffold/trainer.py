@@ -79,7 +79,9 @@ class Trainer:
         if c.growth and self.step % c.growth_every == 0 and c.growth_from <= self.step <= c.growth_until:
             growth.grow(self.scaffold.anchors, c, self.config.seeding.max_anchors, self.scaffold.generator)
             growth.prune(self.scaffold.anchors, c)
-        return StepResult(self.step, keyframe.uid, color_loss, int(screen.visible.sum()) if screen.visible is not None else 0)
+        return StepResult(
+            self.step, keyframe.uid, color_loss, int(screen.visible.sum()) if screen.visible is not None else 0
+        )
 
     def _loss(self, keyframe: Keyframe, view: View, rendered: RenderResult, joint: bool, semantic: bool) -> float:
         """Sum the losses of one view and run backward; returns the colour loss."""
@@ -102,7 +104,7 @@ class Trainer:
                 smooth_weight=c.smooth_weight,
             )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         return float(color.detach())
 
     @torch.no_grad()
@@ -126,7 +128,11 @@ class Trainer:
             awake = (anchors.data["visits"][view.rows] > c.warmup_visits).nonzero()[:, 0]
             rate_of = torch.where(mature[awake], c.lr_feature_joint, c.lr_feature)
             anchors.adam_step("feature", view.rows[awake], gradient[awake], rate_of)
-        finals = [(c.lr_mlp_opacity, c.lr_mlp_opacity_final), (c.lr_mlp_covariance,) * 2, (c.lr_mlp_color, c.lr_mlp_color_final)]
+        finals = [
+            (c.lr_mlp_opacity, c.lr_mlp_opacity_final),
+            (c.lr_mlp_covariance,) * 2,
+            (c.lr_mlp_color, c.lr_mlp_color_final),
+        ]
         for group, (first, final) in zip(self.optimizer.param_groups, finals, strict=True):
             group["lr"] = decay(first, final, self.step, c)
         self.optimizer.step()
@@ -144,7 +150,9 @@ class Trainer:
             strength = (screen.gradient * half).norm(dim=1) * screen.visible
             data["gradient_sum"].index_add_(0, view.rows, strength.view(-1, k))
             data["gradient_count"].index_add_(0, view.rows, screen.visible.view(-1, k).float())
-        keyframe.loss = color_loss if not keyframe.uses else LOSS_MEMORY * keyframe.loss + (1 - LOSS_MEMORY) * color_loss
+        keyframe.loss = (
+            color_loss if not keyframe.uses else LOSS_MEMORY * keyframe.loss + (1 - LOSS_MEMORY) * color_loss
+        )
         keyframe.uses += 1
         keyframe.last_used = self.step
 
