@@ -17,6 +17,9 @@ import yaml
 from ig_ros.errors import ConfigError
 
 
+ALIASES = {"segmenter": "segmentation.segmenter"}  # the one choice inside a group that every user meets
+
+
 def param(
     default: Any, doc: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
 ) -> Any:
@@ -269,7 +272,7 @@ def build(cls: type[Any], values: Mapping[str, Any], prefix: str = "") -> Any:
     """Construct a config dataclass from nested or dotted keys, refusing what is unknown or out of range."""
     nested: dict[str, Any] = {}
     for key, value in values.items():
-        head, _, rest = str(key).partition(".")
+        head, _, rest = (ALIASES.get(str(key), str(key)) if cls is Config else str(key)).partition(".")
         if rest:
             nested.setdefault(head, {})[rest] = value
         elif isinstance(value, Mapping):

@@ -13,10 +13,10 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from ig_ros.config import Leaf, NodeConfig, build, check, leaves
+from ig_ros.config import ALIASES, Leaf, NodeConfig, build, check, leaves
 from ig_ros.errors import ConfigError
 
-_ALIASES = {"segmentation.segmenter": "segmenter"}  # the one choice inside a group that every user meets
+_ALIASES = {full: alias for alias, full in ALIASES.items()}
 _FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")  # rclpy's own parameters
 _UNBOUNDED = float(2**53)
 
