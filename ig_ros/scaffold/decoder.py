@@ -68,7 +68,7 @@ class Decoder(nn.Module):
             quats=shape[..., 3:].reshape(n * k, 4),
             scales=(scale[..., 3:] * torch.sigmoid(shape[..., :3])).view(n * k, 3),
             opacities=torch.tanh(self.opacity(shape_input)).clamp_min(0.0).view(n * k),
-            features=torch.cat(features, dim=2).view(n * k, -1),
+            features=torch.cat(features, dim=2).flatten(0, 1),
             anchors=rows.repeat_interleave(k),
         )
 
