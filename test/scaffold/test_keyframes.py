@@ -1,0 +1,162 @@
+"""Which frames become keyframes, which are replayed and which are forgotten."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from helpers import CAMERA, ground_frame, look_at
+from scipy.spatial.transform import Rotation
+
+from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
+from ig_ros.errors import FrameError
+from ig_ros.scaffold.keyframes import KeyframeGate, KeyframeStore, make_keyframe
+from ig_ros.types import Camera, Frame, Masks
+
+GATE = KeyframeConfig(min_translation=0.05, min_rotation=5.0, max_speed=2.0)
+BLANK = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+
+
+def frame(x: float = 0.0, yaw: float = 0.0, stamp: float = 0.0) -> Frame:
+    """A black picture at x (m), turned by yaw (deg) about the vertical, at stamp (s)."""
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_euler("y", yaw, degrees=True).as_matrix()
+    T[0, 3] = x
+    return Frame(int(stamp * 1e9), BLANK, CAMERA, T)
+
+
+def test_the_gate_opens_on_motion_or_rotation_since_the_last_keyframe() -> None:
+    gate = KeyframeGate(GATE)
+    assert gate.admit(frame())
+    assert not gate.admit(frame(0.03, stamp=0.1))
+    assert not gate.admit(frame(0.049, stamp=0.2))  # measured from the keyframe, not from the last frame
+    assert gate.admit(frame(0.051, stamp=0.3))
+    assert not gate.admit(frame(0.051, yaw=4.9, stamp=0.4))
+    assert gate.admit(frame(0.051, yaw=5.1, stamp=0.5))
+    assert not gate.admit(frame(0.051, yaw=5.1, stamp=0.6))
+
+
+def test_a_jump_is_refused_by_name_and_the_old_track_goes_on() -> None:
+    gate = KeyframeGate(GATE)
+    gate.admit(frame(stamp=0.0))
+    with pytest.raises(FrameError, match=r"max_speed") as caught:
+        gate.admit(frame(5.0, stamp=0.1))
+    assert caught.value.cause == "pose_jump"
+    assert gate.admit(frame(0.06, stamp=0.2))
+    with pytest.raises(FrameError):  # the suspicion was forgotten: a second, lone jump is refused again
+        gate.admit(frame(5.0, stamp=0.3))
+
+
+def test_a_jump_that_stays_is_believed() -> None:
+    gate = KeyframeGate(GATE)
+    gate.admit(frame(stamp=0.0))
+    with pytest.raises(FrameError):
+        gate.admit(frame(5.0, stamp=0.1))
+    assert gate.admit(frame(5.02, stamp=0.2))
+    assert gate.admit(frame(5.1, stamp=0.3))
+    with pytest.raises(FrameError):
+        gate.admit(frame(0.0, stamp=0.4))
+
+
+def test_poses_that_scatter_are_never_believed() -> None:
+    gate = KeyframeGate(GATE)
+    gate.admit(frame(stamp=0.0))
+    for i, x in enumerate((5.0, -7.0, 20.0, -30.0)):
+        with pytest.raises(FrameError):
+            gate.admit(frame(x, stamp=0.1 * (i + 1)))
+
+
+def test_fast_but_possible_motion_passes() -> None:
+    gate = KeyframeGate(GATE)
+    gate.admit(frame(stamp=0.0))
+    assert gate.admit(frame(1.9, stamp=1.0))
+
+
+def test_frames_are_reduced_and_bad_depth_is_blanked() -> None:
+    pose = look_at((0.0, -0.3, 0.9), (0.0, 0.0, 0.0))
+    full = ground_frame(pose)
+    assert full.depth is not None
+    spoilt = full.depth.copy()
+    spoilt[:10, :10], spoilt[10:20, :10], spoilt[20:30, :10] = np.nan, 0.05, 50.0
+    spoilt[30:40, :10] = np.inf
+    keyframe = make_keyframe(1, dataclasses.replace(full, depth=spoilt), InputConfig(max_width=64))
+    assert (keyframe.camera.width, keyframe.camera.height) == (64, 48)
+    assert keyframe.camera.K[0, 0] == pytest.approx(CAMERA.K[0, 0] * 64 / 96)
+    assert tuple(keyframe.rgb.shape) == (48, 64, 3)
+    assert keyframe.depth is not None
+    depth = keyframe.depth.float().numpy()
+    assert np.isfinite(depth).all()
+    assert not depth[:26, :6].any()
+    assert (depth[:, 7:] > 0.1).all()
+    assert keyframe.labels is not None
+    assert set(np.unique(keyframe.labels.numpy())) == {0, 1, 2}
+    assert keyframe.masks is not None
+    assert keyframe.masks.names == {1: "red card", 2: "blue card"}
+
+
+def test_small_images_are_not_enlarged_and_depth_can_be_switched_off() -> None:
+    keyframe = make_keyframe(1, ground_frame(look_at((0, -0.3, 0.9), (0, 0, 0))), InputConfig(use_depth=False))
+    assert keyframe.camera == CAMERA
+    assert keyframe.depth is None
+
+
+def test_masks_that_come_late_are_reduced_too() -> None:
+    camera = Camera(np.diag([100.0, 100, 1]), 96, 72)
+    keyframe = make_keyframe(1, Frame(0, BLANK, camera, np.eye(4)), InputConfig(max_width=64))
+    labels = np.zeros((72, 96), np.int32)
+    labels[:, 48:] = 70000
+    keyframe.set_masks(Masks(labels, {70000: "wall"}))
+    assert keyframe.labels is not None
+    assert tuple(keyframe.labels.shape) == (48, 64)
+    assert (keyframe.labels[:, 32:] == 70000).all()
+    assert not keyframe.labels[:, :32].any()
+
+
+def test_when_full_the_redundant_inner_view_goes_and_uids_go_on() -> None:
+    store = KeyframeStore(KeyframeConfig(capacity=4))
+    for x in (0.0, 1.0, 1.1, 2.0):
+        store.add(frame(x), InputConfig())
+    newest = store.add(frame(3.0), InputConfig())
+    assert len(store) == 4
+    kept = [float(k.T_world_camera[0, 3]) for k in store.items]
+    assert kept in ([0.0, 1.0, 2.0, 3.0], [0.0, 1.1, 2.0, 3.0])
+    assert newest.uid == 4
+    assert store.items[-1] is newest
+    for i in range(20):
+        last = store.add(frame(4.0 + i), InputConfig())
+        assert len(store) == 4
+        assert store.items[-1] is last
+        assert len({k.uid for k in store.items}) == 4
+    assert store.items[0].uid == 0  # the first view has no neighbour before it that could replace it
+
+
+def filled(n: int) -> KeyframeStore:
+    store = KeyframeStore(KeyframeConfig())
+    for i in range(n):
+        store.add(frame(float(i)), InputConfig())
+    return store
+
+
+@pytest.mark.parametrize("window", [1, 10])
+def test_the_recent_share_of_replay_is_honoured(window: int) -> None:
+    store, rng = filled(50), np.random.default_rng(0)
+    config = TrainingConfig(replay_recent=0.4, replay_hard=0.0, recent_window=window)
+    picks = [store.choose(0, config, rng).uid for _ in range(4000)]
+    expected = 0.4 + 0.6 * window / 50
+    assert np.mean([p >= 50 - window for p in picks]) == pytest.approx(expected, abs=0.04)
+    assert len(set(picks)) == 50
+
+
+def test_the_hard_share_goes_to_high_loss_and_to_the_forgotten() -> None:
+    store, rng = filled(20), np.random.default_rng(0)
+    config = TrainingConfig(replay_recent=0.0, replay_hard=1.0)
+    for k in store.items:
+        k.loss, k.last_used = 0.1, 100
+    store.items[3].loss = 1.0
+    picks = [store.choose(100, config, rng).uid for _ in range(200)]
+    assert np.mean([p == 3 for p in picks]) > 0.9
+    store.items[3].loss = 0.1
+    store.items[8].last_used = -400
+    picks = [store.choose(100, config, rng).uid for _ in range(200)]
+    assert np.mean([p == 8 for p in picks]) > 0.9
