@@ -147,14 +147,15 @@ def demo_command(
     out: Annotated[Path, typer.Option(help="Folder for the table and pictures")] = Path("out"),
     scene: Annotated[str, typer.Option(help="What the robot looks at")] = "sim:tabletop?width=320",
     seconds: Annotated[float, typer.Option(min=10, help="How long to map")] = 100.0,
+    segmenter: Segmenter = None,
 ) -> None:
-    """A simulated robot camera, the mapping node and a planner that asks for an object: three processes over DDS."""
+    """A robot camera, the mapping node and a planner that asks for an object: three processes over DDS."""
     from ig_ros.nodes.environment import prepare_process
 
     prepare_process()
     from ig_ros.demo import run_demo
 
-    raise typer.Exit(run_demo(scene, seconds, out))
+    raise typer.Exit(run_demo(scene, seconds, out, segmenter or "none"))
 
 
 def progress_bar() -> Progress:

@@ -16,7 +16,6 @@ import yaml
 
 from ig_ros.errors import ConfigError
 
-
 ALIASES = {"segmenter": "segmentation.segmenter"}  # the one choice inside a group that every user meets
 
 
@@ -53,7 +52,7 @@ class SeedingConfig:
     """Where new anchors are planted."""
 
     voxel: float = param(0.02, "at most one anchor per voxel of this edge near the camera, m", 1e-3, 1.0)
-    voxel_per_depth: float = param(0.015, "the voxel grows with distance: edge >= this x depth", 0.0, 0.2)
+    voxel_per_depth: float = param(0.02, "the voxel grows with distance: edge >= this x depth", 0.0, 0.2)
     alpha_threshold: float = param(0.5, "seed where the rendered opacity is below this", 0.0, 1.0)
     depth_margin: float = param(
         0.03, "... or where measured depth stands in front of the model by this fraction", 0.0, 1.0
@@ -99,7 +98,7 @@ class TrainingConfig:
     decay_steps: int = param(4000, "steps over which decaying rates reach their final value", 1, 10_000_000)
     ssim_weight: float = param(0.2, "colour loss = (1 - w) L1 + w (1 - SSIM)", 0.0, 1.0)
     scale_weight: float = param(0.01, "weight of mean(prod(child scale))", 0.0, 100.0)
-    depth_weight: float = param(0.2, "weight of the depth loss, where depth exists", 0.0, 100.0)
+    depth_weight: float = param(0.1, "weight of the depth loss, where depth exists", 0.0, 100.0)
     contrast_weight: float = param(1.0, "weight of the contrast loss between masks", 0.0, 100.0)
     smooth_weight: float = param(0.1, "weight of the smoothness loss inside masks", 0.0, 100.0)
     truncation: float = param(
@@ -116,7 +115,7 @@ class TrainingConfig:
     growth: bool = param(True, "grow anchors where the positional gradient is high, prune transparent ones")
     growth_from: int = param(200, "first step with growth", 0, 10_000_000)
     growth_every: int = param(100, "steps between growth and pruning", 1, 1_000_000)
-    growth_until: int = param(1_000_000_000, "last step with growth", 0, 2_000_000_000)
+    growth_visits: int = param(500, "anchors visited more often than this propose no new ones", 0, 2_000_000_000)
     growth_gradient: float = param(
         0.0002, "grow above this mean 2D positional gradient (normalised image units)", 0.0, 1.0
     )
@@ -129,9 +128,9 @@ class TrainingConfig:
 class InstanceConfig:
     """Bottom-up instantiation [IG 3.3 Alg. 1] with the view-consensus witness [MC]."""
 
-    interval: float = param(5.0, "seconds between two instantiations of the live map", 0.1, 3600.0)
+    interval: float = param(5.0, "least seconds between two instantiations of the live map", 0.1, 3600.0)
     sub_objects: int = param(3000, "sub-objects of the over-segmentation (S)", 10, 100000)
-    lloyd_steps: int = param(3, "k-means steps after farthest point sampling (0 = the authors')", 0, 100)
+    lloyd_steps: int = param(1, "k-means steps after farthest point sampling (0 = the authors')", 0, 100)
     position_weight: float = param(
         1.0, "weight of position against feature and colour in the over-segmentation", 0.0, 100.0
     )

@@ -22,46 +22,52 @@ from rich.table import Table
 
 from ig_ros.config import Config
 from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
-from ig_ros.errors import IgError, QueryError
+from ig_ros.errors import QueryError
 from ig_ros.evaluation.held_out import render_held_out
 from ig_ros.evaluation.metrics import instance_score, transfer_ids
 from ig_ros.evaluation.outputs import score_entry, write_outputs
 from ig_ros.evaluation.pictures import write_pictures
 from ig_ros.mapper import Mapper
 from ig_ros.nodes.query_client import MapClient, connected
-from ig_ros.storage import load_map
+from ig_ros.storage import MANIFEST, load_map
 
 PLAY_SHARE = 0.6  # of the time the camera moves; then the node trains on
 START_TIMEOUT = 60.0  # s until the node must answer
+SETTLE = 15.0  # s for the last instantiation and what it publishes
 SAVED = "demo"  # name of the map the node is asked to save
 
 
-def run_demo(scene: str, seconds: float, out: Path) -> int:
-    """Run everything, print the table, write out/demo.json and pictures; 0 only if the query found the right object."""
+def run_demo(scene: str, seconds: float, out: Path, segmenter: str) -> int:
+    """Run everything, print the table, write out/demo.json and pictures; 0 only if the query found the right object.
+
+    A recorded scene has no truth: then there is nothing to ask and to judge but its held-out views, and 0 means mapped.
+    """
     console = Console()
     dataset = open_dataset(scene)
     truth = dataset.truth
-    if truth is None:
-        raise IgError(f"{scene} has no truth to judge the demo by: use a simulated scene")
     train, _ = split(len(dataset))
     rate = len(train) / (PLAY_SHARE * seconds)
     out.mkdir(parents=True, exist_ok=True)
     node = [sys.executable, "-m", "ig_ros.cli", "node", "--ros-args", "-p", f"map_directory:={out.resolve()}"]
+    node += ["-p", f"segmenter:={segmenter}"]
     player = [sys.executable, "-m", "ig_ros.nodes.player", scene, "--rate", f"{rate:.3f}", "--hold-out"]
     with child(node, out / "node.log"), connected(START_TIMEOUT) as client:
         with child(player, out / "player.log"):
             watch(client, seconds, console)
-        answers = interview(client, truth)
+        client.listen(1.0)
+        client.instantiate()
+        client.listen(SETTLE)
+        answers = interview(client, truth) if truth is not None else {}
+        answers["saved"] = save(client, out / SAVED)
+        answers["diagnostics"] = client.diagnostics
     figures = judge(dataset, out, answers)
     print_table(figures, console)
     (out / "demo.json").write_text(json.dumps(figures, indent=1))
-    good = bool(answers["position_error_m"] is not None and answers["right_object"])
-    console.print(
-        f"pictures: {out}/views.png (photograph | render | objects), {out}/cloud.png; figures: {out}/demo.json"
-    )
-    console.print(
-        "[green]the query found the right object[/green]" if good else "[red]the query missed its object[/red]"
-    )
+    console.print(f"pictures: {out}/views.png (photograph | render | objects), {out}/cloud.png")
+    if truth is None:
+        return 0
+    good = bool(answers["right_object"])
+    console.print("[green]the query found its object[/green]" if good else "[red]the query missed its object[/red]")
     return 0 if good else 1
 
 
@@ -102,10 +108,7 @@ def watch(client: MapClient, seconds: float, console: Console) -> None:
 
 
 def interview(client: MapClient, truth: SceneTruth) -> dict[str, Any]:
-    """Ask for a thing by paraphrase, for every thing, and for things that are not there; save the map."""
-    client.listen(1.0)
-    client.instantiate()
-    client.listen(12.0)  # the instantiation and everything it publishes
+    """Ask for a thing by paraphrase, for every thing, and for things that are not there."""
     names = set(truth.names.values())
     paraphrases = [(text, wanted) for text, wanted in truth.queries if text not in names]
     text, wanted = (paraphrases or list(truth.queries))[0]
@@ -115,7 +118,6 @@ def interview(client: MapClient, truth: SceneTruth) -> dict[str, Any]:
     first = response.objects[0] if response.objects else None
     asked = [{"text": t, "wanted": truth.names[w], **right_place(client, t, w, truth)} for t, w in truth.queries]
     refused = [not client.query(t, 1).success for t in truth.absent]
-    saved = client.save(SAVED)
     error = None if first is None else box_error(first, wanted, truth)
     return {
         "query": text,
@@ -127,9 +129,19 @@ def interview(client: MapClient, truth: SceneTruth) -> dict[str, Any]:
         "query_accuracy": round(100 * float(np.mean([a["right"] for a in asked])), 1),
         "absent_refused": round(100 * float(np.mean(refused)), 1),
         "missed": [a["text"] for a in asked if not a["right"]],
-        "diagnostics": client.diagnostics,
-        "saved": saved.message,
     }
+
+
+def save(client: MapClient, target: Path) -> str:
+    """Have the node save its map and wait until it stands; the service's answer. Raises QueryError."""
+    response = client.save(SAVED)
+    deadline = time.monotonic() + START_TIMEOUT
+    while not response.success and not (target / MANIFEST).exists():
+        if time.monotonic() > deadline:
+            raise QueryError(f"the node has not saved its map: {response.message}")
+        client.listen(0.5)
+    client.listen(1.0)
+    return str(response.message)
 
 
 def right_place(client: MapClient, text: str, wanted: int, truth: SceneTruth) -> dict[str, Any]:
@@ -158,24 +170,23 @@ def judge(dataset: Dataset, out: Path, answers: dict[str, Any]) -> dict[str, Any
     mapper = Mapper(Config())
     load_map(mapper, out / SAVED)
     truth = dataset.truth
-    assert truth is not None, "run_demo has checked it"
     frozen = mapper.freeze()
     snapshot = mapper.instantiate(frozen)
     views = [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in split(len(dataset))[1]]
-    score = instance_score(transfer_ids(snapshot.xyz, snapshot.instances.point_ids, truth.points), truth.ids)
     d = answers.pop("diagnostics")
-    figures = {
+    figures: dict[str, Any] = {
         "scene": dataset.name,
         "frames": int(d.get("frames in", 0)),
         "keyframes": int(d.get("keyframes", 0)),
         "steps": int(d.get("steps", 0)),
         "steps_per_second": float(d.get("steps per second", 0.0)),
         "psnr": round(float(np.mean([v.psnr for v in views])), 2),
-        "instances_found": score.found,
-        "instances_true": score.true,
-        "instance": score_entry(score),
+        "instances": len(snapshot.instances.objects),
         **answers,
     }
+    if truth is not None:
+        score = instance_score(transfer_ids(snapshot.xyz, snapshot.instances.point_ids, truth.points), truth.ids)
+        figures |= {"instances_found": score.found, "instances_true": score.true, "instance": score_entry(score)}
     write_outputs(out, snapshot, views, figures)
     write_pictures(out, snapshot, views)
     return figures
@@ -184,18 +195,23 @@ def judge(dataset: Dataset, out: Path, answers: dict[str, Any]) -> dict[str, Any
 def print_table(figures: dict[str, Any], console: Console) -> None:
     """The demo's figures, one per row."""
     table = Table("figure", "value", title="ig_ros demo")
-    answer = f"{figures['object'] or 'nothing'} (score {figures['score']:.2f}, {figures['answer_ms']:.0f} ms)"
     rows = {
         "frames received / keyframes": f"{figures['frames']} / {figures['keyframes']}",
         "training steps (steps/s)": f"{figures['steps']} ({figures['steps_per_second']:.1f})",
         "PSNR of held-out views": f"{figures['psnr']:.2f} dB",
-        "objects found / true": f"{figures['instances_found']} / {figures['instances_true']}",
-        "instance mIoU": f"{figures['instance']['miou']:.1f} %",
-        f'query "{figures["query"]}"': answer,
-        "position error": "-" if figures["position_error_m"] is None else f"{100 * figures['position_error_m']:.1f} cm",
-        "all queries right": f"{figures['query_accuracy']:.0f} %",
-        "absent things refused": f"{figures['absent_refused']:.0f} %",
+        "objects": str(figures["instances"]),
     }
+    if "query" in figures:
+        error = figures["position_error_m"]
+        rows |= {
+            "objects found / true": f"{figures['instances_found']} / {figures['instances_true']}",
+            "instance mIoU": f"{figures['instance']['miou']:.1f} %",
+            f'query "{figures["query"]}"': f"{figures['object'] or 'nothing'} (score {figures['score']:.2f})",
+            "answered in": f"{figures['answer_ms']:.0f} ms",
+            "position error": "-" if error is None else f"{100 * error:.1f} cm",
+            "all queries right": f"{figures['query_accuracy']:.0f} %",
+            "absent things refused": f"{figures['absent_refused']:.0f} %",
+        }
     for row in rows.items():
         table.add_row(*row)
     console.print(table)

@@ -238,9 +238,12 @@ class LiveMapper:
         return future
 
     def _instantiate(self) -> None:
-        """Every interval, or when asked: freeze between two steps, group beside the training."""
+        """Every interval, or when asked: freeze between two steps, group beside the training.
+
+        At least as long as a run took passes before the next one, so that half of the machine stays with the training.
+        """
         while not self._stopping.is_set():
-            asked = self._wake_instantiation.wait(self.config.instances.interval)
+            asked = self._wake_instantiation.wait(max(self.config.instances.interval, self._instantiation_duration))
             if self._stopping.is_set():
                 return
             self._wake_instantiation.clear()

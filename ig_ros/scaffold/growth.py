@@ -24,6 +24,7 @@ def grow(anchors: AnchorStore, config: TrainingConfig, max_anchors: int, generat
     count = data["gradient_count"]
     mean = data["gradient_sum"] / count.clamp_min(1)
     mean[count < MIN_SEEN] = 0.0
+    mean[data["visits"] > config.growth_visits] = 0.0  # old ground has had its say: a standing robot's map settles
     planted = 0
     for level in range(LEVELS):
         lucky = torch.rand(mean.shape, generator=generator).to(mean) < 1 - 0.5 ** (level + 1)
@@ -61,7 +62,7 @@ def _free_cells(anchors: AnchorStore, parent: torch.Tensor, child: torch.Tensor,
         group_t = torch.from_numpy(group).to(parent)
         proposals = parameters["embedding"][parent[mine]]
         strongest = proposals.new_full((len(unique), proposals.shape[1]), -torch.inf)
-        strongest.index_reduce_(0, group_t, proposals, "amax")
+        strongest.scatter_reduce_(0, group_t[:, None].expand_as(proposals), proposals, "amax")
         free_t = torch.from_numpy(free).to(parent.device)
         chosen = mine[torch.from_numpy(first).to(parent)[free_t]]
         sires = parent[chosen]

@@ -76,7 +76,7 @@ class Trainer:
         self._apply(view, mature)
         self._account(keyframe, view, screen, color_loss)
         self.step += 1
-        if c.growth and self.step % c.growth_every == 0 and c.growth_from <= self.step <= c.growth_until:
+        if c.growth and self.step % c.growth_every == 0 and self.step >= c.growth_from:
             growth.grow(self.scaffold.anchors, c, self.config.seeding.max_anchors, self.scaffold.generator)
             growth.prune(self.scaffold.anchors, c)
         return StepResult(
