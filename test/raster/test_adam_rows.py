@@ -1,0 +1,96 @@
+"""Compiled Adam on rows against its torch reference and against torch.optim.Adam."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ig_ros.raster import adam_rows
+from ig_ros.raster.adam_rows import _reference
+
+Table = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def table(n: int, width: tuple[int, ...], seed: int) -> Table:
+    """Parameter, moments and visits of a table in the middle of its training."""
+    random = torch.Generator().manual_seed(seed)
+    parameter, first, second = (torch.randn(n, *width, generator=random) for _ in range(3))
+    return parameter, (first, second.square()), torch.randint(1, 50, (n,), generator=random, dtype=torch.int32)
+
+
+def copy(t: Table) -> Table:
+    return t[0].clone(), (t[1][0].clone(), t[1][1].clone()), t[2].clone()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 300),
+    width=st.sampled_from([(), (1,), (3,), (6,), (5, 3), (32,), (33,)]),
+    share=st.floats(0.0, 1.0),
+    per_row=st.booleans(),
+    seed=st.integers(0, 10_000),
+)
+def test_compiled_equals_the_reference_and_spares_other_rows(
+    n: int, width: tuple[int, ...], share: float, per_row: bool, seed: int
+) -> None:
+    ours, truth, before = (table(n, width, seed) for _ in range(3))
+    random = torch.Generator().manual_seed(seed + 1)
+    rows = torch.randperm(n, generator=random)[: int(share * n)]
+    gradient = torch.randn(len(rows), *width, generator=random)
+    rate = torch.rand(len(rows), generator=random) * 0.1 if per_row else 0.01
+    adam_rows(*ours[:2], rows, gradient, ours[2], rate)
+    _reference(*truth[:2], rows, gradient, truth[2], rate)
+    for mine, theirs in zip((ours[0], *ours[1]), (truth[0], *truth[1]), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-6)
+    rest = torch.ones(n, dtype=torch.bool)
+    rest[rows] = False
+    for mine, old in zip((ours[0], *ours[1]), (before[0], *before[1]), strict=True):
+        assert torch.equal(mine[rest], old[rest])
+    assert torch.equal(ours[2], before[2])
+
+
+@pytest.mark.parametrize("step", [adam_rows, _reference])
+def test_many_steps_are_torch_adam(step: object) -> None:
+    parameter = torch.randn(20, 7, generator=torch.Generator().manual_seed(0))
+    truth = parameter.clone().requires_grad_()
+    adam = torch.optim.Adam([truth], lr=0.02, eps=1e-15)
+    moments = (torch.zeros(20, 7), torch.zeros(20, 7))
+    visits = torch.zeros(20, dtype=torch.int32)
+    for i in range(10):
+        gradient = torch.randn(20, 7, generator=torch.Generator().manual_seed(i + 1))
+        visits += 1
+        step(parameter, moments, torch.arange(20), gradient, visits, 0.02)  # type: ignore[operator]
+        truth.grad = gradient
+        adam.step()
+    assert torch.allclose(parameter, truth.detach(), atol=2e-5)
+
+
+def test_the_rate_of_each_row_is_its_own() -> None:
+    parameter, moments, visits = torch.zeros(3, 2), (torch.zeros(3, 2), torch.zeros(3, 2)), torch.ones(3).int()
+    adam_rows(parameter, moments, torch.tensor([2, 0]), torch.ones(2, 2), visits, torch.tensor([0.5, 0.25]))
+    # The first bias-corrected step is the rate itself, whatever the gradient's size.
+    assert torch.allclose(parameter, torch.tensor([[-0.25, -0.25], [0, 0], [-0.5, -0.5]]))
+
+
+def test_a_late_row_starts_as_fast_as_an_early_one() -> None:
+    parameter, moments = torch.zeros(2, 1), (torch.zeros(2, 1), torch.zeros(2, 1))
+    visits = torch.zeros(2, dtype=torch.int32)
+    for _ in range(100):
+        visits[0] += 1
+        adam_rows(parameter, moments, torch.tensor([0]), torch.ones(1, 1), visits, 0.01)
+    before = parameter.clone()
+    visits += 1
+    adam_rows(parameter, moments, torch.tensor([0, 1]), torch.ones(2, 1), visits, 0.01)
+    steps = before - parameter
+    assert float(steps[1]) == pytest.approx(float(steps[0]), rel=1e-3)
+
+
+def test_gradients_that_are_views_are_read_right() -> None:
+    ours, truth = table(10, (3,), 5), table(10, (3,), 5)
+    wide = torch.randn(4, 6)
+    rows = torch.arange(10)[1:9:2]
+    adam_rows(*ours[:2], rows, wide[:, ::2], ours[2], 0.01)
+    _reference(*truth[:2], rows, wide[:, ::2], truth[2], 0.01)
+    assert torch.allclose(ours[0], truth[0], rtol=1e-5, atol=1e-7)
