@@ -60,6 +60,7 @@ def run_demo(scene: str, seconds: float, out: Path, segmenter: str) -> int:
         answers = interview(client, truth) if truth is not None else {}
         answers["saved"] = save(client, out / SAVED)
         answers["diagnostics"] = client.diagnostics
+        answers["slowest_answer_ms"] = {name: round(1000 * s, 1) for name, s in client.slowest.items()}
     figures = judge(dataset, out, answers)
     print_table(figures, console)
     (out / "demo.json").write_text(json.dumps(figures, indent=1))
@@ -200,6 +201,7 @@ def print_table(figures: dict[str, Any], console: Console) -> None:
         "training steps (steps/s)": f"{figures['steps']} ({figures['steps_per_second']:.1f})",
         "PSNR of held-out views": f"{figures['psnr']:.2f} dB",
         "objects": str(figures["instances"]),
+        "slowest service answer": f"{max(figures['slowest_answer_ms'].values()):.0f} ms, while training",
     }
     if "query" in figures:
         error = figures["position_error_m"]

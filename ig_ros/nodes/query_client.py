@@ -77,11 +77,13 @@ class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
             raise QueryError(
                 f"service {client.srv_name} is not there after {self.timeout:g} s: is the mapping node running?"
             )
+        begin = time.perf_counter()
         future = client.call_async(request)
         self._executor.spin_until_future_complete(future, timeout_sec=self.timeout)
         if not future.done():
             client.remove_pending_request(future)
             raise QueryError(f"service {client.srv_name} has not answered within {self.timeout:g} s")
+        self.slowest[name] = max(self.slowest.get(name, 0.0), time.perf_counter() - begin)
         return future.result()
 
     def _on_objects(self, message: ObjectArray) -> None:
