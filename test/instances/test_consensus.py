@@ -1,0 +1,143 @@
+"""Two sub-objects become one while the masks of the views say so, and by their features where no view does."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ig_ros.config import InstanceConfig
+from ig_ros.instances.consensus import feature_prior, merge_sub_objects
+from ig_ros.instances.observations import HIDDEN, Observations
+
+CONFIG = InstanceConfig()
+POINTS = 40  # per sub-object
+
+
+def seen(views: list[list[int]], points: int = POINTS) -> tuple[np.ndarray, Observations]:
+    """Every sub-object s lies in view k wholly on mask views[k][s] (0 = unlabelled, -1 = hidden)."""
+    size = len(views[0])
+    labels = np.repeat(np.arange(size), points)
+    view_of, label_of, mask = [0], [0], []
+    for k, row in enumerate(views):
+        column = {HIDDEN: HIDDEN, 0: 0}
+        for label in sorted({m for m in row if m > 0}):
+            column[label] = len(view_of)
+            view_of.append(k)
+            label_of.append(label)
+        mask.append(np.repeat([column[m] for m in row], points))
+    size_of = np.full(len(view_of), points, np.int64)
+    return labels, Observations(np.array(mask, np.int32), np.array(view_of), np.array(label_of), size_of)
+
+
+def groups(
+    views: list[list[int]], feature: list[list[float]] | None = None, edges: list[list[int]] | None = None
+) -> list[list[int]]:
+    """Merge and return the partition of the sub-objects as sorted lists."""
+    labels, observed = seen(views)
+    size = len(views[0])
+    chain = [[i, i + 1] for i in range(size - 1)]
+    table = np.array(feature if feature is not None else [[0.15 * i] for i in range(size)], float)
+    group = merge_sub_objects(
+        labels, np.array(chain if edges is None else edges).reshape(-1, 2), table, observed, CONFIG
+    )
+    return sorted(np.flatnonzero(group == g).tolist() for g in np.unique(group))
+
+
+def test_agreeing_masks_merge_what_touches() -> None:
+    assert groups([[1, 1]] * 4) == [[0, 1]]
+
+
+def test_disagreeing_masks_keep_apart() -> None:
+    assert groups([[1, 2]] * 4) == [[0], [1]]
+
+
+def test_agreement_without_touch_does_not_merge() -> None:
+    assert groups([[1, 1]] * 4, edges=[]) == [[0], [1]]
+
+
+def test_mask_ids_mean_nothing_across_views() -> None:
+    assert groups([[1, 1], [5, 5], [2, 2]]) == [[0, 1]]
+    assert groups([[1, 2], [2, 1], [7, 8]]) == [[0], [1]]
+
+
+@pytest.mark.parametrize(("agree", "expected"), [(4, [[0, 1]]), (1, [[0], [1]])])
+def test_the_majority_of_the_views_decides(agree: int, expected: list[list[int]]) -> None:
+    assert groups([[1, 1]] * agree + [[1, 2]] * (5 - agree)) == expected
+
+
+def test_features_decide_where_no_view_sees_both() -> None:
+    alternating = [[1, HIDDEN], [HIDDEN, 1]] * 2
+    assert groups(alternating, [[0.0], [0.05]]) == [[0, 1]]
+    assert groups(alternating, [[0.0], [0.40]]) == [[0], [1]]
+    assert groups([[0, 0]] * 3, [[0.0], [0.05]]) == [[0, 1]]
+
+
+def test_views_overrule_features() -> None:
+    assert groups([[1, 2]] * 4, [[0.0], [0.0]]) == [[0], [1]]
+    assert groups([[1, 1]] * 4, [[0.0], [1.0]]) == [[0, 1]]
+
+
+def test_a_chain_of_parts_becomes_one_thing_and_its_neighbour_stays() -> None:
+    views = [[1, 1, 1, 2, 2], [3, 3, HIDDEN, 4, 4], [HIDDEN, 1, 1, 2, HIDDEN]] * 2
+    assert groups(views) == [[0, 1, 2], [3, 4]]
+
+
+def test_one_bad_view_does_not_glue_two_things() -> None:
+    good, under_segmented = [1, 1, 2, 2], [1, 1, 1, 1]
+    assert groups([good] * 5 + [under_segmented] * 2) == [[0, 1], [2, 3]]
+
+
+def test_a_mixed_sub_object_has_no_say_in_that_view() -> None:
+    """Under `dominance` no mask speaks for it, so the features decide alone."""
+    labels, observed = seen([[1, 2]] * 3)
+    mask = observed.mask.copy()
+    mask[:, :POINTS:2] = mask[:, -1:]  # every second point of sub-object 0 lies on the other mask
+    mixed = dataclasses.replace(observed, mask=mask)
+    edges = np.array([[0, 1]])
+    close, far = (merge_sub_objects(labels, edges, np.array([[0.0], [d]]), mixed, CONFIG) for d in (0.02, 0.5))
+    assert close[0] == close[1]
+    assert far[0] != far[1]
+
+
+def test_few_visible_points_have_no_say() -> None:
+    labels, observed = seen([[1, 2]] * 3, points=CONFIG.min_points - 1)
+    group = merge_sub_objects(labels, np.array([[0, 1]]), np.array([[0.0], [0.01]]), observed, CONFIG)
+    assert group[0] == group[1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_the_partition_is_valid_and_its_groups_are_connected(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, 8))
+    views = data.draw(st.lists(st.lists(st.integers(-1, 3), min_size=size, max_size=size), min_size=1, max_size=4))
+    pairs = [[i, j] for i in range(size) for j in range(i + 1, size)]
+    edges = data.draw(st.lists(st.sampled_from(pairs), unique_by=tuple)) if pairs else []
+    parts = groups(views, edges=edges)
+    assert sorted(i for part in parts for i in part) == list(range(size))
+    for part in parts:
+        reached, grew = {part[0]}, True
+        while grew:
+            more = {v for e in edges for v in e if set(e) & reached and set(e) <= set(part)} - reached
+            grew = bool(more)
+            reached |= more
+        assert reached == set(part)
+
+
+def test_without_any_view_features_alone_decide() -> None:
+    labels = np.repeat([0, 1], 10)
+    nothing = Observations(np.zeros((0, 20), np.int32), *(np.zeros(1, np.int64) for _ in range(3)))
+    edges = np.array([[0, 1]])
+    assert len(np.unique(merge_sub_objects(labels, edges, np.array([[0.0], [0.01]]), nothing, CONFIG))) == 1
+    assert len(np.unique(merge_sub_objects(labels, edges, np.array([[0.0], [0.9]]), nothing, CONFIG))) == 2
+
+
+def test_the_prior_falls_with_distance_and_is_undecided_at_the_gap() -> None:
+    values = feature_prior(np.array([0.0, 0.1, 0.15, 0.2, 10.0]), 0.15)
+    assert (np.diff(values) < 0).all()
+    assert values[2] == pytest.approx(0.5)
+    assert values[0] > 0.97
+    assert values[-1] < 0.01
