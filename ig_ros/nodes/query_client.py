@@ -34,6 +34,7 @@ class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
         self.cloud: PointCloud2 | None = None  # newest received
         self.diagnostics: dict[str, str] = {}  # newest received, by key; "level" and "message" are the status's own
         self._callers: dict[str, Any] = {}
+        self.slowest: dict[str, float] = {}  # longest answer so far in seconds, by service
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self)
         self.create_subscription(ObjectArray, "ig/objects", self._on_objects, LATCHED)
