@@ -85,7 +85,8 @@ def choose_partners(items: Sequence[Keyframe], place: int) -> list[Keyframe]:
     for other in items[max(0, place - WINDOW) : place + WINDOW + 1]:
         angle = np.degrees(rotation_angle(new.T_world_camera, other.T_world_camera))
         baseline = float(np.linalg.norm(new.T_world_camera[:3, 3] - other.T_world_camera[:3, 3]))
-        if other is not new and baseline > 0.01 and angle < 30:
+        same_size = (other.camera.width, other.camera.height) == (new.camera.width, new.camera.height)
+        if other is not new and same_size and baseline > 0.01 and angle < 30:
             scored.append((abs(np.log(baseline / 0.15)) + angle / 20, other.uid, other))
     return [other for _, _, other in sorted(scored, key=lambda s: s[:2])[:PARTNERS]]
 
