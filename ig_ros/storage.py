@@ -23,6 +23,7 @@ from ig_ros.types import Camera, Instances, MapSnapshot, Masks, ObjectInstance
 
 SCHEMA = 1
 MANIFEST, MODEL, KEYFRAMES, CLOUD = "map.json", "model.safetensors", "keyframes.safetensors", "cloud.safetensors"
+FIELDS = {"config": dict, "step": int, "keyframes": list, "next_keyframe": int}  # what every manifest has
 
 
 def save_map(mapper: Mapper, directory: Path) -> Path:
@@ -95,7 +96,7 @@ def load_map(mapper: Mapper, directory: Path) -> None:
     """
     directory = Path(directory)
     manifest = _manifest(directory)
-    if manifest["config"]["scaffold"] != to_dict(mapper.config.scaffold):
+    if manifest["config"].get("scaffold") != to_dict(mapper.config.scaffold):
         raise StorageError(
             f"{directory} was made with other scaffold parameters: start with the config it was saved with"
         )
@@ -131,6 +132,9 @@ def _manifest(directory: Path) -> dict[str, Any]:
         raise StorageError(
             f"{directory} has map schema {manifest.get('schema')}, this version reads {SCHEMA}: update ig_ros"
         )
+    wrong = [name for name, kind in FIELDS.items() if not isinstance(manifest.get(name), kind)]
+    if wrong:
+        raise StorageError(f"map {directory} is damaged ({MANIFEST} lacks {', '.join(wrong)}): nothing was loaded")
     return manifest
 
 

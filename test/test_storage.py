@@ -1,0 +1,223 @@
+"""Maps on disk: what is written comes back equal; what is not a map is refused and nothing is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import orbit, small_config
+
+from ig_ros.errors import StorageError
+from ig_ros.mapper import Mapper
+from ig_ros.storage import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map, read_snapshot, save_map
+from ig_ros.types import MapSnapshot
+
+
+def make(steps: int = 25) -> Mapper:
+    mapper = Mapper(small_config(training__seed=3))
+    for frame in orbit(5):
+        mapper.add_frame(frame)
+    for _ in range(steps):
+        mapper.train_step()
+    mapper.instantiate()
+    return mapper
+
+
+@pytest.fixture(scope="module")
+def mapper() -> Mapper:
+    """A map that no test changes."""
+    return make()
+
+
+@pytest.fixture
+def saved(mapper: Mapper, tmp_path: Path) -> Path:
+    return save_map(mapper, tmp_path / "map")
+
+
+def assert_snapshots_equal(a: MapSnapshot | None, b: MapSnapshot | None) -> None:
+    assert a is not None
+    assert b is not None
+    assert (a.version, a.step, a.stamp) == (b.version, b.step, b.stamp)
+    for name in ("xyz", "rgb", "opacity"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    for name in ("point_ids", "point_confidence", "embeddings"):
+        np.testing.assert_array_equal(getattr(a.instances, name), getattr(b.instances, name))
+    assert a.instances.encoder == b.instances.encoder
+    assert len(a.instances.objects) == len(b.instances.objects) > 0
+    for one, other in zip(a.instances.objects, b.instances.objects, strict=True):
+        for field in dataclasses.fields(one):
+            np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
+
+
+def assert_maps_equal(a: Mapper, b: Mapper) -> None:
+    for name, tensor in a.scaffold.anchors.state().items():
+        assert torch.equal(tensor, b.scaffold.anchors.state()[name]), name
+    for name, tensor in a.scaffold.decoder.state_dict().items():
+        assert torch.equal(tensor, b.scaffold.decoder.state_dict()[name]), name
+    assert a.trainer.step == b.trainer.step
+    assert a.keyframes.next_uid == b.keyframes.next_uid
+    assert len(a.keyframes) == len(b.keyframes) > 0
+    for one, other in zip(a.keyframes.items, b.keyframes.items, strict=True):
+        for name in ("uid", "stamp", "index", "estimated", "loss", "uses", "last_used"):
+            assert getattr(one, name) == getattr(other, name), name
+        np.testing.assert_array_equal(one.T_world_camera, other.T_world_camera)
+        np.testing.assert_array_equal(one.camera.K, other.camera.K)
+        for name in ("rgb", "depth", "labels"):
+            assert torch.equal(getattr(one, name), getattr(other, name)), name
+        assert one.masks is not None
+        assert other.masks is not None
+        assert one.masks.names == other.masks.names
+    for name, array in a.identity.state().items():
+        np.testing.assert_array_equal(array, b.identity.state()[name])
+    assert_snapshots_equal(a.latest, b.latest)
+
+
+def test_a_loaded_map_equals_the_saved_one_and_trains_on(mapper: Mapper, saved: Path) -> None:
+    loaded = Mapper(mapper.config)
+    load_map(loaded, saved)
+    assert_maps_equal(mapper, loaded)
+    result = loaded.train_step()
+    assert result is not None
+    assert result.step == mapper.trainer.step + 1
+    assert result.loss < 0.1  # it goes on where it stood instead of learning anew
+    ids = {o.label: o.id for o in loaded.instantiate().instances.objects}
+    assert mapper.latest is not None
+    assert ids == {o.label: o.id for o in mapper.latest.instances.objects}
+
+
+def test_new_things_of_a_loaded_map_get_new_numbers(mapper: Mapper, saved: Path) -> None:
+    loaded = Mapper(mapper.config)
+    load_map(loaded, saved)
+    anchors = loaded.scaffold.anchors
+    before = int(anchors.data["uid"].max())
+    loaded.add_points(np.array([[2.0, 2.0, 0.0]]), None)
+    assert int(anchors.data["uid"][-1]) > before
+    assert loaded.keyframes.next_uid == mapper.keyframes.next_uid
+
+
+def test_objects_alone_can_be_read(mapper: Mapper, saved: Path) -> None:
+    snapshot, config = read_snapshot(saved)
+    assert_snapshots_equal(snapshot, mapper.latest)
+    assert config == mapper.config
+
+
+def test_a_map_without_objects_or_frames_is_a_map_too(tmp_path: Path) -> None:
+    empty = Mapper(small_config())
+    save_map(empty, tmp_path / "map")
+    loaded = make(1)
+    load_map(loaded, tmp_path / "map")
+    assert len(loaded.scaffold.anchors) == len(loaded.keyframes) == 0
+    assert loaded.latest is None
+    assert read_snapshot(tmp_path / "map")[0] is None
+
+
+def test_saving_again_replaces_and_leaves_no_scratch(mapper: Mapper, saved: Path) -> None:
+    save_map(mapper, saved)
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+    assert sorted(p.name for p in saved.iterdir()) == sorted([MANIFEST, MODEL, KEYFRAMES, CLOUD])
+
+
+def test_a_folder_that_is_not_a_map_is_never_overwritten(mapper: Mapper, tmp_path: Path) -> None:
+    foreign = tmp_path / "thesis"
+    foreign.mkdir()
+    (foreign / "chapter1.tex").write_text("years of work")
+    with pytest.raises(StorageError, match="not a map"):
+        save_map(mapper, foreign)
+    assert (foreign / "chapter1.tex").read_text() == "years of work"
+    with pytest.raises(StorageError, match="not a map"):
+        load_map(Mapper(mapper.config), foreign)
+
+
+@pytest.mark.parametrize("kind", ["file in the way", "parent is a file", "proc"])
+def test_a_path_that_cannot_be_written_is_named(mapper: Mapper, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    target = {
+        "file in the way": tmp_path / "file",
+        "parent is a file": tmp_path / "file" / "map",
+        "proc": Path("/proc/ig_ros/map"),
+    }[kind]
+    with pytest.raises(StorageError) as caught:
+        save_map(mapper, target)
+    assert str(target) in str(caught.value)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_named(mapper: Mapper, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    with pytest.raises(StorageError, match="locked"):
+        save_map(mapper, locked / "map")
+
+
+def truncate(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def rewrite(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+DAMAGE = {
+    "no manifest": lambda d: (d / MANIFEST).unlink(),
+    "manifest truncated": lambda d: truncate(d / MANIFEST),
+    "manifest of something else": lambda d: (d / MANIFEST).write_text('{"format": "cake"}'),
+    "manifest is a list": lambda d: (d / MANIFEST).write_text("[]"),
+    "newer schema": lambda d: rewrite(d / MANIFEST, schema=99),
+    "unknown parameter": lambda d: rewrite(d / MANIFEST, config={"scaffold": {"wings": 2}}),
+    "no keyframe list": lambda d: rewrite(d / MANIFEST, keyframes=None),
+    "no step": lambda d: rewrite(d / MANIFEST, step=None),
+    "no configuration": lambda d: rewrite(d / MANIFEST, config=None),
+    "model truncated": lambda d: truncate(d / MODEL),
+    "model missing": lambda d: (d / MODEL).unlink(),
+    "model of another kind": lambda d: (d / KEYFRAMES).replace(d / MODEL),
+    "pictures truncated": lambda d: truncate(d / KEYFRAMES),
+    "pictures missing": lambda d: (d / KEYFRAMES).unlink(),
+    "cloud truncated": lambda d: truncate(d / CLOUD),
+    "cloud missing": lambda d: (d / CLOUD).unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_map_is_refused_by_name_and_the_running_map_untouched(
+    mapper: Mapper, saved: Path, damage: str
+) -> None:
+    DAMAGE[damage](saved)
+    running = Mapper(mapper.config)
+    for frame in orbit(2):
+        running.add_frame(frame)
+    running.train_step()
+    parts = (running.scaffold, running.keyframes, running.trainer, running.identity, running.gate, running.latest)
+    state = {name: tensor.clone() for name, tensor in running.scaffold.anchors.state().items()}
+    with pytest.raises(StorageError) as caught:
+        load_map(running, saved)
+    assert str(saved) in str(caught.value)
+    assert all(
+        old is new
+        for old, new in zip(
+            parts,
+            (running.scaffold, running.keyframes, running.trainer, running.identity, running.gate, running.latest),
+            strict=True,
+        )
+    )
+    for name, tensor in running.scaffold.anchors.state().items():
+        assert torch.equal(tensor, state[name])
+    assert len(running.keyframes) == 2
+    assert running.train_step() is not None
+
+
+def test_a_map_of_other_scaffold_parameters_says_what_to_do(saved: Path) -> None:
+    with pytest.raises(StorageError, match="scaffold parameters"):
+        load_map(Mapper(small_config(scaffold__children=4)), saved)
+
+
+def test_a_missing_folder_is_not_a_map(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="nowhere"):
+        read_snapshot(tmp_path / "nowhere")
