@@ -1,0 +1,256 @@
+"""The mapper from threads: frames in, steps grow, futures resolve, answers never wait, nothing dies unseen."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import orbit, small_config
+
+from ig_ros.errors import FrameError, StorageError
+from ig_ros.live import INBOX, LiveMapper
+from ig_ros.mapper import Mapper
+from ig_ros.segmentation import Segmenter
+from ig_ros.types import Camera, FloatArray, Masks, QueryStatus
+
+PATIENCE = 30.0  # s, for a machine under load
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def live() -> Iterator[LiveMapper]:
+    mapper = LiveMapper(small_config())
+    mapper.start()
+    yield mapper
+    mapper.stop()
+
+
+def feed(live: LiveMapper, n: int = 6) -> None:
+    """Submit n frames, each after the one before has been looked at."""
+    for i, frame in enumerate(orbit(n)):
+        live.submit(frame)
+        wait_for(lambda i=i: live.stats().frames_used > i, f"frame {i} to be used")  # type: ignore[misc]
+
+
+def train(live: LiveMapper, steps: int = 25) -> None:
+    goal = live.stats().steps + steps
+    wait_for(lambda: live.stats().steps >= goal, f"{steps} steps")
+
+
+def test_frames_become_a_map_with_objects_while_it_trains(live: LiveMapper) -> None:
+    assert live.snapshot() is None
+    assert live.query("red card").status is QueryStatus.NOT_READY
+    feed(live)
+    train(live)
+    before = live.stats().steps
+    snapshot = live.instantiate().result(PATIENCE)
+    assert snapshot.step >= before
+    assert live.snapshot() is snapshot
+    assert {o.label for o in snapshot.instances.objects} == {"red card", "blue card"}
+    assert live.query("red card").status is QueryStatus.FOUND
+    train(live, 5)
+    stats = live.stats()
+    assert (stats.frames_in, stats.frames_used, stats.keyframes) == (6, 6, 6)
+    assert stats.dropped == {}
+    assert stats.error == ""
+    assert stats.anchors > 500
+    assert stats.gaussians > 500
+    assert 0 < stats.loss < 0.3
+    assert stats.steps_per_second > 0
+    assert stats.objects == 2
+    assert stats.instantiation_age is not None
+    assert 0 <= stats.instantiation_age < PATIENCE
+    assert 0 < stats.instantiation_duration < PATIENCE
+    assert stats.memory_bytes > 1e7
+
+
+def test_answers_do_not_wait_for_the_training(live: LiveMapper) -> None:
+    feed(live)
+    train(live, 10)
+    live.instantiate().result(PATIENCE)
+    begin, before = time.perf_counter(), live.stats().steps
+    slowest = 0.0
+    for _ in range(50):
+        start = time.perf_counter()
+        assert live.query("blue card").status is QueryStatus.FOUND
+        live.stats()
+        slowest = max(slowest, time.perf_counter() - start)
+        time.sleep(0.005)
+    assert slowest < 0.5
+    wait_for(lambda: live.stats().steps > before, "training beside the queries")
+    assert time.perf_counter() - begin < PATIENCE
+
+
+def test_several_wishes_for_an_instantiation_are_all_granted(live: LiveMapper) -> None:
+    feed(live, 4)
+    train(live, 5)
+    futures = [live.instantiate() for _ in range(5)]
+    versions = [f.result(PATIENCE).version for f in futures]
+    assert versions == sorted(versions)
+    assert versions[-1] <= 5
+
+
+def test_an_empty_map_can_be_instantiated_reset_and_saved(live: LiveMapper, tmp_path: Path) -> None:
+    assert live.instantiate().result(PATIENCE).instances.objects == ()
+    live.reset().result(PATIENCE)
+    assert live.save(tmp_path / "map").result(PATIENCE) == tmp_path / "map"
+    assert live.stats().error == ""
+
+
+def test_the_map_is_instantiated_by_itself_every_interval() -> None:
+    live = LiveMapper(small_config(instances__interval=0.3))
+    live.start()
+    try:
+        feed(live, 4)
+        wait_for(lambda: (live.snapshot() is not None) and live.snapshot().version >= 2, "two instantiations")  # type: ignore[union-attr]
+    finally:
+        live.stop()
+
+
+class SlowSegmenter:
+    """Waits until it is allowed to go on, then finds nothing."""
+
+    def __init__(self) -> None:
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def segment(self, rgb: np.ndarray, depth: FloatArray | None, camera: Camera) -> Masks | None:  # noqa: ARG002
+        self.entered.set()
+        assert self.go_on.wait(PATIENCE)
+        return None
+
+
+def test_a_full_inbox_drops_the_oldest_and_counts_it() -> None:
+    slow: Segmenter = SlowSegmenter()
+    config = small_config()
+    live = LiveMapper(config, Mapper(config, segmenter=slow))
+    live.start()
+    frames = orbit(INBOX + 6, masks=False)
+    try:
+        live.submit(frames[0])
+        assert slow.entered.wait(PATIENCE)
+        begin = time.perf_counter()
+        for frame in frames[1:]:
+            live.submit(frame)
+        assert time.perf_counter() - begin < 0.5  # submit never blocks
+        assert live.stats().dropped == {"inbox_full": len(frames) - 1 - INBOX}
+        slow.go_on.set()
+        wait_for(lambda: live.stats().frames_used == INBOX + 1, "the rest to be used")
+        stamps = [k.stamp for k in live._mapper.keyframes.items]
+        assert stamps == [f.stamp for f in (frames[0], *frames[-INBOX:])]
+    finally:
+        slow.go_on.set()
+        live.stop()
+
+
+def test_useless_frames_are_counted_by_cause_and_nothing_stops() -> None:
+    live = LiveMapper(small_config(keyframes__max_speed=1.0))
+    live.start()
+    try:
+        frame = orbit(2)[0]
+        live.submit(frame)
+        live.submit(dataclasses.replace(frame, stamp=frame.stamp + 10**8))
+        far = frame.T_world_camera.copy()
+        far[0, 3] += 50
+        live.submit(dataclasses.replace(frame, stamp=frame.stamp + 2 * 10**8, T_world_camera=far))
+        wait_for(lambda: sum(live.stats().dropped.values()) == 2, "two drops")
+        assert live.stats().dropped == {"not_a_keyframe": 1, "pose_jump": 1}
+        train(live, 3)
+        assert live.stats().error == ""
+    finally:
+        live.stop()
+
+
+def test_map_points_are_planted_between_two_steps(live: LiveMapper) -> None:
+    points = np.array([[2.0, 2.0, 0.0], [2.5, 2.0, 0.0]])
+    with pytest.raises(FrameError):
+        live.submit_points(points, None).result(PATIENCE)
+    feed(live, 2)
+    assert live.submit_points(points, None).result(PATIENCE) == 2
+    assert live.submit_points(points, None).result(PATIENCE) == 0
+
+
+def test_save_reset_load(live: LiveMapper, tmp_path: Path) -> None:
+    feed(live)
+    train(live)
+    saved = live.instantiate().result(PATIENCE)
+    assert live.save(tmp_path / "map").result(PATIENCE) == tmp_path / "map"
+    live.reset().result(PATIENCE)
+    assert live.stats().anchors == live.stats().keyframes == 0
+    assert live.query("red card").status is QueryStatus.NOT_READY
+    with pytest.raises(StorageError):
+        live.load(tmp_path / "nowhere").result(PATIENCE)
+    live.load(tmp_path / "map").result(PATIENCE)
+    assert live.stats().keyframes == 6
+    assert live.query("red card").status is QueryStatus.FOUND
+    train(live, 5)
+    again = live.instantiate().result(PATIENCE)
+    assert {o.label: o.id for o in again.instances.objects} == {o.label: o.id for o in saved.instances.objects}
+    with pytest.raises(StorageError):
+        live.save(Path("/proc/ig_ros/map")).result(PATIENCE)
+    train(live, 3)
+
+
+def test_after_a_reset_frames_are_taken_again(live: LiveMapper) -> None:
+    feed(live, 3)
+    live.reset().result(PATIENCE)
+    for frame in orbit(3):
+        live.submit(frame)
+    wait_for(lambda: live.stats().keyframes == 3, "three new keyframes")
+    train(live, 3)
+
+
+def test_it_stops_in_two_seconds_in_the_middle_of_everything() -> None:
+    live = LiveMapper(small_config(instances__interval=0.1))
+    live.start()
+    feed(live, 6)
+    for frame in orbit(8):
+        live.submit(frame)
+    live.instantiate()
+    begin = time.perf_counter()
+    live.stop()
+    assert time.perf_counter() - begin < 2.0
+    assert not any(t.is_alive() for t in live._threads)
+
+
+def test_stopping_an_idle_mapper_is_quick() -> None:
+    live = LiveMapper(small_config())
+    live.start()
+    begin = time.perf_counter()
+    live.stop()
+    assert time.perf_counter() - begin < 1.0
+    assert not any(t.is_alive() for t in live._threads)
+
+
+class FailingMapper(Mapper):
+    """A mapper whose training breaks after a few steps."""
+
+    def train_step(self) -> None:  # type: ignore[override]
+        if super().train_step() is not None and self.trainer.step >= 3:
+            raise RuntimeError("the optimiser is on fire")
+
+
+def test_a_trainer_that_fails_says_so_and_answers_go_on() -> None:
+    config = small_config()
+    live = LiveMapper(config, FailingMapper(config))
+    live.start()
+    try:
+        live.submit(orbit(2)[0])
+        wait_for(lambda: bool(live.stats().error), "the failure to show")
+        error = live.stats().error
+        assert "train" in error
+        assert "the optimiser is on fire" in error
+        assert "\n" not in error
+        assert live.query("red card").status is QueryStatus.NOT_READY
+    finally:
+        live.stop()
