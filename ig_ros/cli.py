@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ig_ros.config import Config, build
-from ig_ros.errors import ConfigError, IgError
+from ig_ros.errors import ConfigError, IgError, StorageError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,6 +67,7 @@ def map_command(
         config, overrides, {"input.use_depth": depth} | ({"segmentation.segmenter": segmenter} if segmenter else {})
     )
     dataset = open_dataset(scene)
+    make_folder(out)  # before minutes of mapping, not after
     mapper = Mapper(settings)
     train, _ = split(len(dataset))
     budget = Budget(seconds=0.0 if steps else (seconds or 120.0), steps=steps)
@@ -158,6 +160,14 @@ def demo_command(
     raise typer.Exit(run_demo(scene, seconds, out, segmenter or "none"))
 
 
+def make_folder(path: Path) -> None:
+    """Create a folder for results. Raises StorageError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write to {path}: {error.strerror or error}: choose another --out") from error
+
+
 def progress_bar() -> Progress:
     """A bar with the time left and one line of details, on stderr."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
@@ -200,7 +210,7 @@ def main() -> None:
     try:
         app()
     except IgError as error:
-        console.print(f"[red]ig:[/red] {error}", highlight=False)
+        console.print(f"[red]ig:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
