@@ -76,6 +76,7 @@ class LiveMapper:
         self._instantiated_at: float | None = None
         self._instantiation_duration = 0.0
         self._error = ""
+        self._dead: set[str] = set()  # names of the workers that stopped on an error
         self._threads: list[threading.Thread] = []
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -128,6 +129,7 @@ class LiveMapper:
         future: Future[MapSnapshot] = Future()
         self._wanted.append(future)
         self._wake_instantiation.set()
+        self._refuse_waiting()
         return future
 
     def reset(self) -> Future[None]:
@@ -172,6 +174,18 @@ class LiveMapper:
         except Exception as error:
             self._error = f"{work.__name__.strip('_')} thread stopped: {type(error).__name__}: {error}"
             log.exception(self._error)
+            self._dead.add(work.__name__)
+            self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
+        """Nobody is left to answer these: say so instead of letting the callers wait."""
+        if "_train" in self._dead:
+            while not self._commands.empty():
+                self._commands.get()[1].set_exception(IgError(self._error))
+        if "_instantiate" in self._dead:
+            waiting, self._wanted = self._wanted, []
+            for future in waiting:
+                future.set_exception(IgError(self._error))
 
     def _ingest(self) -> None:
         """Gate and segment frames, newest work first in line for the trainer."""
@@ -235,6 +249,7 @@ class LiveMapper:
     def _on_trainer(self, command: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
         self._commands.put((command, future))
+        self._refuse_waiting()
         return future
 
     def _instantiate(self) -> None:
@@ -259,7 +274,10 @@ class LiveMapper:
             except Exception as error:
                 for future in waiting:
                     future.set_exception(error)
-                raise
+                if not isinstance(error, IgError) or "_train" in self._dead:
+                    raise
+                log.warning("%s", error)  # of the input, for example embeddings of another encoder: try again later
+                continue
             self._instantiation_duration = time.perf_counter() - begin
             self._instantiated_at = time.monotonic()
             for future in waiting:

@@ -117,12 +117,15 @@ class Mapper:
     def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:
         """Group the (frozen) map into objects, name them, and keep the result as the latest snapshot."""
         frozen = frozen if frozen is not None else self.freeze()
-        instances = find_objects(frozen, self.identity, self.encoder, self.config)
+        identity = self.identity
+        instances = find_objects(frozen, identity, self.encoder, self.config)
         version = self.latest.version + 1 if self.latest else 1
         rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)
         xyz, opacity = to_numpy(frozen.gaussians.means), to_numpy(frozen.gaussians.opacities)
-        self.latest = MapSnapshot(version, frozen.step, frozen.stamp, xyz, rgb, opacity, instances)
-        return self.latest
+        snapshot = MapSnapshot(version, frozen.step, frozen.stamp, xyz, rgb, opacity, instances)
+        if self.identity is identity:  # else the map was reset or replaced meanwhile: these objects are of the old one
+            self.latest = snapshot
+        return snapshot
 
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0) -> QueryResult:
         """Objects of the latest snapshot that fit the text, best first. Raises QueryError for an unusable text."""

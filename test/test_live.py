@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import orbit, small_config
 
-from ig_ros.errors import FrameError, StorageError
+from ig_ros.errors import EncoderError, FrameError, IgError, StorageError
 from ig_ros.live import INBOX, LiveMapper
 from ig_ros.mapper import Mapper
 from ig_ros.segmentation import Segmenter
@@ -240,7 +240,7 @@ class FailingMapper(Mapper):
             raise RuntimeError("the optimiser is on fire")
 
 
-def test_a_trainer_that_fails_says_so_and_answers_go_on() -> None:
+def test_a_trainer_that_fails_says_so_to_everybody_who_waits(tmp_path: Path) -> None:
     config = small_config()
     live = LiveMapper(config, FailingMapper(config))
     live.start()
@@ -252,5 +252,46 @@ def test_a_trainer_that_fails_says_so_and_answers_go_on() -> None:
         assert "the optimiser is on fire" in error
         assert "\n" not in error
         assert live.query("red card").status is QueryStatus.NOT_READY
+        for future in (live.reset(), live.save(tmp_path / "map"), live.instantiate()):
+            with pytest.raises(IgError, match="on fire"):
+                future.result(PATIENCE)
+        with pytest.raises(IgError):
+            live.instantiate().result(PATIENCE)
+    finally:
+        live.stop()
+
+
+class OtherEncoder:
+    """An encoder of image embeddings whose length the masks' embeddings do not have."""
+
+    name, dimension = "other", 7
+
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        return np.ones((len(texts), 7), np.float32)
+
+    def encode_masks(self, rgb: np.ndarray, masks: Masks) -> dict[int, FloatArray]:  # noqa: ARG002
+        return {}
+
+    def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:  # noqa: ARG002
+        return np.ones(len(embeddings))
+
+
+def test_an_instantiation_that_fails_on_its_input_is_told_and_the_next_one_is_tried() -> None:
+    config = small_config()
+    live = LiveMapper(config, Mapper(config, encoder=OtherEncoder()))
+    live.start()
+    try:
+        for frame in orbit(5):
+            assert frame.masks is not None
+            masks = dataclasses.replace(frame.masks, embeddings={1: np.ones(3), 2: np.ones(3)})
+            live.submit(dataclasses.replace(frame, masks=masks))
+        wait_for(lambda: live.stats().frames_used == 5, "frames to be used")
+        for _ in range(2):
+            train(live, 15)
+            with pytest.raises(EncoderError):
+                live.instantiate().result(PATIENCE)
+        assert live.stats().error == ""
+        live.reset().result(PATIENCE)
+        assert live.instantiate().result(PATIENCE).instances.objects == ()
     finally:
         live.stop()

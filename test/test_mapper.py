@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from helpers import CARDS, orbit, small_config
 
 from ig_ros.errors import FrameError, QueryError
 from ig_ros.mapper import Mapper
-from ig_ros.types import MapSnapshot, QueryStatus
+from ig_ros.types import FloatArray, MapSnapshot, QueryStatus
 
 
 def trained(frames: int = 6, steps: int = 40, **changes: object) -> Mapper:
@@ -188,3 +189,27 @@ def test_reset_forgets_everything_and_starts_as_new() -> None:
     for _ in range(40):
         mapper.train_step()
     assert_same(mapper.instantiate(), first)
+
+
+def test_objects_of_a_map_that_was_reset_meanwhile_do_not_come_back() -> None:
+    mapper = trained()
+
+    class Resetting:
+        """Names labels, and resets the map while an instantiation waits for it."""
+
+        name, dimension = "resetting", 2
+
+        def encode_text(self, texts: Sequence[str]) -> FloatArray:
+            return self.encode_labels(texts)
+
+        def encode_labels(self, labels: Sequence[str]) -> FloatArray:
+            mapper.reset()
+            return np.ones((len(labels), 2), np.float32)
+
+        def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:  # noqa: ARG002
+            return np.ones(len(embeddings))
+
+    mapper.encoder = Resetting()
+    assert len(mapper.instantiate().instances.objects) == 2
+    assert mapper.latest is None
+    assert mapper.query("red card").status is QueryStatus.NOT_READY

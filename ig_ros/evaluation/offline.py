@@ -52,19 +52,23 @@ def map_dataset(
     begin = time.perf_counter()
     dropped: dict[str, int] = {}
     fed, loss = 0, 0.0
+
+    def feed() -> None:
+        nonlocal fed
+        try:
+            mapper.add_frame(dataset[places[fed]])
+        except FrameError as error:
+            dropped[error.cause] = dropped.get(error.cause, 0) + 1
+        fed += 1
+
     while (share := budget.spent(time.perf_counter() - begin, mapper.trainer.step)) < 1.0 or fed < len(places):
         while fed < len(places) and share * len(places) >= fed * ARRIVAL:
-            try:
-                mapper.add_frame(dataset[places[fed]])
-            except FrameError as error:
-                dropped[error.cause] = dropped.get(error.cause, 0) + 1
-            fed += 1
+            feed()
         result = mapper.train_step()
         if result is None:
             if fed >= len(places):
                 break
-            mapper.add_frame(dataset[places[fed]])
-            fed += 1
+            feed()
             continue
         loss = 0.95 * loss + 0.05 * result.loss if loss else result.loss
         report(MappingProgress(min(share, 1.0), fed, mapper.trainer.step, loss, len(mapper.scaffold.anchors)))
