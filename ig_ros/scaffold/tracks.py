@@ -14,9 +14,10 @@ from ig_ros.geometry import inverse, rotation_angle, transform
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import FloatArray, IntArray
 
-PARTNERS = 4  # keyframes a depth estimate looks at
+PARTNERS = 5  # keyframes a depth estimate looks at
 WINDOW = 8  # ... among this many before and after
-SPREAD = 0.04  # estimates of one pixel must agree this well, relative
+SPREAD = 0.05  # estimates of one pixel must agree this well, relative
+HALF_PIXEL = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +30,42 @@ class TrackedPoints:
     error: FloatArray  # (P,) px, reprojection error
 
 
-def triangulate(new: Keyframe, old: Keyframe, config: SeedingConfig) -> TrackedPoints:
+def triangulate(new: Keyframe, old: Keyframe, config: SeedingConfig, warp: FloatArray | None = None) -> TrackedPoints:
     """World points of the pixels of `new` that flow consistently to `old` and meet at a good angle.
 
     Every stride-th pixel is followed by DIS optical flow there and back; tracks survive if they return to where they
-    began and if the linear triangulation reprojects within flow_max_error pixels in both views.
+    began and if the linear triangulation reprojects within flow_max_error pixels in both views. `warp` (3, 3) is a
+    guess where a pixel of `new` lies in `old`: the flow then only has to find the rest.
     """
     gray_new, gray_old = (cv2.cvtColor(k.rgb.numpy(), cv2.COLOR_RGB2GRAY) for k in (new, old))
+    height, width = gray_new.shape
+    if warp is not None:
+        warp = np.linalg.inv(HALF_PIXEL) @ warp @ HALF_PIXEL  # OpenCV counts from pixel centres
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        gray_old = cv2.warpPerspective(gray_old, warp, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     matcher = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     there = matcher.calc(gray_new, gray_old, None)
     back = matcher.calc(gray_old, gray_new, None)
-    height, width = gray_new.shape
     rows, cols = (a.ravel() for a in np.mgrid[0 : height : config.stride, 0 : width : config.stride])
     end = np.stack([cols, rows], 1) + there[rows, cols]
     returned = cv2.remap(back, end[:, None, 0].astype(np.float32), end[:, None, 1].astype(np.float32), cv2.INTER_LINEAR)
     loop = np.linalg.norm(there[rows, cols] + returned[:, 0], axis=1)
+    if warp is not None:
+        end = cv2.perspectiveTransform(end[:, None].astype(np.float64), warp)[:, 0]
     inside = (end >= 0).all(1) & (end[:, 0] < width - 1) & (end[:, 1] < height - 1)
     good = inside & (loop < config.flow_max_error)
     pixels, start, end = np.stack([rows, cols], 1)[good], np.stack([cols, rows], 1)[good], end[good]
     return _intersect(new, old, pixels, start + 0.5, end + 0.5, config)
+
+
+def rotation_warp(new: Keyframe, old: Keyframe) -> FloatArray:
+    """(3, 3) homography from pixels of `new` to pixels of `old` for things infinitely far away.
+
+    A camera that circles a table sweeps over the room behind it: without this the flow there is too long to find.
+    """
+    R_old_new = old.T_world_camera[:3, :3].T @ new.T_world_camera[:3, :3]
+    warp: FloatArray = old.camera.K @ R_old_new @ np.linalg.inv(new.camera.K)
+    return warp
 
 
 def _intersect(
@@ -96,8 +114,13 @@ def estimate_depth(new: Keyframe, partners: Sequence[Keyframe], config: SeedingC
     size = (new.camera.height, new.camera.width)
     layers = np.full((len(partners), *size), np.nan, np.float32)
     for layer, partner in zip(layers, partners, strict=True):
-        points = triangulate(new, partner, config)
-        layer[points.pixels[:, 0], points.pixels[:, 1]] = points.depth
+        error = np.full(size, np.inf)
+        for warp in (None, rotation_warp(new, partner)):
+            points = triangulate(new, partner, config, warp)
+            rows, cols = points.pixels.T
+            better = points.error < error[rows, cols]
+            rows, cols = rows[better], cols[better]
+            layer[rows, cols], error[rows, cols] = points.depth[better], points.error[better]
     count = np.isfinite(layers).sum(0)
     rows, cols = np.nonzero(count >= 2)
     if not len(rows):
