@@ -34,7 +34,6 @@ class InputConfig:
     min_depth: float = param(0.1, "depth below this is ignored, m", 0.0, 10.0)
     max_depth: float = param(8.0, "depth beyond this is ignored, m", 0.1, 1000.0)
     use_depth: bool = param(True, "use depth images where they come")
-    segment_width: int = param(640, "images are reduced to this width before segmentation, px", 64, 4096)
 
 
 @dataclass(frozen=True, slots=True)

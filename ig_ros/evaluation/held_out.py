@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ig_ros.datasets import Dataset
 from ig_ros.evaluation.metrics import instance_score, psnr, ssim
 from ig_ros.mapper import Mapper
 from ig_ros.objects import FrozenMap
@@ -56,8 +55,3 @@ def best_render_iou(views: Sequence[HeldOutView], truth: Sequence[IntArray]) -> 
         ids = view.instances.ravel().astype(np.int64)
         predicted.append(np.where(ids > 0, ids, -1))
     return instance_score(np.concatenate(predicted), np.concatenate(true)).best
-
-
-def held_out_frames(dataset: Dataset, places: Sequence[int]) -> list[Frame]:
-    """The held-out frames themselves, without masks: nothing of them may reach the map."""
-    return [dataset[i] for i in places]

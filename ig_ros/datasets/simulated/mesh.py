@@ -68,16 +68,6 @@ def grid_triangles(rows: int, cols: int) -> IntArray:
     return np.concatenate([first, second])
 
 
-def grid_normals(points: FloatArray, outward: FloatArray) -> FloatArray:
-    """Smooth normals of a vertex grid (R, C, 3), signed so that they point along `outward` (R, C, 3)."""
-    along_rows = np.gradient(points, axis=0)
-    along_cols = np.gradient(points, axis=1)
-    normals = unit(np.cross(along_rows, along_cols))
-    sign = np.sign((normals * outward).sum(-1, keepdims=True))
-    normals = normals * np.where(sign == 0, 1, sign)
-    return np.where(np.linalg.norm(normals, axis=-1, keepdims=True) > 0.5, normals, unit(outward))
-
-
 def plate(width: float, depth: float, cell: float = 0.05) -> Mesh:
     """Flat rectangle in the xy plane, centred, facing +z, cut into cells for baked shading; uv in [0, 1]."""
     nx, ny = (max(2, round(length / cell) + 1) for length in (width, depth))
