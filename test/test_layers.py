@@ -17,7 +17,7 @@ LAYERS = (  # from the bottom up
     ("raster",),
     (*STAGES, "objects"),
     ("mapper",),
-    ("live", "storage", "datasets"),
+    ("live", "storage", "datasets", "baselines"),
     ("nodes", "cli", "evaluation", "demo"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
