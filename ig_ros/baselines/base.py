@@ -47,8 +47,13 @@ class Prediction:
 class Method(Protocol):
     """One row of a table."""
 
-    name: str  # as printed
-    needs_depth: bool  # cannot run from images and poses alone
+    @property
+    def name(self) -> str:
+        """As printed."""
+
+    @property
+    def needs_depth(self) -> bool:
+        """Cannot run from images and poses alone."""
 
     def __call__(self, material: Material, random: np.random.Generator) -> Prediction:
         """Group the map. Deterministic for a given generator state."""

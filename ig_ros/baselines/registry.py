@@ -1,0 +1,31 @@
+"""All rows of the quality tables by name."""
+
+from __future__ import annotations
+
+from ig_ros.baselines.aggregation import Aggregation
+from ig_ros.baselines.base import Method
+from ig_ros.baselines.clustering import FeatureHdbscan
+from ig_ros.baselines.codebook import TwoLevelCodebook
+from ig_ros.baselines.language_field import LanguageField
+from ig_ros.errors import ConfigError
+
+AGGREGATIONS: tuple[Method, ...] = (  # the paper's Table 5; all else equal
+    Aggregation("colour + space aggregation", joint=False, use_feature_edge=False, use_color_edge=True),
+    Aggregation("voxel-only aggregation", use_feature_edge=False),
+    Aggregation("feature-only aggregation", use_voxel_edge=False),
+    Aggregation("feature + voxel aggregation"),
+)
+METHODS: tuple[Method, ...] = (
+    FeatureHdbscan("HDBSCAN on features"),
+    TwoLevelCodebook("two-level codebook"),
+    *AGGREGATIONS,
+    LanguageField("per-Gaussian language"),
+)
+
+
+def method(name: str) -> Method:
+    """The method of that name. Raises ConfigError naming those there are."""
+    for candidate in METHODS:
+        if candidate.name == name:
+            return candidate
+    raise ConfigError(f"no method is called '{name}': there are {', '.join(m.name for m in METHODS)}")
