@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import numpy as np
 
 from ig_ros.types import FloatArray, Frame, IntArray
 
@@ -22,10 +24,25 @@ class SceneTruth:
     queries: tuple[tuple[str, int], ...]  # text and the id it asks for: names and paraphrases
     absent: tuple[str, ...]  # texts of things that are not there
     images: Callable[[int], IntArray]  # place in the dataset -> (H, W) int32 instance image
+    classes: IntArray | None = None  # (P,) int32 NYU40 label of each point, 0 = unlabelled; None where nobody knows
+    colors: IntArray | None = None  # (P, 3) uint8 RGB of each point, where the mesh has them
+    has_images: bool = True  # False: only the points are annotated, `instance_image` raises DatasetError
 
     def instance_image(self, i: int) -> IntArray:
-        """(H, W) int32 exact instance ids of the frame at place i (the i of `dataset[i]`), 0 = unlabelled."""
+        """(H, W) int32 exact instance ids of the frame at place i (the i of `dataset[i]`), 0 = unlabelled.
+
+        Raises DatasetError, naming what is missing, where `has_images` is False.
+        """
         return self.images(i)
+
+    def instance_classes(self) -> dict[int, int]:
+        """NYU40 class of each instance: the most frequent label of its points; empty where classes are unknown."""
+        if self.classes is None:
+            return {}
+        size = int(self.classes.max(initial=0)) + 1
+        known = (self.ids > 0) & (self.classes > 0)
+        pairs, counts = np.unique(self.ids[known].astype(np.int64) * size + self.classes[known], return_counts=True)
+        return {int(pair // size): int(pair % size) for pair in pairs[np.argsort(counts, kind="stable")]}
 
 
 class Dataset(Protocol):
@@ -43,6 +60,20 @@ class Dataset(Protocol):
 
     def __getitem__(self, i: int) -> Frame:
         """The frame at place i at full resolution; `Frame.index` is its number. Raises DatasetError, IndexError."""
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """A dataset read from files, which may lack parts of the truth."""
+
+    @property
+    def missing_truth(self) -> tuple[str, ...]:
+        """One text per missing piece of the truth: its file and what it would tell. Empty if all is there."""
+
+
+def missing_truth(dataset: Dataset) -> tuple[str, ...]:
+    """The pieces of the truth that a dataset lacks, each named by its file; a simulated scene lacks none."""
+    return dataset.missing_truth if isinstance(dataset, Recorded) else ()
 
 
 def split(n: int) -> tuple[list[int], list[int]]:

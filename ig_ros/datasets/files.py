@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,6 +40,14 @@ def refuse_missing(missing: Sequence[Path], layout: str) -> None:
         raise DatasetError(f"missing {names}{more}: {layout}")
 
 
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; its shape is for the caller to check."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"cannot read {path}: expected JSON ({error})") from error
+
+
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 colour image."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
@@ -60,6 +70,12 @@ def read_labels(path: Path, content: str = "labels") -> IntArray:
         raise DatasetError(f"cannot read {path}: expected a 16-bit PNG with one channel ({content}), found {found}")
     labels: IntArray = image.astype(np.int32)
     return labels
+
+
+def resized_labels(labels: IntArray, width: int, height: int) -> IntArray:
+    """(height, width) int32 label image resampled (nearest)."""
+    resized: IntArray = cv2.resize(labels.astype(np.int32), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return resized
 
 
 def read_matrix(path: Path, size: int) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +18,29 @@ from ig_ros.datasets.files import (
     read_rgb,
     refuse_missing,
     register_depth,
+    resized_labels,
 )
+from ig_ros.datasets.scannet_truth import TruthFiles, read_truth
 from ig_ros.errors import DatasetError
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, Masks
 
 LAYOUT = (
     "a ScanNet folder holds color/N.jpg|png, pose/N.txt (4x4 camera-to-world), intrinsic/intrinsic_color.txt, and "
-    "optionally depth/N.png (16-bit, mm), intrinsic/intrinsic_depth.txt, instance-filt/N.png, masks/N.png with N.json"
+    "optionally depth/N.png (16-bit, mm), intrinsic/intrinsic_depth.txt, masks/N.png with N.json, and the "
+    "truth: instance-filt/N.png, *_vh_clean_2.ply, *.labels.ply, *.segs.json, *.aggregation.json"
 )
+INSTANCE_IMAGES = "instance-filt/N.png"
 IMAGE = r"(\d+)\.(?:jpg|jpeg|png)"
 
 
 class ScanNetDataset:
     """RGB-D frames of one ScanNet scene, or of anything written by `write_scannet_layout`."""
 
-    def __init__(self, folder: Path) -> None:
-        """List the folder and read poses and calibration. Raises DatasetError naming what is missing or unreadable."""
+    def __init__(self, folder: Path, masks: str = "files") -> None:
+        """List the folder and read poses and calibration. Raises DatasetError naming what is missing or unreadable.
+
+        masks: "files" takes those in masks/, if any; "truth" the exact ones in instance-filt/.
+        """
         self.name = folder.resolve().name
         self._folder = folder
         missing = [folder / name for name in ("color", "pose") if not (folder / name).is_dir()]
@@ -51,12 +59,29 @@ class ScanNetDataset:
         self._K = read_intrinsics(color_intrinsics)
         depth_intrinsics = folder / "intrinsic" / "intrinsic_depth.txt"
         self._K_depth = read_intrinsics(depth_intrinsics) if self._depths and depth_intrinsics.is_file() else None
-        self.truth = self._read_truth()
+        if masks == "truth" and not self._instances:
+            raise DatasetError(f"{folder} lacks {INSTANCE_IMAGES}: masks=truth takes the masks from there")
+        self._exact_masks = masks == "truth"
+        self._truth_files = TruthFiles.of(folder)
+
+    @cached_property
+    def truth(self) -> SceneTruth | None:
+        """Instances on the vertices of the benchmark's mesh, None where its files are missing; read at first use."""
+        if not self._truth_files.has_instances():
+            return None
+        return read_truth(self._truth_files, self._instance_image, bool(self._instances))
+
+    @property
+    def missing_truth(self) -> tuple[str, ...]:
+        """One text per missing piece of the benchmark's truth."""
+        images = () if self._instances else (f"{INSTANCE_IMAGES}: instance of each pixel",)
+        return (*self._truth_files.missing(), *images)
 
     @staticmethod
     def recognises(folder: Path) -> bool:
         """Whether the folder looks like this layout."""
-        return (folder / "color").is_dir() or (folder / "intrinsic").is_dir()
+        parts = ("color", "intrinsic", "instance-filt")
+        return any((folder / part).is_dir() for part in parts) or any(folder.glob("*_vh_clean_2.ply"))
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -66,7 +91,11 @@ class ScanNetDataset:
         rgb = read_rgb(self._colors[number])
         camera = Camera(self._K, rgb.shape[1], rgb.shape[0])
         depth = self._registered_depth(number, camera) if self._depths else None
-        masks = self._read_masks(number, rgb.shape[:2]) if self._masks else None
+        masks = None
+        if self._exact_masks:
+            masks = self._instance_masks(number, camera)
+        elif self._masks:
+            masks = self._read_masks(number, rgb.shape[:2])
         return Frame(stamp_of(number), rgb, camera, self._poses[number], depth=depth, masks=masks, index=number)
 
     def _optional(self, name: str) -> dict[int, Path]:
@@ -116,20 +145,13 @@ class ScanNetDataset:
             ) from error
         return Masks(labels, names, scores)
 
-    def _instance_image(self, i: int) -> IntArray:
-        return read_labels(self._instances[self._numbers[i]])
+    def _instance_masks(self, number: int, camera: Camera) -> Masks:
+        """The true instances as masks, for what is judged with perfect segmentation (option masks=truth)."""
+        labels = resized_labels(read_labels(self._instances[number]), camera.width, camera.height)
+        names = self.truth.names if self.truth is not None else {}
+        return Masks(labels, {i: names[i] for i in np.unique(labels).tolist() if i in names})
 
-    def _read_truth(self) -> SceneTruth | None:
-        """The truth as `write_scannet_layout` leaves it: truth.npz (points, ids) and truth.json (names, queries)."""
-        arrays, texts = self._folder / "truth.npz", self._folder / "truth.json"
-        if not arrays.is_file() or not texts.is_file() or not self._instances:
-            return None
-        try:
-            with np.load(arrays) as stored:
-                points, ids = stored["points"], stored["ids"]
-            about = json.loads(texts.read_text())
-            names = {int(key): str(name) for key, name in about["names"].items()}
-            queries = tuple((str(text), int(i)) for text, i in about["queries"])
-            return SceneTruth(points, ids, names, queries, tuple(about["absent"]), self._instance_image)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DatasetError(f"cannot read the truth in {arrays} and {texts}: {error!r}") from error
+    def _instance_image(self, i: int) -> IntArray:
+        if not self._instances:
+            raise DatasetError(f"{self._folder} lacks {INSTANCE_IMAGES}: its truth has points, but no images")
+        return read_labels(self._instances[self._numbers[i]])

@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ig_ros.datasets.base import Dataset, SceneTruth
+from ig_ros.datasets.base import Dataset
+from ig_ros.datasets.scannet_truth_writer import write_truth
+from ig_ros.datasets.writing import write_image, write_text
 from ig_ros.errors import DatasetError
 from ig_ros.types import Array, Camera, FloatArray, Masks
 
@@ -34,17 +36,17 @@ def write_scannet_layout(dataset: Dataset, folder: Path) -> None:
                 f"frame {frame.index} of {dataset.name} has another camera than the first: only one fits"
             )
         _write_color(frame.rgb, folder / "color" / f"{frame.index}.jpg")
-        _write_text(_matrix(frame.T_world_camera), folder / "pose" / f"{frame.index}.txt")
+        write_text(_matrix(frame.T_world_camera), folder / "pose" / f"{frame.index}.txt")
         if frame.depth is not None:
             millimetres = (frame.depth * 1000).round().clip(0, 65534).astype(np.uint16)
-            _write_image(millimetres, folder / "depth" / f"{frame.index}.png")
+            write_image(millimetres, folder / "depth" / f"{frame.index}.png")
         if frame.masks is not None:
             _write_masks(frame.masks, folder / "masks", frame.index)
-        if dataset.truth is not None:
+        if dataset.truth is not None and dataset.truth.has_images:
             image = dataset.truth.instance_image(i).astype(np.uint16)
-            _write_image(image, folder / "instance-filt" / f"{frame.index}.png")
+            write_image(image, folder / "instance-filt" / f"{frame.index}.png")
     if dataset.truth is not None:
-        _write_truth(dataset.truth, folder)
+        write_truth(dataset.truth, folder)
 
 
 def _write_intrinsics(camera: Camera, folder: Path) -> None:
@@ -52,21 +54,14 @@ def _write_intrinsics(camera: Camera, folder: Path) -> None:
     K[:3, :3] = camera.K
     K[:2, 2] -= 0.5  # ScanNet counts pixels by their centres
     for kind in ("color", "depth"):
-        _write_text(_matrix(K), folder / f"intrinsic_{kind}.txt")
+        write_text(_matrix(K), folder / f"intrinsic_{kind}.txt")
 
 
 def _write_masks(masks: Masks, folder: Path, number: int) -> None:
-    _write_image(masks.labels.astype(np.uint16), folder / f"{number}.png")
+    write_image(masks.labels.astype(np.uint16), folder / f"{number}.png")
     ids = [int(i) for i in np.unique(masks.labels) if i]
     about = {str(i): {"label": masks.names.get(i, ""), "score": round(masks.scores.get(i, 1.0), 4)} for i in ids}
-    _write_text(json.dumps(about, indent=1), folder / f"{number}.json")
-
-
-def _write_truth(truth: SceneTruth, folder: Path) -> None:
-    np.savez_compressed(folder / "truth.npz", points=truth.points, ids=truth.ids)
-    names = {str(i): name for i, name in truth.names.items()}
-    about = {"names": names, "queries": list(truth.queries), "absent": list(truth.absent)}
-    _write_text(json.dumps(about, indent=1), folder / "truth.json")
+    write_text(json.dumps(about, indent=1), folder / f"{number}.json")
 
 
 def _matrix(values: FloatArray) -> str:
@@ -74,27 +69,4 @@ def _matrix(values: FloatArray) -> str:
 
 
 def _write_color(rgb: Array, path: Path) -> None:
-    _encode(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), path, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-
-
-def _write_image(image: Array, path: Path) -> None:
-    _encode(image, path, [])
-
-
-def _encode(image: Array, path: Path, options: list[int]) -> None:
-    done, data = cv2.imencode(path.suffix, image, options)
-    if not done:
-        raise DatasetError(f"cannot encode {path}: {image.dtype} {image.shape}")
-    _write_bytes(data.tobytes(), path)
-
-
-def _write_text(text: str, path: Path) -> None:
-    _write_bytes(text.encode(), path)
-
-
-def _write_bytes(data: bytes, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise DatasetError(f"cannot write {path}: {error.strerror}") from error
+    write_image(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), path, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
