@@ -43,9 +43,9 @@ class Aggregation:
         points, children = material.frozen.points, material.children
         if not len(points.xyz):
             return Prediction(children.xyz, np.zeros(0, np.int64))
-        config = dataclasses.replace(
-            material.config.instances, sub_objects=self.sub_objects, lloyd_steps=self.lloyd_steps
-        )
+        # A map of few anchors gets fewer sub-objects, or none were large enough to start a link.
+        count = max(1, min(self.sub_objects, len(points.xyz) // (2 * self.min_link)))
+        config = dataclasses.replace(material.config.instances, sub_objects=count, lloyd_steps=self.lloyd_steps)
         sub_object = over_segment(points, config, use_feature=self.joint)
         size = np.bincount(sub_object)
         edges = self.edges(points, sub_object, size)

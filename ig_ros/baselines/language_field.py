@@ -26,7 +26,7 @@ class LanguageField:
     """
 
     name: str = "per-Gaussian language"
-    voxel: float = 0.1  # m, pieces of a class further apart are separate
+    voxel: float = 0.05  # m, pieces of a class further apart are separate
     min_points: int = 10  # smaller pieces are noise
     needs_depth: bool = False
 
