@@ -1,7 +1,17 @@
 """Where frames come from when no robot is there: recorded folders and simulated scenes with exact truth."""
 
-from ig_ros.datasets.base import Dataset, SceneTruth, split
+from ig_ros.datasets.base import Dataset, SceneTruth, missing_truth, split
 from ig_ros.datasets.opening import open_dataset
 from ig_ros.datasets.scannet_writer import write_scannet_layout
+from ig_ros.datasets.selection import SelectionTruth, selection_truth
 
-__all__ = ["Dataset", "SceneTruth", "open_dataset", "split", "write_scannet_layout"]
+__all__ = [
+    "Dataset",
+    "SceneTruth",
+    "SelectionTruth",
+    "missing_truth",
+    "open_dataset",
+    "selection_truth",
+    "split",
+    "write_scannet_layout",
+]

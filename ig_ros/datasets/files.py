@@ -56,10 +56,10 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(image[..., ::-1]).astype(np.uint8, copy=False)
 
 
-def read_depth(path: Path) -> FloatArray:
-    """(H, W) float32 m from a 16-bit PNG in millimetres; 0 where it says 0 or 65535."""
-    image = read_labels(path, "depth in millimetres")
-    return np.where(image == NO_DEPTH, 0, image).astype(np.float32) / np.float32(1000)
+def read_depth(path: Path, per_metre: float = 1000.0) -> FloatArray:
+    """(H, W) float32 m from a 16-bit PNG, in millimetres unless told; 0 where it says 0 or 65535."""
+    image = read_labels(path, "depth")
+    return np.where(image == NO_DEPTH, 0, image).astype(np.float32) / np.float32(per_metre)
 
 
 def read_labels(path: Path, content: str = "labels") -> IntArray:
@@ -104,15 +104,30 @@ def read_intrinsics(path: Path) -> FloatArray:
 
 
 def read_poses(paths: Iterable[tuple[int, Path]]) -> dict[int, FloatArray]:
-    """Camera-to-world poses (4, 4) by frame number; frames the SLAM system lost (inf, nan) are left out and counted."""
+    """Camera-to-world poses (4, 4) by frame number, one file each; lost frames are left out and counted."""
+    return _usable((number, read_matrix(path, 4), str(path)) for number, path in paths)
+
+
+def read_trajectory(path: Path) -> dict[int, FloatArray]:
+    """Camera-to-world poses (4, 4) by frame number, one line of 16 numbers each; lost frames are left out."""
+    try:
+        rows = np.loadtxt(path, dtype=np.float64, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"cannot read {path}: expected 16 numbers per line, a 4x4 pose ({error})") from error
+    if rows.shape[1] != 16:
+        raise DatasetError(f"{path} has {rows.shape[1]} numbers per line: expected 16, a 4x4 pose")
+    return _usable((i, row.reshape(4, 4), f"line {i + 1} of {path}") for i, row in enumerate(rows))
+
+
+def _usable(candidates: Iterable[tuple[int, FloatArray, str]]) -> dict[int, FloatArray]:
+    """Rigid poses; those that the SLAM system lost (inf, nan) are skipped, anything else is refused by name."""
     poses: dict[int, FloatArray] = {}
     lost: list[int] = []
-    for number, path in paths:
-        pose = read_matrix(path, 4)
+    for number, pose, source in candidates:
         if not np.isfinite(pose).all():
             lost.append(number)
         elif np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() > 0.02:
-            raise DatasetError(f"{path} is not a rigid camera-to-world pose: its rotation is not orthonormal")
+            raise DatasetError(f"{source} is not a rigid camera-to-world pose: its rotation is not orthonormal")
         else:
             poses[number] = pose
     if lost:

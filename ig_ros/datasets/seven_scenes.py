@@ -19,6 +19,7 @@ class SevenScenesDataset:
     """RGB-D frames of one 7-Scenes sequence. Depth is taken as registered to colour, as the sequences are used."""
 
     truth: SceneTruth | None = None
+    missing_truth: tuple[str, ...] = ("instances: the 7-Scenes layout has no annotation",)
 
     def __init__(self, folder: Path) -> None:
         """List the folder and read its poses. Raises DatasetError naming what is missing or unreadable."""

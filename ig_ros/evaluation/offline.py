@@ -98,8 +98,9 @@ def evaluate(mapper: Mapper, dataset: Dataset) -> tuple[MapSnapshot, list[HeldOu
     if dataset.truth is not None:
         predicted = transfer_ids(snapshot.xyz, snapshot.instances.point_ids, dataset.truth.points)
         figures["instance"] = score_entry(instance_score(predicted, dataset.truth.ids))
-        best = best_render_iou(views, [dataset.truth.instance_image(i) for i in held_out])
-        figures["render_miou"] = round(100 * sum(best.values()) / max(len(best), 1), 3)
+        if dataset.truth.has_images:
+            best = best_render_iou(views, [dataset.truth.instance_image(i) for i in held_out])
+            figures["render_miou"] = round(100 * sum(best.values()) / max(len(best), 1), 3)
         figures["names"] = {int(i): name for i, name in dataset.truth.names.items()}
     return snapshot, views, figures
 

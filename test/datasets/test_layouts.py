@@ -171,7 +171,7 @@ def test_a_folder_without_depth_is_rgb_only(tmp_path: Path) -> None:
 
 
 def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="neither"):
+    with pytest.raises(DatasetError, match="none of the layouts"):
         open_dataset(tmp_path)
     with pytest.raises(DatasetError, match="nowhere"):
         open_dataset(tmp_path / "nowhere")
