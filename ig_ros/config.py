@@ -162,7 +162,8 @@ class LanguageConfig:
     )
     clip_model: str = param("ViT-B-16", "open_clip model name")
     clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")
-    min_score: float = param(0.5, "relevancy below this means: not there", 0.0, 1.0)
+    min_score: float = param(0.5, "relevancy below this means: not there, where no threshold was learnt", 0.0, 1.0)
+    learn_threshold: bool = param(True, "learn for every map from canonical phrases what means: not there")
     accept: float = param(0.2, "a mask describes an instance when IoU x feature score exceeds this", 0.0, 1.0)
 
 

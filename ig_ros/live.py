@@ -22,6 +22,7 @@ import psutil
 
 from ig_ros.config import Config
 from ig_ros.errors import FrameError, IgError
+from ig_ros.language import Scope
 from ig_ros.mapper import Mapper, answer
 from ig_ros.storage import load_map, save_map
 from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, QueryResult
@@ -120,9 +121,9 @@ class LiveMapper:
         """The newest immutable snapshot."""
         return self._mapper.latest
 
-    def query(self, text: str, max_results: int = 1, min_score: float = 0.0) -> QueryResult:
+    def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
         """Answer from the newest snapshot; waits for nothing. Raises QueryError for an unusable text."""
-        return answer(self._mapper.latest, text, self._mapper.encoder, self.config, max_results, min_score)
+        return answer(self._mapper.latest, text, self._mapper.encoder, self.config, max_results, min_score, scope)
 
     def instantiate(self) -> Future[MapSnapshot]:
         """Ask for an instantiation of the map as it is now."""

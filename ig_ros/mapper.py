@@ -17,7 +17,7 @@ from ig_ros.config import Config
 from ig_ros.errors import FrameError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.instances import Identity, PointSet
-from ig_ros.language import Encoder, embed_masks, make_encoder, rank
+from ig_ros.language import Encoder, Place, Scope, embed_masks, make_encoder, rank
 from ig_ros.objects import FrozenMap, find_objects
 from ig_ros.raster import select_device
 from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, tracks
@@ -122,14 +122,16 @@ class Mapper:
         version = self.latest.version + 1 if self.latest else 1
         rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)
         xyz, opacity = to_numpy(frozen.gaussians.means), to_numpy(frozen.gaussians.opacities)
-        snapshot = MapSnapshot(version, frozen.step, frozen.stamp, xyz, rgb, opacity, instances)
+        snapshot = MapSnapshot(
+            version, frozen.step, frozen.stamp, xyz, rgb, opacity, instances, newest_pose(frozen), frozen.gaussians
+        )
         if self.identity is identity:  # else the map was reset or replaced meanwhile: these objects are of the old one
             self.latest = snapshot
         return snapshot
 
-    def query(self, text: str, max_results: int = 1, min_score: float = 0.0) -> QueryResult:
+    def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
         """Objects of the latest snapshot that fit the text, best first. Raises QueryError for an unusable text."""
-        return answer(self.latest, text, self.encoder, self.config, max_results, min_score)
+        return answer(self.latest, text, self.encoder, self.config, max_results, min_score, scope)
 
     def _seed(self, keyframe: Keyframe) -> int:
         """Plant anchors on the keyframe's depth where the model does not cover it."""
@@ -160,12 +162,19 @@ class Mapper:
 
 
 def answer(
-    snapshot: MapSnapshot | None, text: str, encoder: Encoder | None, config: Config, max_results: int, min_score: float
-) -> QueryResult:
+    snapshot: MapSnapshot | None, text: str, encoder: Encoder | None, config: Config, max_results: int,
+    min_score: float, scope: Scope | None = None,
+) -> QueryResult:  # fmt: skip
     """Answer a text query from a snapshot alone; safe on any thread."""
     if snapshot is None:
         return QueryResult(QueryStatus.NOT_READY, (), "no instantiation yet: wait for the first images to be mapped")
-    return rank(text, encoder, snapshot.instances, config.language, max_results, min_score)
+    place = Place(snapshot.xyz, snapshot.rgb, snapshot.T_world_view)
+    return rank(text, encoder, snapshot.instances, config.language, max_results, min_score, scope, place)
+
+
+def newest_pose(frozen: FrozenMap) -> FloatArray | None:
+    """(4, 4) camera pose of the newest keyframe."""
+    return frozen.keyframes[-1].T_world_camera if frozen.keyframes else None
 
 
 def to_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:

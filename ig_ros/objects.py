@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ig_ros.config import Config
+from ig_ros.config import Config, LanguageConfig
 from ig_ros.instances import Children, Identity, Instantiation, LabelledView, PointSet, instantiate
-from ig_ros.language import Encoder, Sighting, describe
+from ig_ros.language import Encoder, Sighting, describe, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
 from ig_ros.types import FloatArray, GaussianBatch, Instances, IntArray
@@ -38,7 +38,7 @@ def find_objects(frozen: FrozenMap, identity: Identity, encoder: Encoder | None,
         return Instances(np.full(n, -1, np.int32), np.zeros(n, np.float32))
     views = [labelled_view(k, frozen.gaussians) for k in shown]
     found = instantiate(frozen.points, children, views, identity, config.instances)
-    return name_objects(found, shown, encoder, config.language.accept)
+    return name_objects(found, shown, encoder, config.language)
 
 
 def spread(n: int, limit: int) -> IntArray:
@@ -58,7 +58,9 @@ def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
     return LabelledView(keyframe.camera, keyframe.T_world_camera, keyframe.masks.labels, depth)
 
 
-def name_objects(found: Instantiation, shown: list[Keyframe], encoder: Encoder | None, accept: float) -> Instances:
+def name_objects(
+    found: Instantiation, shown: list[Keyframe], encoder: Encoder | None, config: LanguageConfig
+) -> Instances:
     """Vote a label for every object and gather its embedding from the masks that show it [OG 3.3]."""
     objects, embeddings = [], []
     for thing, matches in zip(found.objects, found.matches, strict=True):
@@ -70,10 +72,10 @@ def name_objects(found: Instantiation, shown: list[Keyframe], encoder: Encoder |
             sightings.append(
                 Sighting(masks.names.get(mask, ""), masks.scores.get(mask, 1.0), masks.embeddings.get(mask), match.iou)
             )
-        words = describe(sightings, encoder, accept)
+        words = describe(sightings, encoder, config.accept)
         objects.append(dataclasses.replace(thing, label=words.label))
         embeddings.append(words.embedding)
     table: FloatArray = np.stack(embeddings) if embeddings else np.zeros((0, 0), np.float32)
-    return Instances(
-        found.child_ids, found.child_confidence, tuple(objects), table, encoder.name if encoder is not None else ""
-    )
+    threshold = learn_threshold(encoder, table) if config.learn_threshold else 0.0
+    name = encoder.name if encoder is not None else ""
+    return Instances(found.child_ids, found.child_confidence, tuple(objects), table, name, threshold)

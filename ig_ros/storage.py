@@ -188,6 +188,8 @@ def _snapshot_entry(snapshot: MapSnapshot | None) -> dict[str, Any] | None:
         "step": snapshot.step,
         "stamp": snapshot.stamp,
         "encoder": snapshot.instances.encoder,
+        "threshold": snapshot.instances.threshold,
+        "T_world_view": None if snapshot.T_world_view is None else snapshot.T_world_view.tolist(),
         "objects": objects,
     }
 
@@ -215,7 +217,14 @@ def _read_snapshot(directory: Path, manifest: dict[str, Any]) -> MapSnapshot | N
             ObjectInstance(**{**o, "T_world_box": np.array(o["T_world_box"]), "size": np.array(o["size"])})
             for o in entry["objects"]
         )
-        instances = Instances(a["point_ids"], a["point_confidence"], objects, a["embeddings"], entry["encoder"])
-        return MapSnapshot(entry["version"], entry["step"], entry["stamp"], a["xyz"], a["rgb"], a["opacity"], instances)
+        instances = Instances(
+            a["point_ids"], a["point_confidence"], objects, a["embeddings"], entry["encoder"],
+            float(entry.get("threshold", 0.0)),
+        )  # fmt: skip
+        view = entry.get("T_world_view")
+        return MapSnapshot(
+            entry["version"], entry["step"], entry["stamp"], a["xyz"], a["rgb"], a["opacity"], instances,
+            None if view is None else np.array(view),
+        )  # fmt: skip
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise StorageError(f"{directory / CLOUD} is damaged ({error}): nothing was loaded") from error

@@ -136,6 +136,7 @@ class Instances:
     objects: tuple[ObjectInstance, ...] = ()
     embeddings: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # (S, E), zero row = unknown
     encoder: str = ""  # name of the encoder the embeddings come from
+    threshold: float = 0.0  # score below which a thing is not there, learnt from canonical phrases; 0 = not learnt
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,8 @@ class MapSnapshot:
     rgb: npt.NDArray[np.uint8]  # (N, 3)
     opacity: FloatArray  # (N,) float32
     instances: Instances
+    T_world_view: FloatArray | None = None  # (4, 4) pose of the newest camera, None = unknown
+    gaussians: GaussianBatch | None = None  # what `render_view` draws, row for row; None after loading from disk
 
 
 class QueryStatus(Enum):
@@ -172,3 +175,4 @@ class QueryResult:
     status: QueryStatus
     hits: tuple[QueryHit, ...]
     message: str
+    threshold: float = 0.0  # score below which a thing counted as absent, 0 = nothing was scored

@@ -2,16 +2,23 @@
 
 from ig_ros.language.association import Description, Sighting, describe
 from ig_ros.language.encoders import Encoder, ImageEncoder, LabelEncoder, embed_masks, make_encoder
-from ig_ros.language.query import rank
+from ig_ros.language.presence import learn_threshold
+from ig_ros.language.query import Place, rank
+from ig_ros.language.scope import Scope
+from ig_ros.language.viewpoint import Viewpoint
 
 __all__ = [
     "Description",
     "Encoder",
     "ImageEncoder",
     "LabelEncoder",
+    "Place",
+    "Scope",
     "Sighting",
+    "Viewpoint",
     "describe",
     "embed_masks",
+    "learn_threshold",
     "make_encoder",
     "rank",
 ]

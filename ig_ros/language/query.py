@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import numpy.typing as npt
 
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError, QueryError
 from ig_ros.language.encoders import Encoder
-from ig_ros.types import FloatArray, Instances, QueryHit, QueryResult, QueryStatus
+from ig_ros.language.grammar import ARTICLES, Phrase, is_plain, parse
+from ig_ros.language.resolve import Context, descriptive, missing_anchor, resolve
+from ig_ros.language.scope import Scope
+from ig_ros.language.surroundings import surroundings
+from ig_ros.language.viewpoint import Viewpoint
+from ig_ros.types import FloatArray, Instances, IntArray, QueryHit, QueryResult, QueryStatus
 
-ARTICLES = {"a", "an", "the", "my", "some"}
+# World x to the right and y forward, for maps that know of no camera.
+DEFAULT_VIEW = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The map's surface, for relations and colours; row n belongs to the object `Instances.point_ids[n]`."""
+
+    xyz: FloatArray  # (N, 3) m, world
+    rgb: IntArray  # (N, 3) u8
+    T_world_view: FloatArray | None = None  # (4, 4) newest camera pose
 
 
 def rank(
@@ -20,31 +37,64 @@ def rank(
     config: LanguageConfig,
     max_results: int = 1,
     min_score: float = 0.0,
+    scope: Scope | None = None,
+    place: Place | None = None,
 ) -> QueryResult:
     """Objects that fit the text, best first; at most max_results (0 = all) with a score of min_score or more.
 
-    min_score 0 means the config's. Raises QueryError for an empty text or an impossible limit, EncoderError when the
-    objects' embeddings come from another encoder than the text's.
+    min_score 0 means what the map has learnt (else the config's). An empty text asks for everything in the scope.
+    Relations and attributes are resolved in `place`; without it, from the boxes alone. Raises QueryError for an empty
+    text without a scope or an impossible limit, EncoderError when the objects' embeddings come from another encoder.
     """
-    text = " ".join(text.split())
-    if not text:
+    text, scope = " ".join(text.split()), scope or Scope()
+    if not text and not scope.narrow:
         raise QueryError("the query text is empty: say what to look for, for example 'a mug'")
     if max_results < 0 or not 0 <= min_score <= 1:
         raise QueryError(f"max_results {max_results} must be >= 0 and min_score {min_score} between 0 and 1")
-    known = described(instances)
-    if not known.any():
+    admitted = scope.admits(instances)
+    if not instances.objects:
         return QueryResult(QueryStatus.NOT_READY, (), why_not_ready(instances))
-    scores = np.where(known, relevancies(text, encoder, instances), 0.0)
-    return answer(text, scores, instances, max_results, min_score or config.min_score)
+    if not admitted.any():
+        where = f"object {scope.id}" if scope.id else "nothing in that box"
+        return QueryResult(QueryStatus.ABSENT, (), f"{where} is not in the map" if scope.id else where)
+    threshold = min_score or instances.threshold or config.min_score
+    if not text:
+        return answer("", np.where(admitted, 1.0, 0.0), instances, max_results, threshold)
+    phrase = parse(text)
+    if phrase.words and not described(instances).any():
+        return QueryResult(QueryStatus.NOT_READY, (), why_not_ready(instances))
+    scores, why = score(text, phrase, encoder, instances, threshold, scope, place)
+    return answer(text, np.where(admitted, scores, 0.0), instances, max_results, threshold, why)
+
+
+def score(
+    text: str, phrase: Phrase, encoder: Encoder | None, instances: Instances, threshold: float, scope: Scope,
+    place: Place | None,
+) -> tuple[FloatArray, str]:  # fmt: skip
+    """(S,) scores of all objects in [0, 1], and, where something that the text takes for given is missing, what."""
+
+    def relevance(words: str) -> FloatArray:
+        return np.where(described(instances), relevancies(words, encoder, instances), 0.0)
+
+    plain_scores = relevance(text)
+    if is_plain(phrase) or plain_scores.max() == 1.0:
+        return plain_scores, ""
+    place = place or Place(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))
+    view = scope.viewpoint or Viewpoint.of_camera(DEFAULT_VIEW if place.T_world_view is None else place.T_world_view)
+    point_ids = instances.point_ids[: len(place.xyz)]
+    scene = surroundings(replace(instances, point_ids=point_ids), place.xyz, place.rgb)
+    context = Context(relevance, scene, view, threshold)
+    missing = missing_anchor(phrase, context)
+    if descriptive(phrase, context):
+        return plain_scores, ""
+    return resolve(phrase, context), f"there is no '{missing}' here" if missing else ""
 
 
 def relevancies(text: str, encoder: Encoder | None, instances: Instances) -> FloatArray:
-    """(S,) score in [0, 1] of every object for the text: 1 where the text is its label, else the encoder's relevancy.
-
-    A relation between objects would multiply into these scores before `answer`.
-    """
+    """(S,) score in [0, 1] of every object for the text: 1 where it is its label, else the encoder's relevancy."""
     words = plain(text)
-    exact = np.array([plain(o.label) == words and bool(words) for o in instances.objects], dtype=bool)
+    ways = {words, singular(words)} if words else set()
+    exact = np.array([plain(o.label) in ways for o in instances.objects], dtype=bool)
     if encoder is None or not instances.embeddings.size:
         return exact.astype(np.float64)
     if instances.encoder != encoder.name or instances.embeddings.shape[1] != encoder.dimension:
@@ -57,8 +107,10 @@ def relevancies(text: str, encoder: Encoder | None, instances: Instances) -> Flo
     return np.where(exact, 1.0, score)
 
 
-def answer(text: str, scores: FloatArray, instances: Instances, max_results: int, min_score: float) -> QueryResult:
-    """Rank scored objects: by score, then by confidence, then by age."""
+def answer(
+    text: str, scores: FloatArray, instances: Instances, max_results: int, min_score: float, why: str = ""
+) -> QueryResult:
+    """Rank scored objects: by score, then by confidence, then by age; `why` explains an empty answer."""
     order = sorted(
         range(len(scores)), key=lambda i: (-scores[i], -instances.objects[i].confidence, instances.objects[i].id)
     )
@@ -68,14 +120,15 @@ def answer(text: str, scores: FloatArray, instances: Instances, max_results: int
         return QueryResult(
             QueryStatus.ABSENT,
             (),
-            f"nothing here fits '{text}': the closest is {called(best.label, best.id)} with a score of "
-            f"{scores[order[0]]:.2f}, below {min_score:.2f}",
+            f"nothing here fits '{text}': {why + '; ' if why else ''}the closest is {called(best.label, best.id)} with "
+            f"a score of {scores[order[0]]:.2f}, below {min_score:.2f}",
+            min_score,
         )
     top = hits[0].object
     message = f"'{text}' is {called(top.label, top.id)}, score {hits[0].score:.2f}"
     if len(hits) > 1:
         message += f", and {len(hits) - 1} more fit"
-    return QueryResult(QueryStatus.FOUND, tuple(hits[: max_results or None]), message)
+    return QueryResult(QueryStatus.FOUND, tuple(hits[: max_results or None]), message, min_score)
 
 
 def described(instances: Instances) -> npt.NDArray[np.bool_]:
@@ -103,3 +156,8 @@ def plain(text: str) -> tuple[str, ...]:
     """Words of a name without case, punctuation and articles: 'The Power_Drill' is 'power drill'."""
     letters = "".join(c if c.isalnum() else " " for c in text.lower())
     return tuple(word for word in letters.split() if word not in ARTICLES)
+
+
+def singular(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The last word without its plural s: "mugs" is asked for by its label "mug"."""
+    return (*words[:-1], words[-1][:-1]) if words and words[-1].endswith("s") else words

@@ -1,0 +1,37 @@
+"""Where a query looks, and from where it is meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ig_ros.geometry import inverse, transform
+from ig_ros.language.viewpoint import Viewpoint
+from ig_ros.types import FloatArray, Instances
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Limits of a query; the default has none, and looks from the newest camera pose."""
+
+    viewpoint: Viewpoint | None = None  # whose left and right; None = the newest camera's
+    T_world_box: FloatArray | None = None  # (4, 4) only objects whose centre lies in this box; None = everywhere
+    size: FloatArray | None = None  # (3,) m, its full edge lengths
+    id: int = 0  # only this object; 0 = any
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it names objects by itself, so that no text is needed."""
+        return self.id > 0 or self.T_world_box is not None
+
+    def admits(self, instances: Instances) -> npt.NDArray[np.bool_]:
+        """(S,) bool: the objects inside."""
+        admitted = np.ones(len(instances.objects), bool)
+        if self.id:
+            admitted &= np.array([o.id == self.id for o in instances.objects], bool)
+        if self.T_world_box is not None and self.size is not None and len(instances.objects):
+            centers = np.stack([o.T_world_box[:3, 3] for o in instances.objects])
+            admitted &= (np.abs(transform(inverse(self.T_world_box), centers)) <= self.size / 2).all(1)
+        return admitted
