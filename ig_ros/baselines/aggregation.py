@@ -32,8 +32,8 @@ class Aggregation:
     sub_objects: int = 1000  # S
     voxel: float = 0.1  # m
     gamma: float = 0.1  # half space
-    color_gap: float = 0.1  # Euclidean in RGB, each channel in [0, 1]
-    min_link: int = 10  # anchors: two smaller sub-objects are not linked [IG code]
+    color_gap: float = 0.05  # Euclidean in RGB, each channel in [0, 1]
+    min_link: int = 10  # anchors: two smaller sub-objects are not linked (METHOD 4.2)
     min_anchors: int = 10  # smaller instances are noise
     lloyd_steps: int = 1
     needs_depth: bool = False

@@ -21,7 +21,7 @@ class FeatureHdbscan:
     position_weight: float = 0.0  # half-space feature units per metre
     min_cluster_size: int = 20  # anchors, at full density
     min_samples: int = 5
-    max_points: int = 20000  # its minimum spanning tree is quadratic: above this, a random subsample is clustered
+    max_points: int = 30000  # its minimum spanning tree is quadratic: above this, a random subsample is clustered
     complete: bool = True  # noise and left-out anchors join their nearest clustered one
     needs_depth: bool = False
 

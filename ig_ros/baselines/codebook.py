@@ -22,7 +22,7 @@ class TwoLevelCodebook:
     name: str = "two-level codebook"
     coarse: int = 64  # k1 [OG]
     fine: int = 5  # k2 [OG]
-    position_weight: float = 1.0  # of position against feature, both at unit variance
+    position_weight: float = 0.3  # of position against feature, both at unit variance; better than 1 or 0
     needs_depth: bool = False
 
     def __call__(self, material: Material, random: np.random.Generator) -> Prediction:

@@ -17,6 +17,7 @@ AGGREGATIONS: tuple[Method, ...] = (  # the paper's Table 5; all else equal
 )
 METHODS: tuple[Method, ...] = (
     FeatureHdbscan("HDBSCAN on features"),
+    FeatureHdbscan("HDBSCAN on features + position", position_weight=0.3),
     TwoLevelCodebook("two-level codebook"),
     *AGGREGATIONS,
     LanguageField("per-Gaussian language"),
