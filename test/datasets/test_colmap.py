@@ -1,0 +1,320 @@
+"""COLMAP folders: poses, lenses and labels come out where the pictures say they are."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from helpers import CAMERA, CARDS, HALF, orbit
+from scipy.spatial.transform import Rotation
+
+from ig_ros.datasets import missing_truth, open_dataset, selection_truth
+from ig_ros.datasets.colmap import ColmapDataset
+from ig_ros.datasets.colmap_model import ColmapCamera
+from ig_ros.datasets.undistortion import lens_of
+from ig_ros.errors import DatasetError
+from ig_ros.geometry import inverse, project, transform
+from ig_ros.types import FloatArray, Frame
+
+POINTS = np.array([[*centre, 0.0] for _, centre in CARDS.values()])
+COLORS = ((200, 60, 60), (60, 80, 200))
+FIRST = 41  # number of the first photograph, as LERF's frames do not start at 0
+
+
+def world_to_camera(frame: Frame) -> list[float]:
+    T = inverse(frame.T_world_camera)
+    return [*np.roll(Rotation.from_matrix(T[:3, :3]).as_quat(), 1), *T[:3, 3]]
+
+
+def write_text_model(folder: Path, frames: list[Frame]) -> None:
+    folder.mkdir(parents=True)
+    values = " ".join(str(CAMERA.K[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    (folder / "cameras.txt").write_text(f"# Camera list\n3 PINHOLE {CAMERA.width} {CAMERA.height} {values}\n")
+    lines = ["# Image list with two lines of data per image:"]
+    for i, frame in reversed(list(enumerate(frames))):  # COLMAP promises no order
+        pose = " ".join(map(str, world_to_camera(frame)))
+        lines += [f"{i + 7} {pose} 3 frame_{i + FIRST:05d}.png", "1.5 2.5 -1" if i % 2 else ""]
+    (folder / "images.txt").write_text("\n".join(lines) + "\n")
+    rows = [
+        f"{k} {' '.join(map(str, point))} {' '.join(map(str, color))} 0.3 7 0 8 1"
+        for k, (point, color) in enumerate(zip(POINTS, COLORS, strict=True))
+    ]
+    (folder / "points3D.txt").write_text("# 3D point list\n" + "\n".join(rows) + "\n")
+
+
+def write_binary_model(folder: Path, frames: list[Frame]) -> None:
+    folder.mkdir(parents=True)
+    K = CAMERA.K
+    camera = struct.pack("<iiQQ4d", 3, 1, CAMERA.width, CAMERA.height, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+    (folder / "cameras.bin").write_bytes(struct.pack("<Q", 1) + camera)
+    data = struct.pack("<Q", len(frames))
+    for i, frame in reversed(list(enumerate(frames))):
+        data += struct.pack("<i7di", i + 7, *world_to_camera(frame), 3) + f"frame_{i + FIRST:05d}.png".encode() + b"\0"
+        data += struct.pack("<Q", i) + i * struct.pack("<ddq", 1.5, 2.5, -1)
+    (folder / "images.bin").write_bytes(data)
+    data = struct.pack("<Q", len(POINTS))
+    for k, (point, color) in enumerate(zip(POINTS, COLORS, strict=True)):
+        data += struct.pack("<Q3d3Bd", k, *point, *color, 0.3) + struct.pack("<Q", k) + k * struct.pack("<ii", 7, 0)
+    (folder / "points3D.bin").write_bytes(data)
+
+
+def corners(card: int, frame: Frame) -> FloatArray:
+    """(4, 2) px of a card's corners in a frame."""
+    x, y = CARDS[card][1]
+    square = np.array([[x + a * HALF, y + b * HALF, 0.0] for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
+    return project(transform(inverse(frame.T_world_camera), square), frame.camera)[0]
+
+
+def write_labels(folder: Path, frame: Frame, number: int, size: float = 1.0) -> None:
+    """LERF-OVS labels of both cards, under one name each and a common one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    things = []
+    for card, (name, _) in CARDS.items():
+        polygon = (corners(card, frame) * size).tolist()
+        things += [{"category": text, "segmentation": polygon, "bbox": [0, 0, 1, 1]} for text in (name, "card")]
+    width, height = round(CAMERA.width * size), round(CAMERA.height * size)
+    about = {"info": {"name": f"frame_{number:05d}.jpg", "width": width, "height": height}, "objects": things}
+    (folder / f"frame_{number:05d}.json").write_text(json.dumps(about))
+
+
+def scene(root: Path, binary: bool = True) -> tuple[Path, list[Frame]]:
+    """Five photographs of the ground in root/cards."""
+    folder, frames = root / "cards", orbit(5, depth=False)
+    (folder / "images").mkdir(parents=True)
+    for i, frame in enumerate(frames):
+        cv2.imwrite(str(folder / "images" / f"frame_{i + FIRST:05d}.png"), frame.rgb[..., ::-1])
+    (write_binary_model if binary else write_text_model)(folder / "sparse" / "0", frames)
+    return folder, frames
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_frames_come_with_their_pictures_and_poses(tmp_path: Path, binary: bool) -> None:
+    folder, frames = scene(tmp_path, binary)
+    dataset = open_dataset(folder)
+    assert isinstance(dataset, ColmapDataset)
+    assert len(dataset) == 5
+    for i, expected in enumerate(frames):
+        frame = dataset[i]
+        assert frame.index == FIRST + i
+        assert (frame.rgb == expected.rgb).all()
+        assert np.allclose(frame.T_world_camera, expected.T_world_camera, atol=1e-9)
+        assert np.allclose(frame.camera.K, CAMERA.K), "COLMAP's pixel centres are at one half, as ours"
+        assert frame.depth is None
+    assert dataset.truth is None
+    points = dataset.sparse_points
+    assert points is not None
+    assert np.allclose(points.xyz, POINTS)
+    assert points.rgb.tolist() == [list(color) for color in COLORS]
+
+
+def test_sparse_points_lie_on_what_the_pictures_show(tmp_path: Path) -> None:
+    folder, _ = scene(tmp_path)
+    dataset = open_dataset(folder)
+    assert isinstance(dataset, ColmapDataset)
+    assert dataset.sparse_points is not None
+    for i in range(len(dataset)):
+        frame = dataset[i]
+        pixels, _ = project(transform(inverse(frame.T_world_camera), dataset.sparse_points.xyz), frame.camera)
+        red, blue = (frame.rgb[int(v), int(u)].astype(int) for u, v in pixels)
+        assert red[0] > red[2]
+        assert blue[2] > blue[0]
+
+
+def test_photographs_are_slow_enough_for_a_hand(tmp_path: Path) -> None:
+    """No clock is recorded: stamps must not turn the step between two photographs into a jump."""
+    dataset = open_dataset(scene(tmp_path)[0])
+    one, two = dataset[0], dataset[1]
+    distance = np.linalg.norm(one.T_world_camera[:3, 3] - two.T_world_camera[:3, 3])
+    assert distance / ((two.stamp - one.stamp) * 1e-9) < 2
+
+
+def test_a_folder_without_points_still_reads(tmp_path: Path) -> None:
+    folder, _ = scene(tmp_path)
+    (folder / "sparse" / "0" / "points3D.bin").unlink()
+    dataset = open_dataset(folder)
+    assert isinstance(dataset, ColmapDataset)
+    assert dataset.sparse_points is None
+
+
+@pytest.mark.parametrize("name", ["sparse/0/cameras.bin", "sparse/0/images.bin", "images/frame_00043.png"])
+def test_what_is_missing_is_named(tmp_path: Path, name: str) -> None:
+    folder, _ = scene(tmp_path)
+    (folder / name).unlink()
+    with pytest.raises(DatasetError, match=name):
+        open_dataset(folder)
+
+
+@pytest.mark.parametrize("name", ["cameras", "images", "points3D"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_damaged_model_is_named(tmp_path: Path, name: str, binary: bool) -> None:
+    folder, _ = scene(tmp_path, binary)
+    path = folder / "sparse" / "0" / f"{name}.{'bin' if binary else 'txt'}"
+    path.write_bytes(path.read_bytes()[:60] if binary else b"1 2 nought\n")
+    with pytest.raises(DatasetError, match=path.name):
+        _ = open_dataset(folder).sparse_points  # type: ignore[attr-defined]
+
+
+# Lenses: a lamp drawn where the lens puts it must appear where the pinhole camera that comes out puts it.
+
+LENSES = [
+    ColmapCamera("SIMPLE_RADIAL", 320, 240, (300.0, 161.0, 118.0, -0.15)),
+    ColmapCamera("RADIAL", 320, 240, (300.0, 161.0, 118.0, 0.1, -0.02)),
+    ColmapCamera("OPENCV", 320, 240, (300.0, 290.0, 161.0, 118.0, -0.12, 0.02, 0.003, -0.004)),
+    ColmapCamera("FULL_OPENCV", 320, 240, (300.0, 290.0, 161.0, 118.0, -0.1, 0.02, 0.002, 0.001, 0.01, 0.02, 0, 0)),
+    ColmapCamera("OPENCV_FISHEYE", 320, 240, (300.0, 290.0, 161.0, 118.0, -0.05, 0.01, 0.0, 0.0)),
+    ColmapCamera("SIMPLE_RADIAL_FISHEYE", 320, 240, (300.0, 161.0, 118.0, 0.05)),
+]
+
+
+def seen_through(camera: ColmapCamera, ray: tuple[float, float]) -> tuple[float, float]:
+    """Pixel (u, v) of a ray (x/z, y/z): the formulas of COLMAP's documentation, written out."""
+    p = camera.parameters if camera.model in ("OPENCV", "FULL_OPENCV", "OPENCV_FISHEYE") else (
+        camera.parameters[0], *camera.parameters
+    )  # fmt: skip
+    fx, fy, cx, cy, *k = [*p, 0.0, 0.0, 0.0, 0.0]
+    x, y = ray
+    if "FISHEYE" in camera.model:
+        r = np.hypot(x, y)
+        theta = np.arctan(r)
+        scale = theta * (1 + k[0] * theta**2 + k[1] * theta**4 + k[2] * theta**6 + k[3] * theta**8) / r
+        return fx * x * scale + cx, fy * y * scale + cy
+    r2 = x * x + y * y
+    p1, p2 = k[2:4] if "OPENCV" in camera.model else (0.0, 0.0)
+    radial = 1 + k[0] * r2 + k[1] * r2**2
+    if camera.model == "FULL_OPENCV":
+        radial = (radial + k[4] * r2**3) / (1 + k[5] * r2 + k[6] * r2**2 + k[7] * r2**3)
+    u = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+    v = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+    return fx * u + cx, fy * v + cy
+
+
+@pytest.mark.parametrize("camera", LENSES, ids=lambda camera: camera.model)
+@pytest.mark.parametrize("reduced", [1, 2])
+def test_straightened_images_obey_their_pinhole_camera(camera: ColmapCamera, reduced: int) -> None:
+    lens = lens_of(camera, camera.width // reduced, camera.height // reduced)
+    rows, cols = np.mgrid[0 : camera.height // reduced, 0 : camera.width // reduced]
+    for ray in ((0.05, -0.02), (-0.35, 0.25), (0.4, 0.28), (0.3, -0.3)):
+        u, v = (value / reduced for value in seen_through(camera, ray))
+        lamp = 200 * np.exp(-((cols + 0.5 - u) ** 2 + (rows + 0.5 - v) ** 2) / (2 * 1.5**2))
+        image = lens.straighten(lamp.astype(np.float32)).astype(np.float64)
+        found = np.array([(image * (cols + 0.5)).sum(), (image * (rows + 0.5)).sum()]) / image.sum()
+        expected = project(np.array([[*ray, 1.0]]), lens.camera)[0][0]
+        assert np.abs(found - expected).max() < 0.15, ray
+
+
+def test_straightened_images_have_no_black_rim() -> None:
+    lens = lens_of(LENSES[2], 320, 240)
+    assert (lens.straighten(np.full((240, 320), 90, np.uint8)) == 90).mean() > 0.995
+
+
+def test_a_pinhole_is_left_alone() -> None:
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert lens_of(ColmapCamera("SIMPLE_PINHOLE", 8, 6, (5.0, 4.0, 3.0)), 4, 3).straighten(image) is image
+
+
+@pytest.mark.parametrize(
+    ("camera", "complaint"),
+    [
+        (ColmapCamera("FOV", 320, 240, (300.0, 300.0, 160.0, 120.0, 0.9)), "FOV"),
+        (ColmapCamera("PINHOLE", 320, 240, (300.0, 300.0, 160.0)), "3 parameters"),
+        (ColmapCamera("PINHOLE", 320, 320, (300.0, 300.0, 160.0, 120.0)), "320x320"),
+    ],
+)
+def test_lenses_that_cannot_be_straightened_are_named(camera: ColmapCamera, complaint: str) -> None:
+    with pytest.raises(DatasetError, match=complaint):
+        lens_of(camera, 320, 240)
+
+
+# Labels
+
+
+def overlap(a: FloatArray, b: FloatArray) -> float:
+    return float((a & b).sum() / (a | b).sum())
+
+
+@pytest.mark.parametrize("place", ["cards/label", "label/cards"])
+@pytest.mark.parametrize("size", [1.0, 2.0])
+def test_labels_cover_what_they_name(tmp_path: Path, place: str, size: float) -> None:
+    """Polygons were cut from the exact pictures: the masks must be those pictures' own, whatever the label's scale."""
+    folder, frames = scene(tmp_path)
+    for i in (1, 3):
+        write_labels(tmp_path / place, frames[i], i + FIRST, size)
+    dataset = open_dataset(folder)
+    selection = selection_truth(dataset, ())
+    assert selection is not None
+    assert selection.places == (1, 3)
+    assert missing_truth(dataset) == ()
+    for i in selection.places:
+        masks, exact = selection.masks(i), frames[i].masks
+        assert exact is not None
+        assert set(masks) == {"red card", "blue card", "card"}
+        for text, ids in (("red card", [1]), ("blue card", [2]), ("card", [1, 2])):
+            expected = np.isin(exact.labels, ids)
+            assert masks[text].shape == expected.shape
+            assert overlap(masks[text], expected) > 0.85
+
+
+def test_labels_go_through_the_lens_with_their_picture(tmp_path: Path) -> None:
+    """The card is where its colour is in the straightened picture, not where it was in the bent one."""
+    folder, frames = scene(tmp_path, binary=False)
+    values = f"{CAMERA.K[0, 0]} {CAMERA.K[0, 2]} {CAMERA.K[1, 2]} -0.4"
+    (folder / "sparse" / "0" / "cameras.txt").write_text(f"3 SIMPLE_RADIAL {CAMERA.width} {CAMERA.height} {values}\n")
+    write_labels(folder / "label", frames[2], 2 + FIRST)
+    dataset = open_dataset(folder)
+    selection = selection_truth(dataset, ())
+    assert selection is not None
+    rgb, mask = dataset[2].rgb.astype(int), selection.masks(2)["red card"]
+    red = rgb[..., 0] > 2 * rgb[..., 2] + 10
+    bent = frames[2].rgb.astype(int)
+    assert overlap(bent[..., 0] > 2 * bent[..., 2] + 10, red) < 0.85, "the lens bends this picture"
+    assert overlap(mask, red) > 0.92
+
+
+def test_missing_labels_and_labels_of_no_picture_are_named(tmp_path: Path) -> None:
+    folder, frames = scene(tmp_path)
+    dataset = open_dataset(folder)
+    assert selection_truth(dataset, (0,)) is None
+    assert any("label/" in text for text in missing_truth(dataset))
+    write_labels(folder / "label", frames[0], FIRST)
+    write_labels(folder / "label", frames[0], 999)
+    assert [text.split(":")[0] for text in missing_truth(open_dataset(folder))] == ["frame_00999.json"]
+
+
+@pytest.mark.parametrize("content", ["{", '{"info": {}}', '{"info": {"width": 9, "height": 9}, "objects": [{}]}'])
+def test_damaged_labels_are_named(tmp_path: Path, content: str) -> None:
+    folder, frames = scene(tmp_path)
+    write_labels(folder / "label", frames[0], FIRST)
+    (folder / "label" / "frame_00041.json").write_text(content)
+    selection = selection_truth(open_dataset(folder), ())
+    assert selection is not None
+    with pytest.raises(DatasetError, match=r"frame_00041\.json"):
+        selection.masks(0)
+
+
+def test_several_polygons_of_one_object_are_one_mask(tmp_path: Path) -> None:
+    folder, frames = scene(tmp_path)
+    write_labels(folder / "label", frames[0], FIRST)
+    rings = [[[0, 0], [9, 0], [9, 9], [0, 9]], [[5, 0], [20, 0], [20, 9], [5, 9]]]
+    about = {"info": {"width": 96, "height": 72}, "objects": [{"category": "box", "segmentation": rings}]}
+    (folder / "label" / "frame_00041.json").write_text(json.dumps(about))
+    selection = selection_truth(open_dataset(folder), ())
+    assert selection is not None
+    mask = selection.masks(0)["box"]
+    assert mask[:10, :21].all()
+    assert mask.sum() == 210
+
+
+def test_scenes_with_instance_images_pose_the_task_by_their_names() -> None:
+    dataset = open_dataset("sim:tabletop?width=64&frames=2&masks=none&depth=none")
+    selection = selection_truth(dataset, (1,))
+    assert selection is not None
+    assert dataset.truth is not None
+    image, masks = dataset.truth.instance_image(1), selection.masks(1)
+    table = next(i for i, name in dataset.truth.names.items() if name == "table")
+    assert (masks["table"] == (image == table)).all()
+    seen = {dataset.truth.names[i] for i in np.unique(image).tolist() if i in dataset.truth.names}
+    assert set(masks) == seen
