@@ -10,7 +10,7 @@ from ig_ros.geometry import back_project, transform
 from ig_ros.types import Camera, FloatArray, IntArray
 
 VOXEL = 0.015  # m, about the spacing of ScanNet's vertices
-STRIDE = 3  # every n-th row and column: at the distances of a room still several pixels per voxel
+COLUMNS = 400  # about as many of an image take part: at the distances of a room a few per voxel
 MARGIN = 10  # m beyond the camera; nothing of a room is further
 OFFSET, BITS = 1 << 19, 20  # voxel coordinates as three fields of one integer, +-7.8 km
 
@@ -40,8 +40,9 @@ def fuse(views: Iterable[View]) -> tuple[FloatArray, IntArray]:
 
 
 def _measured(depth: FloatArray, image: IntArray, camera: Camera, pose: FloatArray) -> tuple[FloatArray, IntArray]:
-    """World points (N, 3) and ids (N,) of every STRIDE-th pixel with depth."""
-    rows, cols = (grid.ravel() for grid in np.mgrid[0 : depth.shape[0] : STRIDE, 0 : depth.shape[1] : STRIDE])
+    """World points (N, 3) and ids (N,) of an even part of the pixels with depth."""
+    stride = max(1, depth.shape[1] // COLUMNS)
+    rows, cols = (grid.ravel() for grid in np.mgrid[0 : depth.shape[0] : stride, 0 : depth.shape[1] : stride])
     z = depth[rows, cols]
     kept = (z > 0) & (z < MARGIN)
     rows, cols = rows[kept], cols[kept]
@@ -49,7 +50,7 @@ def _measured(depth: FloatArray, image: IntArray, camera: Camera, pose: FloatArr
 
 
 def _voxel(points: FloatArray) -> IntArray:
-    x, y, z = (np.floor(points / VOXEL).astype(np.int64) + OFFSET).T
+    x, y, z = (np.rint(points / VOXEL).astype(np.int64) + OFFSET).T  # centred: a floor at z = 0 stays one layer
     keys: IntArray = (x << 2 * BITS) | (y << BITS) | z
     return keys
 

@@ -258,6 +258,11 @@ def test_labels_cover_what_they_name(tmp_path: Path, place: str, size: float) ->
             assert overlap(masks[text], expected) > 0.85
 
 
+def middle(mask: FloatArray) -> FloatArray:
+    """Mean row and column of a mask's pixels."""
+    return np.argwhere(mask).mean(axis=0)
+
+
 def test_labels_go_through_the_lens_with_their_picture(tmp_path: Path) -> None:
     """The card is where its colour is in the straightened picture, not where it was in the bent one."""
     folder, frames = scene(tmp_path, binary=False)
@@ -268,10 +273,10 @@ def test_labels_go_through_the_lens_with_their_picture(tmp_path: Path) -> None:
     selection = selection_truth(dataset, ())
     assert selection is not None
     rgb, mask = dataset[2].rgb.astype(int), selection.masks(2)["red card"]
-    red = rgb[..., 0] > 2 * rgb[..., 2] + 10
+    red = middle(rgb[..., 0] > 2 * rgb[..., 2] + 10)
     bent = frames[2].rgb.astype(int)
-    assert overlap(bent[..., 0] > 2 * bent[..., 2] + 10, red) < 0.85, "the lens bends this picture"
-    assert overlap(mask, red) > 0.92
+    assert np.abs(middle(bent[..., 0] > 2 * bent[..., 2] + 10) - red).max() > 1.5, "the lens bends this picture"
+    assert np.abs(middle(mask) - red).max() < 0.5
 
 
 def test_missing_labels_and_labels_of_no_picture_are_named(tmp_path: Path) -> None:
