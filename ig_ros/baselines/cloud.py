@@ -48,7 +48,8 @@ def measured(keyframe: Keyframe) -> tuple[FloatArray, IntArray, IntArray]:
 def depth_cloud(material: Material, voxel: float = 0.0) -> DepthCloud:
     """The cloud of all keyframes; voxel edge in m, 0 = by the scene's extent."""
     edge = voxel or voxel_for([measured(k)[0][::16] for k in material.keyframes[::4]])
-    keys, sums = [np.zeros(0, np.int64)], [np.zeros((0, 7))]
+    keys: list[IntArray] = [np.zeros(0, np.int64)]
+    sums: list[FloatArray] = [np.zeros((0, 7))]
     for keyframe in material.keyframes:
         xyz, rows, cols = measured(keyframe)
         color = keyframe.rgb.numpy()[rows, cols] / 255.0
