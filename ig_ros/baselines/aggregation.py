@@ -35,7 +35,7 @@ class Aggregation:
     color_gap: float = 0.05  # Euclidean in RGB, each channel in [0, 1]
     min_link: int = 10  # anchors: two smaller sub-objects are not linked (METHOD 4.2)
     min_anchors: int = 10  # smaller instances are noise
-    lloyd_steps: int = 1
+    lloyd_steps: int = 0  # as the authors
     needs_depth: bool = False
 
     def __call__(self, material: Material, random: np.random.Generator) -> Prediction:  # noqa: ARG002 - the interface's

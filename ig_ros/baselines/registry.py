@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ig_ros.baselines.aggregation import Aggregation
-from ig_ros.baselines.base import Method
+from ig_ros.baselines.base import Material, Method
 from ig_ros.baselines.clustering import FeatureHdbscan
 from ig_ros.baselines.codebook import TwoLevelCodebook
+from ig_ros.baselines.consensus_cloud import ConsensusCloud
+from ig_ros.baselines.fusion import MaskFusion
 from ig_ros.baselines.language_field import LanguageField
 from ig_ros.errors import ConfigError
 
@@ -15,13 +17,19 @@ AGGREGATIONS: tuple[Method, ...] = (  # the paper's Table 5; all else equal
     Aggregation("feature-only aggregation", use_voxel_edge=False),
     Aggregation("feature + voxel aggregation"),
 )
-METHODS: tuple[Method, ...] = (
+TRAINED: tuple[Method, ...] = (  # they live on what training put into the map
     FeatureHdbscan("HDBSCAN on features"),
     FeatureHdbscan("HDBSCAN on features + position", position_weight=0.3),
     TwoLevelCodebook("two-level codebook"),
     *AGGREGATIONS,
     LanguageField("per-Gaussian language"),
 )
+UNTRAINED: tuple[Method, ...] = (  # masks and measured depth only
+    MaskFusion("mask fusion"),
+    MaskFusion("mask fusion + words", likeness_weight=0.2),
+    ConsensusCloud("training-free consensus"),
+)
+METHODS = TRAINED + UNTRAINED
 
 
 def method(name: str) -> Method:
@@ -30,3 +38,8 @@ def method(name: str) -> Method:
         if candidate.name == name:
             return candidate
     raise ConfigError(f"no method is called '{name}': there are {', '.join(m.name for m in METHODS)}")
+
+
+def applicable(material: Material) -> tuple[Method, ...]:
+    """The rows that can run on this map: without measured depth those that need it are left out."""
+    return tuple(m for m in METHODS if material.has_depth or not m.needs_depth)

@@ -7,7 +7,7 @@ import pytest
 from baselines.worlds import check, world
 
 from ig_ros.baselines import Method
-from ig_ros.baselines.registry import METHODS, method
+from ig_ros.baselines.registry import METHODS, applicable, method
 from ig_ros.errors import ConfigError
 
 CLASSES = ("ground", "red card", "blue card")
@@ -52,3 +52,10 @@ def test_rows_are_found_by_their_names() -> None:
     assert all(method(m.name) is m for m in METHODS)
     with pytest.raises(ConfigError, match="HDBSCAN"):
         method("magic")
+
+
+def test_rows_that_need_depth_are_left_out_without_it() -> None:
+    with_depth, _ = world(views=2)
+    without, _ = world(views=2, depth=False)
+    assert applicable(with_depth) == METHODS
+    assert set(applicable(without)) == {m for m in METHODS if not m.needs_depth} != set(METHODS)
