@@ -43,6 +43,7 @@ class ScanNetDataset:
         """
         self.name = folder.resolve().name
         self._folder = folder
+        _refuse_packed(folder)
         missing = [folder / name for name in ("color", "pose") if not (folder / name).is_dir()]
         color_intrinsics = folder / "intrinsic" / "intrinsic_color.txt"
         refuse_missing(missing + ([] if color_intrinsics.is_file() else [color_intrinsics]), LAYOUT)
@@ -81,7 +82,9 @@ class ScanNetDataset:
     def recognises(folder: Path) -> bool:
         """Whether the folder looks like this layout."""
         parts = ("color", "intrinsic", "instance-filt")
-        return any((folder / part).is_dir() for part in parts) or any(folder.glob("*_vh_clean_2.ply"))
+        return any((folder / part).is_dir() for part in parts) or any(
+            any(folder.glob(pattern)) for pattern in ("*_vh_clean_2.ply", "*.sens")
+        )
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -154,4 +157,16 @@ class ScanNetDataset:
     def _instance_image(self, i: int) -> IntArray:
         if not self._instances:
             raise DatasetError(f"{self._folder} lacks {INSTANCE_IMAGES}: its truth has points, but no images")
-        return read_labels(self._instances[self._numbers[i]])
+        return resized_labels(read_labels(self._instances[self._numbers[i]]), *self._size)
+
+    @cached_property
+    def _size(self) -> tuple[int, int]:
+        """Width and height of the colour images, px; instance-filt/ may have kept the size before a reduction."""
+        shape = read_rgb(self._colors[self._numbers[0]]).shape
+        return shape[1], shape[0]
+
+
+def _refuse_packed(folder: Path) -> None:
+    recordings = sorted(folder.glob("*.sens"))
+    if recordings and not (folder / "color").is_dir():
+        raise DatasetError(f"{recordings[0]} is still packed: unpack it with ScanNet's SensReader, then {LAYOUT}")

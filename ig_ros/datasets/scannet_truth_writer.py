@@ -26,8 +26,13 @@ def write_truth(truth: SceneTruth, folder: Path) -> None:
     _write_ply(truth, truth.colors, _classes(truth), folder / (scene + LABELS))
     write_text(json.dumps({"sceneId": scene, "segIndices": segments.tolist()}), folder / (scene + SEGMENTS))
     groups = [
-        {"id": i - 1, "objectId": i - 1, "label": name, "segments": np.unique(segments[truth.ids == i]).tolist()}
-        for i, name in truth.names.items()
+        {
+            "id": i - 1,
+            "objectId": i - 1,
+            "label": truth.names.get(i, ""),
+            "segments": np.unique(segments[truth.ids == i]).tolist(),
+        }
+        for i in np.unique(truth.ids[truth.ids > 0]).tolist()
     ]
     aggregation = {"sceneId": f"scannet.{scene}", "segmentsFile": f"scannet.{scene}{SEGMENTS}", "segGroups": groups}
     write_text(json.dumps(aggregation), folder / (scene + AGGREGATION))
@@ -47,11 +52,11 @@ def _classes(truth: SceneTruth) -> IntArray:
     """(P,) NYU40 labels: the truth's own, else by the names of its instances."""
     if truth.classes is not None:
         return truth.classes
-    table = np.zeros(max(truth.names, default=0) + 1, np.int32)
-    for i, name in truth.names.items():
-        table[i] = nyu40_class(name)
-    known = np.isin(truth.ids, list(truth.names))
-    return np.where(known, table[np.where(known, truth.ids, 0)], 0).astype(np.int32)
+    table = np.zeros(int(truth.ids.max(initial=0)) + 1, np.int32)
+    for i in np.unique(truth.ids[truth.ids > 0]).tolist():
+        table[i] = nyu40_class(truth.names.get(i, ""))
+    classes: IntArray = table[np.maximum(truth.ids, 0)]
+    return classes
 
 
 def _write_ply(truth: SceneTruth, colors: IntArray | None, classes: IntArray | None, path: Path) -> None:

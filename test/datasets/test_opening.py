@@ -15,6 +15,7 @@ from ig_ros.errors import DatasetError
     [
         (("color",), ("pose", "intrinsic_color.txt")),
         (("scene0000_00_vh_clean_2.ply",), ("color", "pose", "intrinsic_color.txt")),
+        (("scene0000_00.sens",), ("scene0000_00.sens", "SensReader")),
         (("images",), ("cameras.bin", "images.bin")),
         (("sparse/0",), ("images",)),
         (("rgb",), ("depth", "traj_w_c.txt")),

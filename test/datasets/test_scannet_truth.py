@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,7 @@ def test_true_instances_serve_as_masks_when_asked_for(tmp_path: Path) -> None:
     assert (masks.labels[:, :32] == 0).all()
     assert (masks.labels[:, 32:] == 8).all()
     assert masks.names == {8: "coffee mug"}
+    assert (truth_of(folder).instance_image(0) == masks.labels).all()
 
 
 def test_a_written_scene_reads_back_with_the_same_ids_on_the_same_points(tmp_path: Path) -> None:
@@ -189,6 +191,16 @@ def test_a_written_scene_reads_back_with_the_same_ids_on_the_same_points(tmp_pat
     assert copy.truth.instance_classes() == {1: 40, 2: 40}, "NYU40 has no cards: they are other props"
     for i in range(4):
         assert (copy.truth.instance_image(i) == source.instance_image(i)).all()
+
+
+def test_an_instance_without_a_name_keeps_its_id(tmp_path: Path) -> None:
+    source = Ground()
+    assert source.truth is not None
+    source.truth = replace(source.truth, names={2: "blue card"})
+    write_scannet_layout(source, tmp_path / "ground")
+    truth = truth_of(tmp_path / "ground")
+    assert (truth.ids == source.truth.ids).all()
+    assert truth.names == {1: "", 2: "blue card"}
 
 
 def test_written_segments_are_parts_of_objects(tmp_path: Path) -> None:
