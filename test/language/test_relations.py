@@ -82,7 +82,8 @@ def test_the_meant_object_comes_first(text: str, first: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["the book left of the laptop", "the bowl on the book", "the green mug", "the mug on the shelf", "the apple under the table",
+    ["the book left of the laptop", "the bowl on the book", "the green mug", "the mug on the shelf",
+     "the apple under the table",
      "the table on the mug", "the bowl behind the laptop"],
 )  # fmt: skip
 def test_false_descriptions_are_refused(text: str) -> None:
