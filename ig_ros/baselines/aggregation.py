@@ -31,7 +31,7 @@ class Aggregation:
     joint: bool = True  # over-segment on position, colour and feature; else on position and colour
     sub_objects: int = 1000  # S
     voxel: float = 0.1  # m
-    gamma: float = 0.1  # half space
+    gamma: float = 0.15  # half space; the authors' on ScanNet, 0.1 in the paper
     color_gap: float = 0.05  # Euclidean in RGB, each channel in [0, 1]
     min_link: int = 10  # anchors: two smaller sub-objects are not linked (METHOD 4.2)
     min_anchors: int = 10  # smaller instances are noise
