@@ -25,7 +25,7 @@ from ig_ros.errors import FrameError, IgError
 from ig_ros.language import Scope
 from ig_ros.mapper import Mapper, answer
 from ig_ros.storage import load_map, save_map
-from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, QueryResult
+from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, QueryResult
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -124,6 +124,18 @@ class LiveMapper:
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
         """Answer from the newest snapshot; waits for nothing. Raises QueryError for an unusable text."""
         return answer(self._mapper.latest, text, self._mapper.encoder, self.config, max_results, min_score, scope)
+
+    def view(self, stamp: int | None = None) -> tuple[Camera, FloatArray]:
+        """Camera at training resolution and pose (4, 4) of the keyframe nearest to `stamp` (ns), None = the newest.
+
+        Raises QueryError before the first keyframe.
+        """
+        keyframe = self._mapper.view(stamp)
+        return keyframe.camera, keyframe.T_world_camera
+
+    def remove_object(self, number: int) -> Future[int]:
+        """Take an object out of the map between two steps: how many anchors went. The future raises QueryError."""
+        return self._on_trainer(lambda: self._mapper.remove_object(number))
 
     def instantiate(self) -> Future[MapSnapshot]:
         """Ask for an instantiation of the map as it is now."""

@@ -14,11 +14,12 @@ import numpy.typing as npt
 import torch
 
 from ig_ros.config import Config
-from ig_ros.errors import FrameError
+from ig_ros.errors import FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.instances import Identity, PointSet
 from ig_ros.language import Encoder, Place, Scope, embed_masks, make_encoder, rank
 from ig_ros.objects import FrozenMap, find_objects
+from ig_ros.planning import erase_object
 from ig_ros.raster import select_device
 from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, tracks
 from ig_ros.scaffold.keyframes import Keyframe
@@ -132,6 +133,23 @@ class Mapper:
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
         """Objects of the latest snapshot that fit the text, best first. Raises QueryError for an unusable text."""
         return answer(self.latest, text, self.encoder, self.config, max_results, min_score, scope)
+
+    def remove_object(self, number: int) -> int:
+        """Take an object out of the map; returns how many anchors went. Raises QueryError when it is not there.
+
+        It comes back, under a new id, when a later keyframe sees it again.
+        """
+        if self.latest is None:
+            raise QueryError("no instantiation yet: there is nothing to remove")
+        self.latest, count = erase_object(self.latest, number, self.scaffold, self.keyframes.items)
+        return count
+
+    def view(self, stamp: int | None = None) -> Keyframe:
+        """The keyframe taken nearest to `stamp` (ns), None = the newest. Raises QueryError before the first one."""
+        items = list(self.keyframes.items)
+        if not items:
+            raise QueryError("no image has been mapped yet")
+        return items[-1] if stamp is None else min(items, key=lambda k: abs(k.stamp - stamp))
 
     def _seed(self, keyframe: Keyframe) -> int:
         """Plant anchors on the keyframe's depth where the model does not cover it."""

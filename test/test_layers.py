@@ -16,6 +16,7 @@ LAYERS = (  # from the bottom up
     ("geometry",),
     ("raster",),
     (*STAGES, "objects"),
+    ("planning",),
     ("mapper",),
     ("live", "storage", "datasets", "baselines"),
     ("nodes", "cli", "evaluation", "demo"),
