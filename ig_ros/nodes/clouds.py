@@ -8,6 +8,7 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
 from ig_ros.errors import FrameError
+from ig_ros.geometry import transform
 from ig_ros.nodes.conversions import byte_array
 from ig_ros.types import FloatArray, IntArray, MapSnapshot
 
@@ -27,6 +28,8 @@ _CODES = {kind: code for code, kind in _TYPES.items()}
 CLOUD_TYPE = np.dtype(  # of ig/instance_cloud; `rgb` is 0x00rrggbb in the bits of a float32, as RViz and PCL expect
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<f4"), ("instance_id", "<i4"), ("confidence", "<f4")]
 )
+
+SURFACE_TYPE = np.dtype([*CLOUD_TYPE.descr, ("normal_x", "<f4"), ("normal_y", "<f4"), ("normal_z", "<f4")])
 
 
 def cloud_message(points: Points, head: Header) -> PointCloud2:
@@ -99,6 +102,27 @@ def snapshot_points(snapshot: MapSnapshot, chosen: IntArray | None = None) -> Po
     points["instance_id"] = snapshot.instances.point_ids[rows]
     points["confidence"] = snapshot.instances.point_confidence[rows]
     return points
+
+
+def surface_points(snapshot: MapSnapshot, rows: IntArray, normals: FloatArray) -> Points:
+    """SURFACE_TYPE array of the rows (n,) of a snapshot with their normals (n, 3)."""
+    points = np.zeros(len(rows), SURFACE_TYPE)
+    plain = snapshot_points(snapshot, rows)
+    for name in CLOUD_TYPE.names or ():
+        points[name] = plain[name]
+    for axis, name in enumerate("xyz"):
+        points[f"normal_{name}"] = normals[:, axis]
+    return points
+
+
+def turned(points: Points, T_a_b: FloatArray) -> Points:
+    """SURFACE_TYPE points of frame b expressed in frame a."""
+    moved = points.copy()
+    xyz = transform(T_a_b, np.stack([points[name] for name in "xyz"], axis=1))
+    normals = np.stack([points[f"normal_{name}"] for name in "xyz"], axis=1) @ T_a_b[:3, :3].T
+    for axis, name in enumerate("xyz"):
+        moved[name], moved[f"normal_{name}"] = xyz[:, axis], normals[:, axis]
+    return moved
 
 
 def thinned(count: int, limit: int) -> IntArray | None:

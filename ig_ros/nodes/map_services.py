@@ -1,4 +1,4 @@
-"""ig/instantiate, ig/reset, ig/save_map, ig/load_map: commands to the mapper, answered within a bound.
+"""ig/instantiate, reset, remove_object, save_map, load_map: commands to the mapper, answered within a bound.
 
 A command that takes longer goes on; its caller is told so, and its end is logged.
 """
@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger
 from ig_ros.errors import IgError, StorageError
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.query_service import BOUND
-from ig_ros.srv import LoadMap, SaveMap
+from ig_ros.srv import LoadMap, RemoveObject, SaveMap
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
@@ -54,6 +54,14 @@ class MapServices:
     def reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Forget the map and start anew with the next image."""
         return self._answer(response, "reset", self._mapper.reset, lambda _: "map emptied", self._forget)
+
+    def remove(self, request: RemoveObject.Request, response: RemoveObject.Response) -> RemoveObject.Response:
+        """Take an object out of the map."""
+
+        def describe(anchors: int) -> str:
+            return f"object {request.id} removed, {anchors} anchors"
+
+        return self._answer(response, "remove_object", lambda: self._mapper.remove_object(request.id), describe)
 
     def save(self, request: SaveMap.Request, response: SaveMap.Response) -> SaveMap.Response:
         """Write the map."""

@@ -18,8 +18,9 @@ from ig_ros.nodes.inputs import Inputs
 from ig_ros.nodes.map_services import MapServices
 from ig_ros.nodes.outputs import Outputs
 from ig_ros.nodes.parameters import read_parameters
+from ig_ros.nodes.planning_services import PlanningServices
 from ig_ros.nodes.query_service import QueryService, make_frame_finder
-from ig_ros.srv import LoadMap, QueryObject, SaveMap
+from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 from ig_ros.types import Frame
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class MappingNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy he
         self.mapper = make_mapper(self.config.core)
         self._inputs = Inputs(self, self.config, self.mapper, self.problems, self._on_frame)
         self._outputs = Outputs(self, self.config, self.mapper, self._inputs, self.problems)
-        self._query = QueryService(self.mapper, make_frame_finder(self, self.config.map_frame), self.problems)
+        frames = make_frame_finder(self, self.config.map_frame)
+        self._query = QueryService(self.mapper, frames, self.problems)
+        self._planning = PlanningServices(self, self.mapper, frames, self.problems)
         self._commands = MapServices(self, self.mapper, self.config.map_directory, self.problems, self._on_new_map)
         self._serve()
         self.mapper.start()
@@ -55,6 +58,9 @@ class MappingNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy he
         self.create_service(QueryObject, "ig/query_object", self._query.handle, callback_group=group)
         self.create_service(Trigger, "ig/instantiate", self._commands.instantiate, callback_group=group)
         self.create_service(Trigger, "ig/reset", self._commands.reset, callback_group=group)
+        self.create_service(ObjectAt, "ig/object_at", self._planning.object_at, callback_group=group)
+        self.create_service(RenderView, "ig/render_view", self._planning.render_view, callback_group=group)
+        self.create_service(RemoveObject, "ig/remove_object", self._commands.remove, callback_group=group)
         self.create_service(SaveMap, "ig/save_map", self._commands.save, callback_group=group)
         self.create_service(LoadMap, "ig/load_map", self._commands.load, callback_group=group)
 

@@ -10,10 +10,11 @@ from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from ig_ros.geometry import transform
+from ig_ros.geometry import inverse
 from ig_ros.msg import Mask, Object, ObjectArray, SegmentedImage
-from ig_ros.nodes.clouds import cloud_message, snapshot_points
+from ig_ros.nodes.clouds import cloud_message, surface_points, turned
 from ig_ros.nodes.conversions import image_message, labels_from_image, pose_message
+from ig_ros.planning import object_surface
 from ig_ros.types import FloatArray, MapSnapshot, Masks, ObjectInstance
 
 LINE_WIDTH = 0.008  # m
@@ -36,14 +37,17 @@ def object_message(
     )  # fmt: skip
 
 
-def add_cloud(message: Object, snapshot: MapSnapshot, T_frame_world: FloatArray | None = None) -> None:
-    """Fill in an object's points (x y z rgb instance_id confidence) in the frame of its header."""
-    points = snapshot_points(snapshot, np.flatnonzero(snapshot.instances.point_ids == message.id))
-    if T_frame_world is not None:
-        xyz = transform(T_frame_world, np.stack([points[name] for name in "xyz"], axis=1))
-        for axis, name in enumerate("xyz"):
-            points[name] = xyz[:, axis]
-    message.cloud = cloud_message(points, message.header)
+def add_surface(message: Object, snapshot: MapSnapshot, T_frame_world: FloatArray | None = None) -> None:
+    """Fill in what grasping needs, in the frame of the header: points with normals, support, free side."""
+    surface = object_surface(snapshot, message.id)
+    T = np.eye(4) if T_frame_world is None else T_frame_world
+    points = surface_points(snapshot, surface.rows, surface.normals)
+    message.cloud = cloud_message(points if T_frame_world is None else turned(points, T), message.header)
+    message.support_id, message.clearance = surface.support, surface.clearance
+    if surface.plane is not None:
+        message.support_plane = surface.plane @ inverse(T)
+    x, y, z = T[:3, :3] @ surface.free_side
+    message.free_side = Vector3(x=float(x), y=float(y), z=float(z))
 
 
 def array_message(objects: Iterable[ObjectInstance], head: Header) -> ObjectArray:

@@ -20,7 +20,7 @@ from std_srvs.srv import Trigger
 from ig_ros.errors import QueryError
 from ig_ros.msg import ObjectArray
 from ig_ros.nodes.outputs import LATCHED
-from ig_ros.srv import LoadMap, QueryObject, SaveMap
+from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 
 
 class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
@@ -42,11 +42,12 @@ class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def query(
-        self, text: str, max_results: int = 0, min_score: float = 0.0, frame_id: str = "", with_cloud: bool = False
-    ) -> QueryObject.Response:
-        """Ask for objects by a text."""
+        self, text: str, max_results: int = 0, min_score: float = 0.0, frame_id: str = "", with_cloud: bool = False,
+        **scope: Any,
+    ) -> QueryObject.Response:  # fmt: skip
+        """Ask for objects by a text; `scope` are the request's other fields (id, within, within_size, viewpoint)."""
         request = QueryObject.Request(
-            text=text, max_results=max_results, min_score=min_score, frame_id=frame_id, with_cloud=with_cloud
+            text=text, max_results=max_results, min_score=min_score, frame_id=frame_id, with_cloud=with_cloud, **scope
         )
         return self._call(QueryObject, "ig/query_object", request)
 
@@ -57,6 +58,18 @@ class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
     def reset(self) -> Trigger.Response:
         """Forget the map."""
         return self._call(Trigger, "ig/reset", Trigger.Request())
+
+    def object_at(self, **request: Any) -> ObjectAt.Response:
+        """Ask for the object at a point or pixel, by the request's fields."""
+        return self._call(ObjectAt, "ig/object_at", ObjectAt.Request(**request))
+
+    def render_view(self, **request: Any) -> RenderView.Response:
+        """Have the map drawn, by the request's fields."""
+        return self._call(RenderView, "ig/render_view", RenderView.Request(**request))
+
+    def remove_object(self, number: int) -> RemoveObject.Response:
+        """Take an object out of the map."""
+        return self._call(RemoveObject, "ig/remove_object", RemoveObject.Request(id=number))
 
     def save(self, name: str) -> SaveMap.Response:
         """Save the map under a name."""

@@ -1,17 +1,19 @@
-"""ig/query_object: which objects of the map does a text describe?"""
+"""ig/query_object: which objects of the map does a text describe, or stand in a box, or have an id?"""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rclpy.node import Node
 
 from ig_ros.errors import FrameError, IgError, QueryError
 from ig_ros.geometry import inverse
-from ig_ros.nodes.conversions import header
+from ig_ros.language import Scope, Viewpoint
+from ig_ros.nodes.conversions import header, matrix_from_pose
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.objects import add_cloud, object_message
+from ig_ros.nodes.objects import add_surface, object_message
 from ig_ros.nodes.pose_buffer import TfLookup
 from ig_ros.srv import QueryObject
 from ig_ros.types import FloatArray
@@ -44,6 +46,11 @@ class FrameFinder:
         except FrameError as error:
             raise QueryError(f"unknown frame_id '{frame_id}': {error}") from error
 
+    def in_map(self, T_frame_pose: FloatArray, frame_id: str) -> FloatArray:
+        """A pose (4, 4) given in some frame, in the map frame. Raises QueryError for a frame that nobody knows."""
+        T_frame_map = self.find(frame_id)
+        return T_frame_pose if T_frame_map is None else inverse(T_frame_map) @ T_frame_pose
+
 
 class QueryService:
     """Answers from the newest snapshot, while training goes on."""
@@ -74,21 +81,36 @@ class QueryService:
         return response
 
     def _answer(self, request: QueryObject.Request, response: QueryObject.Response) -> None:
-        if not request.text.strip():
-            raise QueryError("empty query text: say what to look for")
+        scope = self._scope(request)
+        if not request.text.strip() and not scope.narrow:
+            raise QueryError("empty query text: say what to look for, or give an id or a box")
         T_frame_map = self._frames.find(request.frame_id)
         snapshot = self._mapper.snapshot()
-        result = self._mapper.query(request.text, request.max_results or _ALL, request.min_score)
+        result = self._mapper.query(request.text, request.max_results or _ALL, request.min_score, scope)
         response.success, response.message = bool(result.hits), result.message
+        response.threshold = float(result.threshold)
         if snapshot is None or not result.hits:
             return
         head = header(snapshot.stamp, request.frame_id or self._frames.map_frame)
         for hit in result.hits:
             found = object_message(hit.object, head, hit.score, T_frame_map)
             if request.with_cloud:
-                add_cloud(found, snapshot, T_frame_map)
+                add_surface(found, snapshot, T_frame_map)
             response.objects.append(found)
         response.message = response.message or f"{len(result.hits)} found"
+
+    def _scope(self, request: QueryObject.Request) -> Scope:
+        box, view = request.within, request.viewpoint
+        size = np.array([request.within_size.x, request.within_size.y, request.within_size.z])
+        T_box = None
+        if size.any():
+            T_box = self._frames.in_map(matrix_from_pose(box.pose), box.header.frame_id)
+        viewpoint = None
+        if view.header.frame_id:
+            T_view = self._frames.in_map(matrix_from_pose(view.pose), view.header.frame_id)
+            optical = "optical" in view.header.frame_id  # REP 103: such frames look along z
+            viewpoint = Viewpoint.of_camera(T_view) if optical else Viewpoint.of_body(T_view)
+        return Scope(viewpoint, T_box, size if T_box is not None else None, request.id)
 
 
 def make_frame_finder(node: Node, map_frame: str) -> FrameFinder:

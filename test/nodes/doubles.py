@@ -12,12 +12,25 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ig_ros.config import Config
 from ig_ros.errors import QueryError, StorageError
 from ig_ros.geometry import back_project, transform
+from ig_ros.language import Scope
 from ig_ros.nodes.mapping_node import run
-from ig_ros.types import Frame, Instances, MapSnapshot, ObjectInstance, QueryHit, QueryResult, QueryStatus
+from ig_ros.planning.removal import without
+from ig_ros.types import (
+    Camera,
+    Frame,
+    GaussianBatch,
+    Instances,
+    MapSnapshot,
+    ObjectInstance,
+    QueryHit,
+    QueryResult,
+    QueryStatus,
+)
 
 
 class Stats:
@@ -57,14 +70,30 @@ class MaskMapper:
     def snapshot(self) -> MapSnapshot | None:
         return self._snapshot
 
-    def query(self, text: str, max_results: int = 1, _min_score: float = 0.0) -> QueryResult:
+    def view(self, stamp: int | None = None) -> tuple[Camera, np.ndarray]:
+        if not self.frames:
+            raise QueryError("no image has been mapped yet")
+        frame = self.frames[-1] if stamp is None else min(self.frames, key=lambda f: abs(f.stamp - stamp))
+        return frame.camera, frame.T_world_camera
+
+    def remove_object(self, number: int) -> Future[int]:
+        if all(o.id != number for o in self._snapshot.instances.objects):
+            return _failed(QueryError(f"object {number} is not in the map"))
+        self._snapshot = without(self._snapshot, number)
+        return _done(1)
+
+    def query(
+        self, text: str, max_results: int = 1, _min_score: float = 0.0, scope: Scope | None = None
+    ) -> QueryResult:
         if self._snapshot is None:
             return QueryResult(
                 QueryStatus.NOT_READY, (), "no instantiation yet: wait for the first images to be mapped"
             )
         if text == "QUERY ERROR":
             raise QueryError("refused by the mapper")
-        hits = [QueryHit(o, 0.9) for o in self._snapshot.instances.objects if o.label in text]
+        admitted = (scope or Scope()).admits(self._snapshot.instances)
+        objects = [o for o, inside in zip(self._snapshot.instances.objects, admitted, strict=True) if inside]
+        hits = [QueryHit(o, 0.9) for o in objects if o.label in text or not text]
         found = QueryStatus.FOUND if hits else QueryStatus.ABSENT
         return QueryResult(found, tuple(hits[:max_results]), "" if hits else f"no object fits '{text}'")
 
@@ -109,7 +138,13 @@ def _snapshot(frame: Frame, version: int) -> MapSnapshot:
         objects.append(ObjectInstance(int(identity), name, 0.8, 3, T, own.max(0) - own.min(0), len(own)))
     confidence = np.full(len(ids), 0.5, np.float32)
     instances = Instances(ids, confidence, tuple(objects))
-    return MapSnapshot(version, 1, frame.stamp, xyz, frame.rgb[rows, cols], np.ones(len(ids), np.float32), instances)
+    n, colors = len(ids), frame.rgb[rows, cols]
+    gaussians = GaussianBatch(
+        torch.from_numpy(xyz), torch.tensor([[1.0, 0, 0, 0]]).repeat(n, 1), torch.full((n, 3), 0.012),
+        torch.full((n,), 0.9), torch.from_numpy(colors / np.float32(255)), torch.arange(n),
+    )  # fmt: skip
+    ones = np.ones(n, np.float32)
+    return MapSnapshot(version, 1, frame.stamp, xyz, colors, ones, instances, frame.T_world_camera, gaussians)
 
 
 def _done(value: object) -> Future:

@@ -8,9 +8,11 @@ import time
 
 import numpy as np
 import pytest
+from geometry_msgs.msg import Point, PointStamped, PoseStamped, Vector3
 from nodes.processes import ROOT, Start, stop
-from nodes.scene import write_scene
+from nodes.scene import small_frame, write_scene
 
+from ig_ros.msg import Object
 from ig_ros.nodes.clouds import points_from_cloud
 from ig_ros.nodes.query_client import MapClient
 
@@ -58,6 +60,86 @@ def test_query_before_any_instance_says_so_and_afterwards_finds(played) -> None:
     center = np.array([found.pose.position.x, found.pose.position.y, found.pose.position.z])
     for axis, name in enumerate("xyz"):
         assert points[name].min() <= center[axis] <= points[name].max()
+
+
+def test_a_cloud_for_grasping_has_normals_and_a_free_side(played) -> None:
+    _, client = played
+    client.instantiate()
+    [mug] = client.query("a mug", with_cloud=True).objects
+    points = points_from_cloud(mug.cloud)
+    length = np.sqrt(sum(points[f"normal_{a}"].astype(np.float64) ** 2 for a in "xyz"))
+    assert np.allclose(length, 1, atol=1e-4)
+    assert np.isclose(np.hypot(np.hypot(mug.free_side.x, mug.free_side.y), mug.free_side.z), 1)
+    assert not client.query("a mug").objects[0].cloud.width
+
+
+def test_queries_by_id_and_within_a_box(played) -> None:
+    _, client = played
+    client.instantiate()
+    [mug] = client.query("a mug").objects
+    assert [o.label for o in client.query("", id=mug.id).objects] == ["mug"]
+    around = PoseStamped(pose=mug.pose)
+    assert [o.label for o in client.query("", within=around, within_size=Vector3(x=0.2, y=0.2, z=0.2)).objects] == [
+        "mug"
+    ]
+    assert not client.query("plate", within=around, within_size=Vector3(x=0.2, y=0.2, z=0.2)).success
+
+
+def test_object_at_a_point_and_behind_a_pixel(played) -> None:
+    _, client = played
+    client.instantiate()
+    [mug] = client.query("a mug", with_cloud=True).objects
+    points = points_from_cloud(mug.cloud)
+    place = PointStamped(point=Point(**{a: float(np.median(points[a])) for a in "xyz"}))
+    at_point = client.object_at(point=place)
+    assert at_point.object.id == mug.id, at_point.message
+    frame = small_frame(14)
+    rows, cols = np.nonzero(frame.masks.labels == 2)
+    at_pixel = client.object_at(by_pixel=True, u=float(cols.mean()), v=float(rows.mean()))
+    assert at_pixel.object.label == "plate", at_pixel.message
+    assert not client.object_at(by_pixel=True, u=-9.0, v=0.0).success
+    assert "no object at" in client.object_at(point=PointStamped(point=Point(z=9.0))).message
+
+
+def test_a_click_is_answered_with_the_object(played) -> None:
+    _, client = played
+    client.instantiate()
+    [mug] = client.query("a mug", with_cloud=True).objects
+    points = points_from_cloud(mug.cloud)
+    got: list[Object] = []
+    client.create_subscription(Object, "ig/clicked_object", got.append, 1)
+    publisher = client.create_publisher(PointStamped, "clicked_point", 1)
+    message = PointStamped(point=Point(**{a: float(np.median(points[a])) for a in "xyz"}))
+    message.header.frame_id = "map"
+    deadline = time.monotonic() + 10
+    while not got and time.monotonic() < deadline:
+        publisher.publish(message)
+        client.listen(0.3)
+    assert got
+    assert got[0].label == "mug"
+
+
+def test_a_rendered_view_shows_the_objects_asked_for(played) -> None:
+    _, client = played
+    client.instantiate()
+    pose = PoseStamped()
+    pose.pose.position.x = -0.28
+    view = client.render_view(pose=pose)
+    assert view.success, view.message
+    assert (view.color.encoding, view.depth.encoding, view.instances.encoding) == ("rgb8", "32FC1", "16UC1")
+    ids = np.frombuffer(view.instances.data, np.uint16)
+    assert set(ids) == {0, 1, 2}
+    assert set(np.frombuffer(client.render_view(pose=pose, without=[1]).instances.data, np.uint16)) == {0, 2}
+    assert "object 77" in client.render_view(pose=pose, only=[77]).message
+
+
+def test_a_removed_object_is_gone(played) -> None:
+    _, client = played
+    client.instantiate()
+    [mug] = client.query("a mug").objects
+    assert client.remove_object(mug.id).success
+    assert not client.query("a mug").success
+    assert "not in the map" in client.remove_object(mug.id).message
 
 
 def test_objects_and_cloud_are_latched(played) -> None:
