@@ -2,9 +2,10 @@
 
     python benchmarks/language.py [--seeds 1 2 3] [--out out/language.json]        (or: make language)
 
-Per scene 20 paraphrases (its own, then those of benchmarks/phrases.yaml), 10 absent things and 10 relations made from the meshes. Maps: built
-from the truth ("truth"), mapped with a few training steps from exact or noisy masks ("exact", "noisy"), and one that is
-trained for longer ("trained"). Every scene has two mugs and two books, and an apple on one of the books.
+Per scene 20 paraphrases (its own, then those of benchmarks/phrases.yaml), 10 absent things and 10 relations made from
+the meshes. Maps: built from the truth ("truth"), mapped with a few training steps from exact or noisy masks ("exact",
+"noisy"), and one that is trained for longer ("trained"). Every scene has two mugs and two books, and an apple on one of
+the books.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from ig_ros.types import FloatArray, Instances, IntArray, MapSnapshot, ObjectIns
 FRAMES, WIDTH = 48, 320
 STEPS = {"exact": 48, "noisy": 48, "trained": 960}
 QUERIES, ABSENT = 20, 10
+SEEN = 500  # truth points of a thing that is asked for: a corner of a picture in one frame is no thing
 PHRASES = yaml.safe_load((Path(__file__).parent / "phrases.yaml").read_text())
 
 
@@ -101,8 +103,9 @@ def most(ids: IntArray) -> int:
 
 def query_questions(dataset: SimulatedDataset, seed: int) -> list[Ask]:
     """QUERIES paraphrases: those that the scene itself brings, then PHRASES, others in every scene."""
-    names = {i: n for i, n in dataset.truth.names.items() if n in PHRASES["paraphrases"]}
-    own = [(text, names[i]) for text, i in dataset.truth.queries if text not in names.values()]
+    seen = np.bincount(dataset.truth.ids)
+    names = {i: n for i, n in dataset.truth.names.items() if n in PHRASES["paraphrases"] and seen[i] >= SEEN}
+    own = [(text, names[i]) for text, i in dataset.truth.queries if i in names and text != names[i]]
     kinds = sorted(set(names.values()))
     written = [(PHRASES["paraphrases"][n][(seed + k) % 4], n) for k in range(4) for n in kinds]
     texts = list(dict([*own, *written]).items())[:QUERIES]

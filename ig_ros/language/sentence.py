@@ -3,7 +3,8 @@
 A bare label is a poor sentence: "mug" alone is nearer to "bottle" than to "something to drink from" is to "mug". So a
 label is encoded as the mean of several phrases that talk about the thing and its use, and of its gloss where the
 lexicon has one; a query as the mean of three phrases. A query that clearly names another thing of the lexicon ("a
-candle", where the map has a lamp) is refused. `pytest -s test/language/test_query_quality.py` prints what that is worth.
+candle", where the map has a lamp) is refused. `pytest -s test/language/test_query_quality.py` prints what that is
+worth.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class SentenceEncoder:
         """(S,) in [0, 1], logistic in the cosine: LERF's negatives refuse absent things worse in this space."""
         query = self.encode_text([text])[0]
         cosine = embeddings @ query
-        rivals = self._names(list(GLOSSES))
+        words = text.lower().split()
+        names = [name for name in GLOSSES if name.split()[-1] not in words[:-1]]  # the tomato of "tomato sauce" is none
+        rivals = self._names(names)
         other = np.where(rivals @ embeddings.T < SYNONYM, (rivals @ query)[:, None], -1.0).max(axis=0)
         named = (other > NAMED) & (other > cosine + MARGIN)
         logit = (cosine - UNDECIDED_COSINE) / COSINE_WIDTH - RIVAL_PENALTY * named
