@@ -16,7 +16,7 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "ig_ros"
-EXECUTABLES = ("mapping_node", "player")
+EXECUTABLES = ("mapping_node", "player", "segmenter_node")
 
 
 def ros_prefix() -> Path:

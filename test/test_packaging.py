@@ -59,7 +59,7 @@ def test_ros_finds_package_files_and_executables() -> None:
         assert (SHARE / "ig_ros" / name).read_bytes() == (ROOT / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("name", ["mapping_node", "player"])
+@pytest.mark.parametrize("name", ["mapping_node", "player", "segmenter_node"])
 def test_executable_starts_its_node(name: str) -> None:
     executable = Path(sys.prefix) / "lib" / "ig_ros" / name
     assert executable.stat().st_mode & 0o111

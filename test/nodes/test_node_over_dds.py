@@ -107,7 +107,7 @@ def test_a_click_is_answered_with_the_object(played) -> None:
     [mug] = client.query("a mug", with_cloud=True).objects
     points = points_from_cloud(mug.cloud)
     got: list[Object] = []
-    client.create_subscription(Object, "ig/clicked_object", got.append, 1)
+    client.create_subscription(Object, "ig/clicked_object", lambda message: got.append(message), 1)
     publisher = client.create_publisher(PointStamped, "clicked_point", 1)
     message = PointStamped(point=Point(**{a: float(np.median(points[a])) for a in "xyz"}))
     message.header.frame_id = "map"
@@ -199,6 +199,16 @@ def test_query_client_prints_the_object(played) -> None:
     done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert "plate" in done.stdout
+
+
+def test_the_grasp_example_prints_a_pose(played) -> None:
+    _, client = played
+    client.instantiate()
+    asked = [sys.executable, "examples/grasp_client.py", "the mug", "--opening", "9"]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert "top grasp in 'map': position" in done.stdout
+    assert subprocess.run([*asked[:2], "unicorn"], cwd=ROOT, capture_output=True, timeout=30).returncode == 2
 
 
 def test_reset_empties_what_is_published(played) -> None:
