@@ -1,10 +1,10 @@
-# make demo | make test | make lint | make language. Each makes .venv first; afterwards only what has changed is built again.
+# make demo | make test | make lint | make language | make quality (an hour). Each makes .venv first; afterwards only what has changed is built again.
 VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 
 BUILT_FROM := setup.py CMakeLists.txt package.xml $(wildcard cmake/* msg/* srv/* config/* launch/* ig_ros/raster/native/*)
 
-.PHONY: demo test lint build language
+.PHONY: demo test lint build language quality
 .DELETE_ON_ERROR:
 
 demo: build
@@ -12,6 +12,10 @@ demo: build
 
 language: build
 	OMP_WAIT_POLICY=passive $(PYTHON) benchmarks/language.py
+
+# One thread per process: two maps are made at a time. QUALITY=--quick, --resume or "--scannet ROOT".
+quality: build
+	OMP_NUM_THREADS=1 $(PYTHON) -m benchmarks.quality $(QUALITY)
 
 test: lint
 	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest

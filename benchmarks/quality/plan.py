@@ -1,0 +1,139 @@
+"""What is run: scenes, conditions, budgets, ablations. Everything that decides a figure stands in a `Job`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ig_ros.config import Config, leaves
+
+NOISY, REPEATING, RGB, DOUBLE = "noisy", "repeating", "rgb", "double"
+CONDITIONS = {
+    NOISY: "RGB-D, masks with independent errors",
+    REPEATING: "RGB-D, masks whose errors repeat from view to view",
+    RGB: "RGB and poses only, masks with independent errors",
+    DOUBLE: "RGB-D, independent mask errors at twice the rates",
+}
+OPTIONS = {NOISY: "", REPEATING: "&masks=repeating", RGB: "&depth=none", DOUBLE: "&noise=2"}  # of the simulation
+
+SIMULATED = (("tabletop", (11, 12, 13)), ("room", (11, 12, 13)), ("scanned", (11, 12)))
+SCANNET = (  # the paper's ten scenes
+    "scene0000_00", "scene0062_00", "scene0070_00", "scene0097_00", "scene0140_00",
+    "scene0200_00", "scene0347_00", "scene0400_00", "scene0590_00", "scene0645_00",
+)  # fmt: skip
+
+STEPS = {  # of training; what differs is what the condition is asked for
+    NOISY: {"tabletop": 1300, "scanned": 1300, "room": 1600},
+    REPEATING: {"tabletop": 800, "scanned": 800, "room": 1100},
+    RGB: {"tabletop": 1500, "scanned": 1500, "room": 1800},
+    DOUBLE: {"tabletop": 800, "scanned": 800, "room": 1100},
+}
+SCANNET_STEPS = 6000
+FEW = ("mask fusion", "training-free consensus", "feature + voxel aggregation")  # rows where robustness is the question
+
+FULL = "joint representation, joint training"
+VARIANTS: dict[str, dict[str, Any]] = {  # the paper's Table 4
+    "separate representation, frozen": {"scaffold.feature_per_child": True, "training.joint": False},
+    "separate representation, joint training": {"scaffold.feature_per_child": True, "training.joint": True},
+    "joint representation, frozen": {"scaffold.feature_per_child": False, "training.joint": False},
+    FULL: {"scaffold.feature_per_child": False, "training.joint": True},
+}
+ABLATION_ROWS = ("feature + voxel aggregation", "HDBSCAN on features")
+ABLATION_STEPS = 800
+# Phases are counted in visits of an anchor; at this budget the usual ones would leave no time for the joint phase.
+ABLATION_PHASES = {"training.warmup_visits": 30, "training.joint_visits": 120}
+ABLATED = ("tabletop-11", "room-11", "scanned-11")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One map and everything measured on it."""
+
+    scene: str  # for people and files: tabletop-11
+    kind: str  # tabletop, room, scanned, scannet: scenes of a kind are averaged
+    condition: str  # key of CONDITIONS
+    spec: str  # for `open_dataset`
+    steps: int  # of training
+    settings: dict[str, Any]  # of the mapper, dotted names
+    variant: str = ""  # key of VARIANTS: a row of the ablation; "" = the method as it is
+    rows: tuple[str, ...] | None = None  # baselines by name, None = all
+    sweeps: bool = False
+    picture: bool = False
+    effort: float = 0.0  # expected cost in any unit, for the order of running
+
+    @property
+    def key(self) -> str:
+        """Unique, and fit for a file name."""
+        place = list(VARIANTS).index(self.variant) if self.variant else None
+        return f"{self.scene}-{self.condition}" + (f"-variant{place}" if place is not None else "")
+
+
+def simulated_jobs(meshes: Path, width: int, settings: dict[str, Any]) -> list[Job]:
+    """8 scenes x 4 conditions and the ablation; images of `width` px, scanned objects from the folder `meshes`."""
+    jobs = []
+    for kind, seeds in SIMULATED:
+        for seed in seeds:
+            spec = f"sim:{kind}?seed={seed}&width={width}" + (f"&meshes={meshes}" if kind == "scanned" else "")
+            base = Job(f"{kind}-{seed}", kind, NOISY, spec, 0, settings)
+            jobs += [conditioned(base, c, STEPS[c][kind], seed == seeds[0]) for c in CONDITIONS]
+            if base.scene in ABLATED:
+                jobs += ablation(base, ABLATION_STEPS)
+    return jobs
+
+
+def conditioned(base: Job, condition: str, steps: int, first: bool) -> Job:
+    """The job of one condition; what is swept and drawn, and which rows are worth their time, follows from it."""
+    job = dataclasses.replace(base, condition=condition, spec=base.spec + OPTIONS[condition], steps=steps)
+    main = condition == NOISY
+    rows = None if condition in (NOISY, RGB) else FEW
+    effort = steps * (1.3 if base.kind == "room" else 1.0) + (1500 if main else 700 if condition == RGB else 0)
+    return dataclasses.replace(job, rows=rows, sweeps=main, picture=main and first, effort=effort)
+
+
+def ablation(base: Job, steps: int) -> list[Job]:
+    """One short training per row of Table 4; none while the code lacks one of the switches."""
+    known = {leaf.name for leaf in leaves(Config)}
+    if any(name not in known for switches in VARIANTS.values() for name in switches):
+        return []
+    return [
+        dataclasses.replace(
+            base, steps=steps, variant=name, rows=ABLATION_ROWS, effort=steps,
+            settings={**ABLATION_PHASES, **base.settings, **switches},
+        )
+        for name, switches in VARIANTS.items()
+    ]  # fmt: skip
+
+
+def quick_jobs(width: int, settings: dict[str, Any], frames: int = 16, steps: int = 60) -> list[Job]:
+    """Every part once, too small to mean anything."""
+    spec = f"sim:tabletop?seed=11&width={width}&frames={frames}"
+    small = {
+        "seeding.voxel": 0.04,
+        "keyframes.max_speed": 1000.0,
+        "training.warmup_visits": 10,
+        "training.joint_visits": 30,
+    } | settings
+    base = Job("tabletop-11", "tabletop", NOISY, spec, 0, small)
+    jobs = [conditioned(base, condition, steps, True) for condition in CONDITIONS]
+    return jobs + ablation(base, steps)
+
+
+def scannet_jobs(root: Path, settings: dict[str, Any]) -> tuple[list[Job], list[str]]:
+    """The paper's ten scenes below `root`, and the names of those that are not there.
+
+    A scene without masks/ gets them from the segmenter of the settings, by default the geometric one.
+    """
+    jobs: list[Job] = []
+    missing: list[str] = []
+    for name in SCANNET:
+        folder = root / name
+        if not folder.is_dir():
+            missing.append(name)
+            continue
+        masks = {} if (folder / "masks").is_dir() else {"segmentation.segmenter": "geometric"}
+        own = {"input.max_width": 320} | masks | settings
+        jobs.append(Job(name, "scannet", NOISY, str(folder), SCANNET_STEPS, own, sweeps=True, picture=not jobs))
+        jobs.append(Job(name, "scannet", RGB, str(folder), SCANNET_STEPS, own | {"input.use_depth": False}))
+    return jobs, missing

@@ -1,0 +1,116 @@
+"""One job: map a scene, then judge every row on that map."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.quality.pictures import write_picture
+from benchmarks.quality.plan import Job
+from benchmarks.quality.scoring import Judge, Judged
+from benchmarks.quality.structure import iou_by_size, whole_structure
+from benchmarks.quality.sweeps import OURS, PAPER, as_prediction, sweep_ours, sweep_paper
+from benchmarks.quality.views import mean_appearance, unseen_views
+from ig_ros.baselines import Material, Method, material_of
+from ig_ros.baselines.aggregation import Aggregation
+from ig_ros.baselines.registry import METHODS, method
+from ig_ros.config import Config
+from ig_ros.datasets import SceneTruth, open_dataset, split
+from ig_ros.errors import DatasetError
+from ig_ros.evaluation.offline import Budget, map_dataset
+from ig_ros.instances import Identity
+from ig_ros.mapper import Mapper
+from ig_ros.objects import find_objects
+
+NEEDS_DEPTH = "needs measured depth"
+
+
+def run_job(job: Job, pictures: Path) -> dict[str, Any]:
+    """Everything measured on one map, JSON-ready. Raises IgError where the scene or a setting cannot be used."""
+    begin = time.perf_counter()
+    dataset = open_dataset(job.spec)
+    if dataset.truth is None:
+        raise DatasetError(f"{job.spec} has no truth to judge by")
+    mapper = Mapper(Config.from_dict({"threads": 1, "device": "cpu"} | job.settings))
+    train, held_out = split(len(dataset))
+    dropped = map_dataset(mapper, dataset, train, Budget(steps=job.steps))
+    mapped = time.perf_counter()
+    material = material_of(mapper)
+    views = unseen_views(mapper, material.frozen, dataset, held_out)
+    judge = Judge(dataset.truth, material, views)
+    judged = {OURS: ours(material, judge)} | baselines(job, material, judge)
+    done = {name: row for name, row in judged.items() if isinstance(row, Judged)}
+    rows = time.perf_counter()
+    result: dict[str, Any] = {
+        "map": map_figures(mapper, material, len(dataset), dropped) | mean_appearance(views),
+        "methods": {name: row.figures if isinstance(row, Judged) else row for name, row in judged.items()},
+        **own_detail(done[OURS], dataset.truth),
+    }
+    if job.sweeps:
+        result["sweeps"] = sweeps(material, judge)
+    if job.picture:
+        write_picture(pictures / f"{job.scene}.png", views, done)
+    seconds = {"mapping": mapped - begin, "rows": rows - mapped, "rest": time.perf_counter() - rows}
+    return result | {"seconds": {part: round(s, 2) for part, s in seconds.items()}}
+
+
+def ours(material: Material, judge: Judge) -> Judged:
+    """Our own instantiation with its own words."""
+    begin = time.perf_counter()
+    found = find_objects(material.frozen, Identity(), material.encoder, material.config)
+    seconds = time.perf_counter() - begin
+    row = judge.judge(*as_prediction(material, found))
+    row.figures["seconds"] = seconds
+    return row
+
+
+def baselines(job: Job, material: Material, judge: Judge) -> dict[str, Judged | dict[str, Any]]:
+    """Every other row that is asked for; one that cannot run says why."""
+    chosen = METHODS if job.rows is None else [m for m in METHODS if m.name in job.rows]
+    return {
+        m.name: baseline(m, material, judge) if material.has_depth or not m.needs_depth else {"cannot": NEEDS_DEPTH}
+        for m in chosen
+    }
+
+
+def baseline(row: Method, material: Material, judge: Judge) -> Judged:
+    """One row; if it classifies points itself, it is asked once per list of classes."""
+    semantic = {}
+    for classes in judge.lists:
+        begin = time.perf_counter()
+        prediction = row(dataclasses.replace(material, classes=classes.texts), np.random.default_rng(0))
+        seconds = time.perf_counter() - begin
+        if prediction.classes is None:
+            break
+        semantic[classes.name] = judge.point_semantics(prediction, classes)
+    judged = judge.judge(prediction)
+    judged.figures.update({"seconds": seconds} | ({"semantic": semantic} if semantic else {}))
+    return judged
+
+
+def sweeps(material: Material, judge: Judge) -> dict[str, Any]:
+    """Tables 8-13 for our method and for the paper's aggregation."""
+    paper = method(PAPER)
+    assert isinstance(paper, Aggregation)
+    return {OURS: sweep_ours(material, judge), PAPER: sweep_paper(material, judge, paper)}
+
+
+def own_detail(row: Judged, truth: SceneTruth) -> dict[str, Any]:
+    """What is told of our own row only."""
+    return {"structure": whole_structure(row.on_truth, truth, row.score), "sizes": iou_by_size(truth, row.score)}
+
+
+def map_figures(mapper: Mapper, material: Material, frames: int, dropped: dict[str, int]) -> dict[str, Any]:
+    """How large the map became."""
+    return {
+        "frames": frames,
+        "dropped": dropped,
+        "keyframes": len(mapper.keyframes),
+        "steps": mapper.trainer.step,
+        "anchors": len(mapper.scaffold.anchors),
+        "gaussians": len(material.children.xyz),
+    }

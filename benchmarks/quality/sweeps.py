@@ -1,0 +1,71 @@
+"""The paper's Tables 8-13: one parameter at a time on a trained map, nothing trained again."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from benchmarks.quality.scoring import Judge
+from ig_ros.baselines import Material, Prediction
+from ig_ros.baselines.aggregation import Aggregation
+from ig_ros.config import Config
+from ig_ros.instances import Identity
+from ig_ros.objects import find_objects
+from ig_ros.types import Instances
+
+OURS, PAPER = "ours", "feature + voxel aggregation"
+SUB_OBJECTS = (200, 400, 600, 800, 1000)
+VOXELS = (0.05, 0.1, 0.2, 0.5)  # m
+GAMMA_FACTORS = (0.6, 0.8, 1.0, 1.4, 1.8)  # of the default: a 3x range
+SWEPT: dict[str, tuple[float, ...]] = {"S": SUB_OBJECTS, "voxel": VOXELS, "gamma": GAMMA_FACTORS}
+FIELDS = {"S": "sub_objects", "voxel": "voxel", "gamma": "feature_gap"}
+
+
+def sweep_ours(material: Material, judge: Judge) -> dict[str, dict[str, Any]]:
+    """Parameter -> value -> figures, of our own instantiation."""
+    return {p: {str(v): _ours(material, judge, p, v) for v in values} for p, values in SWEPT.items()}
+
+
+def sweep_paper(material: Material, judge: Judge, method: Aggregation) -> dict[str, dict[str, Any]]:
+    """The same of the paper's aggregation."""
+    random = np.random.default_rng(0)
+    return {
+        p: {str(v): _summary(judge, varied(method, p, v)(material, random)) for v in values}
+        for p, values in SWEPT.items()
+    }
+
+
+def varied(method: Aggregation, parameter: str, value: float) -> Aggregation:
+    """The aggregation with one parameter changed; gamma by a factor."""
+    if parameter == "S":
+        return dataclasses.replace(method, sub_objects=int(value))
+    if parameter == "voxel":
+        return dataclasses.replace(method, voxel=value)
+    return dataclasses.replace(method, gamma=method.gamma * value)
+
+
+def overridden(config: Config, parameter: str, value: float) -> Config:
+    """The configuration with one parameter of the instantiation changed; gamma by a factor."""
+    changes: dict[str, Any] = {FIELDS[parameter]: value}
+    if parameter == "gamma":
+        changes = {FIELDS[parameter]: value * config.instances.feature_gap}
+    return dataclasses.replace(config, instances=dataclasses.replace(config.instances, **changes))
+
+
+def as_prediction(material: Material, found: Instances) -> tuple[Prediction, dict[int, Any]]:
+    """Our own result as a row, and the embeddings of its instances."""
+    embeddings = {o.id: row for o, row in zip(found.objects, found.embeddings, strict=True) if row.any()}
+    return Prediction(material.children.xyz, found.point_ids), embeddings
+
+
+def _ours(material: Material, judge: Judge, parameter: str, value: float) -> dict[str, Any]:
+    config = overridden(material.config, parameter, value)
+    found = find_objects(material.frozen, Identity(), material.encoder, config)
+    prediction, embeddings = as_prediction(material, found)
+    return _summary(judge, prediction, embeddings)
+
+
+def _summary(judge: Judge, prediction: Prediction, embeddings: dict[int, Any] | None = None) -> dict[str, Any]:
+    return judge.judge(prediction, embeddings).figures

@@ -1,0 +1,166 @@
+"""Markdown tables of the results, in the row order of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from benchmarks.quality.goals import Goal
+from benchmarks.quality.plan import ABLATION_ROWS, NOISY, VARIANTS
+from benchmarks.quality.reference import STANDS_FOR, TABLE_5, ordered
+from benchmarks.quality.results import Results, Spread, cannot, count_error, mean, spread_of
+from benchmarks.quality.structure import LARGE, SIZES
+from benchmarks.quality.sweeps import OURS, PAPER, SWEPT
+
+NONE = "-"
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table with its first column to the left and the others to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def cell(*values: Spread | None) -> str:
+    """Figures of one cell, separated by slashes; only the first of several with its deviation."""
+    if all(v is None for v in values):
+        return NONE
+    first, *rest = ((str(v) if i == 0 else f"{v.mean:.1f}") if v else NONE for i, v in enumerate(values))
+    return " / ".join([first, *rest])
+
+
+def instance_table(results: Results, condition: str, kinds: Sequence[str]) -> str:
+    """Table 1: mIoU and mA50 / mA25 per kind of scene and over all; rows that cannot run say why."""
+    head = ["method", *(f"{k}: mIoU / mA50 / mA25" for k in kinds), "all scenes: mIoU"]
+    rows = []
+    for name in ordered(results.methods(condition)):
+        reason = cannot(results.select(condition), name)
+        if reason:
+            rows.append([label(name), *[f"cannot run: {reason}"] * len(kinds), NONE])
+            continue
+        cells = [cell(*(mean(results.select(condition, k), name, m) for m in ("miou", "ma50", "ma25"))) for k in kinds]
+        rows.append([label(name), *cells, cell(mean(results.select(condition), name, "miou"))])
+    return markdown(head, rows)
+
+
+def detail_table(results: Results, condition: str) -> str:
+    """What mIoU does not see, over all scenes: fragments (AP, count), held-out views, time."""
+    head = ["method", "AP", "AP50", "AP25", "instances / true", "count error %", "render mIoU", "seconds"]
+    entries, rows = results.select(condition), []
+    for name in ordered(results.methods(condition)):
+        if cannot(entries, name):
+            continue
+        counts = [mean(entries, name, m) for m in ("predicted", "true")]
+        figures = [cell(mean(entries, name, m)) for m in ("ap", "ap50", "ap25")]
+        count = f"{counts[0].mean:.1f} / {counts[1].mean:.1f}" if counts[0] and counts[1] else NONE
+        more = (count_error(entries, name), mean(entries, name, "render_miou"), mean(entries, name, "seconds"))
+        rows.append([label(name), *figures, count, *(cell(m) for m in more)])
+    return markdown(head, rows)
+
+
+def class_lists(results: Results) -> list[str]:
+    """Names of the lists of classes in these results: "all", or 19, 15, 10."""
+    found = (e["methods"][OURS].get("semantic", {}) for e in results.entries)
+    return list(dict.fromkeys(name for lists in found for name in lists))
+
+
+def semantic_table(results: Results, condition: str, kinds: Sequence[str]) -> str:
+    """Tables 2 and 3: mIoU / mAcc per list of classes and kind of scene."""
+    columns = [(k, c) for k in kinds for c in class_lists(results)]
+    rows = []
+    for name in ordered(results.methods(condition)):
+        if cannot(results.select(condition), name):
+            continue
+        cells = [
+            cell(*(mean(results.select(condition, k), name, "semantic", c, m) for m in ("miou", "macc")))
+            for k, c in columns
+        ]
+        rows.append([label(name), *cells])
+    return markdown(["method", *(f"{k}, {c} classes: mIoU / mAcc" for k, c in columns)], rows)
+
+
+def ablation_table(results: Results) -> str:
+    """Table 4: instance and semantic mIoU of three ways to group, PSNR, per way to represent and train."""
+    head = ["representation and training", *(f"{r}: instance mIoU / AP" for r in (OURS, *ABLATION_ROWS))]
+    rows = []
+    for variant in VARIANTS:
+        entries = results.select(variant=variant)
+        if entries:
+            cells = [cell(mean(entries, r, "miou"), mean(entries, r, "ap")) for r in (OURS, *ABLATION_ROWS)]
+            semantic = mean(entries, OURS, "semantic", "all", "miou")
+            rows.append([variant, *cells, cell(semantic), cell(spread_of(e["map"].get("psnr") for e in entries))])
+    return markdown([*head, "ours: semantic mIoU", "PSNR dB"], rows)
+
+
+def aggregation_table(results: Results, kinds: Sequence[str]) -> str:
+    """Table 5: ways to aggregate the same trained features."""
+    rows = []
+    for name in TABLE_5:
+        cells = [cell(*(mean(results.select(NOISY, k), name, m) for m in ("miou", "ap"))) for k in kinds]
+        every = [mean(results.select(), name, *m) for m in (("miou",), ("semantic", "all", "miou"))]
+        rows.append([label(name), *cells, *(cell(v) for v in every)])
+    return markdown(["aggregation", *(f"{k}: mIoU / AP" for k in kinds), "all: mIoU", "all: semantic mIoU"], rows)
+
+
+def sweep_table(results: Results, parameter: str) -> str:
+    """One of Tables 8-13: instance mIoU of every scene for each value of a parameter, ours and the paper's."""
+    values = [f"{v:g}" for v in SWEPT[parameter]]
+    keys = [str(v) for v in SWEPT[parameter]]
+    rows: list[list[str]] = []
+    entries = [e for e in results.select() if "sweeps" in e]
+    for row in (OURS, PAPER):
+        of_value: list[list[float]] = [[] for _ in keys]
+        for e in entries:
+            found = [e["sweeps"][row][parameter][k]["miou"] for k in keys]
+            rows.append([f"{row}: {e['job']['scene']}", *(f"{v:.1f}" for v in found), f"{_sd(found):.1f}"])
+            for column, v in zip(of_value, found, strict=True):
+                column.append(v)
+        means = [spread_of(column) for column in of_value]
+        rows.append([f"**{row}: mean**", *(cell(m) for m in means), f"{_sd([m.mean for m in means if m]):.1f}"])
+    return markdown([f"{parameter} =", *values, "sd over values"], rows)
+
+
+def structure_table(results: Results, kinds: Sequence[str]) -> str:
+    """Share of large things that came out as one, and IoU by size, of ours."""
+    rows = []
+    for kind in kinds:
+        for condition in results.conditions:
+            entries = results.select(condition, kind)
+            if entries:
+                one = [spread_of(100.0 * v for e in entries for v in e["structure"].get(name, [])) for name in LARGE]
+                size = [spread_of(v for e in entries for v in e["sizes"][s]) for s in SIZES]
+                rows.append([f"{kind}, {condition}", *(f"{v.mean:.0f} % of {v.count}" if v else NONE for v in one),
+                             *(f"{v.mean:.1f} ({v.count})" if v else NONE for v in size)])  # fmt: skip
+    head = [f"{n} as one" for n in LARGE] + [f"IoU {s}" for s in SIZES]
+    return markdown(["ours", *head], rows)
+
+
+def map_table(results: Results) -> str:
+    """How large each map is, how it looks in held-out views, and how long its job took."""
+    rows = []
+    for e in results.entries:
+        job, m, t = e["job"], e["map"], e["seconds"]
+        name = " ".join(w for w in (job["scene"], job["condition"], job["variant"]) if w)
+        look = [f"{m[k]:.2f}" if k in m else NONE for k in ("psnr", "ssim")]
+        sizes = [str(m[k]) for k in ("keyframes", "steps", "anchors", "gaussians")]
+        rows.append([name, *sizes, *look, *(f"{t[k]:.0f}" for k in ("mapping", "rows", "rest"))])
+    parts = ["s mapping", "s rows", "s sweeps, picture"]
+    return markdown(["map", "keyframes", "steps", "anchors", "Gaussians", "PSNR dB", "SSIM", *parts], rows)
+
+
+def goal_table(lines: Iterable[Goal]) -> str:
+    """The goals beside what was measured."""
+    answer = {True: "yes", False: "**no**", None: "not measured"}
+    return markdown(
+        ["goal", "wanted", "measured", "reached"], [[g.text, g.wanted, g.measured, answer[g.reached]] for g in lines]
+    )
+
+
+def label(name: str) -> str:
+    """A row's name with whom it stands for."""
+    meaning = STANDS_FOR.get(name, "")
+    return f"**{name}**" if name == OURS else f"{name} ({meaning})" if meaning else name
+
+
+def _sd(values: Sequence[float]) -> float:
+    found = spread_of(values)
+    return found.sd if found else 0.0
