@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ig_ros.errors import ConfigError
+from ig_ros.presets import PRESETS
 
 ALIASES = {"segmenter": "segmentation.segmenter"}  # the one choice inside a group that every user meets
 
@@ -58,10 +60,13 @@ class SeedingConfig:
     )
     stride: int = param(2, "every n-th pixel proposes an anchor", 1, 64)
     max_anchors: int = param(120000, "no anchors are added beyond this number", 100, 100_000_000)
-    flow_min_parallax: float = param(
-        1.5, "RGB only: rays of a triangulated track meet at least at this angle, deg", 0.1, 45.0
+    stereo_steps: int = param(96, "RGB only: inverse depths the plane sweep tries", 8, 1024)
+    stereo_min_parallax: float = param(
+        1.5, "RGB only: the widest baseline sees a trusted pixel under at least this angle, deg", 0.1, 45.0
     )
-    flow_max_error: float = param(1.0, "RGB only: largest reprojection and forward-backward error, px", 0.1, 20.0)
+    stereo_min_contrast: float = param(
+        2.0, "RGB only: any other depth of a trusted pixel costs at least this many times as much", 1.0, 100.0
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,18 @@ class ScaffoldConfig:
         False, "decode opacity and shape per view direction (the paper) or canonically"
     )
     view_dependent_color: bool = param(True, "decode colour per view direction")
+    anchor_color: bool = param(True, "add a trained colour of each anchor's own to the colour MLP (the paper has none)")
+    offset_spread: float = param(
+        1.0, "children start within this share of the anchor's voxel (the paper: 0, all in one spot)", 0.0, 2.0
+    )
+    feature_start: str = param(
+        "smooth",
+        "new instance features vary smoothly in space, or are random (the paper)",
+        choices=("smooth", "random"),
+    )
+    feature_per_child: bool = param(
+        False, "ablation: an instance feature for every child (separate) instead of one per anchor (joint)"
+    )
     min_opacity: float = param(0.05, "children below this opacity are not exported, queried or voted on", 0.0, 1.0)
 
 
@@ -97,27 +114,59 @@ class TrainingConfig:
     decay_steps: int = param(4000, "steps over which decaying rates reach their final value", 1, 10_000_000)
     ssim_weight: float = param(0.2, "colour loss = (1 - w) L1 + w (1 - SSIM)", 0.0, 1.0)
     scale_weight: float = param(0.01, "weight of mean(prod(child scale))", 0.0, 100.0)
+    scale_unit: str = param(
+        "voxel",
+        "child scales there in units of the anchor's voxel or in metres (the paper)",
+        choices=("voxel", "metre"),
+    )
     depth_weight: float = param(0.1, "weight of the depth loss, where depth exists", 0.0, 100.0)
     contrast_weight: float = param(1.0, "weight of the contrast loss between masks", 0.0, 100.0)
     smooth_weight: float = param(0.1, "weight of the smoothness loss inside masks", 0.0, 100.0)
     truncation: float = param(
-        0.4, "joint phase: mask means further apart than this are not pushed [IG eq. 3]", 0.0, 2.0
+        0.4,
+        "joint phase: mask means further apart than this are not pushed [IG eq. 3]; 0.632 = the authors' code, which "
+        "compares the squared distance with 0.4",
+        0.0,
+        2.0,
     )
     min_mask_pixels: int = param(10, "smaller masks take no part in the losses, px", 1, 100000)
-    warmup_visits: int = param(60, "visits of an anchor before its instance feature is trained (phase 1)", 0, 1_000_000)
-    joint_visits: int = param(
-        300, "visits of an anchor before semantics also move its geometry (phase 3)", 0, 1_000_000
+    phases: str = param(
+        "age",
+        "the three phases go by an anchor's own visits (online) or by the map's training steps (offline, the paper)",
+        choices=("age", "step"),
     )
+    warmup_visits: int = param(
+        60, "visits or steps (see phases) before an anchor's instance feature is trained: phase 1", 0, 1_000_000
+    )
+    joint_visits: int = param(
+        300, "visits or steps (see phases) before semantics also move an anchor's geometry: phase 3", 0, 1_000_000
+    )
+    joint: bool = param(True, "ablation: false leaves phase 3 out, semantics then never move geometry")
     replay_recent: float = param(0.4, "share of steps on the newest keyframes", 0.0, 1.0)
     replay_hard: float = param(0.4, "share of steps on keyframes with high loss or long unused", 0.0, 1.0)
     recent_window: int = param(10, "how many keyframes count as newest", 1, 1000)
     growth: bool = param(True, "grow anchors where the positional gradient is high, prune transparent ones")
     growth_from: int = param(200, "first step with growth", 0, 10_000_000)
+    growth_until: int = param(2_000_000_000, "last step with growth", 0, 2_000_000_000)
     growth_every: int = param(100, "steps between growth and pruning", 1, 1_000_000)
     growth_visits: int = param(500, "anchors visited more often than this propose no new ones", 0, 2_000_000_000)
     growth_gradient: float = param(
         0.0002, "grow above this mean 2D positional gradient (normalised image units)", 0.0, 1.0
     )
+    growth_seen: int = param(4, "children propose once drawn in more steps than this since last time", 0, 1_000_000)
+    growth_grid: str = param(
+        "anchor",
+        "anchor: grids in units of the proposer's edge, planted where its child stands; map: in units of "
+        "seeding.voxel, planted in the cell's centre (the paper)",
+        choices=("anchor", "map"),
+    )
+    growth_levels: int = param(3, "grids m = 0, 1, ... each with twice the threshold of the one before", 1, 8)
+    growth_coarsest: float = param(1.0, "cell of grid 0 in the units of growth_grid (the paper: 16)", 0.01, 1000.0)
+    growth_ratio: float = param(2.0, "... each further grid is finer by this factor (the paper: 4)", 1.0, 16.0)
+    growth_feature: str = param(
+        "parent", "a grown anchor takes its proposer's instance feature or a fresh one (the paper)",
+        choices=("parent", "fresh"),
+    )  # fmt: skip
     prune_opacity: float = param(0.005, "prune anchors whose mean summed opacity stays below this", 0.0, 1.0)
     prune_visits: int = param(80, "... after this many visits", 1, 1_000_000)
     seed: int = param(0, "seed of every random choice", 0, 2_000_000_000)
@@ -144,6 +193,9 @@ class InstanceConfig:
     min_anchors: int = param(4, "smaller instances are noise", 1, 100000)
     min_views: int = param(2, "instances recognised in fewer keyframes are noise and have no language", 1, 1000)
     vote_neighbors: int = param(7, "neighbours over which mask votes are smoothed", 1, 64)
+    refine_steps: int = param(
+        0, "training steps on the sub-objects' features before they are compared [IG eq. 5], 0 = none", 0, 100000
+    )
     vote_rounds: int = param(1, "rounds of smoothing", 0, 20)
     depth_tolerance: float = param(
         0.03, "a point is visible if it lies within this fraction of the view's depth", 0.0, 1.0
@@ -184,6 +236,12 @@ class SegmentationConfig:
 class Config:
     """Everything the core needs."""
 
+    preset: str = param(
+        "none",
+        "values to start from, see ig_ros/presets.py; what is set explicitly wins (in a node: what differs from its "
+        "default)",
+        choices=("none", *PRESETS),
+    )
     device: str = param("auto", "torch device: auto takes CUDA where it works", choices=("auto", "cpu", "cuda"))
     threads: int = param(0, "CPU threads for training, 0 = all cores", 0, 1024)
     input: InputConfig = field(default_factory=InputConfig)
@@ -197,7 +255,7 @@ class Config:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Config:
-        """Build from nested or dotted keys; anything absent keeps its default. Raises ConfigError."""
+        """Build from nested or dotted keys; absent ones keep the preset's value or the default. Raises ConfigError."""
         config: Config = build(Config, values)
         return config
 
@@ -231,7 +289,11 @@ class NodeConfig:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Core parameters of a YAML file: plain keys, or a node's parameter file (node-only ones are left out)."""
+    """Core parameters of a YAML file: plain keys, or a node's parameter file.
+
+    Of the latter node-only ones are left out, and values equal to their default: it lists everything, so as in the
+    node itself they are no choice against a preset.
+    """
     try:
         values = yaml.safe_load(path.read_text()) or {}
     except (OSError, yaml.YAMLError) as error:
@@ -241,7 +303,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     for node in values.values():
         if isinstance(node, dict) and "ros__parameters" in node:
             own = {f.name for f in fields(NodeConfig)}
-            return {k: v for k, v in node["ros__parameters"].items() if k not in own}
+            return chosen({k: v for k, v in node["ros__parameters"].items() if k not in own})
     return values
 
 
@@ -270,7 +332,8 @@ def leaves(cls: type, prefix: str = "") -> Iterator[Leaf]:
 def build(cls: type[Any], values: Mapping[str, Any], prefix: str = "") -> Any:
     """Construct a config dataclass from nested or dotted keys, refusing what is unknown or out of range."""
     nested: dict[str, Any] = {}
-    for key, value in values.items():
+    preset = PRESETS.get(str(values.get("preset")), {}) if cls is Config else {}
+    for key, value in chain(preset.items(), values.items()):
         head, _, rest = (ALIASES.get(str(key), str(key)) if cls is Config else str(key)).partition(".")
         if rest:
             nested.setdefault(head, {})[rest] = value
@@ -291,6 +354,18 @@ def build(cls: type[Any], values: Mapping[str, Any], prefix: str = "") -> Any:
         else:
             raise ConfigError(f"parameter '{prefix}{key}' is a group, got {value!r}")
     return cls(**arguments)
+
+
+def chosen(values: Mapping[str, Any], cls: type[Any] = Config) -> dict[str, Any]:
+    """The values, nested or dotted, that differ from their defaults, by dotted name. Unknown names stay in."""
+    defaults = {leaf.name: leaf.default for leaf in leaves(cls)}
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{name}": v for name, v in value.items()}
+        else:
+            flat[ALIASES.get(str(key), str(key))] = value
+    return {name: v for name, v in flat.items() if name not in defaults or v != defaults[name]}
 
 
 def check(leaf: Leaf, value: Any) -> Any:

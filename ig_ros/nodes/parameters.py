@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -62,13 +63,14 @@ def read_parameters(node: Node) -> NodeConfig:
         raise ConfigError(
             f"unknown parameter '{unknown[0]}': see config/mapping.yaml; top-level names are {', '.join(groups)}"
         )
-    values: dict[str, Any] = {}
+    values = {leaf.name: _checked(name, leaf, given.get(name, leaf.default)) for name, leaf in known.items()}
+    default = {leaf.name: leaf.default for leaf in known.values()}
+    # config/mapping.yaml lists every default: only what differs from it is a choice that a preset must respect.
+    config: NodeConfig = build(NodeConfig, {n: v for n, v in values.items() if v != default[n]})
     for name, leaf in known.items():
-        values[leaf.name] = _checked(name, leaf, given.get(name, leaf.default))
         if node.has_parameter(name):
             node.undeclare_parameter(name)
-        node.declare_parameter(name, values[leaf.name], descriptor(leaf), ignore_override=True)
-    config: NodeConfig = build(NodeConfig, values)
+        node.declare_parameter(name, operator.attrgetter(leaf.name)(config), descriptor(leaf), ignore_override=True)
     return config
 
 

@@ -25,7 +25,7 @@ class NewAnchors:
     edge: torch.Tensor  # (n,) m, edge of the voxel the anchor stands for
     owner: torch.Tensor  # (n,) int64 uid of the keyframe that bore them
     embedding: torch.Tensor | None = None  # (n, E), zeros if absent
-    feature: torch.Tensor | None = None  # (n, F), random if absent
+    feature: torch.Tensor | None = None  # (n, F), as the config starts them if absent
 
     def first(self, n: int) -> NewAnchors:
         """At most the first n rows."""
@@ -52,7 +52,7 @@ class AnchorStore:
             "log_scale": empty(6),  # 3 for the offsets, 3 for the children's extent
             "embedding": empty(e),
             "color": empty(3),  # logit of the colour the anchor was born with (Own: new ground looks right at once)
-            "feature": empty(f),
+            "feature": empty(k, f) if config.feature_per_child else empty(f),
         }
         self.moments = {name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.parameters.items()}
         self.data = {
@@ -61,6 +61,7 @@ class AnchorStore:
             "uid": empty(dtype=torch.int64),
             "owner": empty(dtype=torch.int64),
             "visits": empty(dtype=torch.int32),  # training steps in which the anchor was in view
+            "lessons": empty(dtype=torch.int32),  # ... and in which its instance feature was trained
             "opacity": empty(),  # running mean of its children's summed opacity over those steps
             "gradient_sum": empty(k),  # 2D positional gradient per child, see growth
             "gradient_count": empty(k),
@@ -70,17 +71,18 @@ class AnchorStore:
         return len(self.data["position"])
 
     def append(self, new: NewAnchors) -> None:
-        """Plant new rows at the end, with a feature that varies smoothly in space unless one is given."""
+        """Plant new rows at the end; their moments and counts start at zero."""
         n = len(new.position)
         k = self._config.children
         color = new.color.clamp(0.02, 0.98)
         log_edge = new.edge.log()[:, None]
         # The paper starts offsets at 0; children on one spot share one gradient, so spread them inside the voxel (Own).
         offsets = torch.rand((n, k, 3), generator=self._generator).to(self._device) - 0.5
+        offsets = offsets * self._config.offset_spread
         offsets[:, 0] = 0.0
-        feature = new.feature
-        if feature is None:
-            feature = self._smooth_feature(new.position.to(self._device))
+        feature = self._first_feature(new, offsets) if new.feature is None else new.feature
+        if self._config.feature_per_child and feature.dim() == 2:
+            feature = feature[:, None].expand(n, k, -1)
         rows = {
             "offsets": offsets,
             "log_scale": log_edge.expand(n, 6),
@@ -105,14 +107,20 @@ class AnchorStore:
             added = given[name].to(old) if name in given else old.new_zeros((n, *old.shape[1:]))
             self.data[name] = torch.cat([old, added])
 
-    def _smooth_feature(self, position: torch.Tensor) -> torch.Tensor:
-        """(n, F) unit vectors in the positive orthant, where [OG] draws them at random.
+    def _first_feature(self, new: NewAnchors, offsets: torch.Tensor) -> torch.Tensor:
+        """(n, F) features in [0, 1]^F, or (n, k, F) where every child has its own: random [OG] or smooth in space.
 
-        Low random frequencies of the position: neighbours start alike, so ground that no mask has taught yet
-        over-segments into compact pieces instead of noise (Own).
+        Smooth are low random frequencies of the position: neighbours start alike, so ground that no mask has taught
+        yet over-segments into compact pieces instead of noise (Own).
         """
+        position = new.position.to(self._device)
+        if self._config.feature_per_child:
+            position = position[:, None] + offsets * new.edge.to(self._device)[:, None, None]
+        if self._config.feature_start == "random":
+            shape = (*position.shape[:-1], self._config.feature)
+            return torch.rand(shape, generator=self._generator).to(self._device)
         phase = position @ self._wave + self._phase
-        return torch.nn.functional.normalize(0.5 + 0.5 * torch.sin(phase), dim=1)
+        return torch.nn.functional.normalize(0.5 + 0.5 * torch.sin(phase), dim=-1)
 
     def keep(self, mask: torch.Tensor) -> None:
         """Drop every row where mask (N,) is false, from parameters, moments and bookkeeping alike."""
@@ -127,9 +135,11 @@ class AnchorStore:
         """One Adam step on the rows (n,) that were in view; `rate` may differ per row (n,).
 
         Rows out of view keep their moments untouched: the cost is that of the view, not of the map. Bias is corrected
-        by the row's own number of visits, so an anchor born late starts as fast as one born early.
+        by the row's own number of steps (`visits`, for features `lessons`, which the caller has counted up), so an
+        anchor born late starts as fast as one born early.
         """
-        adam_rows(self.parameters[name], self.moments[name], rows, gradient, self.data["visits"], rate)
+        steps = self.data["lessons" if name == "feature" else "visits"]
+        adam_rows(self.parameters[name], self.moments[name], rows, gradient, steps, rate)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Flat name -> tensor dictionary of everything, for storage."""

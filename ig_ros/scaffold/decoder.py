@@ -59,10 +59,10 @@ class Decoder(nn.Module):
         shape = self.covariance(shape_input).view(n, k, 7)
         color = self.color(seen if self.config.view_dependent_color else e).view(n, k, 3)
         scale = leaves["log_scale"].exp()[:, None]
-        features = [torch.sigmoid(color + leaves["color"][:, None])]
+        features = [torch.sigmoid(color + leaves["color"][:, None] if self.config.anchor_color else color)]
         if with_feature:
-            unit = nn.functional.normalize(leaves["feature"], dim=1)
-            features.append(((unit + 1) / 2)[:, None].expand(n, k, -1))
+            half = (nn.functional.normalize(leaves["feature"], dim=-1) + 1) / 2
+            features.append(half if self.config.feature_per_child else half[:, None].expand(n, k, -1))
         return GaussianBatch(
             means=(position[:, None] + leaves["offsets"] * scale[..., :3]).view(n * k, 3),
             quats=shape[..., 3:].reshape(n * k, 4),

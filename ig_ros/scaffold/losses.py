@@ -93,6 +93,9 @@ def depth_loss(depth: torch.Tensor, alpha: torch.Tensor, measured: torch.Tensor)
     return error.clamp_max(0.3).mean()
 
 
-def scale_loss(scales: torch.Tensor, edge: torch.Tensor) -> torch.Tensor:
-    """Mean volume of the children in units of their voxel's: keeps Gaussians from ballooning [SG eq. 8]."""
-    return (scales / edge[:, None]).prod(dim=1).mean()
+def scale_loss(scales: torch.Tensor, edge: torch.Tensor | None) -> torch.Tensor:
+    """Mean of prod(scale), the children's volume: keeps Gaussians from ballooning [SG eq. 8].
+
+    scales (N, 3) m; with edge (N,) m in units of each one's voxel, so that it means the same at every distance (Own).
+    """
+    return (scales if edge is None else scales / edge[:, None]).prod(dim=1).mean()

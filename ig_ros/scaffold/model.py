@@ -26,7 +26,10 @@ class View:
 
 
 class Scaffold:
-    """Semantic-Scaffold Gaussians [IG 3.2]: N anchors, k children each, one instance feature per anchor."""
+    """Semantic-Scaffold Gaussians [IG 3.2]: N anchors, k children each, one instance feature per anchor.
+
+    With `scaffold.feature_per_child` every child has a feature of its own: the paper's separate representation.
+    """
 
     def __init__(self, config: ScaffoldConfig, device: torch.device, seed: int) -> None:
         self.config, self.device = config, device
@@ -51,9 +54,14 @@ class Scaffold:
         inside = (u > -u0 - u_reach) & (u < 1 - u0 + u_reach) & (v > -v0 - v_reach) & (v < 1 - v0 + v_reach)
         return torch.nonzero((z > NEAR) & inside)[:, 0]
 
-    def decode(self, camera: Camera, T_world_camera: FloatArray, with_feature: bool) -> View:
-        """Gather and decode what one camera sees; the gathered rows are leaves of the autograd graph."""
-        rows = self.in_view(camera, T_world_camera)
+    def decode(
+        self, camera: Camera, T_world_camera: FloatArray, with_feature: bool, rows: torch.Tensor | None = None
+    ) -> View:
+        """Gather and decode what one camera sees; the gathered rows are leaves of the autograd graph.
+
+        `rows` spares the culling to a caller who has done it with `in_view`.
+        """
+        rows = self.in_view(camera, T_world_camera) if rows is None else rows
         grad = torch.is_grad_enabled()
         leaves = {name: p[rows].requires_grad_(grad) for name, p in self.anchors.parameters.items()}
         center = torch.as_tensor(T_world_camera[:3, 3], dtype=torch.float32, device=self.device)
@@ -65,6 +73,12 @@ class Scaffold:
         """Colour (channels 0-2) and, if asked for, instance feature (channels 3-) of a view, with depth and alpha."""
         view = self.decode(camera, T_world_camera, with_feature)
         return rasterize(view.gaussians, T_world_camera, camera, near=NEAR)
+
+    @torch.no_grad()
+    def instance_features(self) -> torch.Tensor:
+        """(N, F) instance feature of each anchor, unit norm; the children's mean direction if they have their own."""
+        unit = torch.nn.functional.normalize(self.anchors.parameters["feature"], dim=-1)
+        return torch.nn.functional.normalize(unit.mean(1), dim=1) if self.config.feature_per_child else unit
 
     @torch.no_grad()
     def canonical(self) -> GaussianBatch:

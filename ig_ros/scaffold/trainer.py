@@ -13,6 +13,7 @@ from ig_ros.scaffold import growth
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.losses import depth_loss, feature_loss, scale_loss
 from ig_ros.scaffold.model import NEAR, Scaffold, View
+from ig_ros.scaffold.phases import phase_masks
 from ig_ros.types import RenderResult
 
 COLOR, FEATURE_START = slice(0, 3), 3
@@ -54,15 +55,16 @@ class Trainer:
             return None
         c = self.config.training
         keyframe = self.keyframes.choose(self.step, c, self.rng)
-        visits = self.scaffold.anchors.data["visits"]
-        semantic = keyframe.labels is not None
-        view = self.scaffold.decode(keyframe.camera, keyframe.T_world_camera, with_feature=semantic)
+        rows = self.scaffold.in_view(keyframe.camera, keyframe.T_world_camera)
+        awake, mature = phase_masks(self.scaffold.anchors.data["visits"][rows], self.step, c)
+        joint = bool(mature.any())
+        semantic = keyframe.labels is not None and (joint or bool(awake.any()))
+        view = self.scaffold.decode(keyframe.camera, keyframe.T_world_camera, semantic, rows)
         if not len(view.rows):
             keyframe.last_used = self.step
             self.step += 1
             return StepResult(self.step, keyframe.uid, keyframe.loss, 0)
         screen = ScreenStats()
-        mature = visits[view.rows] >= c.joint_visits
         rendered = rasterize(
             view.gaussians,
             keyframe.T_world_camera,
@@ -72,13 +74,12 @@ class Trainer:
             gated_channels=slice(FEATURE_START, None) if semantic else None,
             geometry_gate=mature.float().repeat_interleave(self.scaffold.config.children) if semantic else None,
         )
-        color_loss = self._loss(keyframe, view, rendered, bool(mature.any()), semantic)
-        self._apply(view, mature)
+        color_loss = self._loss(keyframe, view, rendered, joint, semantic)
+        self._apply(view, awake, mature)
         self._account(keyframe, view, screen, color_loss)
         self.step += 1
-        if c.growth and self.step % c.growth_every == 0 and self.step >= c.growth_from:
-            growth.grow(self.scaffold.anchors, c, self.config.seeding.max_anchors, self.scaffold.generator)
-            growth.prune(self.scaffold.anchors, c)
+        if c.growth and self.step % c.growth_every == 0:
+            self._grow()
         return StepResult(
             self.step, keyframe.uid, color_loss, int(screen.visible.sum()) if screen.visible is not None else 0
         )
@@ -88,7 +89,9 @@ class Trainer:
         c = self.config.training
         target = keyframe.rgb.to(rendered.features.device).float() / 255.0
         color = image_loss(rendered.features[..., COLOR], target, c.ssim_weight, None)
-        edge = self.scaffold.anchors.data["edge"][view.rows].repeat_interleave(self.scaffold.config.children)
+        edge = None
+        if c.scale_unit == "voxel":
+            edge = self.scaffold.anchors.data["edge"][view.rows].repeat_interleave(self.scaffold.config.children)
         loss = color + c.scale_weight * scale_loss(view.gaussians.scales, edge)
         if keyframe.depth is not None and c.depth_weight:
             measured = keyframe.depth.to(rendered.depth.device).float()
@@ -108,7 +111,7 @@ class Trainer:
         return float(color.detach())
 
     @torch.no_grad()
-    def _apply(self, view: View, mature: torch.Tensor) -> None:
+    def _apply(self, view: View, awake: torch.Tensor, mature: torch.Tensor) -> None:
         """Move the anchors in view and the shared MLPs at this step's rates; young anchors keep their feature."""
         c = self.config.training
         anchors = self.scaffold.anchors
@@ -125,9 +128,10 @@ class Trainer:
                 anchors.adam_step(name, view.rows, gradient, rate)
         gradient = view.leaves["feature"].grad
         if gradient is not None:
-            awake = (anchors.data["visits"][view.rows] > c.warmup_visits).nonzero()[:, 0]
-            rate_of = torch.where(mature[awake], c.lr_feature_joint, c.lr_feature)
-            anchors.adam_step("feature", view.rows[awake], gradient[awake], rate_of)
+            learning = awake.nonzero()[:, 0]
+            anchors.data["lessons"][view.rows[learning]] += 1
+            rate_of = torch.where(mature[learning], c.lr_feature_joint, c.lr_feature)
+            anchors.adam_step("feature", view.rows[learning], gradient[learning], rate_of)
         finals = [
             (c.lr_mlp_opacity, c.lr_mlp_opacity_final),
             (c.lr_mlp_covariance,) * 2,
@@ -137,6 +141,16 @@ class Trainer:
             group["lr"] = decay(first, final, self.step, c)
         self.optimizer.step()
 
+    def _grow(self) -> None:
+        """Grow and prune between growth_from and growth_until; what was counted before does not count."""
+        c, anchors = self.config.training, self.scaffold.anchors
+        if self.step < c.growth_from:
+            anchors.data["gradient_sum"].zero_()
+            anchors.data["gradient_count"].zero_()
+        elif self.step <= c.growth_until:
+            growth.grow(anchors, c, self.config.seeding, self.scaffold.generator)
+            growth.prune(anchors, c)
+
     @torch.no_grad()
     def _account(self, keyframe: Keyframe, view: View, screen: ScreenStats, color_loss: float) -> None:
         """Keep the statistics that replay, growth and pruning live on."""
@@ -144,7 +158,8 @@ class Trainer:
         data = self.scaffold.anchors.data
         summed = view.gaussians.opacities.detach().view(-1, k).sum(1)
         data["opacity"][view.rows] = torch.lerp(summed, data["opacity"][view.rows], OPACITY_MEMORY)
-        if screen.gradient is not None and screen.visible is not None:
+        growing = self.config.training.growth and self.step < self.config.training.growth_until
+        if growing and screen.gradient is not None and screen.visible is not None:
             # Normalised image units, as in [SG]: gradients in pixels times half the image size.
             half = screen.gradient.new_tensor([keyframe.camera.width / 2, keyframe.camera.height / 2])
             strength = (screen.gradient * half).norm(dim=1) * screen.visible

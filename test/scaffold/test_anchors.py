@@ -130,7 +130,7 @@ def test_adam_step_is_torch_adam_on_the_rows_in_view(name: str) -> None:
     before = anchors.state()
     for i in range(4):
         gradient = torch.randn(truth.shape, generator=torch.Generator().manual_seed(i))
-        anchors.data["visits"][rows] += 1
+        anchors.data["lessons" if name == "feature" else "visits"][rows] += 1
         anchors.adam_step(name, rows, gradient, 0.01)
         truth.grad = gradient
         adam.step()

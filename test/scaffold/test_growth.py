@@ -7,12 +7,12 @@ import dataclasses
 import pytest
 import torch
 
-from ig_ros.config import ScaffoldConfig, TrainingConfig
+from ig_ros.config import ScaffoldConfig, SeedingConfig, TrainingConfig
 from ig_ros.scaffold import AnchorStore, NewAnchors
-from ig_ros.scaffold.growth import MIN_SEEN, grow, prune
+from ig_ros.scaffold.growth import grow, prune
 
 CONFIG = TrainingConfig()
-MANY = 1_000_000
+MANY = dataclasses.replace(SeedingConfig(), max_anchors=1_000_000)
 
 
 def line(n: int = 10) -> AnchorStore:
@@ -31,8 +31,8 @@ def pull(anchors: AnchorStore, row: int, strength: float, steps: int = 10) -> No
     anchors.data["gradient_count"][row] = steps
 
 
-def run(anchors: AnchorStore, limit: int = MANY, rounds: int = 1) -> int:
-    return sum(grow(anchors, CONFIG, limit, torch.Generator().manual_seed(i)) for i in range(rounds))
+def run(anchors: AnchorStore, seeding: SeedingConfig = MANY, config: TrainingConfig = CONFIG, seed: int = 0) -> int:
+    return grow(anchors, config, seeding, torch.Generator().manual_seed(seed))
 
 
 def assert_in_step(anchors: AnchorStore) -> None:
@@ -45,7 +45,7 @@ def assert_in_step(anchors: AnchorStore) -> None:
 def test_nothing_grows_where_nothing_pulls() -> None:
     anchors = line()
     pull(anchors, 3, 0.5 * CONFIG.growth_gradient)
-    pull(anchors, 5, 100 * CONFIG.growth_gradient, steps=MIN_SEEN - 1)
+    pull(anchors, 5, 100 * CONFIG.growth_gradient, steps=CONFIG.growth_seen)
     assert run(anchors) == 0
     assert len(anchors) == 10
 
@@ -101,7 +101,7 @@ def test_max_anchors_is_honoured(limit: int) -> None:
     anchors = line()
     for row in range(10):
         pull(anchors, row, 100 * CONFIG.growth_gradient)
-    planted = run(anchors, limit)
+    planted = run(anchors, dataclasses.replace(MANY, max_anchors=limit))
     assert len(anchors) == max(10, min(limit, 10 + planted))
     assert planted == max(0, limit - 10)
     assert_in_step(anchors)

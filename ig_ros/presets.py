@@ -1,0 +1,64 @@
+"""Starting values by name, chosen with the parameter `preset`; whatever is set explicitly wins over them.
+
+Only what differs from the defaults in config.py stands here.
+"""
+
+from __future__ import annotations
+
+PAPER: dict[str, object] = {  # InstanceGaussian's own values [IG 3-4, SG 4, OG 3], for 30,000 steps offline
+    # all frames, RGB alone decides how often a view is used: uniformly
+    "keyframes.min_translation": 0.0,
+    "keyframes.min_rotation": 0.0,
+    "keyframes.capacity": 100_000,
+    "input.max_width": 648,  # half of ScanNet's images
+    "training.replay_recent": 0.0,
+    "training.replay_hard": 0.0,
+    # anchors: one per point, none coarser for being far
+    "seeding.voxel_per_depth": 0.0,
+    "seeding.max_anchors": 100_000_000,
+    "scaffold.view_dependent_geometry": True,
+    "scaffold.anchor_color": False,
+    "scaffold.offset_spread": 0.0,
+    "scaffold.feature_start": "random",
+    # learning rates and losses
+    "training.decay_steps": 30_000,
+    "training.lr_mlp_opacity_final": 2e-5,
+    "training.lr_mlp_color_final": 5e-5,
+    "training.lr_feature": 1e-3,
+    "training.lr_feature_joint": 1e-4,
+    "training.scale_unit": "metre",
+    "training.depth_weight": 0.0,
+    # progressive training: 10k appearance, 10k independent, 10k joint
+    "training.phases": "step",
+    "training.warmup_visits": 10_000,
+    "training.joint_visits": 20_000,
+    # growth from step 1500 to half of the run on grids of 16, 4 and 1 voxels
+    "training.growth_from": 1500,
+    "training.growth_until": 15_000,
+    "training.growth_visits": 2_000_000_000,
+    "training.growth_seen": 40,
+    "training.growth_grid": "map",
+    "training.growth_coarsest": 16.0,
+    "training.growth_ratio": 4.0,
+    "training.growth_feature": "fresh",
+    # instantiation
+    "instances.sub_objects": 1000,
+    "instances.lloyd_steps": 0,
+    "instances.voxel": 0.1,
+    "instances.feature_gap": 0.1,
+    "instances.min_anchors": 10,
+}
+
+ROOM: dict[str, object] = {  # a few metres, seen from inside
+    "keyframes.min_translation": 0.1,
+    "keyframes.min_rotation": 8.0,
+    "seeding.voxel": 0.03,
+}
+
+TABLETOP: dict[str, object] = {  # things of some centimetres, seen from an arm's length or two
+    "input.max_depth": 4.0,
+    "keyframes.min_translation": 0.03,
+    "seeding.voxel": 0.015,
+}
+
+PRESETS: dict[str, dict[str, object]] = {"paper": PAPER, "room": ROOM, "tabletop": TABLETOP}
