@@ -9,29 +9,32 @@ from ig_ros.baselines.codebook import TwoLevelCodebook
 from ig_ros.baselines.consensus_cloud import ConsensusCloud
 from ig_ros.baselines.fusion import MaskFusion
 from ig_ros.baselines.language_field import LanguageField
+from ig_ros.baselines.mask_graph import MaskGraph
+from ig_ros.baselines.tracking import TrackingAssociation
 from ig_ros.errors import ConfigError
 
-AGGREGATIONS: tuple[
-    Method, ...
-] = (  # the paper's Table 5; gamma is 0.1 or 0.15, whichever of the authors' two serves the row
+# The paper's Table 5; gamma is 0.1 or 0.15, whichever of the authors' two serves the row.
+AGGREGATIONS: tuple[Method, ...] = (
     Aggregation("colour + space aggregation", joint=False, use_feature_edge=False, use_color_edge=True),
     Aggregation("voxel-only aggregation", use_feature_edge=False),
     Aggregation("feature-only aggregation", use_voxel_edge=False, gamma=0.1),
     Aggregation("feature + voxel aggregation"),
 )
-TRAINED: tuple[Method, ...] = (  # they live on what training put into the map
+ON_THE_MAP: tuple[Method, ...] = (  # on the Gaussians of the map
     FeatureHdbscan("HDBSCAN on features"),
     FeatureHdbscan("HDBSCAN on features + position", position_weight=0.3),
     TwoLevelCodebook("two-level codebook"),
     *AGGREGATIONS,
     LanguageField("per-Gaussian language"),
+    TrackingAssociation("tracking association"),
 )
-UNTRAINED: tuple[Method, ...] = (  # masks and measured depth only
+ON_DEPTH: tuple[Method, ...] = (  # on a cloud of measured depth
     MaskFusion("mask fusion"),
     MaskFusion("mask fusion + words", likeness_weight=0.2),
+    MaskGraph("mask graph clustering"),
     ConsensusCloud("training-free consensus"),
 )
-METHODS = TRAINED + UNTRAINED
+METHODS = ON_THE_MAP + ON_DEPTH
 
 
 def method(name: str) -> Method:
