@@ -209,8 +209,8 @@ class LanguageConfig:
 
     encoder: str = param(
         "sentence",
-        "sentence: MiniLM over mask labels; open_clip: image crops",
-        choices=("none", "sentence", "open_clip"),
+        "sentence: MiniLM over mask labels; open_clip: image crops; fused: both",
+        choices=("none", "sentence", "open_clip", "fused"),
     )
     clip_model: str = param("ViT-B-16", "open_clip model name")
     clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")

@@ -53,6 +53,7 @@ class Masks:
     names: Mapping[int, str] = field(default_factory=dict)  # id -> label text, where known
     scores: Mapping[int, float] = field(default_factory=dict)  # id -> [0, 1], 1 where absent
     embeddings: Mapping[int, FloatArray] = field(default_factory=dict)  # id -> (E,) unit norm, where known
+    encoder: str = ""  # name of the encoder the embeddings come from, "" = not said
 
     def __post_init__(self) -> None:
         if self.labels.ndim != 2 or not np.issubdtype(self.labels.dtype, np.integer):

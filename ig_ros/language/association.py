@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import Encoder, ImageEncoder, LabelEncoder, normalized
+from ig_ros.language.fused import FusedEncoder
 from ig_ros.types import FloatArray
 
 
@@ -40,14 +41,19 @@ def describe(sightings: Sequence[Sighting], encoder: Encoder | None, accept: flo
     used = [s for s in sightings if s.weight > accept and s.score > 0]
     votes = label_votes(used)
     label = max(votes, key=lambda name: (votes[name], name)) if votes else ""
-    if isinstance(encoder, ImageEncoder):
-        embedding = mean_embedding(used, encoder)
-    elif isinstance(encoder, LabelEncoder) and votes:
-        rows = encoder.encode_labels(list(votes))
-        embedding = normalized(np.array(list(votes.values())) @ rows)
-    else:
-        embedding = np.zeros(encoder.dimension if encoder is not None else 0, np.float32)
+    embedding = embedding_of(used, votes, encoder)
     return Description(label, embedding, len(used))
+
+
+def embedding_of(used: Sequence[Sighting], votes: Mapping[str, float], encoder: Encoder | None) -> FloatArray:
+    """(E,) float32 from what the sightings show, what they are called, or both side by side."""
+    if isinstance(encoder, FusedEncoder):
+        return np.concatenate([embedding_of(used, votes, half) for half in (encoder.image, encoder.label)])
+    if isinstance(encoder, ImageEncoder):
+        return mean_embedding(used, encoder)
+    if isinstance(encoder, LabelEncoder) and votes:
+        return normalized(np.array(list(votes.values())) @ encoder.encode_labels(list(votes)))
+    return np.zeros(encoder.dimension if encoder is not None else 0, np.float32)
 
 
 def label_votes(sightings: Sequence[Sighting]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ig_ros.config import LanguageConfig
+from ig_ros.errors import EncoderError
 from ig_ros.types import Array, FloatArray, Masks
 
 CACHE_SIZE = 4096  # texts; 512 floats each are 8 MB
@@ -59,14 +60,35 @@ def make_encoder(config: LanguageConfig) -> Encoder | None:
         from ig_ros.language.open_clip import OpenClipEncoder
 
         return OpenClipEncoder(config.clip_model, config.clip_checkpoint)
+    if config.encoder == "fused":
+        from ig_ros.language.fused import FusedEncoder
+        from ig_ros.language.open_clip import OpenClipEncoder
+        from ig_ros.language.sentence import SentenceEncoder
+
+        return FusedEncoder(OpenClipEncoder(config.clip_model, config.clip_checkpoint), SentenceEncoder())
     return None
 
 
+def image_part(encoder: Encoder) -> Encoder:
+    """The encoder that looks at images: itself, or its image half."""
+    return getattr(encoder, "image", encoder)
+
+
 def embed_masks(encoder: Encoder | None, rgb: Array, masks: Masks) -> Masks:
-    """The masks with an embedding for each, if the encoder looks at images and they came without."""
-    if masks.embeddings or not isinstance(encoder, ImageEncoder):
+    """The masks with an embedding for each, if the encoder looks at images and they came without.
+
+    Raises EncoderError for masks that were embedded by another encoder: its vectors mean nothing to this one.
+    """
+    if not isinstance(encoder, ImageEncoder):
         return masks
-    return dataclasses.replace(masks, embeddings=encoder.encode_masks(rgb, masks))
+    if masks.embeddings and masks.encoder not in ("", image_part(encoder).name):
+        raise EncoderError(
+            f"the masks carry embeddings of '{masks.encoder}', the map's encoder is '{image_part(encoder).name}': set "
+            "language.clip_model and language.clip_checkpoint alike on both machines"
+        )
+    if masks.embeddings:
+        return masks
+    return dataclasses.replace(masks, embeddings=encoder.encode_masks(rgb, masks), encoder=image_part(encoder).name)
 
 
 def normalized(rows: FloatArray) -> FloatArray:

@@ -125,7 +125,13 @@ class FrameBuilder:
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without masks)")
             return None
-        return Masks(np.asarray(rectifier.nearest(masks.labels), np.int32), masks.names, masks.scores, masks.embeddings)
+        return Masks(
+            np.asarray(rectifier.nearest(masks.labels), np.int32),
+            masks.names,
+            masks.scores,
+            masks.embeddings,
+            masks.encoder,
+        )
 
 
 def _demand_size(cause: str, what: str, pixels: Array, camera: Camera, other: str, remedy: str) -> None:

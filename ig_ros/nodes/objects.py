@@ -102,6 +102,7 @@ def masks_from_message(message: SegmentedImage) -> Masks:
         {mask.id: mask.label for mask in named},
         {mask.id: float(mask.score) for mask in message.masks},
         {mask.id: np.array(mask.embedding, np.float32) for mask in described},
+        message.encoder,
     )
 
 

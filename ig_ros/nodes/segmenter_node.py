@@ -97,8 +97,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         rgb = rgb_from_message(message)
         masks = self.segmenter.segment(rgb, self._depth(message), camera_from_info(self._info))
         masks = embed_masks(self.encoder, rgb, masks)
-        name = self.encoder.name if self.encoder is not None else ""
-        return segmented_message(masks, message.header, name)
+        return segmented_message(masks, message.header, masks.encoder)
 
     def _depth(self, message: Image | CompressedImage) -> FloatArray | None:
         """The depth image of the same moment, None where there is none."""

@@ -1,4 +1,7 @@
-"""Masks from depth and colour alone: planes whole, things on them apart. No weights, several images per second."""
+"""Masks from depth and colour alone: planes whole, things on them apart. No weights, several images per second.
+
+Images without depth are cut by colour, which is much less.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import cv2
 import numpy as np
 
 from ig_ros.config import SegmentationConfig
-from ig_ros.errors import SegmenterError
+from ig_ros.segmentation.colors import segment_colors
 from ig_ros.segmentation.parts import compact, grow, split_parts, without_slivers
 from ig_ros.segmentation.planes import Plane, find_planes, label_planes
 from ig_ros.segmentation.prints import find_prints, join_prints
@@ -26,21 +29,16 @@ class GeometricSegmenter:
         self.min_region = config.min_region
 
     def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:
-        """Masks of rgb (H, W, 3) u8 with registered depth (H, W) m, 0 = unknown; SegmenterError without depth."""
-        if depth is None:
-            raise SegmenterError(
-                "the geometric segmenter needs depth and this image has none: publish registered depth, send masks, "
-                "or set segmentation.segmenter to sam or none"
-            )
+        """Masks of rgb (H, W, 3) u8 with registered depth (H, W) m, 0 = unknown, or without any."""
         width = min(WORK_WIDTH, camera.width)
         small = camera.resized(width, round(camera.height * width / camera.width))
         size = (small.width, small.height)
-        depth = np.where(np.isfinite(depth), depth, 0).astype(np.float32)
-        labels = self.label(
-            cv2.resize(rgb, size, interpolation=cv2.INTER_AREA),
-            cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST),
-            small,
-        )
+        reduced = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+        if depth is None:
+            labels = segment_colors(reduced, max(8, round(self.min_region * size[0] * size[1] / FULL_SIZE)))
+        else:
+            depth = np.where(np.isfinite(depth), depth, 0).astype(np.float32)
+            labels = self.label(reduced, cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST), small)
         full = cv2.resize(labels, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST)
         return Masks(full)
 

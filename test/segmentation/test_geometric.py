@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ig_ros.config import SegmentationConfig
-from ig_ros.errors import SegmenterError
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.segmentation.surface import fit_surface
 from ig_ros.types import Array, Camera, FloatArray, IntArray
@@ -122,9 +121,14 @@ def test_depth_without_a_value(value: float, segmenter: Segmenter) -> None:
     assert iou_of(segmenter.segment(rgb, depth, CAMERA).labels, truth, 1) > 0.5
 
 
-def test_without_depth_it_says_so(segmenter: Segmenter) -> None:
-    with pytest.raises(SegmenterError, match="needs depth"):
-        segmenter.segment(np.zeros((480, 640, 3), np.uint8), None, CAMERA)
+def test_without_depth_colours_part_the_things(segmenter: Segmenter) -> None:
+    rgb, _, truth = table_scene()
+    labels = segmenter.segment(rgb, None, CAMERA).labels
+    for thing in (2, 3, 4, 5):  # table, boxes and the sheet of paper: each of one colour of its own
+        ids, counts = np.unique(labels[truth == thing], return_counts=True)
+        own = labels == ids[counts.argmax()]
+        assert (own & (truth == thing)).sum() > 0.85 * (own | (truth == thing)).sum()
+    assert labels.min() > 0
 
 
 def test_none() -> None:
