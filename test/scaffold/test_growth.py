@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from ig_ros.config import ScaffoldConfig, SeedingConfig, TrainingConfig
+from ig_ros.config import Config, ScaffoldConfig, SeedingConfig, TrainingConfig
 from ig_ros.scaffold import AnchorStore, NewAnchors
 from ig_ros.scaffold.growth import grow, prune
 
@@ -117,3 +117,94 @@ def test_only_visited_and_transparent_anchors_are_pruned() -> None:
     assert anchors.data["uid"].tolist() == [u for u in uids if u not in (2, 5, 7)]
     assert_in_step(anchors)
     assert prune(anchors, config) == 0
+
+
+PAPER = Config.from_dict({"preset": "paper"})
+
+
+@pytest.mark.parametrize(("strength", "cells"), [(0.9, ()), (1.5, (16,)), (3.0, (16, 4)), (5.0, (16, 4, 1))])
+def test_the_papers_grids_are_those_of_the_map(strength: float, cells: tuple[int, ...]) -> None:
+    """Threshold 2e-4 * 2^m, cells of voxel * 16 / 4^m with the anchor in their centre, whatever the proposer's size."""
+    config, seeding = PAPER.training, PAPER.seeding
+    found: set[int] = set()
+    for seed in range(12):
+        anchors = AnchorStore(PAPER.scaffold, torch.device("cpu"), torch.Generator().manual_seed(0))
+        edge = torch.tensor([0.02, 0.32])
+        position = torch.tensor([[0.07, 0.07, 0.07], [5.0, 5.0, 5.0]])
+        anchors.append(NewAnchors(position, torch.full((2, 3), 0.5), edge, torch.arange(2)))
+        anchors.parameters["offsets"] += torch.tensor([0.4, 0.0, 0.0]) / edge[:, None, None]  # 40 cm aside: free cells
+        for row in range(2):
+            pull(anchors, row, strength * config.growth_gradient, steps=41)
+        grow(anchors, config, seeding, torch.Generator().manual_seed(seed))
+        edges = anchors.data["edge"][2:] / seeding.voxel
+        found |= set(edges.round().int().tolist())
+        place = anchors.data["position"][2:] / anchors.data["edge"][2:, None]
+        assert torch.allclose(place - place.floor(), torch.full_like(place, 0.5), atol=1e-3)
+        assert torch.allclose(anchors.parameters["log_scale"][2:].exp(), anchors.data["edge"][2:, None].expand(-1, 6))
+        assert not anchors.parameters["offsets"][2:].any()
+        assert (anchors.parameters["feature"][2:] - anchors.parameters["feature"][0]).norm(dim=1).gt(1e-3).all()
+    assert found == set(cells)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_children_propose_at_level_m_with_probability_1_minus_half_to_the_m_plus_1(levels: int) -> None:
+    """On one and the same grid a cell stays free only if every level's draw was against it."""
+    config = dataclasses.replace(CONFIG, growth_levels=levels, growth_ratio=1.0)
+    anchors = line(2000)
+    anchors.parameters["offsets"][:, 1] += 4.0  # one child of each pulls, out in free ground
+    anchors.data["gradient_sum"][:, 1], anchors.data["gradient_count"][:, 1] = 10 * 5.0 * config.growth_gradient, 10.0
+    against = 0.5 ** sum(range(1, levels + 1))
+    assert grow(anchors, config, MANY, torch.Generator().manual_seed(1)) / 2000 == pytest.approx(1 - against, abs=0.03)
+
+
+def test_children_drawn_too_rarely_go_on_counting() -> None:
+    anchors = line()
+    config = dataclasses.replace(CONFIG, growth_seen=40)
+    pull(anchors, 4, 100 * config.growth_gradient, steps=30)
+    assert run(anchors, config=config) == 0
+    assert bool((anchors.data["gradient_count"][4] == 30).all())
+    pull(anchors, 4, 100 * config.growth_gradient, steps=41)
+    assert run(anchors, config=config) > 0
+    assert not anchors.data["gradient_count"].any()
+
+
+def test_survivors_of_growth_and_pruning_keep_everything_and_new_rows_start_fresh() -> None:
+    anchors = line()
+    random = torch.Generator().manual_seed(5)
+    for name, (first, second) in anchors.moments.items():
+        first.copy_(torch.rand(first.shape, generator=random))
+        second.copy_(torch.rand(second.shape, generator=random))
+        assert anchors.parameters[name].shape == first.shape
+    anchors.data["visits"] += torch.arange(10, dtype=torch.int32) + 100
+    anchors.data["lessons"] += torch.arange(10, dtype=torch.int32) + 10
+    anchors.data["opacity"][[2, 7]] = 0.0
+    pull(anchors, 4, 100 * CONFIG.growth_gradient)
+    pull(anchors, 5, 100 * CONFIG.growth_gradient, steps=CONFIG.growth_seen)
+    before = {n: t.clone() for n, t in anchors.state().items()}
+    planted = run(anchors)
+    assert planted > 0
+    assert prune(anchors, CONFIG) == 2
+    after, kept = anchors.state(), [0, 1, 3, 4, 5, 6, 8, 9]
+    assert len(anchors) == 8 + planted
+    for name, tensor in after.items():
+        if name not in ("next_uid", "data.gradient_sum", "data.gradient_count"):
+            assert torch.equal(tensor[:8], before[name][kept]), name
+        if name.startswith("moment") or name in ("data.visits", "data.lessons", "data.gradient_sum"):
+            assert not tensor[8:].any(), name
+    assert bool((anchors.data["gradient_count"][4] == CONFIG.growth_seen).all())  # uid 5, two rows up
+    assert after["data.uid"][8:].tolist() == list(range(10, 10 + planted))
+
+
+@pytest.mark.parametrize("given", ["parent", "fresh"])
+def test_separate_features_are_inherited_from_the_child_that_proposed(given: str) -> None:
+    scaffold = ScaffoldConfig(feature_per_child=True)
+    anchors = AnchorStore(scaffold, torch.device("cpu"), torch.Generator().manual_seed(0))
+    anchors.append(NewAnchors(torch.zeros(1, 3), torch.full((1, 3), 0.5), torch.tensor([0.02]), torch.zeros(1)))
+    anchors.parameters["offsets"][0, 3] = torch.tensor([5.0, 0, 0])
+    anchors.parameters["feature"] = torch.rand(1, 5, 6, generator=torch.Generator().manual_seed(1))
+    anchors.data["gradient_sum"][0, 3], anchors.data["gradient_count"][0, 3] = 1.0, 10.0
+    planted = run(anchors, config=dataclasses.replace(CONFIG, growth_feature=given), seed=2)
+    assert planted > 0
+    child = anchors.parameters["feature"][0, 3].expand(planted, 5, 6)
+    assert torch.equal(anchors.parameters["feature"][1:], child) == (given == "parent")
+    assert_in_step(anchors)
