@@ -21,12 +21,12 @@ from ig_ros.language import Encoder, Place, Scope, embed_masks, make_encoder, ra
 from ig_ros.objects import FrozenMap, find_objects
 from ig_ros.planning import erase_object
 from ig_ros.raster import select_device
-from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, tracks
+from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, stereo
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
 
-REFINE_AFTER = 3  # keyframes later, a triangulated depth is estimated again from both sides
+REFINE_AFTER = 3  # keyframes later, the depth of an RGB-only keyframe is estimated again, from both sides
 
 
 class Mapper:
@@ -82,7 +82,7 @@ class Mapper:
         newest = len(self.keyframes) - 1
         for place in (newest, newest - REFINE_AFTER):
             if place >= 0 and (self.keyframes.items[place].depth is None or self.keyframes.items[place].estimated):
-                self._seed_by_triangulation(place)
+                self._seed_by_stereo(place)
 
     def add_points(self, xyz: FloatArray, rgb: IntArray | None) -> int:
         """Plant anchors on a SLAM system's sparse points (P, 3) m world; returns how many were new.
@@ -108,7 +108,7 @@ class Mapper:
     def freeze(self) -> FrozenMap:
         """A copy of the map, for an instantiation on any thread."""
         data, parameters = self.scaffold.anchors.data, self.scaffold.anchors.parameters
-        unit = torch.nn.functional.normalize(parameters["feature"], dim=1) / 2
+        unit = self.scaffold.instance_features() / 2
         arrays = (data["position"], torch.sigmoid(parameters["color"]), unit, data["edge"], data["uid"])
         keyframes = tuple(dataclasses.replace(k) for k in self.keyframes.items)
         stamp = keyframes[-1].stamp if keyframes else 0
@@ -156,10 +156,10 @@ class Mapper:
         view = self.scaffold.render(keyframe.camera, keyframe.T_world_camera) if len(self.scaffold.anchors) else None
         return self._plant(seeding.seed_from_depth(keyframe, view, self._taken(), self.config.seeding))
 
-    def _seed_by_triangulation(self, place: int) -> None:
+    def _seed_by_stereo(self, place: int) -> None:
         keyframe = self.keyframes.items[place]
-        partners = tracks.choose_partners(self.keyframes.items, place)
-        depth = tracks.estimate_depth(keyframe, partners, self.config.seeding)
+        partners = stereo.choose_partners(self.keyframes.items, place)
+        depth = stereo.estimate_depth(keyframe, partners, self.config.seeding)
         if (depth > 0).any():
             keyframe.depth, keyframe.estimated = torch.from_numpy(depth.astype(np.float16)), True
             self._seed(keyframe)
