@@ -25,10 +25,10 @@ SCANNET = (  # the paper's ten scenes
 )  # fmt: skip
 
 STEPS = {  # of training; what differs is what the condition is asked for
-    NOISY: {"tabletop": 1300, "scanned": 1300, "room": 1600},
-    REPEATING: {"tabletop": 800, "scanned": 800, "room": 1100},
-    RGB: {"tabletop": 1500, "scanned": 1500, "room": 1800},
-    DOUBLE: {"tabletop": 800, "scanned": 800, "room": 1100},
+    NOISY: {"tabletop": 1200, "scanned": 1200, "room": 1400},
+    REPEATING: {"tabletop": 700, "scanned": 700, "room": 900},
+    RGB: {"tabletop": 1300, "scanned": 1300, "room": 1500},
+    DOUBLE: {"tabletop": 700, "scanned": 700, "room": 900},
 }
 SCANNET_STEPS = 6000
 FEW = ("mask fusion", "training-free consensus", "feature + voxel aggregation")  # rows where robustness is the question
@@ -41,9 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # the paper's Table 4
     FULL: {"scaffold.feature_per_child": False, "training.joint": True},
 }
 ABLATION_ROWS = ("feature + voxel aggregation", "HDBSCAN on features")
-ABLATION_STEPS = 800
-# Phases are counted in visits of an anchor; at this budget the usual ones would leave no time for the joint phase.
-ABLATION_PHASES = {"training.warmup_visits": 30, "training.joint_visits": 120}
+ABLATION_STEPS = 600
 ABLATED = ("tabletop-11", "room-11", "scanned-11")
 
 
@@ -61,6 +59,7 @@ class Job:
     rows: tuple[str, ...] | None = None  # baselines by name, None = all
     sweeps: bool = False
     picture: bool = False
+    transfer: bool = False  # labels onto the truth's points by several ways
     effort: float = 0.0  # expected cost in any unit, for the order of running
 
     @property
@@ -89,7 +88,9 @@ def conditioned(base: Job, condition: str, steps: int, first: bool) -> Job:
     main = condition == NOISY
     rows = None if condition in (NOISY, RGB) else FEW
     effort = steps * (1.3 if base.kind == "room" else 1.0) + (1500 if main else 700 if condition == RGB else 0)
-    return dataclasses.replace(job, rows=rows, sweeps=main, picture=main and first, effort=effort)
+    return dataclasses.replace(
+        job, rows=rows, sweeps=main, picture=main and first, transfer=main and first, effort=effort
+    )
 
 
 def ablation(base: Job, steps: int) -> list[Job]:
@@ -100,13 +101,18 @@ def ablation(base: Job, steps: int) -> list[Job]:
     return [
         dataclasses.replace(
             base, steps=steps, variant=name, rows=ABLATION_ROWS, effort=steps,
-            settings={**ABLATION_PHASES, **base.settings, **switches},
+            settings={**base.settings, **thirds(steps), **switches},
         )
         for name, switches in VARIANTS.items()
     ]  # fmt: skip
 
 
-def quick_jobs(width: int, settings: dict[str, Any], frames: int = 16, steps: int = 60) -> list[Job]:
+def thirds(steps: int) -> dict[str, Any]:
+    """The paper's three phases, a third of the run each: by an anchor's age the last would hardly begin."""
+    return {"training.phases": "step", "training.warmup_visits": steps // 3, "training.joint_visits": 2 * steps // 3}
+
+
+def quick_jobs(width: int, settings: dict[str, Any], frames: int = 12, steps: int = 40) -> list[Job]:
     """Every part once, too small to mean anything."""
     spec = f"sim:tabletop?seed=11&width={width}&frames={frames}"
     small = {
@@ -134,6 +140,8 @@ def scannet_jobs(root: Path, settings: dict[str, Any]) -> tuple[list[Job], list[
             continue
         masks = {} if (folder / "masks").is_dir() else {"segmentation.segmenter": "geometric"}
         own = {"input.max_width": 320} | masks | settings
-        jobs.append(Job(name, "scannet", NOISY, str(folder), SCANNET_STEPS, own, sweeps=True, picture=not jobs))
+        jobs.append(
+            Job(name, "scannet", NOISY, str(folder), SCANNET_STEPS, own, sweeps=True, picture=not jobs, transfer=True)
+        )
         jobs.append(Job(name, "scannet", RGB, str(folder), SCANNET_STEPS, own | {"input.use_depth": False}))
     return jobs, missing

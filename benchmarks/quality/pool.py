@@ -20,7 +20,16 @@ from typing import Any
 from benchmarks.quality.plan import Job
 
 ROOT = Path(__file__).resolve().parents[2]
-JUDGING = ("naming", "plan", "run", "scoring", "structure", "sweeps", "views")  # files of this folder figures depend on
+JUDGING = (
+    "naming",
+    "plan",
+    "onto_cloud",
+    "run",
+    "scoring",
+    "structure",
+    "sweeps",
+    "views",
+)  # files of this folder figures depend on
 DONE, FAILED = "done", "failed"
 
 

@@ -24,6 +24,7 @@ from benchmarks.quality.tables import (
     semantic_table,
     structure_table,
     sweep_table,
+    transfer_table,
 )
 
 DEFINITIONS = """\
@@ -84,6 +85,9 @@ def compose(results: Results, run: Run, pictures: Sequence[str]) -> Iterator[str
     yield from ablations(results, kinds)
     yield "## Large things, small things\n"
     yield structure_table(results, kinds)
+    if any("transfer" in e for e in results.entries):
+        yield "## Labels on a cloud that is not the map's (appendix A.3)\n"
+        yield transfer_table(results, kinds)
     if pictures:
         yield "## Pictures\n"
         yield "Held-out views; a predicted instance has the colour of the true one it shares most with.\n"

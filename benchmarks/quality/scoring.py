@@ -88,6 +88,11 @@ class Judge:
             figures["semantic"] = {c.name: self.semantics(on_truth, dict(embeddings), c) for c in self.lists}
         return Judged(figures, score, on_truth, on_gaussians)
 
+    def instances(self, prediction: Prediction) -> dict[str, Any]:
+        """Instance quality alone, which takes a fraction of the time: for sweeps."""
+        score = instance_score(picked(prediction.ids, self.cloud(prediction.xyz).of_truth), self.truth.ids)
+        return {"miou": score.miou, "ma50": score.ma50, "predicted": score.predicted, "true": score.true}
+
     def semantics(self, on_truth: IntArray, embeddings: dict[int, FloatArray], classes: ClassList) -> dict[str, float]:
         """Semantic figures of instances that take the class whose text is closest."""
         assert self.material.encoder is not None

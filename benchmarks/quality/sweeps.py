@@ -32,7 +32,7 @@ def sweep_paper(material: Material, judge: Judge, method: Aggregation) -> dict[s
     """The same of the paper's aggregation."""
     random = np.random.default_rng(0)
     return {
-        p: {str(v): _summary(judge, varied(method, p, v)(material, random)) for v in values}
+        p: {str(v): judge.instances(varied(method, p, v)(material, random)) for v in values}
         for p, values in SWEPT.items()
     }
 
@@ -62,10 +62,5 @@ def as_prediction(material: Material, found: Instances) -> tuple[Prediction, dic
 
 def _ours(material: Material, judge: Judge, parameter: str, value: float) -> dict[str, Any]:
     config = overridden(material.config, parameter, value)
-    found = find_objects(material.frozen, Identity(), material.encoder, config)
-    prediction, embeddings = as_prediction(material, found)
-    return _summary(judge, prediction, embeddings)
-
-
-def _summary(judge: Judge, prediction: Prediction, embeddings: dict[int, Any] | None = None) -> dict[str, Any]:
-    return judge.judge(prediction, embeddings).figures
+    found = find_objects(material.frozen, Identity(), None, config)
+    return judge.instances(as_prediction(material, found)[0])

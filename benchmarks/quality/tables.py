@@ -134,6 +134,17 @@ def structure_table(results: Results, kinds: Sequence[str]) -> str:
     return markdown(["ours", *head], rows)
 
 
+def transfer_table(results: Results, kinds: Sequence[str]) -> str:
+    """Ways to put our labels onto a cloud that is not the map's: mIoU / coverage per kind, seconds."""
+    entries = [e for e in results.select() if "transfer" in e]
+    rows = []
+    for way in dict.fromkeys(name for e in entries for name in e["transfer"]):
+        of_kind = [[e["transfer"][way] for e in entries if e["job"]["kind"] == k] for k in kinds]
+        cells = [cell(*(spread_of(f[m] for f in found) for m in ("miou", "coverage"))) for found in of_kind]
+        rows.append([way, *cells, cell(spread_of(e["transfer"][way]["seconds"] for e in entries))])
+    return markdown(["transfer of ours", *(f"{k}: mIoU / coverage %" for k in kinds), "seconds"], rows)
+
+
 def map_table(results: Results) -> str:
     """How large each map is, how it looks in held-out views, and how long its job took."""
     rows = []
