@@ -52,7 +52,7 @@ class Scaffold:
         u0, v0 = K[0, 2] / camera.width, K[1, 2] / camera.height
         u_reach, v_reach = reach * (K[0, 0] / camera.width) + BORDER, reach * (K[1, 1] / camera.height) + BORDER
         inside = (u > -u0 - u_reach) & (u < 1 - u0 + u_reach) & (v > -v0 - v_reach) & (v < 1 - v0 + v_reach)
-        return torch.nonzero((z > NEAR) & inside)[:, 0]
+        return torch.nonzero((z > NEAR - 2 * self.anchors.data["edge"]) & inside)[:, 0]
 
     def decode(
         self, camera: Camera, T_world_camera: FloatArray, with_feature: bool, rows: torch.Tensor | None = None

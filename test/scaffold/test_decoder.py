@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import CAMERA, look_at
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ig_ros.config import ScaffoldConfig
+from ig_ros.raster import rasterize
 from ig_ros.scaffold import NewAnchors, Scaffold
+from ig_ros.scaffold.model import NEAR
 
 ABOVE = look_at((0.0, -0.3, 1.0), (0.0, 0.0, 0.0))
 ASIDE = look_at((0.8, 0.4, 0.6), (0.0, 0.0, 0.0))
@@ -100,6 +104,58 @@ def test_in_view_is_the_frustum() -> None:
     points = torch.from_numpy(np.stack([behind, far_right, ahead])).float()
     model.anchors.append(NewAnchors(points, torch.rand(3, 3), torch.full((3,), 0.02), torch.zeros(3)))
     assert model.in_view(CAMERA, ABOVE).tolist() == [2]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_culling_before_decoding_changes_no_pixel(seed: int) -> None:
+    """Whatever stands outside the frustum could as well have been decoded: the picture is the same."""
+    rng = np.random.default_rng(seed)
+    model = Scaffold(ScaffoldConfig(), torch.device("cpu"), seed)
+    n = 300
+    position = torch.from_numpy(rng.uniform(-2, 2, (n, 3))).float()
+    edge = torch.from_numpy(rng.uniform(0.01, 0.08, n)).float()
+    model.anchors.append(NewAnchors(position, torch.rand(n, 3), edge, torch.zeros(n)))
+    T = look_at(tuple(rng.uniform(-1, 1, 3)), tuple(rng.uniform(-1, 1, 3)))
+    culled = model.decode(CAMERA, T, with_feature=True)
+    everything = model.decode(CAMERA, T, with_feature=True, rows=torch.arange(n))
+    assert len(culled.rows) < n
+    pictures = [rasterize(view.gaussians, T, CAMERA, near=NEAR) for view in (culled, everything)]
+    for name in ("features", "depth", "alpha"):
+        assert torch.allclose(getattr(pictures[0], name), getattr(pictures[1], name), atol=1e-6), name
+
+
+def test_separate_features_are_each_childs_own() -> None:
+    model = scaffold(feature_per_child=True)
+    view = model.decode(CAMERA, ABOVE, with_feature=True)
+    feature = model.anchors.parameters["feature"]
+    assert feature.shape == (40, 5, 6)
+    unit = torch.nn.functional.normalize(feature[view.rows], dim=2)
+    assert torch.allclose(view.gaussians.features[:, 3:], ((unit + 1) / 2).view(200, 6), atol=1e-6)
+    view.gaussians.features[7, 3:].sum().backward()
+    gradient = view.leaves["feature"].grad
+    assert gradient is not None
+    assert gradient.flatten(0, 1).any(1).nonzero().tolist() == [[7]]
+
+
+def test_one_feature_per_anchor_is_its_own_mean() -> None:
+    model = scaffold()
+    expected = torch.nn.functional.normalize(model.anchors.parameters["feature"], dim=1)
+    assert torch.equal(model.instance_features(), expected)
+
+
+def test_the_papers_anchors_start_in_one_spot_with_random_features_and_no_colour_of_their_own() -> None:
+    model = scaffold(anchor_color=False, offset_spread=0.0, feature_start="random")
+    view = model.decode(CAMERA, ABOVE, with_feature=True)
+    means = view.gaussians.means.view(40, 5, 3)
+    assert torch.equal(means, model.anchors.data["position"][:, None].expand(40, 5, 3))
+    feature = model.anchors.parameters["feature"]
+    assert float(feature.min()) >= 0.0
+    assert float(feature.max()) <= 1.0
+    assert float(feature.std(dim=0).min()) == pytest.approx(1 / 12**0.5, abs=0.08)  # uniform in [0, 1]
+    view.gaussians.features[:, :3].sum().backward()
+    assert view.leaves["color"].grad is None
+    assert view.leaves["embedding"].grad is not None
 
 
 def test_canonical_exports_only_solid_children() -> None:

@@ -60,18 +60,106 @@ def test_young_anchors_keep_their_feature_then_it_learns() -> None:
     assert not moved[(y.abs() > 0.3)].any()  # no mask has ever shown that ground
 
 
-def geometry_after(joint_visits: int, contrast_weight: float) -> torch.Tensor:
-    m = mapper(
-        training__warmup_visits=0, training__joint_visits=joint_visits, training__contrast_weight=contrast_weight
-    )
-    losses(m, 15)
-    return m.scaffold.anchors.parameters["offsets"]
+STARTS_JOINT = {"training__warmup_visits": 0, "training__joint_visits": 3}
 
 
-def test_masks_move_the_geometry_only_in_the_joint_phase() -> None:
-    """In the independent phase the feature losses leave offsets bit for bit where colour and depth put them."""
-    assert torch.equal(geometry_after(10_000, 0.0), geometry_after(10_000, 5.0))
-    assert not torch.equal(geometry_after(3, 0.0), geometry_after(3, 5.0))
+def trained(steps: int = 15, **changes: object) -> dict[str, torch.Tensor]:
+    """Everything a mapper has learnt after some steps."""
+    m = mapper(**changes)
+    losses(m, steps)
+    return m.scaffold.anchors.state() | m.scaffold.decoder.state_dict()
+
+
+def moved_by_masks(weight: float = 5.0, **changes: object) -> set[str]:
+    """Names of what differs when the contrast loss counts from when it does not, after up to five steps of phase 3."""
+    with_masks, without = (trained(8, training__contrast_weight=w, **changes) for w in (weight, 0.0))
+    return {name for name, tensor in with_masks.items() if not torch.equal(tensor, without[name])}
+
+
+def test_phase_2_moves_features_alone() -> None:
+    """Geometry stays bit for bit where colour and depth put it."""
+    moved = moved_by_masks(training__warmup_visits=0, training__joint_visits=10_000)
+    assert moved == {"parameter.feature", "moment0.feature", "moment1.feature"}
+
+
+def test_phase_3_moves_geometry_but_masks_have_no_say_in_colour() -> None:
+    moved = moved_by_masks(**STARTS_JOINT, training__smooth_weight=0.0)
+    geometry = {f"parameter.{n}" for n in ("feature", "offsets", "log_scale", "embedding")}
+    mlps = {
+        f"{mlp}.{layer}.{kind}" for mlp in ("opacity", "covariance") for layer in (0, 2) for kind in ("weight", "bias")
+    }
+    assert geometry | mlps <= moved
+
+
+def test_the_first_joint_step_leaves_the_colour_mlp_alone() -> None:
+    """Later ones see another picture, so colour follows; the feature losses themselves never move it."""
+    changes = {"training__warmup_visits": 0, "training__joint_visits": 0}
+    first = [trained(1, training__contrast_weight=w, **changes) for w in (5.0, 0.0)]
+    moved = {name for name, tensor in first[0].items() if not torch.equal(tensor, first[1][name])}
+    assert "parameter.offsets" in moved
+    assert not any(name.startswith("color.") or name == "parameter.color" for name in moved)
+
+
+def test_without_joint_training_phase_3_never_comes() -> None:
+    moved = moved_by_masks(**STARTS_JOINT, training__joint=False)
+    assert moved == {"parameter.feature", "moment0.feature", "moment1.feature"}
+
+
+@pytest.mark.parametrize(("steps", "phase"), [(9, 1), (19, 2), (24, 3)])
+def test_phases_by_step_begin_for_the_whole_map_at_once(steps: int, phase: int) -> None:
+    changes = {"training__phases": "step", "training__warmup_visits": 10, "training__joint_visits": 20}
+    ends = [trained(steps, training__contrast_weight=w, **changes) for w in (5.0, 0.0)]
+    lessons = ends[0]["data.lessons"]
+    assert bool(lessons.any()) == (phase > 1)
+    assert int(lessons.max()) <= max(steps - 10, 0)
+    assert torch.equal(ends[0]["parameter.feature"], ends[1]["parameter.feature"]) == (phase == 1)
+    assert torch.equal(ends[0]["parameter.offsets"], ends[1]["parameter.offsets"]) == (phase < 3)
+
+
+def test_a_late_start_of_the_features_is_no_leap() -> None:
+    """Adam's first step is the rate whatever the anchor's age: the bias is corrected by the feature's own steps."""
+    m = mapper(training__warmup_visits=0, training__joint_visits=10_000, training__lr_feature=0.01)
+    m.scaffold.anchors.data["visits"] += 5000
+    before = m.scaffold.anchors.parameters["feature"].clone()
+    losses(m, 1)
+    step = (m.scaffold.anchors.parameters["feature"] - before).abs()
+    assert float(step.max()) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_separate_features_learn_and_reach_the_instantiation_as_their_mean() -> None:
+    m = mapper(scaffold__feature_per_child=True, training__growth_from=0, training__growth_every=20)
+    before = m.scaffold.anchors.parameters["feature"].clone()
+    losses(m, 60)
+    feature = m.scaffold.anchors.parameters["feature"]
+    n, k, f = len(m.scaffold.anchors), m.scaffold.config.children, m.scaffold.config.feature
+    assert feature.shape == (n, k, f)
+    moved = (feature[: len(before)] - before).norm(dim=2)
+    assert bool((moved.std(dim=1) > 0).any())  # children of one anchor go their own ways
+    points = torch.from_numpy(m.freeze().points.feature)
+    assert points.shape == (n, f)
+    mean = torch.nn.functional.normalize(feature, dim=2).mean(1)
+    assert torch.allclose(points, torch.nn.functional.normalize(mean, dim=1) / 2, atol=1e-6)
+    gaussians = m.scaffold.canonical()
+    own = (gaussians.features[:, 3:] * 2 - 1)[gaussians.anchors == gaussians.anchors.mode().values]
+    assert len(own) > 1
+    assert len(own.unique(dim=0)) == len(own)
+
+
+def test_growth_ends_and_what_is_counted_before_it_begins_does_not_count() -> None:
+    eager = {"training__growth_every": 10, "training__growth_gradient": 1e-6}
+    late = mapper(**eager, training__growth_from=30)
+    started = len(late.scaffold.anchors)
+    losses(late, 20)
+    assert len(late.scaffold.anchors) == started
+    assert not late.scaffold.anchors.data["gradient_count"].any()
+    losses(late, 10)
+    assert len(late.scaffold.anchors) > started
+    early = mapper(**eager, training__growth_from=0, training__growth_until=10)
+    losses(early, 10)
+    grown = len(early.scaffold.anchors)
+    assert grown > started
+    losses(early, 30)
+    assert len(early.scaffold.anchors) == grown
 
 
 def test_trained_features_separate_the_cards() -> None:

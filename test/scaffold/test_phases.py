@@ -1,0 +1,40 @@
+"""The three phases: by an anchor's own age or by the step of the map, and without the third."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ig_ros.config import TrainingConfig
+from ig_ros.scaffold.phases import phase_masks
+
+COUNTS = st.integers(0, 200)
+CONFIG = TrainingConfig(warmup_visits=20, joint_visits=50)
+
+
+@given(visits=st.lists(COUNTS, max_size=8), step=COUNTS, warmup=COUNTS, joint=COUNTS)
+def test_by_age_every_anchor_has_its_own_phase(visits: list[int], step: int, warmup: int, joint: int) -> None:
+    config = TrainingConfig(warmup_visits=warmup, joint_visits=joint)
+    awake, mature = phase_masks(torch.tensor(visits, dtype=torch.int32), step, config)
+    assert awake.tolist() == [v >= warmup for v in visits]
+    assert mature.tolist() == [v >= joint for v in visits]
+
+
+@given(visits=st.lists(COUNTS, max_size=8), step=COUNTS)
+def test_by_step_all_anchors_share_one(visits: list[int], step: int) -> None:
+    config = dataclasses.replace(CONFIG, phases="step")
+    awake, mature = phase_masks(torch.tensor(visits, dtype=torch.int32), step, config)
+    assert awake.tolist() == [step >= 20] * len(visits)
+    assert mature.tolist() == [step >= 50] * len(visits)
+
+
+@given(visits=st.lists(COUNTS, max_size=8), step=COUNTS, phases=st.sampled_from(["age", "step"]))
+def test_without_joint_training_nobody_matures(visits: list[int], step: int, phases: str) -> None:
+    seen = torch.tensor(visits, dtype=torch.int32)
+    frozen = dataclasses.replace(CONFIG, phases=phases, joint=False)
+    awake, mature = phase_masks(seen, step, frozen)
+    assert not mature.any()
+    assert torch.equal(awake, phase_masks(seen, step, dataclasses.replace(frozen, joint=True))[0])
