@@ -6,10 +6,8 @@ node declares its parameters by walking these dataclasses (`leaves`), so nothing
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +15,15 @@ import yaml
 
 from ig_ros.errors import ConfigError
 from ig_ros.presets import PRESETS
+from ig_ros.schema import Leaf, build, check, leaves, param, to_dict
+
+__all__ = [
+    "ALIASES", "Config", "InputConfig", "InstanceConfig", "KeyframeConfig", "LanguageConfig", "Leaf", "NodeConfig",
+    "ScaffoldConfig", "SeedingConfig", "SegmentationConfig", "TrainingConfig", "build", "check", "chosen", "leaves",
+    "read_yaml", "to_dict",
+]  # fmt: skip
 
 ALIASES = {"segmenter": "segmentation.segmenter"}  # the one choice inside a group that every user meets
-
-
-def param(
-    default: Any, doc: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
-) -> Any:
-    """A dataclass field with a default, one line of documentation with units, and its allowed values."""
-    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": choices})
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +252,12 @@ class Config:
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
 
     @staticmethod
+    def expand(values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values after those of the preset they name, with aliases by their full names."""
+        preset = PRESETS.get(str(values.get("preset")), {})
+        return {**preset, **{ALIASES.get(str(key), str(key)): value for key, value in values.items()}}
+
+    @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Config:
         """Build from nested or dotted keys; absent ones keep the preset's value or the default. Raises ConfigError."""
         config: Config = build(Config, values)
@@ -307,55 +311,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """One scalar parameter: dotted name, default and documentation."""
-
-    name: str
-    default: Any
-    doc: str
-    low: float | None
-    high: float | None
-    choices: tuple[str, ...]
-
-
-def leaves(cls: type, prefix: str = "") -> Iterator[Leaf]:
-    """Every scalar parameter below a config class, depth first, with dotted names."""
-    for f in fields(cls):
-        if f.metadata:
-            m = f.metadata
-            yield Leaf(prefix + f.name, f.default, m["doc"], m["low"], m["high"], m["choices"])
-        else:
-            yield from leaves(f.default_factory, f"{prefix}{f.name}.")  # type: ignore[arg-type]
-
-
-def build(cls: type[Any], values: Mapping[str, Any], prefix: str = "") -> Any:
-    """Construct a config dataclass from nested or dotted keys, refusing what is unknown or out of range."""
-    nested: dict[str, Any] = {}
-    preset = PRESETS.get(str(values.get("preset")), {}) if cls is Config else {}
-    for key, value in chain(preset.items(), values.items()):
-        head, _, rest = (ALIASES.get(str(key), str(key)) if cls is Config else str(key)).partition(".")
-        if rest:
-            nested.setdefault(head, {})[rest] = value
-        elif isinstance(value, Mapping):
-            nested.setdefault(head, {}).update(value)
-        else:
-            nested[head] = value
-    known = {f.name: f for f in fields(cls)}
-    arguments: dict[str, Any] = {}
-    for key, value in nested.items():
-        if key not in known:
-            raise ConfigError(f"unknown parameter '{prefix}{key}': known here are {', '.join(sorted(known))}")
-        f = known[key]
-        if f.metadata:
-            arguments[key] = check(Leaf(prefix + key, f.default, **f.metadata), value)
-        elif isinstance(value, Mapping):
-            arguments[key] = build(f.default_factory, value, f"{prefix}{key}.")  # type: ignore[arg-type]
-        else:
-            raise ConfigError(f"parameter '{prefix}{key}' is a group, got {value!r}")
-    return cls(**arguments)
-
-
 def chosen(values: Mapping[str, Any], cls: type[Any] = Config) -> dict[str, Any]:
     """The values, nested or dotted, that differ from their defaults, by dotted name. Unknown names stay in."""
     defaults = {leaf.name: leaf.default for leaf in leaves(cls)}
@@ -366,22 +321,3 @@ def chosen(values: Mapping[str, Any], cls: type[Any] = Config) -> dict[str, Any]
         else:
             flat[ALIASES.get(str(key), str(key))] = value
     return {name: v for name, v in flat.items() if name not in defaults or v != defaults[name]}
-
-
-def check(leaf: Leaf, value: Any) -> Any:
-    """The value in the parameter's own type; raises ConfigError naming the allowed range or choices."""
-    wanted = type(leaf.default)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not wanted:
-        raise ConfigError(f"parameter '{leaf.name}' must be {wanted.__name__}, got {value!r}")
-    if leaf.choices and value not in leaf.choices:
-        raise ConfigError(f"parameter '{leaf.name}' = {value!r}: must be one of {', '.join(leaf.choices)}")
-    if leaf.low is not None and not leaf.low <= value <= (leaf.high if leaf.high is not None else value):
-        raise ConfigError(f"parameter '{leaf.name}' = {value}: must be between {leaf.low} and {leaf.high}")
-    return value
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """Nested plain dictionary of a config, the inverse of `build`."""
-    return dataclasses.asdict(config)
