@@ -28,9 +28,9 @@ CHUNK = 16384  # points labelled at a time
 
 @dataclass(frozen=True, slots=True)
 class SmoothingOptions:
-    """The paper's values but for the steps: 10,000 there, enough here for a map of ten objects within seconds."""
+    """The paper's values, but for the steps (10,000 there) and where Own is written."""
 
-    steps: int = 600
+    steps: int = 600  # Own: a tabletop or a room gains little after 300
     batch: int = 1024
     width: int = 128
     frequencies: int = 6  # octaves of the position encoding (Own: the paper does not say)
