@@ -221,12 +221,18 @@ class LanguageConfig:
 class SegmentationConfig:
     """2D masks for frames that come without any."""
 
-    segmenter: str = param("none", "who makes masks when nobody sends any", choices=("none", "geometric", "sam"))
+    segmenter: str = param(
+        "none", "who makes masks when nobody sends any", choices=("none", "geometric", "sam", "sam2")
+    )
     sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
     sam_model: str = param(
         "vit_b", "which segment-anything model the checkpoint is", choices=("vit_b", "vit_l", "vit_h")
     )
-    sam_points_per_side: int = param(24, "prompt grid of segment-anything", 1, 128)
+    sam2_checkpoint: str = param("", "path of a SAM 2.1 checkpoint (sam2.1_hiera_tiny.pt, ...)")
+    sam2_model: str = param(
+        "tiny", "which SAM 2.1 model the checkpoint is", choices=("tiny", "small", "base_plus", "large")
+    )
+    sam_points_per_side: int = param(24, "prompt grid of segment-anything and SAM 2", 1, 128)
     min_region: int = param(150, "regions under this many pixels (at 640x480) are dropped", 1, 1000000)
 
 

@@ -55,7 +55,11 @@ class SamSegmenter:
         """Loads the checkpoint. Raises SegmenterError naming what is missing and where to get it."""
         self.config = config
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model = load_model(config).to(self.device)
+        self.model = self.load().to(self.device)
+
+    def load(self) -> Any:
+        """The network on the CPU."""
+        return load_model(self.config)
 
     @torch.inference_mode()
     def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:  # noqa: ARG002
@@ -66,26 +70,28 @@ class SamSegmenter:
 
     def propose(self, rgb: Array) -> list[Candidate]:
         """Good and stable masks of all three levels (part, object, group) at every grid point."""
-        height, width = rgb.shape[:2]
-        side = self.model.image_encoder.img_size
-        scale = side / max(height, width)
-        size = (round(width * scale), round(height * scale))
-        image = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=cv2.INTER_LINEAR)
-        pixels = torch.from_numpy(image).to(self.device).permute(2, 0, 1).float()[None]
-        features = self.model.image_encoder(self.model.preprocess(pixels))
+        features, size = self.encode(rgb)
         n = self.config.sam_points_per_side
         steps = (np.arange(n) + 0.5) / n
-        grid = np.stack(np.meshgrid(steps * size[0], steps * size[1]), -1).reshape(-1, 1, 2)
+        grid = np.stack(np.meshgrid(steps * size[1], steps * size[0]), -1).reshape(-1, 1, 2)
         points = torch.from_numpy(grid).float().to(self.device)
         found: list[Candidate] = []
         for batch in torch.split(points, BATCH):
-            found += self.decode(features, batch, (size[1], size[0]), (height, width))
+            found += self.select(*self.decode(features, batch), size, (rgb.shape[0], rgb.shape[1]))
         return found
 
-    def decode(
-        self, features: torch.Tensor, points: torch.Tensor, size: tuple[int, int], full: tuple[int, int]
-    ) -> list[Candidate]:
-        """Masks for points (B, 1, 2) in pixels of the network's input, `size` of which (H, W) is the image."""
+    def encode(self, rgb: Array) -> tuple[Any, tuple[int, int]]:
+        """Features of the image, and the size (H, W) it has in the network's input, which is padded."""
+        height, width = rgb.shape[:2]
+        side = self.model.image_encoder.img_size
+        scale = side / max(height, width)
+        size = (round(height * scale), round(width * scale))
+        image = cv2.resize(np.ascontiguousarray(rgb), size[::-1], interpolation=cv2.INTER_LINEAR)
+        pixels = torch.from_numpy(image).to(self.device).permute(2, 0, 1).float()[None]
+        return self.model.image_encoder(self.model.preprocess(pixels)), size
+
+    def decode(self, features: Any, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mask logits (B * 3, h, w) and predicted IoU (B * 3,) for points (B, 1, 2) in pixels of the input."""
         ones = torch.ones(points.shape[:2], device=self.device)
         sparse, dense = self.model.prompt_encoder(points=(points, ones), boxes=None, masks=None)
         logits, quality = self.model.mask_decoder(
@@ -95,12 +101,22 @@ class SamSegmenter:
             dense_prompt_embeddings=dense,
             multimask_output=True,
         )
-        logits, quality = logits.flatten(0, 1), quality.flatten()
+        return logits.flatten(0, 1), quality.flatten()
+
+    def enlarge(self, logits: torch.Tensor, size: tuple[int, int], full: tuple[int, int]) -> torch.Tensor:
+        """Logits (n, h, w) of the padded input at the image's size `full` (H, W)."""
+        enlarged: torch.Tensor = self.model.postprocess_masks(logits[:, None], size, full)[:, 0]
+        return enlarged
+
+    def select(
+        self, logits: torch.Tensor, quality: torch.Tensor, size: tuple[int, int], full: tuple[int, int]
+    ) -> list[Candidate]:
+        """The good and stable ones, at the image's size."""
         stability = (logits > 1).sum((1, 2)) / (logits > -1).sum((1, 2)).clamp(min=1)
         good = (quality > MIN_QUALITY) & (stability > MIN_STABILITY)
         if not good.any():
             return []
-        masks = self.model.postprocess_masks(logits[good][:, None], size, full)[:, 0] > 0
+        masks = self.enlarge(logits[good], size, full) > 0
         scores = (quality[good].clamp(max=1) * stability[good]).tolist()
         return [Candidate(m, s) for m, s in zip(masks.cpu().numpy(), scores, strict=True)]
 

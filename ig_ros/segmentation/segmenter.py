@@ -29,4 +29,8 @@ def make_segmenter(config: SegmentationConfig) -> Segmenter | None:
         from ig_ros.segmentation.sam import SamSegmenter
 
         return SamSegmenter(config)
+    if config.segmenter == "sam2":
+        from ig_ros.segmentation.sam2 import Sam2Segmenter
+
+        return Sam2Segmenter(config)
     return None
