@@ -58,7 +58,7 @@ class Sam2Segmenter(SamSegmenter):
         """Features of three resolutions; the image fills the square input."""
         side = int(self.model.image_size)
         image = cv2.resize(np.ascontiguousarray(rgb), (side, side), interpolation=cv2.INTER_LINEAR)
-        scaled = (image.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(DEVIATION)
+        scaled = (image.astype(np.float32) / 255 - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
         pixels = torch.from_numpy(scaled).permute(2, 0, 1)[None].to(self.device)
         _, levels, _, sizes = self.model._prepare_backbone_features(self.model.forward_image(pixels))
         if self.model.directly_add_no_mem_embed:
