@@ -12,12 +12,13 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmarks.quality.plan import Job, quick_jobs, scannet_jobs, simulated_jobs
+from benchmarks.quality.plan import NOISY, Job, quick_jobs, scannet_jobs, simulated_jobs
 from benchmarks.quality.pool import FAILED, ROOT, code_version, is_done, result_path, run_all
 from benchmarks.quality.report import Run, write_report
 from benchmarks.quality.results import load
@@ -67,7 +68,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="skip what was run with the same code and settings")
     parser.add_argument("--report", action="store_true", help="run nothing, write the tables of what there is")
     parser.add_argument("--list", action="store_true", help="print the plan and stop")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only maps whose name contains this")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="maps by name, see --list: room-*-rgb")
     parser.add_argument("--steps", type=float, default=1.0, metavar="FACTOR", help="times every training budget")
     parser.add_argument("--width", type=int, default=320, help="of simulated images, px")
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
@@ -86,6 +87,10 @@ def plan(options: argparse.Namespace) -> tuple[list[Job], list[str]]:
     settings, notes = parsed_settings(options.set), []
     if options.scannet:
         jobs, missing = scannet_jobs(options.scannet.expanduser(), settings)
+        segmented = [j.scene for j in jobs if j.condition == NOISY and "segmentation.segmenter" in j.settings]
+        notes += (
+            [f"masks by the project's own segmenter, none in the folder: {', '.join(segmented)}"] if segmented else []
+        )
         notes += [f"scenes missing in {options.scannet}: {', '.join(missing)}"] if missing else []
     elif options.quick:
         jobs = quick_jobs(min(options.width, 160), settings)
@@ -95,9 +100,13 @@ def plan(options: argparse.Namespace) -> tuple[list[Job], list[str]]:
         notes.append(f"simulated images are {options.width} px wide")
     if not options.scannet and not any(job.variant for job in jobs):
         notes.append("Table 4 is missing: this version lacks its switches")
-    jobs = [dataclasses.replace(j, steps=max(1, round(j.steps * options.steps))) for j in jobs if options.only in j.key]
+    jobs = [
+        dataclasses.replace(j, steps=max(1, round(j.steps * options.steps)))
+        for j in jobs
+        if fnmatchcase(j.key, options.only)
+    ]
     if not jobs:
-        raise ConfigError("nothing to run: " + ("; ".join(notes) or f"no map is called *{options.only}*"))
+        raise ConfigError("nothing to run: " + ("; ".join(notes) or f"no map is called {options.only}"))
     return jobs, notes
 
 

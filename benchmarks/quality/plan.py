@@ -16,6 +16,7 @@ CONDITIONS = {
     RGB: "RGB and poses only, masks with independent errors",
     DOUBLE: "RGB-D, independent mask errors at twice the rates",
 }
+RECORDED = {NOISY: "RGB-D", RGB: "RGB and poses only"}  # what the same conditions are on recorded scenes
 OPTIONS = {NOISY: "", REPEATING: "&masks=repeating", RGB: "&depth=none", DOUBLE: "&noise=2"}  # of the simulation
 
 SIMULATED = (("tabletop", (11, 12, 13)), ("room", (11, 12, 13)), ("scanned", (11, 12)))

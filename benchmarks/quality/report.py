@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.quality.goals import goals
-from benchmarks.quality.plan import CONDITIONS, NOISY
+from benchmarks.quality.plan import CONDITIONS, NOISY, RECORDED
 from benchmarks.quality.reference import ABLATION_HEAD, ABLATION_TABLE, SCANNET_HEAD, SCANNET_TABLE
 from benchmarks.quality.results import Results, flat
 from benchmarks.quality.sweeps import SWEPT
@@ -75,12 +75,13 @@ def compose(results: Results, run: Run, pictures: Sequence[str]) -> Iterator[str
     yield "## Must show\n"
     yield goal_table(goals(results))
     kinds = results.kinds
+    words = RECORDED if "scannet" in kinds else CONDITIONS
     for condition in results.conditions:
-        yield f"## Table 1: class-agnostic instances; {CONDITIONS[condition]}\n"
+        yield f"## Table 1: class-agnostic instances; {words[condition]}\n"
         yield instance_table(results, condition, kinds)
         yield detail_table(results, condition)
     for condition in results.conditions:
-        yield f"## Tables 2 and 3: open-vocabulary semantics; {CONDITIONS[condition]}\n"
+        yield f"## Tables 2 and 3: open-vocabulary semantics; {words[condition]}\n"
         yield semantic_table(results, condition, kinds)
     yield from ablations(results, kinds)
     yield "## Large things, small things\n"
