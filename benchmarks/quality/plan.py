@@ -25,7 +25,7 @@ SCANNET = (  # the paper's ten scenes
     "scene0200_00", "scene0347_00", "scene0400_00", "scene0590_00", "scene0645_00",
 )  # fmt: skip
 
-STEPS = {  # of training; a tabletop scores the same after 600 as after 1200 (89.2, 89.0), so breadth is bought with them
+STEPS = {  # of training; a tabletop scores the same after 600 as after 1200 (89.2, 89.0)
     NOISY: {"tabletop": 700, "scanned": 700, "room": 1000},
     REPEATING: {"tabletop": 450, "scanned": 450, "room": 600},
     RGB: {"tabletop": 900, "scanned": 900, "room": 1100},
