@@ -175,7 +175,7 @@ class InstanceConfig:
     """Bottom-up instantiation [IG 3.3 Alg. 1] with the view-consensus witness [MC]."""
 
     interval: float = param(5.0, "least seconds between two instantiations of the live map", 0.1, 3600.0)
-    sub_objects: int = param(3000, "sub-objects of the over-segmentation (S)", 10, 100000)
+    sub_objects: int = param(1000, "sub-objects of the over-segmentation (S)", 10, 100000)
     lloyd_steps: int = param(1, "k-means steps after farthest point sampling (0 = the authors')", 0, 100)
     position_weight: float = param(
         1.0, "weight of position against feature and colour in the over-segmentation", 0.0, 100.0
@@ -185,6 +185,9 @@ class InstanceConfig:
         0.15, "feature distance (half space) at which the feature witness is undecided (gamma)", 0.0, 2.0
     )
     feature_trust: float = param(0.6, "weight of the feature witness in units of one fully observed view", 0.0, 100.0)
+    boundary_trust: float = param(
+        0.6, "weight of a crease or colour step between sub-objects, as a share of the views that see both", 0.0, 10.0
+    )
     min_points: int = param(6, "a sub-object takes part in a view with at least this many visible points", 1, 1000)
     dominance: float = param(0.6, "... of which this share lies in one mask", 0.0, 1.0)
     merge_threshold: float = param(0.5, "merge while the best edge's consensus exceeds this", 0.0, 1.0)

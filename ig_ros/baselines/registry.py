@@ -30,7 +30,7 @@ ON_THE_MAP: tuple[Method, ...] = (  # on the Gaussians of the map
 )
 ON_DEPTH: tuple[Method, ...] = (  # on a cloud of measured depth
     MaskFusion("mask fusion"),
-    MaskFusion("mask fusion + words", likeness_weight=0.2),
+    MaskFusion("mask fusion + words", likeness_weight=0.5),
     MaskGraph("mask graph clustering"),
     ConsensusCloud("training-free consensus"),
 )

@@ -1,8 +1,9 @@
 """Merging touching sub-objects while the views agree that they are one thing.
 
-Two witnesses judge an edge: the masks of all views that see both sides (METHOD 4 a-d, after MaskClustering and
-PairGS), and the distance of the trained instance features [IG 3.3]. The features speak as a prior worth
-`feature_trust` views, so they decide where no view does.
+Three witnesses judge an edge. The masks of all views that see both sides (METHOD 4 a-d, after MaskClustering and
+PairGS). The distance of the trained instance features [IG 3.3]: a prior worth `feature_trust` views, which decides
+where no view does. And the surface at the contact (boundary.py), worth a share of the views that see it: segmenters
+that repeat their errors outvote any fixed prior, but a crease between a thing and its support stays a crease.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import heapq
 import numpy as np
 
 from ig_ros.config import InstanceConfig
+from ig_ros.instances.boundary import Boundaries
 from ig_ros.instances.observations import HIDDEN, Observations
 from ig_ros.types import FloatArray, IntArray
 
 FULL_WEIGHT = 30.0  # visible points from which on a view counts fully
 UNDECIDED = -1  # no dominant mask in a view
+GOES_ON = 0.58  # share of smooth contacts at which the surface is undecided: the middle between creases and noise
+SHARPNESS = 12.0  # of that decision
+SMOOTH_TRUST = 0.15  # of boundary_trust's unit, for a surface that goes on: things may lie flush, so it says little
 
 
 class MaskHistograms:
@@ -71,11 +76,11 @@ class MaskHistograms:
 
 
 def merge_sub_objects(
-    labels: IntArray, edges: IntArray, feature: FloatArray, observed: Observations, config: InstanceConfig
+    labels: IntArray, edges: Boundaries, feature: FloatArray, observed: Observations, config: InstanceConfig
 ) -> IntArray:
     """(S,) group of every sub-object: best edge first while its consensus exceeds merge_threshold.
 
-    labels (N,) sub-object of each point, edges (E, 2) touching pairs, feature (S, F) mean half-space features.
+    labels (N,) sub-object of each point, edges the touching pairs, feature (S, F) mean half-space features.
     """
     size = len(feature)
     histograms = MaskHistograms(labels, size, observed, config)
@@ -83,10 +88,7 @@ def merge_sub_objects(
     alive = np.ones(size, bool)
     mass = np.bincount(labels, minlength=size) + 1e-9  # a sub-object may have no Gaussian that is drawn
     mean = feature.astype(np.float64).copy()
-    neighbors: list[set[int]] = [set() for _ in range(size)]
-    for s, t in edges.tolist():
-        neighbors[s].add(t)
-        neighbors[t].add(s)
+    neighbors = _contacts(edges, size)
     version = np.zeros(size, np.int64)
     heap: list[tuple[float, int, int, int, int]] = []
 
@@ -96,7 +98,10 @@ def merge_sub_objects(
             return
         same, both = histograms.agreement(s, others)
         prior = feature_prior(np.linalg.norm(mean[others] - mean[s], axis=1), config.feature_gap)
-        score = (same + config.feature_trust * prior) / np.maximum(both + config.feature_trust, 1e-9)
+        alike, trust = surface_prior(np.array(list(neighbors[s].values())), config.boundary_trust)
+        trust *= both + 1.0
+        weight = both + config.feature_trust + trust
+        score = (same + config.feature_trust * prior + trust * alike) / np.maximum(weight, 1e-9)
         for t, value in zip(others.tolist(), score.tolist(), strict=True):
             if value > config.merge_threshold:
                 heapq.heappush(heap, (-value, s, t, int(version[s]), int(version[t])))
@@ -113,15 +118,40 @@ def merge_sub_objects(
         alive[t] = False
         group[t] = s
         version[s] += 1
-        for u in neighbors[t] - {s}:
-            neighbors[u].discard(t)
-            neighbors[u].add(s)
-            neighbors[s].add(u)
-        neighbors[s].discard(t)
+        _take_over(neighbors, s, t)
         push(s)
     while (group != group[group]).any():
         group = group[group]
     return group
+
+
+def _contacts(edges: Boundaries, size: int) -> list[dict[int, tuple[float, float]]]:
+    """Per sub-object its neighbours with (smooth, all) contacts."""
+    neighbors: list[dict[int, tuple[float, float]]] = [{} for _ in range(size)]
+    for (s, t), smooth, length in zip(edges.pairs.tolist(), edges.smooth.tolist(), edges.length.tolist(), strict=True):
+        neighbors[s][t] = neighbors[t][s] = (smooth, length)
+    return neighbors
+
+
+def _take_over(neighbors: list[dict[int, tuple[float, float]]], s: int, t: int) -> None:
+    """The contacts of t become those of s."""
+    neighbors[s].pop(t, None)
+    for u, (smooth, length) in neighbors[t].items():
+        neighbors[u].pop(t, None)
+        if u != s:
+            old = neighbors[s].get(u, (0.0, 0.0))
+            neighbors[s][u] = neighbors[u][s] = (old[0] + smooth, old[1] + length)
+    neighbors[t] = {}
+
+
+def surface_prior(contact: FloatArray, trust: float) -> tuple[FloatArray, FloatArray]:
+    """Belief (n,) in [0, 1] that the surface goes on, and its weight (n,) per view, from (smooth, all) contacts (n, 2).
+
+    Few contacts are no evidence: two undecided ones are added.
+    """
+    share = (contact[:, 0] + 2.0 * GOES_ON) / (contact[:, 1] + 2.0)
+    belief = 1.0 / (1.0 + np.exp(-SHARPNESS * (share - GOES_ON)))
+    return belief, np.where(belief < 0.5, trust, trust * SMOOTH_TRUST)
 
 
 def feature_prior(distance: FloatArray, gap: float) -> FloatArray:

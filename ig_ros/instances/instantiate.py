@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ig_ros.config import InstanceConfig
+from ig_ros.instances.boundary import boundaries, surface_normals
 from ig_ros.instances.boxes import upright_box
 from ig_ros.instances.consensus import merge_sub_objects
 from ig_ros.instances.identity import Identity
 from ig_ros.instances.observations import LabelledView, Observations, observe
-from ig_ros.instances.subobjects import PointSet, over_segment, touching
+from ig_ros.instances.pieces import join_pieces
+from ig_ros.instances.purity import purify
+from ig_ros.instances.subobjects import PointSet, over_segment
 from ig_ros.instances.votes import NONE, MaskMatch, assign_masks, vote
 from ig_ros.types import FloatArray, IntArray, ObjectInstance
 
@@ -43,17 +46,11 @@ def instantiate(
 ) -> Instantiation:
     """Group anchors into objects [IG Alg. 1 with the view-consensus witness, METHOD 4]; `identity` is updated.
 
-    1 look up the mask of every Gaussian in every view, 2 over-segment the anchors, 3 find sub-objects that touch,
-    4 merge while the witnesses agree, 5 give masks to groups, 6 let every Gaussian vote, 7 drop noise, 8 keep the ids
-    of old objects, 9 fit boxes.
+    1 look up the mask of every Gaussian in every view, 2 group them, 3 give masks to groups, 4 let every Gaussian vote,
+    5 drop noise, 6 keep the ids of old objects, 7 fit boxes.
     """
     observed = observe(children.xyz, views, config.depth_tolerance)
-    sub_objects = over_segment(points, config, use_feature=True)
-    size = np.bincount(sub_objects).astype(np.float64)
-    feature = np.stack([np.bincount(sub_objects, weights=f) for f in points.feature.T], axis=1) / size[:, None]
-    edges = touching(points, sub_objects, config.voxel)
-    merged = merge_sub_objects(sub_objects[children.anchor], edges, feature, observed, config)
-    group = drop_small(merged[sub_objects], config.min_anchors)[children.anchor]
+    group = _group(points, children, views, observed, config)
     matches = assign_masks(group, observed)
     count = int(group.max(initial=NONE)) + 1
     owner, share = vote(children.xyz, group, count, observed, matches, config)
@@ -67,6 +64,26 @@ def instantiate(
     )
     child_ids = np.where(owner >= 0, np.append(ids, NONE)[owner], NONE).astype(np.int32)
     return Instantiation(child_ids, share, objects, showing, observed)
+
+
+def _group(
+    points: PointSet, children: Children, views: Sequence[LabelledView], observed: Observations, config: InstanceConfig
+) -> IntArray:
+    """(G,) group of every Gaussian, NONE = noise.
+
+    1 over-segment the anchors, 2 split sub-objects in which the masks see two things, 3 find where they touch and how,
+    4 merge while the witnesses agree, 5 join pieces of one surface across gaps.
+    """
+    anchor = children.anchor
+    sub_objects = purify(over_segment(points, config, use_feature=True)[anchor], observed)
+    size = np.maximum(np.bincount(sub_objects), 1).astype(np.float64)
+    feature = np.stack([np.bincount(sub_objects, weights=f[anchor]) for f in points.feature.T], axis=1) / size[:, None]
+    normal = surface_normals(children.xyz, views, config.depth_tolerance)
+    reach = 2.0 * np.maximum(points.edge[anchor], config.voxel)
+    edges = boundaries(children.xyz, normal, points.color[anchor], reach, sub_objects, config.voxel)
+    merged = merge_sub_objects(sub_objects, edges, feature, observed, config)
+    group = drop_small(merged[sub_objects], config.min_anchors)
+    return join_pieces(children.xyz, group, float(np.median(points.edge)), observed, config)
 
 
 def drop_small(group: IntArray, min_points: int) -> IntArray:

@@ -1,4 +1,4 @@
-"""Over-segmentation of the anchors into sub-objects and their neighbourhood graph [IG 3.3, Alg. 1]."""
+"""Over-segmentation of the anchors into sub-objects [IG 3.3, Alg. 1]."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import fpsample
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix
-from scipy.spatial import cKDTree
 
 from ig_ros.config import InstanceConfig
 from ig_ros.types import FloatArray, IntArray
@@ -16,7 +14,6 @@ from ig_ros.types import FloatArray, IntArray
 # One unit of the joint space is the typical extent of a sub-object.
 COLOR_WEIGHT = 3.0  # units from black to white
 FEATURE_WEIGHT = 20.0  # units per unit of half-space distance: a feature gap of 0.1 outweighs two sub-objects in space
-NEIGHBORS = 10  # nearest anchors looked at for touching sub-objects
 CHUNK = 1 << 24  # distances computed at once
 
 
@@ -63,23 +60,3 @@ def _nearest(space: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
     step = max(1, CHUNK // len(centers))
     found = [(square - 2.0 * part @ centers.T).argmin(1) for part in torch.split(space, step)]
     return torch.cat(found)
-
-
-def touching(points: PointSet, labels: IntArray, voxel: float) -> IntArray:
-    """(E, 2) pairs s < t of sub-objects that touch: some of their anchors stand within two voxels of each other.
-
-    The voxel is the configured one or the anchors' own spacing where that is coarser.
-    """
-    k = min(NEIGHBORS, len(points.xyz))
-    if k < 2:
-        return np.zeros((0, 2), np.int64)
-    distance, neighbor = cKDTree(points.xyz).query(points.xyz, k=k, workers=-1)
-    spacing = np.maximum(points.edge, voxel)
-    near = distance <= 2.0 * np.maximum(spacing[:, None], spacing[neighbor])
-    source = np.repeat(np.arange(len(points.xyz)), k).reshape(-1, k)
-    s, t = labels[source[near]], labels[neighbor[near]]
-    different = s != t
-    pairs = np.sort(np.stack([s[different], t[different]], axis=1), axis=1)
-    size = int(labels.max()) + 1
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(size, size)).tocsr()
-    return np.stack(graph.nonzero(), axis=1).astype(np.int64)

@@ -1,0 +1,94 @@
+"""Pieces of one thing that do not touch: a wall on both sides of a door, a floor around a carpet.
+
+Neighbourhood decides first (consensus.py); here groups join across a gap when both lie on one plane of the scene's
+shell (floor, wall, ceiling: nothing of the scene stands behind it) and the views that see both do not say otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from ig_ros.config import InstanceConfig
+from ig_ros.instances.consensus import MaskHistograms
+from ig_ros.instances.observations import Observations
+from ig_ros.types import FloatArray, IntArray
+
+SURE = 0.75  # share of the views seeing both that must give them one mask
+VIEWS = 3.0  # weight of views seeing both from which on they have a say
+FLAT = 0.8  # share of a group's points near its plane
+BEHIND = 0.02  # share of the scene's points that may stand behind a plane of its shell
+LARGE = 0.4  # m, width of a piece of the shell in both directions
+MAX_TURN = 5.0  # deg between the planes of two pieces
+FEWEST = 50  # points that make a plane
+TRIMS = 3
+SAMPLE = 20_000  # points of the scene asked whether they stand behind
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """normal (3,) into the scene, distance m: normal @ x = distance."""
+
+    normal: FloatArray
+    distance: float
+
+
+def join_pieces(
+    xyz: FloatArray, group: IntArray, spacing: float, observed: Observations, config: InstanceConfig
+) -> IntArray:
+    """(P,) groups joined across gaps. xyz (P, 3) m, group (P,) from 0, -1 = none, spacing m of the points' anchors."""
+    count = int(group.max(initial=-1)) + 1
+    if count < 2:
+        return group
+    known = group >= 0
+    histograms = MaskHistograms(np.where(known, group, count), count + 1, observed, config)
+    tolerance = 2.0 * spacing
+    planes = [shell_plane(xyz[group == g], xyz, tolerance) for g in range(count)]
+    pairs = []
+    for s in range(count - 1):
+        others = np.arange(s + 1, count)
+        same, both = histograms.agreement(s, others)
+        share = same / np.maximum(both, 1e-9)
+        allowed = (both < VIEWS) | (share >= SURE)
+        for t in others[allowed].tolist():
+            if _coplanar(planes[s], planes[t], xyz[group == t], tolerance):
+                pairs.append((s, t))
+    if not pairs:
+        return group
+    rows, cols = np.array(pairs).T
+    _, joined = connected_components(
+        coo_matrix((np.ones(len(rows)), (rows, cols)), shape=(count, count)), directed=False
+    )
+    return np.where(known, joined[np.maximum(group, 0)], group)
+
+
+def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plane | None:
+    """The plane of a large flat group (n, 3) behind which the scene (P, 3) ends; None for everything else."""
+    if len(points) < FEWEST:
+        return None
+    near = points
+    for _ in range(TRIMS):  # trimmed least squares: things that stand on the surface do not tilt it
+        center = near.mean(0)
+        spread, axes = np.linalg.eigh(np.cov((near - center).T))
+        normal = axes[:, 0]
+        near = points[np.abs((points - center) @ normal) < 2 * tolerance]
+        if len(near) < FLAT * len(points):
+            return None
+    flat = (np.abs((points - center) @ normal) < tolerance).mean() >= FLAT
+    if not flat or np.sqrt(12 * spread[1]) < LARGE:  # a uniform strip of width w has variance w^2 / 12
+        return None
+    height = (scene[:: max(1, len(scene) // SAMPLE)] - center) @ normal
+    if np.median(height) < 0:
+        normal, height = -normal, -height
+    if (height < -2 * tolerance).mean() > BEHIND:
+        return None
+    return Plane(normal, float(normal @ center))
+
+
+def _coplanar(a: Plane | None, b: Plane | None, points_of_b: FloatArray, tolerance: float) -> bool:
+    if a is None or b is None or a.normal @ b.normal < np.cos(np.radians(MAX_TURN)):
+        return False
+    return bool(np.median(np.abs(points_of_b @ a.normal - a.distance)) < 2 * tolerance)

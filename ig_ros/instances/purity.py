@@ -1,0 +1,122 @@
+"""Splitting sub-objects that straddle a border the masks know and the geometry does not: a pen lying on a table.
+
+A point's signature is the mask it falls on in each view that sees it. In an impure sub-object two signatures are mixed;
+a two-means on signatures (comparing only views that see the point) tells them apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ig_ros.instances.observations import UNLABELLED, Observations
+from ig_ros.types import FloatArray, IntArray
+
+IMPURITY = 0.15  # mean share of visible points outside a view's top mask, from which a sub-object is looked at
+GAIN = 0.5  # a split must take away at least this share of the impurity
+MIN_POINTS = 6  # in each part
+ROUNDS = 3  # a part may be split again
+STEPS = 4  # of the two-means
+
+
+def purify(labels: IntArray, observed: Observations) -> IntArray:
+    """(N,) int32 labels with impure sub-objects split; labels (N,) and observed of the same points."""
+    labels = labels.astype(np.int64)
+    suspects = np.arange(labels.max() + 1)
+    for _ in range(ROUNDS):
+        suspects = suspects[impurity(labels, observed)[suspects] > IMPURITY]
+        order = np.argsort(labels, kind="stable")
+        start = np.searchsorted(labels[order], np.arange(labels.max() + 2))
+        born = []
+        for s in suspects.tolist():
+            members = order[start[s] : start[s + 1]]
+            second = _second_part(observed.mask[:, members])
+            if second is not None:
+                born.append(int(labels.max()) + 1)
+                labels[members[second]] = born[-1]
+                born.append(s)
+        suspects = np.array(born, np.int64)
+        if not born:
+            break
+    return labels.astype(np.int32)
+
+
+def impurity(labels: IntArray, observed: Observations) -> FloatArray:
+    """(S,) mean over views of the share of labelled points outside the sub-object's top mask there."""
+    size = int(labels.max()) + 1
+    lost, seen = np.zeros(size), np.zeros(size)
+    for mask in observed.mask:
+        shown = (mask > UNLABELLED).nonzero()[0]
+        if not len(shown):
+            continue
+        pairs, count = np.unique(labels[shown] * len(observed.pixels) + mask[shown], return_counts=True)
+        owner = pairs // len(observed.pixels)
+        total = np.bincount(owner, weights=count, minlength=size)
+        top = np.zeros(size)
+        np.maximum.at(top, owner, count)
+        lost += total - top
+        seen += total
+    return lost / np.maximum(seen, 1)
+
+
+def _second_part(mask: IntArray) -> IntArray | None:
+    """Members (by place) of the smaller part of a sub-object with masks (K, n), None if it does not fall in two."""
+    n = mask.shape[1]
+    mask = mask[(mask > UNLABELLED).sum(1) >= 2]
+    if n < 2 * MIN_POINTS or not len(mask):
+        return None
+    shown = mask > UNLABELLED
+    columns, place = np.unique(mask[shown], return_inverse=True)
+    view, point = shown.nonzero()
+    signature = np.zeros((n, len(columns)), np.float32)
+    signature[point, place] = 1.0
+    view_of = np.zeros(len(columns), np.int64)
+    view_of[place] = view
+    part = _two_means(signature, view_of, shown)
+    if part is None:
+        return None
+    before = _outside_top(signature.sum(0), view_of).sum()
+    after = sum(_outside_top(signature[part == c].sum(0), view_of).sum() for c in (0, 1))
+    size = np.bincount(part, minlength=2)
+    if size.min() < MIN_POINTS or after > GAIN * before:
+        return None
+    return np.flatnonzero(part == size.argmin())
+
+
+def _two_means(signature: FloatArray, view_of: IntArray, shown: npt.NDArray[np.bool_]) -> IntArray | None:
+    """(n,) part 0 or 1. signature (n, C) one-hot masks, view_of (C,) their views, shown (K, n); None: no view has two.
+
+    It starts from the view that is divided most evenly; a point belongs where its masks are the common ones, on average
+    over the views that see it.
+    """
+    views = len(shown)
+    count = signature.sum(0)
+    outside = _outside_top(count, view_of)
+    pivot = int(outside.argmax())
+    if outside[pivot] < 2:
+        return None
+    candidates = np.flatnonzero(view_of == pivot)
+    first, second = candidates[np.argsort(-count[candidates], kind="stable")[:2]]
+    mine = np.stack([signature[:, first] > 0, signature[:, second] > 0])
+    for _ in range(STEPS):
+        score = np.zeros(mine.shape)
+        for c in (0, 1):
+            histogram = signature[mine[c]].sum(0)
+            total = np.bincount(view_of, weights=histogram, minlength=views)
+            known = np.maximum((shown & (total > 0)[:, None]).sum(0), 1)
+            score[c] = signature @ (histogram / np.maximum(total, 1)[view_of]) / known
+        part = (score[1] > score[0]).astype(np.int64)
+        mine = np.stack([part == 0, part == 1])
+        if not mine.any(1).all():
+            return None
+    found: IntArray = part
+    return found
+
+
+def _outside_top(count: FloatArray, view_of: IntArray) -> FloatArray:
+    """(K,) points outside each view's most frequent mask. count (C,) per mask, view_of (C,)."""
+    views = int(view_of.max()) + 1
+    top = np.zeros(views)
+    np.maximum.at(top, view_of, count)
+    outside: FloatArray = np.bincount(view_of, weights=count, minlength=views) - top
+    return outside
