@@ -75,6 +75,8 @@ def _group(
     4 merge while the witnesses agree, 5 join pieces of one surface across gaps.
     """
     anchor = children.anchor
+    if not len(anchor):
+        return np.zeros(0, np.int64)
     sub_objects = purify(over_segment(points, config, use_feature=True)[anchor], observed)
     size = np.maximum(np.bincount(sub_objects), 1).astype(np.float64)
     feature = np.stack([np.bincount(sub_objects, weights=f[anchor]) for f in points.feature.T], axis=1) / size[:, None]

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances.consensus import feature_prior, merge_sub_objects
+from ig_ros.instances.boundary import Boundaries
+from ig_ros.instances.consensus import GOES_ON, feature_prior, merge_sub_objects, surface_prior
 from ig_ros.instances.observations import HIDDEN, Observations
 
 CONFIG = InstanceConfig()
@@ -33,6 +34,12 @@ def seen(views: list[list[int]], points: int = POINTS) -> tuple[np.ndarray, Obse
     return labels, Observations(np.array(mask, np.int32), np.array(view_of), np.array(label_of), size_of)
 
 
+def contacts(pairs: list[list[int]], smooth: float = GOES_ON) -> Boundaries:
+    """Edges with a hundred contacts each, of which a share is smooth; by default the surface says nothing."""
+    length = np.full(len(pairs), 100.0)
+    return Boundaries(np.array(pairs, np.int64).reshape(-1, 2), length, smooth * length)
+
+
 def groups(
     views: list[list[int]], feature: list[list[float]] | None = None, edges: list[list[int]] | None = None
 ) -> list[list[int]]:
@@ -41,9 +48,7 @@ def groups(
     size = len(views[0])
     chain = [[i, i + 1] for i in range(size - 1)]
     table = np.array(feature if feature is not None else [[0.15 * i] for i in range(size)], float)
-    group = merge_sub_objects(
-        labels, np.array(chain if edges is None else edges).reshape(-1, 2), table, observed, CONFIG
-    )
+    group = merge_sub_objects(labels, contacts(chain if edges is None else edges), table, observed, CONFIG)
     return sorted(np.flatnonzero(group == g).tolist() for g in np.unique(group))
 
 
@@ -97,7 +102,7 @@ def test_a_mixed_sub_object_has_no_say_in_that_view() -> None:
     mask = observed.mask.copy()
     mask[:, :POINTS:2] = mask[:, -1:]  # every second point of sub-object 0 lies on the other mask
     mixed = dataclasses.replace(observed, mask=mask)
-    edges = np.array([[0, 1]])
+    edges = contacts([[0, 1]])
     close, far = (merge_sub_objects(labels, edges, np.array([[0.0], [d]]), mixed, CONFIG) for d in (0.02, 0.5))
     assert close[0] == close[1]
     assert far[0] != far[1]
@@ -105,7 +110,7 @@ def test_a_mixed_sub_object_has_no_say_in_that_view() -> None:
 
 def test_few_visible_points_have_no_say() -> None:
     labels, observed = seen([[1, 2]] * 3, points=CONFIG.min_points - 1)
-    group = merge_sub_objects(labels, np.array([[0, 1]]), np.array([[0.0], [0.01]]), observed, CONFIG)
+    group = merge_sub_objects(labels, contacts([[0, 1]]), np.array([[0.0], [0.01]]), observed, CONFIG)
     assert group[0] == group[1]
 
 
@@ -130,7 +135,7 @@ def test_the_partition_is_valid_and_its_groups_are_connected(data: st.DataObject
 def test_without_any_view_features_alone_decide() -> None:
     labels = np.repeat([0, 1], 10)
     nothing = Observations(np.zeros((0, 20), np.int32), *(np.zeros(1, np.int64) for _ in range(3)))
-    edges = np.array([[0, 1]])
+    edges = contacts([[0, 1]])
     assert len(np.unique(merge_sub_objects(labels, edges, np.array([[0.0], [0.01]]), nothing, CONFIG))) == 1
     assert len(np.unique(merge_sub_objects(labels, edges, np.array([[0.0], [0.9]]), nothing, CONFIG))) == 2
 
@@ -141,3 +146,26 @@ def test_the_prior_falls_with_distance_and_is_undecided_at_the_gap() -> None:
     assert values[2] == pytest.approx(0.5)
     assert values[0] > 0.97
     assert values[-1] < 0.01
+
+
+def test_a_crease_keeps_apart_what_segmenters_swallow_in_half_of_their_views() -> None:
+    labels, observed = seen([[1, 1]] * 6 + [[1, 2]] * 4)
+    same = np.zeros((2, 1))
+    crease, smooth = (merge_sub_objects(labels, contacts([[0, 1]], s), same, observed, CONFIG) for s in (0.1, 0.9))
+    assert crease[0] != crease[1]
+    assert smooth[0] == smooth[1]
+
+
+def test_no_surface_outvotes_masks_that_agree() -> None:
+    labels, observed = seen([[1, 1]] * 10)
+    group = merge_sub_objects(labels, contacts([[0, 1]], 0.0), np.zeros((2, 1)), observed, CONFIG)
+    assert group[0] == group[1]
+    labels, observed = seen([[1, 2]] * 10)
+    group = merge_sub_objects(labels, contacts([[0, 1]], 1.0), np.zeros((2, 1)), observed, CONFIG)
+    assert group[0] != group[1]
+
+
+def test_few_contacts_are_no_evidence() -> None:
+    belief, _ = surface_prior(np.array([[0.0, 0.0], [0.0, 1.0], [0.0, 100.0]]), 0.6)
+    assert belief[0] == pytest.approx(0.5)
+    assert belief[0] > belief[1] > belief[2]

@@ -10,7 +10,7 @@ from helpers import CARDS, HALF, ground_frame, ground_labels, look_at
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances import Children, Identity, Instantiation, LabelledView, PointSet, instantiate
-from ig_ros.instances.subobjects import over_segment, touching
+from ig_ros.instances.subobjects import over_segment
 
 CONFIG = dataclasses.replace(InstanceConfig(), sub_objects=120)
 EDGE = 0.03
@@ -132,8 +132,6 @@ def test_over_segmentation_labels_everything_densely(n: int) -> None:
     labels = over_segment(points, CONFIG, use_feature=True)
     assert labels.shape == (n,)
     assert sorted(set(labels.tolist())) == list(range(max(1, n // 3) if n < 4 else len(set(labels.tolist()))))
-    edges = touching(points, labels, 0.02)
-    assert (edges[:, 0] < edges[:, 1]).all()
 
 
 def test_sub_objects_do_not_reach_across_features() -> None:
@@ -144,11 +142,3 @@ def test_sub_objects_do_not_reach_across_features() -> None:
     labels = over_segment(dataclasses.replace(points, feature=feature), CONFIG, use_feature=True)
     for s in np.unique(labels):
         assert len(set(side[labels == s].tolist())) == 1
-
-
-def test_touching_is_within_two_voxels() -> None:
-    x = np.array([0.0, 0.02, 0.055, 0.2])
-    xyz = np.stack([x, 0 * x, 0 * x], axis=1)
-    points = PointSet(xyz, xyz, np.zeros((4, 6)), np.full(4, 0.02), np.arange(4))
-    assert touching(points, np.arange(4), 0.02).tolist() == [[0, 1], [1, 2]]
-    assert touching(points, np.arange(4), 0.1).tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
