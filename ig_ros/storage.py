@@ -21,7 +21,7 @@ from ig_ros.mapper import Mapper
 from ig_ros.scaffold import Keyframe
 from ig_ros.types import Camera, Instances, MapSnapshot, Masks, ObjectInstance
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST, MODEL, KEYFRAMES, CLOUD = "map.json", "model.safetensors", "keyframes.safetensors", "cloud.safetensors"
 FIELDS = {"config": dict, "step": int, "keyframes": list, "next_keyframe": int}  # what every manifest has
 

@@ -94,7 +94,7 @@ def conditioned(base: Job, condition: str, steps: int, first: bool) -> Job:
     rows = None if condition in (NOISY, RGB) else FEW
     effort = steps * (1.3 if base.kind == "room" else 1.0) + (800 if main else 300 if condition == RGB else 0)
     return dataclasses.replace(
-        job, rows=rows, sweeps=main, picture=main and first, transfer=main and first, effort=effort
+        job, rows=rows, sweeps=main and first, picture=main and first, transfer=main and first, effort=effort
     )
 
 

@@ -16,9 +16,9 @@ from ig_ros.objects import find_objects
 from ig_ros.types import Instances
 
 OURS, PAPER = "ours", "feature + voxel aggregation"
-SUB_OBJECTS = (200, 400, 600, 800, 1000)
-VOXELS = (0.05, 0.1, 0.2, 0.5)  # m
-GAMMA_FACTORS = (0.6, 0.8, 1.0, 1.4, 1.8)  # of the default: a 3x range
+SUB_OBJECTS = (200, 500, 1000)
+VOXELS = (0.05, 0.15, 0.5)  # m
+GAMMA_FACTORS = (0.6, 1.0, 1.8)  # of the default: a 3x range
 SWEPT: dict[str, tuple[float, ...]] = {"S": SUB_OBJECTS, "voxel": VOXELS, "gamma": GAMMA_FACTORS}
 FIELDS = {"S": "sub_objects", "voxel": "voxel", "gamma": "feature_gap"}
 

@@ -46,15 +46,17 @@ def join_pieces(
     known = group >= 0
     histograms = MaskHistograms(np.where(known, group, count), count + 1, observed, config)
     tolerance = 2.0 * spacing
-    planes = [shell_plane(xyz[group == g], xyz, tolerance) for g in range(count)]
+    members = np.split(np.argsort(group, kind="stable"), np.searchsorted(np.sort(group), np.arange(count)))[1:]
+    planes = {g: plane for g, m in enumerate(members) if (plane := shell_plane(xyz[m], xyz, tolerance)) is not None}
+    flat = np.array(list(planes), np.int64)
     pairs = []
-    for s in range(count - 1):
-        others = np.arange(s + 1, count)
+    for s in flat.tolist():
+        others = flat[flat > s]
         same, both = histograms.agreement(s, others)
         share = same / np.maximum(both, 1e-9)
         allowed = (both < VIEWS) | (share >= SURE)
         for t in others[allowed].tolist():
-            if _coplanar(planes[s], planes[t], xyz[group == t], tolerance):
+            if _coplanar(planes[s], planes[t], xyz[members[t]], tolerance):
                 pairs.append((s, t))
     if not pairs:
         return group
@@ -88,7 +90,7 @@ def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plan
     return Plane(normal, float(normal @ center))
 
 
-def _coplanar(a: Plane | None, b: Plane | None, points_of_b: FloatArray, tolerance: float) -> bool:
-    if a is None or b is None or a.normal @ b.normal < np.cos(np.radians(MAX_TURN)):
+def _coplanar(a: Plane, b: Plane, points_of_b: FloatArray, tolerance: float) -> bool:
+    if a.normal @ b.normal < np.cos(np.radians(MAX_TURN)):
         return False
     return bool(np.median(np.abs(points_of_b @ a.normal - a.distance)) < 2 * tolerance)

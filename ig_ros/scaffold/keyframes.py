@@ -25,7 +25,7 @@ class Keyframe:
     T_world_camera: FloatArray  # (4, 4) m
     rgb: torch.Tensor  # (H, W, 3) uint8
     depth: torch.Tensor | None  # (H, W) float16 m, 0 = none
-    estimated: bool = False  # depth comes from triangulation, not from a sensor
+    estimated: bool = False  # depth comes from stereo over keyframes, not from a sensor
     labels: torch.Tensor | None = None  # (H, W) int32, 0 = none
     masks: Masks | None = None  # names, scores, embeddings; its label image is the reduced one
     loss: float = 1.0  # running mean of the colour loss
