@@ -42,7 +42,6 @@ PAPER: dict[str, object] = {  # InstanceGaussian's own values [IG 3-4, SG 4, OG 
     "training.growth_ratio": 4.0,
     "training.growth_feature": "fresh",
     # instantiation
-    "instances.sub_objects": 1000,
     "instances.lloyd_steps": 0,
     "instances.voxel": 0.1,
     "instances.feature_gap": 0.1,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.quality.goals import at_least, at_most, best, goals
-from benchmarks.quality.plan import DOUBLE, NOISY, RGB, VARIANTS, Job, conditioned, simulated_jobs
+from benchmarks.quality.plan import DOUBLE, NOISY, REPEATING, RGB, VARIANTS, Job, conditioned, simulated_jobs
 from benchmarks.quality.pool import as_json, is_done, result_path, store
 from benchmarks.quality.report import Run, write_report
 from benchmarks.quality.results import Results, Spread, count_error, flat, load, mean, metric, spread_of
@@ -48,7 +48,7 @@ def swept(miou: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def two_rooms() -> Results:
-    a = entry(job("room-11"), {OURS: row(90), "mask fusion": row(60, 14)}, sweeps=swept({"S": [40, 50, 60, 70, 80]}))
+    a = entry(job("room-11"), {OURS: row(90), "mask fusion": row(60, 14)}, sweeps=swept({"S": [40, 50, 60]}))
     b = entry(job("room-12"), {OURS: row(80, 9), "mask fusion": row(62, 10)})
     c = entry(job("room-11", RGB), {OURS: row(70), "mask fusion": {"cannot": "needs measured depth"}})
     d = entry(job("room-11", DOUBLE), {OURS: row(78)})
@@ -103,7 +103,7 @@ def test_goals_are_computed_from_the_entries() -> None:
     assert goal(results, "noisy: ours above mask fusion").reached is False  # 25 are wanted
     assert not [g for g in goals(results) if g.text.startswith("rgb: ours above")]  # it cannot run there
     assert goal(results, "twice the mask errors").measured == "12.0"  # of the one scene that has both
-    assert goal(results, "S from 200").measured == "14.1"  # sd of 40, 50, 60, 70, 80
+    assert goal(results, "S from 200").measured == "8.2"  # sd of 40, 50, 60
     assert goal(results, "gamma from").measured == "0.0"
     assert goal(results, "wall: one instance").measured == "50.0 ± 50.0"
     assert goal(results, "number of instances").measured == "5.0 ± 5.0"
@@ -192,16 +192,12 @@ def test_the_report_names_what_failed_and_what_is_missing(tmp_path: Path) -> Non
     assert json.loads((tmp_path / "out.json").read_text())["room-12"]["mask fusion"]["miou"] == 62
 
 
-def test_the_plan_runs_every_scene_in_every_condition_once() -> None:
+def test_the_plan_runs_every_scene_in_every_condition_and_twice_the_noise_on_one_of_each_kind() -> None:
     jobs = [j for j in simulated_jobs(Path("/m"), 320, {}) if not j.variant]
-    assert len(jobs) == 32
-    assert len({j.key for j in jobs}) == 32
-    assert {k: sum(j.kind == k for j in jobs) for k in ("tabletop", "room", "scanned")} == {
-        "tabletop": 12,
-        "room": 12,
-        "scanned": 8,
-    }
-    assert sum(j.sweeps for j in jobs) == 8
+    assert len(jobs) == len({j.key for j in jobs}) == 8 * 3 + 3
+    assert all(sum(j.condition == c for j in jobs) == 8 for c in (NOISY, REPEATING, RGB))
+    assert sorted(j.kind for j in jobs if j.condition == DOUBLE) == ["room", "scanned", "tabletop"]
+    assert sum(j.sweeps for j in jobs) == 3
     assert sum(j.picture for j in jobs) == 3
     assert all(("depth=none" in j.spec) == (j.condition == RGB) for j in jobs)
 
