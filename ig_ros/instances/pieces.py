@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.consensus import MaskHistograms
@@ -49,22 +47,19 @@ def join_pieces(
     members = np.split(np.argsort(group, kind="stable"), np.searchsorted(np.sort(group), np.arange(count)))[1:]
     planes = {g: plane for g, m in enumerate(members) if (plane := shell_plane(xyz[m], xyz, tolerance)) is not None}
     flat = np.array(list(planes), np.int64)
+    label = np.arange(count)
+    apart = np.zeros((count, count), bool)  # views say that these two are not one
     pairs = []
     for s in flat.tolist():
         others = flat[flat > s]
         same, both = histograms.agreement(s, others)
-        share = same / np.maximum(both, 1e-9)
-        allowed = (both < VIEWS) | (share >= SURE)
-        for t in others[allowed].tolist():
-            if _coplanar(planes[s], planes[t], xyz[members[t]], tolerance):
-                pairs.append((s, t))
-    if not pairs:
-        return group
-    rows, cols = np.array(pairs).T
-    _, joined = connected_components(
-        coo_matrix((np.ones(len(rows)), (rows, cols)), shape=(count, count)), directed=False
-    )
-    return np.where(known, joined[np.maximum(group, 0)], group)
+        apart[s, others] = apart[others, s] = (both >= VIEWS) & (same < SURE * both)
+        pairs += [(s, t) for t in others.tolist() if _coplanar(planes[s], planes[t], xyz[members[t]], tolerance)]
+    for s, t in sorted(pairs, key=lambda pair: -min(len(members[pair[0]]), len(members[pair[1]]))):
+        one, other = label == label[s], label == label[t]
+        if not apart[np.ix_(one, other)].any():  # a scrap that nobody tells from either must not tie rug and floor
+            label[other] = label[s]
+    return np.where(known, label[np.maximum(group, 0)], group)
 
 
 def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plane | None:

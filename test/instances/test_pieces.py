@@ -75,3 +75,16 @@ def test_unowned_points_stay_unowned() -> None:
     group = np.where(np.arange(len(group)) % 3 == 0, -1, group)
     after = join_pieces(xyz, group, SPACING, observed, CONFIG)
     assert ((after < 0) == (group < 0)).all()
+
+
+def test_a_scrap_that_no_view_judges_does_not_tie_rug_to_floor() -> None:
+    """Floor and rug lie in one plane and are told apart; a hidden scrap between them may join only one."""
+    sheets = [sheet((0, 1), (0, 1), 0.0), sheet((2, 3), (0, 1), 0.0), sheet((1.2, 1.8), (0, 1), 0.0)]
+    group = np.repeat([0, 1, 2], [len(p) for p in sheets])
+    columns = np.array([[2 * k + 1, 2 * k + 2, -1] for k in range(10)], np.int32)
+    ones = np.ones(21, np.int64)
+    observed = Observations(columns[:, group], np.append(0, np.repeat(np.arange(10), 2)), ones, ones)
+    after = join_pieces(np.concatenate(sheets), group, SPACING, observed, CONFIG)
+    floor, rug, scrap = (after[group == g][0] for g in range(3))
+    assert floor != rug
+    assert scrap in (floor, rug)
