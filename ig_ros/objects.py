@@ -6,12 +6,14 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ig_ros.config import Config, LanguageConfig
 from ig_ros.instances import Children, Identity, Instantiation, LabelledView, PointSet, instantiate
 from ig_ros.language import Encoder, Sighting, describe, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
+from ig_ros.scaffold.refinement import refine
 from ig_ros.types import FloatArray, GaussianBatch, Instances, IntArray
 
 MIN_ALPHA = 0.5  # a pixel shows the model's surface when the model covers it at least this much
@@ -37,7 +39,15 @@ def find_objects(frozen: FrozenMap, identity: Identity, encoder: Encoder | None,
         n = len(children.xyz)
         return Instances(np.full(n, -1, np.int32), np.zeros(n, np.float32))
     views = [labelled_view(k, frozen.gaussians) for k in shown]
-    found = instantiate(frozen.points, children, views, identity, config.instances)
+
+    def refined(sub_object: IntArray, feature: FloatArray) -> FloatArray:
+        random = torch.Generator().manual_seed(config.training.seed)
+        rows, start = torch.from_numpy(sub_object.astype(np.int64)), torch.from_numpy(feature)
+        codebook: FloatArray = refine(frozen.gaussians, rows, start, shown, config, random).numpy(force=True)
+        return codebook
+
+    use = refined if config.instances.refine_steps else None
+    found = instantiate(frozen.points, children, views, identity, config.instances, use)
     return name_objects(found, shown, encoder, config.language)
 
 

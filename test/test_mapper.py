@@ -11,6 +11,7 @@ from helpers import CARDS, orbit, small_config
 
 from ig_ros.errors import FrameError, QueryError
 from ig_ros.mapper import Mapper
+from ig_ros.scaffold.refinement import refine
 from ig_ros.types import FloatArray, MapSnapshot, QueryStatus
 
 
@@ -213,3 +214,22 @@ def test_objects_of_a_map_that_was_reset_meanwhile_do_not_come_back() -> None:
     assert len(mapper.instantiate().instances.objects) == 2
     assert mapper.latest is None
     assert mapper.query("red card").status is QueryStatus.NOT_READY
+
+
+def test_features_are_refined_before_they_are_compared_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[int, float]] = []
+
+    def recorded(gaussians, sub_object, features, *rest):  # type: ignore[no-untyped-def]
+        refined = refine(gaussians, sub_object, features, *rest)
+        assert len(sub_object) == len(gaussians.means)
+        assert refined.shape == features.shape == (int(sub_object.max()) + 1, features.shape[1])
+        calls.append((len(features), float((refined - features).abs().max())))
+        return refined
+
+    monkeypatch.setattr("ig_ros.objects.refine", recorded)
+    assert trained().instantiate().instances.objects
+    assert not calls  # off by default
+    found = trained(**{"instances.refine_steps": 5}).instantiate().instances.objects
+    assert {o.label for o in found} == {name for name, _ in CARDS.values()}
+    assert len(calls) == 1
+    assert calls[0][1] > 0.001  # they moved

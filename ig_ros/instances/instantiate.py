@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,9 @@ from ig_ros.instances.purity import purify
 from ig_ros.instances.subobjects import PointSet, over_segment
 from ig_ros.instances.votes import NONE, MaskMatch, assign_masks, vote
 from ig_ros.types import FloatArray, IntArray, ObjectInstance
+
+# Half-space features (S, F) of sub-objects, given each Gaussian's sub-object (G,): trained further [IG eq. 5].
+Refine = Callable[[IntArray, FloatArray], FloatArray]
 
 MIN_IOU = 0.2  # a mask shows an object if its points and the object's visible ones overlap at least this much
 
@@ -42,7 +45,12 @@ class Instantiation:
 
 
 def instantiate(
-    points: PointSet, children: Children, views: Sequence[LabelledView], identity: Identity, config: InstanceConfig
+    points: PointSet,
+    children: Children,
+    views: Sequence[LabelledView],
+    identity: Identity,
+    config: InstanceConfig,
+    refine: Refine | None = None,
 ) -> Instantiation:
     """Group anchors into objects [IG Alg. 1 with the view-consensus witness, METHOD 4]; `identity` is updated.
 
@@ -50,7 +58,7 @@ def instantiate(
     5 drop noise, 6 keep the ids of old objects, 7 fit boxes.
     """
     observed = observe(children.xyz, views, config.depth_tolerance)
-    group = _group(points, children, views, observed, config)
+    group = _group(points, children, views, observed, config, refine)
     matches = assign_masks(group, observed)
     count = int(group.max(initial=NONE)) + 1
     owner, share = vote(children.xyz, group, count, observed, matches, config)
@@ -67,7 +75,12 @@ def instantiate(
 
 
 def _group(
-    points: PointSet, children: Children, views: Sequence[LabelledView], observed: Observations, config: InstanceConfig
+    points: PointSet,
+    children: Children,
+    views: Sequence[LabelledView],
+    observed: Observations,
+    config: InstanceConfig,
+    refine: Refine | None,
 ) -> IntArray:
     """(G,) group of every Gaussian, NONE = noise.
 
@@ -79,7 +92,11 @@ def _group(
         return np.zeros(0, np.int64)
     sub_objects = purify(over_segment(points, config, use_feature=True)[anchor], observed)
     size = np.maximum(np.bincount(sub_objects), 1).astype(np.float64)
-    feature = np.stack([np.bincount(sub_objects, weights=f[anchor]) for f in points.feature.T], axis=1) / size[:, None]
+    feature: FloatArray = (
+        np.stack([np.bincount(sub_objects, weights=f[anchor]) for f in points.feature.T], axis=1) / size[:, None]
+    )
+    if refine is not None:
+        feature = refine(sub_objects, feature)
     normal = surface_normals(children.xyz, views, config.depth_tolerance)
     reach = 2.0 * np.maximum(points.edge[anchor], config.voxel)
     edges = boundaries(children.xyz, normal, points.color[anchor], reach, sub_objects, config.voxel)
