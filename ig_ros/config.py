@@ -14,13 +14,14 @@ from typing import Any
 import yaml
 
 from ig_ros.errors import ConfigError
+from ig_ros.limits import LimitsConfig
 from ig_ros.presets import PRESETS
 from ig_ros.schema import Leaf, build, check, leaves, param, to_dict
 
 __all__ = [
-    "ALIASES", "Config", "InputConfig", "InstanceConfig", "KeyframeConfig", "LanguageConfig", "Leaf", "NodeConfig",
-    "ScaffoldConfig", "SeedingConfig", "SegmentationConfig", "TrainingConfig", "build", "check", "chosen", "leaves",
-    "read_yaml", "to_dict",
+    "ALIASES", "Config", "InputConfig", "InstanceConfig", "KeyframeConfig", "LanguageConfig", "Leaf",
+    "LimitsConfig", "NodeConfig", "ScaffoldConfig", "SeedingConfig", "SegmentationConfig", "TrainingConfig", "build",
+    "check", "chosen", "leaves", "read_yaml", "to_dict",
 ]  # fmt: skip
 
 ALIASES = {"segmenter": "segmentation.segmenter"}  # the one choice inside a group that every user meets
@@ -282,6 +283,10 @@ class Config:
 class NodeConfig:
     """What only the ROS node needs; `core` parameters are declared beside these under their own names."""
 
+    cameras: tuple[str, ...] = param(
+        ("",), "namespaces of the cameras, each with image, camera_info, pose, ... of its own; an empty name = none"
+    )
+    autostart: bool = param(True, "configure and activate at once; false: a lifecycle manager does it")
     pose_source: str = param("pose", "where camera poses come from", choices=("pose", "odometry", "tf"))
     map_frame: str = param("map", "frame of the map, of every output and default of queries")
     camera_frame: str = param("", "optical frame of the camera for tf; empty = header.frame_id of the image")
@@ -298,6 +303,8 @@ class NodeConfig:
     diagnostics_period: float = param(1.0, "seconds between diagnostics", 0.1, 3600.0)
     max_cloud_points: int = param(500000, "the published cloud is thinned evenly to this size", 1, 100_000_000)
     map_directory: str = param("~/.ros/ig_ros", "save_map and load_map work inside this directory only")
+    odom_frame: str = param("odom", "tf: a jump of this frame in the map corrects the keyframes since the last one")
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     core: Config = field(default_factory=Config)
 
 

@@ -33,6 +33,7 @@ T = TypeVar("T")
 INBOX = 8  # frames waiting for the gate and the segmenter
 READY = 16  # keyframes waiting for the trainer
 IDLE = 0.02  # s between looks for work while there is nothing to train
+LIVES = 2  # of a worker: after an error it is started again once
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class LiveStats:
     instantiation_duration: float = 0.0  # s
     objects: int = 0
     memory_bytes: int = 0  # resident set of the process
+    restarts: int = 0  # workers that were started again after an error
+    silence: float = 0.0  # s since the trainer was last seen between two steps
     error: str = ""  # why the trainer stopped, empty while it runs
 
 
@@ -68,6 +71,9 @@ class LiveMapper:
         self._wanted: list[Future[MapSnapshot]] = []  # waiting for the next instantiation
         self._wake_instantiation = threading.Event()
         self._stopping = threading.Event()
+        self._paused = threading.Event()
+        self._restarts = 0
+        self._seen = time.monotonic()  # the trainer, between two steps
         self._dropped: Counter[str] = Counter()
         self._frames_in = 0
         self._frames_used = 0
@@ -98,6 +104,13 @@ class LiveMapper:
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+
+    def pause(self, paused: bool = True) -> None:
+        """Stop training and periodic instantiation, or go on; commands and queries are still obeyed and answered."""
+        if paused:
+            self._paused.set()
+        else:
+            self._paused.clear()
 
     # -- input ----------------------------------------------------------------------------------------------------
 
@@ -175,20 +188,29 @@ class LiveMapper:
             instantiation_duration=self._instantiation_duration,
             objects=len(latest.instances.objects) if latest else 0,
             memory_bytes=psutil.Process().memory_info().rss,
+            restarts=self._restarts,
+            silence=time.monotonic() - self._seen if self._threads and not self._stopping.is_set() else 0.0,
             error=self._error,
         )
 
     # -- threads --------------------------------------------------------------------------------------------------
 
     def _guard(self, work: Callable[[], None]) -> None:
-        """A dead worker must not look alive: say why, once, where diagnostics read it."""
-        try:
-            work()
-        except Exception as error:
-            self._error = f"{work.__name__.strip('_')} thread stopped: {type(error).__name__}: {error}"
-            log.exception(self._error)
-            self._dead.add(work.__name__)
-            self._refuse_waiting()
+        """A worker that fails is started again once; then it is dead, and says so where diagnostics read it."""
+        name = work.__name__.strip("_")
+        for life in range(1, LIVES + 1):
+            try:
+                work()
+                return
+            except Exception as error:
+                reason = f"{name} thread stopped: {type(error).__name__}: {error}"
+                log.exception(reason)
+                if life < LIVES:
+                    self._restarts += 1
+                    continue
+                self._error = reason
+                self._dead.add(work.__name__)
+                self._refuse_waiting()
 
     def _refuse_waiting(self) -> None:
         """Nobody is left to answer these: say so instead of letting the callers wait."""
@@ -228,7 +250,11 @@ class LiveMapper:
     def _train(self) -> None:
         """Insert, obey, step; the only thread that touches the model."""
         while not self._stopping.is_set():
+            self._seen = time.monotonic()
             self._obey()
+            if self._paused.is_set():
+                time.sleep(IDLE)
+                continue
             self._insert_ready()
             begin = time.perf_counter()
             result = self._mapper.train_step()
@@ -276,7 +302,7 @@ class LiveMapper:
                 return
             self._wake_instantiation.clear()
             waiting, self._wanted = self._wanted, []
-            if not asked and not len(self._mapper.keyframes):
+            if not asked and (self._paused.is_set() or not len(self._mapper.keyframes)):
                 continue
             begin = time.perf_counter()
             try:

@@ -19,7 +19,7 @@ def param(
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One scalar parameter: dotted name, default and documentation."""
+    """One parameter, a scalar or a tuple of strings: dotted name, default and documentation."""
 
     name: str
     default: Any
@@ -30,7 +30,7 @@ class Leaf:
 
 
 def leaves(cls: type, prefix: str = "") -> Iterator[Leaf]:
-    """Every scalar parameter below a config class, depth first, with dotted names."""
+    """Every parameter below a config class, depth first, with dotted names."""
     for f in fields(cls):
         if f.metadata:
             m = f.metadata
@@ -75,6 +75,8 @@ def check(leaf: Leaf, value: Any) -> Any:
     wanted = type(leaf.default)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
+    if wanted is tuple and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+        value = tuple(value)
     if type(value) is not wanted:
         raise ConfigError(f"parameter '{leaf.name}' must be {wanted.__name__}, got {value!r}")
     if leaf.choices and value not in leaf.choices:

@@ -62,7 +62,7 @@ def test_whole_numbers_are_fine_where_fractions_are_meant() -> None:
 @pytest.mark.parametrize("leaf", list(leaves(NodeConfig)), ids=lambda leaf: leaf.name)
 def test_every_parameter_is_documented_and_its_default_allowed(leaf: Any) -> None:
     assert leaf.doc
-    assert type(leaf.default) in (bool, int, float, str)
+    assert type(leaf.default) in (bool, int, float, str, tuple)
     assert build(NodeConfig, {leaf.name: leaf.default}) == NodeConfig()
     if leaf.low is not None:
         assert leaf.low <= leaf.default <= leaf.high

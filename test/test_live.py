@@ -15,6 +15,7 @@ from helpers import orbit, small_config
 from ig_ros.errors import EncoderError, FrameError, IgError, StorageError
 from ig_ros.live import INBOX, LiveMapper
 from ig_ros.mapper import Mapper
+from ig_ros.scaffold import StepResult
 from ig_ros.segmentation import Segmenter
 from ig_ros.types import Camera, FloatArray, Masks, QueryStatus
 
@@ -259,6 +260,45 @@ def test_a_trainer_that_fails_says_so_to_everybody_who_waits(tmp_path: Path) -> 
             live.instantiate().result(PATIENCE)
     finally:
         live.stop()
+
+
+class StumblingMapper(Mapper):
+    """A mapper whose training breaks once."""
+
+    stumbled = False
+
+    def train_step(self) -> StepResult | None:
+        if self.trainer.step == 3 and not self.stumbled:
+            self.stumbled = True
+            raise RuntimeError("a stone on the way")
+        return super().train_step()
+
+
+def test_a_trainer_that_fails_once_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    config = small_config()
+    live = LiveMapper(config, StumblingMapper(config))
+    live.start()
+    try:
+        live.submit(orbit(2)[0])
+        train(live, 10)
+        assert (live.stats().restarts, live.stats().error) == (1, "")
+        assert "a stone on the way" in caplog.text
+        assert live.stats().silence < PATIENCE
+    finally:
+        live.stop()
+
+
+def test_a_paused_mapper_answers_and_obeys_and_trains_no_step(live: LiveMapper) -> None:
+    feed(live, 2)
+    train(live, 5)
+    live.pause()
+    live.instantiate().result(PATIENCE)
+    steps = live.stats().steps
+    time.sleep(0.3)
+    assert live.stats().steps == steps
+    assert live.query("red card").status is not QueryStatus.NOT_READY
+    live.pause(False)
+    train(live, 2)
 
 
 class OtherEncoder:

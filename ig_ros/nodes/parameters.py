@@ -70,7 +70,9 @@ def read_parameters(node: Node) -> NodeConfig:
     for name, leaf in known.items():
         if node.has_parameter(name):
             node.undeclare_parameter(name)
-        node.declare_parameter(name, operator.attrgetter(leaf.name)(config), descriptor(leaf), ignore_override=True)
+        value = operator.attrgetter(leaf.name)(config)
+        value = list(value) if isinstance(value, tuple) else value
+        node.declare_parameter(name, value, descriptor(leaf), ignore_override=True)
     return config
 
 
