@@ -73,6 +73,7 @@ class Frame:
     depth: FloatArray | None = None  # (H, W) float32, m along z, 0 = none; registered to rgb
     masks: Masks | None = None
     index: int = -1  # frame number in its dataset, -1 for a stream
+    source: str = ""  # which of several cameras took it; stamps are unique over all of them
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)

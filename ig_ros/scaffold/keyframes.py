@@ -61,33 +61,38 @@ def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
 
 
 class KeyframeGate:
-    """Decides from its pose alone whether a frame becomes a keyframe. Raises FrameError for a pose that jumped."""
+    """Decides from its pose alone whether a frame becomes a keyframe, for each camera by itself.
+
+    Raises FrameError for a pose that jumped.
+    """
 
     def __init__(self, config: KeyframeConfig) -> None:
         self._config = config
-        self._last: Frame | None = None  # newest frame believed
-        self._suspect: Frame | None = None  # newest frame refused for its jump
-        self._keyframe: FloatArray | None = None
+        self._last: dict[str, Frame] = {}  # camera -> newest frame believed
+        self._suspect: dict[str, Frame] = {}  # camera -> newest frame refused for its jump
+        self._keyframe: dict[str, FloatArray] = {}
 
     def admit(self, frame: Frame) -> bool:
-        """Whether the camera has moved or turned enough since the last keyframe.
+        """Whether the camera has moved or turned enough since its last keyframe.
 
         A jump that stays (the SLAM system relocalised) is believed as soon as two frames agree on it.
         """
-        if self._last is not None and self._jumped(self._last, frame):
-            believed = self._suspect is not None and not self._jumped(self._suspect, frame)
+        last, suspect, keyframe = (d.get(frame.source) for d in (self._last, self._suspect, self._keyframe))
+        if last is not None and self._jumped(last, frame):
+            believed = suspect is not None and not self._jumped(suspect, frame)
             if not believed:
-                self._suspect = frame
+                self._suspect[frame.source] = frame
                 raise FrameError(
                     "pose_jump", "pose jumped faster than keyframes.max_speed: frame skipped; raise it for fast robots"
                 )
-        self._last, self._suspect = frame, None
-        if self._keyframe is not None:
-            moved = float(np.linalg.norm(frame.T_world_camera[:3, 3] - self._keyframe[:3, 3]))
-            turned = np.degrees(rotation_angle(self._keyframe, frame.T_world_camera))
+        self._last[frame.source] = frame
+        self._suspect.pop(frame.source, None)
+        if keyframe is not None:
+            moved = float(np.linalg.norm(frame.T_world_camera[:3, 3] - keyframe[:3, 3]))
+            turned = np.degrees(rotation_angle(keyframe, frame.T_world_camera))
             if moved < self._config.min_translation and turned < self._config.min_rotation:
                 return False
-        self._keyframe = frame.T_world_camera
+        self._keyframe[frame.source] = frame.T_world_camera
         return True
 
     def _jumped(self, before: Frame, after: Frame) -> bool:
