@@ -146,6 +146,10 @@ class LiveMapper:
         keyframe = self._mapper.view(stamp)
         return keyframe.camera, keyframe.T_world_camera
 
+    def keyframe_poses(self) -> dict[int, FloatArray]:
+        """Pose (4, 4) of every keyframe by its stamp (ns)."""
+        return {keyframe.stamp: keyframe.T_world_camera for keyframe in list(self._mapper.keyframes.items)}
+
     def remove_object(self, number: int) -> Future[int]:
         """Take an object out of the map between two steps: how many anchors went. The future raises QueryError."""
         return self._on_trainer(lambda: self._mapper.remove_object(number))

@@ -14,6 +14,7 @@ STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
     ("types", "config", "limits", "presets", "schema", "errors", "colors"),
     ("geometry",),
+    ("trajectory",),
     ("raster",),
     (*STAGES, "objects"),
     ("planning",),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import array
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import PointCloud2, PointField
@@ -34,10 +37,7 @@ SURFACE_TYPE = np.dtype([*CLOUD_TYPE.descr, ("normal_x", "<f4"), ("normal_y", "<
 
 def cloud_message(points: Points, head: Header) -> PointCloud2:
     """PointCloud2 of a packed structured array (N,), one field per name."""
-    fields = [
-        PointField(name=name, offset=place[1], datatype=_CODES[place[0].str[1:]], count=1)
-        for name, place in (points.dtype.fields or {}).items()
-    ]
+    fields = _fields(points.dtype)
     if create_cloud is not None:
         return create_cloud(head, fields, points)
     step = points.dtype.itemsize
@@ -94,14 +94,40 @@ def packed_rgb(rgb: npt.NDArray[np.uint8]) -> FloatArray:
 
 def snapshot_points(snapshot: MapSnapshot, chosen: IntArray | None = None) -> Points:
     """CLOUD_TYPE array of a snapshot's Gaussians, or of the rows `chosen`."""
-    rows = np.arange(len(snapshot.xyz)) if chosen is None else chosen
-    points = np.zeros(len(rows), CLOUD_TYPE)
+    points = np.zeros(len(snapshot.xyz) if chosen is None else len(chosen), CLOUD_TYPE)
+    _fill(points, snapshot, chosen)
+    return points
+
+
+def snapshot_cloud(snapshot: MapSnapshot | None, head: Header, chosen: IntArray | None = None) -> PointCloud2:
+    """PointCloud2 of a snapshot's Gaussians, or of the rows `chosen`; empty for None.
+
+    The columns are written where the message keeps them: no point is copied a second time.
+    """
+    count = 0 if snapshot is None else len(snapshot.xyz) if chosen is None else len(chosen)
+    data = array.array("B", bytes(count * CLOUD_TYPE.itemsize))
+    if snapshot is not None:
+        _fill(np.frombuffer(data, CLOUD_TYPE), snapshot, chosen)
+    return PointCloud2(
+        header=head, height=1, width=count, fields=_fields(CLOUD_TYPE), is_bigendian=False, is_dense=True,
+        point_step=CLOUD_TYPE.itemsize, row_step=CLOUD_TYPE.itemsize * count, data=data,
+    )  # fmt: skip
+
+
+def _fill(points: Points, snapshot: MapSnapshot, chosen: IntArray | None) -> None:
+    rows: Any = slice(None) if chosen is None else chosen
     for axis, name in enumerate("xyz"):
         points[name] = snapshot.xyz[rows, axis]
     points["rgb"] = packed_rgb(snapshot.rgb[rows])
     points["instance_id"] = snapshot.instances.point_ids[rows]
     points["confidence"] = snapshot.instances.point_confidence[rows]
-    return points
+
+
+def _fields(kind: np.dtype[Any]) -> list[PointField]:
+    return [
+        PointField(name=name, offset=place[1], datatype=_CODES[place[0].str[1:]], count=1)
+        for name, place in (kind.fields or {}).items()
+    ]
 
 
 def surface_points(snapshot: MapSnapshot, rows: IntArray, normals: FloatArray) -> Points:

@@ -16,6 +16,7 @@ from ig_ros.nodes.conversions import header
 if TYPE_CHECKING:
     from ig_ros.live import LiveStats
 
+HANGING = 60.0  # s without a finished training step: something is wrong that no exception tells
 REPEAT = 10.0  # s: the same cause is warned about at most this often
 
 
@@ -57,29 +58,38 @@ class Diagnosis:
         self._name = name
         self._total = 0
 
-    def message(self, stamp: int, stats: LiveStats, problems: dict[str, int], waiting: int) -> DiagnosticArray:
-        """ERROR when the mapper has stopped, WARN when problems were counted since the last message, OK otherwise."""
+    def message(
+        self, stamp: int, stats: LiveStats, problems: dict[str, int], stream: dict[str, str], active: bool = True
+    ) -> DiagnosticArray:
+        """ERROR when the mapper has stopped or hangs, WARN when problems came since the last message, OK otherwise.
+
+        `stream` are further values, of the node's own.
+        """
         fresh = {cause: n for cause, n in problems.items() if n}
         total = sum(fresh.values())
         status = DiagnosticStatus(name=f"{self._name}: mapping", hardware_id="")
         if stats.error:
             status.level, status.message = DiagnosticStatus.ERROR, stats.error
+        elif stats.silence > HANGING:
+            status.level = DiagnosticStatus.ERROR
+            status.message = f"the trainer has not finished a step for {stats.silence:.0f} s: restart the node"
         elif total > self._total:
             worst = max(fresh, key=lambda cause: fresh[cause])
             status.level, status.message = DiagnosticStatus.WARN, f"{total - self._total} new problems, mostly {worst}"
         else:
-            status.level, status.message = DiagnosticStatus.OK, "mapping" if stats.frames_in else "waiting for frames"
+            idle = "mapping" if stats.frames_in else "waiting for frames"
+            status.level, status.message = DiagnosticStatus.OK, idle if active else "inactive"
         self._total = total
-        status.values = [KeyValue(key=key, value=value) for key, value in _values(stats, problems, waiting).items()]
+        values = _values(stats, problems) | stream
+        status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         return DiagnosticArray(header=header(stamp, ""), status=[status])
 
 
-def _values(stats: LiveStats, problems: dict[str, int], waiting: int) -> dict[str, str]:
+def _values(stats: LiveStats, problems: dict[str, int]) -> dict[str, str]:
     age = stats.instantiation_age
     values = {
         "frames in": str(stats.frames_in),
         "frames used": str(stats.frames_used),
-        "frames waiting": str(waiting),
         "keyframes": str(stats.keyframes),
         "steps": str(stats.steps),
         "steps per second": f"{stats.steps_per_second:.1f}",
@@ -89,6 +99,7 @@ def _values(stats: LiveStats, problems: dict[str, int], waiting: int) -> dict[st
         "loss": f"{stats.loss:.4f}",
         "memory MB": f"{stats.memory_bytes / 1e6:.0f}",
         "age of last instantiation s": "never" if age is None else f"{age:.1f}",
+        "restarts": str(stats.restarts),
         "duration of last instantiation s": f"{stats.instantiation_duration:.2f}",
     }
     values |= {f"dropped: {cause}": str(count) for cause, count in sorted(stats.dropped.items())}

@@ -15,6 +15,7 @@ from std_srvs.srv import Trigger
 
 from ig_ros.errors import IgError, StorageError
 from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.query_service import BOUND
 from ig_ros.srv import LoadMap, RemoveObject, SaveMap
 
@@ -39,11 +40,13 @@ class MapServices:
     """One method per service."""
 
     def __init__(
-        self, node: Node, mapper: LiveMapper, map_directory: str, problems: Problems, forget: Callable[[], None]
-    ) -> None:
+        self, node: Node, mapper: LiveMapper, map_directory: str, problems: Problems, guard: Guard,
+        forget: Callable[[], None],
+    ) -> None:  # fmt: skip
         """`forget` is called after the map was emptied or replaced."""
         self._log = node.get_logger()
         self._mapper, self._map_directory, self._problems, self._forget = mapper, map_directory, problems, forget
+        self._guard = guard
 
     def instantiate(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Group the map into objects as it is now."""
@@ -67,6 +70,7 @@ class MapServices:
         """Write the map."""
 
         def start() -> Future[Path]:
+            self._guard.text("map name", request.name)
             target = map_path(self._map_directory, request.name)
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +84,7 @@ class MapServices:
         """Replace the map by one that was saved."""
 
         def start() -> Future[None]:
+            self._guard.text("map name", request.name)
             target = map_path(self._map_directory, request.name)
             if not target.exists():
                 raise StorageError(f"there is no map {target}: saved maps live in the parameter map_directory")

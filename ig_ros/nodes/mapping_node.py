@@ -1,4 +1,8 @@
-"""The mapping node: ROS in, LiveMapper, ROS out. It converts, calls and publishes; the thinking is in the core."""
+"""The mapping node: ROS in, LiveMapper, ROS out. It converts, calls and publishes; the thinking is in the core.
+
+A managed (lifecycle) node. Configured it has its topics, services and mapper; active it takes images, trains and
+publishes; inactive it keeps its map and answers. With `autostart` it does both by itself.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
 from ig_ros.config import Config, NodeConfig
 from ig_ros.errors import IgError
 from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.inputs import Inputs
 from ig_ros.nodes.map_services import MapServices
 from ig_ros.nodes.outputs import Outputs
@@ -30,28 +35,84 @@ if TYPE_CHECKING:
 
 THREADS = 6  # of the executor: inputs, outputs, and four services at once
 STOP_TIMEOUT = 1.2  # s for the mapper's threads when the node ends
+DONE, REFUSED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class MappingNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
+class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types for mypy here
     """Puts the parts together; call `close` when done."""
 
     def __init__(self, make_mapper: Callable[[Config], LiveMapper], **node_arguments: Any) -> None:
-        """Raises IgError for parameters, segmenters and encoders that cannot be had."""
+        """Raises ConfigError for parameters that cannot be had."""
         super().__init__("mapping_node", automatically_declare_parameters_from_overrides=True, **node_arguments)
         self.config: NodeConfig = read_parameters(self)
         self.problems = Problems(self.get_logger().warning)
-        self.mapper = make_mapper(self.config.core)
-        self._inputs = Inputs(self, self.config, self.mapper, self.problems, self._on_frame)
-        self._outputs = Outputs(self, self.config, self.mapper, self._inputs, self.problems)
-        frames = make_frame_finder(self, self.config.map_frame)
-        self._query = QueryService(self.mapper, frames, self.problems)
-        self._planning = PlanningServices(self, self.mapper, frames, self.problems)
-        self._commands = MapServices(self, self.mapper, self.config.map_directory, self.problems, self._on_new_map)
-        self._serve()
-        self.mapper.start()
+        self._make_mapper = make_mapper
+        self._mapper: LiveMapper | None = None
+        self._failure: IgError | None = None  # why it could not be configured
+        self._own: set[Any] = set()  # rclpy's entities, which outlive every configuration
+
+    def autostart(self) -> None:
+        """Configure and activate; raises the IgError for which that fails."""
+        for step in (self.trigger_configure, self.trigger_activate):
+            if step() is not DONE:
+                raise self._failure or IgError("the node could not be started, see the log")
+
+    # -- transitions ----------------------------------------------------------------------------------------------
+
+    def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Make the mapper (models, kernels), topics and services; refused where a part cannot be had."""
+        self._own = set(self._entities())
+        try:
+            self._build()
+        except IgError as error:
+            self._failure = error
+            self.get_logger().error(str(error))
+            self._tear_down()
+            return REFUSED
+        return DONE
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take images, train, publish."""
+        assert self._mapper is not None
+        self._mapper.pause(False)
+        self._inputs.open = self._outputs.open = True
         self.get_logger().info(
             f"mapping: poses from {self.config.pose_source}, outputs in frame '{self.config.map_frame}'"
         )
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take and train nothing; the map stays and its services answer."""
+        assert self._mapper is not None
+        self._inputs.open = self._outputs.open = False
+        self._mapper.pause()
+        self.get_logger().info("inactive: no image is taken, the map stays")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the map and leave every topic."""
+        self._tear_down()
+        return DONE
+
+    def on_shutdown(self, _: LifecycleState) -> TransitionCallbackReturn:
+        """End for good."""
+        self._tear_down()
+        return DONE
+
+    # -- parts ----------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        config, problems = self.config, self.problems
+        self._mapper = mapper = self._make_mapper(config.core)
+        self._inputs = Inputs(self, config, mapper, problems, self._on_frame)
+        self._outputs = Outputs(self, config, mapper, self._inputs, problems)
+        frames, guard = make_frame_finder(self, config.map_frame), Guard(config.limits)
+        self._query = QueryService(mapper, frames, problems, guard)
+        self._planning = PlanningServices(self, mapper, frames, problems, guard)
+        self._commands = MapServices(self, mapper, config.map_directory, problems, guard, self._on_new_map)
+        self._serve()
+        mapper.pause()
+        mapper.start()
 
     def _serve(self) -> None:
         group = ReentrantCallbackGroup()
@@ -64,6 +125,16 @@ class MappingNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy he
         self.create_service(SaveMap, "ig/save_map", self._commands.save, callback_group=group)
         self.create_service(LoadMap, "ig/load_map", self._commands.load, callback_group=group)
 
+    def _tear_down(self) -> None:
+        self.close()
+        kinds = {"Subscription": self.destroy_subscription, "Publisher": self.destroy_publisher}
+        kinds |= {"Service": self.destroy_service, "Timer": self.destroy_timer}
+        for entity in [e for e in self._entities() if e not in self._own]:
+            next(kinds[base.__name__] for base in type(entity).__mro__ if base.__name__ in kinds)(entity)
+
+    def _entities(self) -> list[Any]:
+        return [*self.subscriptions, *self.publishers, *self.services, *self.timers]
+
     def _on_frame(self, frame: Frame) -> None:
         self._outputs.trail.add(frame)
 
@@ -72,10 +143,13 @@ class MappingNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy he
         self._outputs.trail.clear()
 
     def close(self) -> None:
-        """Stop all threads, at most for STOP_TIMEOUT."""
-        self._inputs.stop()
-        self._query.stop()
-        self.mapper.stop(STOP_TIMEOUT)
+        """Stop all threads, at most for STOP_TIMEOUT; harmless when nothing runs."""
+        mapper, self._mapper = self._mapper, None
+        for part in (getattr(self, name, None) for name in ("_inputs", "_query")):
+            if part is not None:
+                part.stop()
+        if mapper is not None:
+            mapper.stop(STOP_TIMEOUT)
 
 
 def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = None) -> int:
@@ -86,6 +160,8 @@ def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = No
             executor = MultiThreadedExecutor(THREADS)
             executor.add_node(node)
             try:
+                if node.config.autostart:
+                    node.autostart()
                 executor.spin()
             finally:
                 node.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -14,11 +15,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from ig_ros.config import NodeConfig
 from ig_ros.msg import ObjectArray
-from ig_ros.nodes.clouds import CLOUD_TYPE, Points, cloud_message, snapshot_points, thinned
+from ig_ros.nodes.clouds import snapshot_cloud, thinned
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.diagnostics import Diagnosis, Problems
 from ig_ros.nodes.inputs import Inputs
@@ -44,7 +46,8 @@ class Outputs:
         self._path = node.create_publisher(Path, "ig/camera_path", LATCHED)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnosis = Diagnosis(node.get_fully_qualified_name())
-        self._published: MapSnapshot | None = None
+        self.open = False  # nothing but diagnostics is published while it is closed
+        self._shown: dict[Any, MapSnapshot | None] = {}  # what each publisher has sent last
         self._trail = Trail(config.map_frame)
         group = MutuallyExclusiveCallbackGroup()
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation still shows its map
@@ -57,26 +60,37 @@ class Outputs:
         return self._trail
 
     def _publish_map(self) -> None:
-        path = self._trail.message()
+        if not self.open:
+            return
+        path = self._trail.message() if self._path.get_subscription_count() else None
         if path is not None:
             self._path.publish(path)
         snapshot = self._mapper.snapshot()
-        if snapshot is self._published:
-            return
-        self._published = snapshot
         head = header(snapshot.stamp if snapshot else 0, self._config.map_frame)
         objects = snapshot.instances.objects if snapshot else ()  # none after a reset
-        points: Points = np.zeros(0, CLOUD_TYPE)
-        if snapshot is not None:
-            points = snapshot_points(snapshot, thinned(len(snapshot.xyz), self._config.max_cloud_points))
-        self._cloud.publish(cloud_message(points, head))
-        self._objects.publish(array_message(objects, head))
-        self._markers.publish(markers_message(objects, head))
+        self._show(self._cloud, snapshot, lambda: self._cloud_message(snapshot, head))
+        self._show(self._objects, snapshot, lambda: array_message(objects, head))
+        self._show(self._markers, snapshot, lambda: markers_message(objects, head))
+
+    def _show(self, publisher: Any, snapshot: MapSnapshot | None, make: Callable[[], Any]) -> None:
+        """Publish what is new to those who listen; whoever comes later gets the latched message, or the next one."""
+        if self._shown.get(publisher) is snapshot or not publisher.get_subscription_count():
+            return
+        self._shown[publisher] = snapshot
+        publisher.publish(make())
+
+    def _cloud_message(self, snapshot: MapSnapshot | None, head: Header) -> PointCloud2:
+        rows = thinned(len(snapshot.xyz), self._config.max_cloud_points) if snapshot is not None else None
+        return snapshot_cloud(snapshot, head, rows)
 
     def _publish_diagnostics(self) -> None:
         now = self._node.get_clock().now().nanoseconds
         stats = self._mapper.stats()
-        self._diagnostics.publish(self._diagnosis.message(now, stats, self._problems.counts(), len(self._inputs.line)))
+        stream = {
+            "frames waiting": str(self._inputs.waiting()),
+            "callback delay p99 ms": f"{self._inputs.delays.p99_ms():.1f}",
+        }
+        self._diagnostics.publish(self._diagnosis.message(now, stats, self._problems.counts(), stream, self.open))
         if stats.error:
             self._problems.add("mapper_stopped", f"{stats.error}: save what you need and restart the node")
 

@@ -20,6 +20,7 @@ from ig_ros.nodes.conversions import (
     nanoseconds,
 )
 from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.objects import add_surface, object_message
 from ig_ros.nodes.query_service import FrameFinder
 from ig_ros.planning import object_at_pixel, object_at_point, render_view
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 class PlanningServices:
     """One method per service; all answer from the newest snapshot."""
 
-    def __init__(self, node: Node, mapper: LiveMapper, frames: FrameFinder, problems: Problems) -> None:
+    def __init__(self, node: Node, mapper: LiveMapper, frames: FrameFinder, problems: Problems, guard: Guard) -> None:
         """Listens to `clicked_point` and publishes the object there on `ig/clicked_object`."""
         self._log = node.get_logger()
-        self._mapper, self._frames, self._problems = mapper, frames, problems
+        self._mapper, self._frames, self._problems, self._limits = mapper, frames, problems, guard
         self._clicked = node.create_publisher(Object, "ig/clicked_object", 1)
         node.create_subscription(PointStamped, "clicked_point", self._on_click, 10)
 
@@ -57,6 +58,9 @@ class PlanningServices:
         """Colour, depth and instances from a pose."""
 
         def answer() -> str:
+            self._limits.view(request.camera_info.width, request.camera_info.height)
+            self._limits.ids(request.only)
+            self._limits.ids(request.without)
             T = self._frames.in_map(matrix_from_pose(request.pose.pose), request.pose.header.frame_id)
             camera = camera_from_info(request.camera_info) if request.camera_info.width else self._mapper.view()[0]
             snapshot = self._snapshot()

@@ -105,9 +105,8 @@ class PoseBuffer:
 class TfPoses:
     """Poses from tf, when tf2_ros is installed (a full ROS); tf interpolates by itself."""
 
-    def __init__(self, node: Any, map_frame: str) -> None:
-        """Raises ConfigError when tf2_ros is missing."""
-        self.lookup = TfLookup(node)
+    def __init__(self, lookup: TfLookup, map_frame: str) -> None:
+        self.lookup = lookup
         self._map_frame = map_frame
         self.camera_frame = ""  # the image's frame_id, told by whoever receives images
 

@@ -13,6 +13,7 @@ from ig_ros.geometry import inverse
 from ig_ros.language import Scope, Viewpoint
 from ig_ros.nodes.conversions import header, matrix_from_pose
 from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.objects import add_surface, object_message
 from ig_ros.nodes.pose_buffer import TfLookup
 from ig_ros.srv import QueryObject
@@ -55,8 +56,8 @@ class FrameFinder:
 class QueryService:
     """Answers from the newest snapshot, while training goes on."""
 
-    def __init__(self, mapper: LiveMapper, frames: FrameFinder, problems: Problems) -> None:
-        self._mapper, self._frames, self._problems = mapper, frames, problems
+    def __init__(self, mapper: LiveMapper, frames: FrameFinder, problems: Problems, guard: Guard) -> None:
+        self._mapper, self._frames, self._problems, self._guard = mapper, frames, problems, guard
         self._pool = ThreadPoolExecutor(2, "query")
 
     def stop(self) -> None:
@@ -81,6 +82,7 @@ class QueryService:
         return response
 
     def _answer(self, request: QueryObject.Request, response: QueryObject.Response) -> None:
+        self._guard.text("query text", request.text)
         scope = self._scope(request)
         if not request.text.strip() and not scope.narrow:
             raise QueryError("empty query text: say what to look for, or give an id or a box")

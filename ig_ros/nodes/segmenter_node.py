@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -16,11 +18,12 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import Config, NodeConfig
-from ig_ros.errors import IgError
+from ig_ros.errors import FrameError, IgError
 from ig_ros.language import Encoder, ImageEncoder, embed_masks, make_encoder
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import camera_from_info, depth_from_image, nanoseconds, rgb_from_message
 from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.objects import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.segmentation import Segmenter, make_segmenter
@@ -40,6 +43,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self.segmenter = segmenter or chosen_segmenter(self.config.core)
         self.encoder = encoder or image_encoder(self.config.core)
         self.problems = Problems(self.get_logger().warning)
+        self._guard = Guard(self.config.limits)
         self.skipped = self.done = 0
         self._info: CameraInfo | None = None
         self._depths: deque[Image] = deque(maxlen=DEPTHS)
@@ -63,13 +67,25 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
             self._arrived.notify()
         self._thread.join(1.0)
 
+    def _admit(self, check: Callable[[Any], None], message: Any) -> bool:
+        try:
+            check(message)
+        except FrameError as error:
+            self.problems.add_error(error)
+            return False
+        return True
+
     def _on_info(self, message: CameraInfo) -> None:
-        self._info = message
+        if self._admit(self._guard.info, message):
+            self._info = message
 
     def _on_depth(self, message: Image) -> None:
-        self._depths.append(message)
+        if self._admit(self._guard.depth, message):
+            self._depths.append(message)
 
     def _on_image(self, message: Image | CompressedImage) -> None:
+        if not self._admit(self._guard.image, message):
+            return
         with self._arrived:
             self.skipped += self._newest is not None
             self._newest = message

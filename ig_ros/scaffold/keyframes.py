@@ -77,7 +77,8 @@ class KeyframeGate:
 
         A jump that stays (the SLAM system relocalised) is believed as soon as two frames agree on it.
         """
-        last, suspect, keyframe = (d.get(frame.source) for d in (self._last, self._suspect, self._keyframe))
+        last, suspect = self._last.get(frame.source), self._suspect.get(frame.source)
+        keyframe = self._keyframe.get(frame.source)
         if last is not None and self._jumped(last, frame):
             believed = suspect is not None and not self._jumped(suspect, frame)
             if not believed:

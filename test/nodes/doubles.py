@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ class Stats:
         self.steps, self.steps_per_second, self.anchors, self.gaussians = 0, 0.0, 0, 0
         self.loss, self.instantiation_age, self.instantiation_duration = 0.0, None, 0.0
         self.objects, self.memory_bytes, self.error = objects, 0, ""
+        self.restarts, self.silence = 0, 0.0
 
 
 class MaskMapper:
@@ -55,6 +57,9 @@ class MaskMapper:
         self._snapshot: MapSnapshot | None = None
 
     def start(self) -> None:
+        """Nothing runs."""
+
+    def pause(self, paused: bool = True) -> None:
         """Nothing runs."""
 
     def stop(self, timeout: float = 2.0) -> None:
@@ -75,6 +80,13 @@ class MaskMapper:
             raise QueryError("no image has been mapped yet")
         frame = self.frames[-1] if stamp is None else min(self.frames, key=lambda f: abs(f.stamp - stamp))
         return frame.camera, frame.T_world_camera
+
+    def keyframe_poses(self) -> dict[int, np.ndarray]:
+        return {frame.stamp: frame.T_world_camera for frame in self.frames}
+
+    def correct_poses(self, poses: dict[int, np.ndarray]) -> Future[int]:
+        self.frames = [replace(f, T_world_camera=poses.get(f.stamp, f.T_world_camera)) for f in self.frames]
+        return _done(len(poses))
 
     def remove_object(self, number: int) -> Future[int]:
         if all(o.id != number for o in self._snapshot.instances.objects):

@@ -128,7 +128,7 @@ CASES = [  # part, edit, cause, whether the image is used all the same, words of
     ("pose", _nan_pose, "bad_pose", False, "SLAM"),
     ("pose", _zero_quaternion, "bad_pose", False, "SLAM"),
     ("pose", _leave_out, "no_pose", False, "use one clock"),
-    ("pose", _other_frame, "pose_frame", True, "set map_frame to 'odom'"),
+    ("pose", _other_frame, "other_frame_id", False, "two publishers share a topic"),
     ("depth", _set(encoding="8UC3"), "depth_encoding", True, "publish one of 16UC1"),
     ("depth", _small_depth, "depth_size", True, "registered to the image"),
     ("depth", _leave_out, "depth_late", True, "depth_timeout"),

@@ -1,0 +1,145 @@
+"""One camera of the mapping node: its topics, poses, waiting line and decoder.
+
+Callbacks check a message's size and sender, put it where it waits, and return.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from ig_ros.config import NodeConfig
+from ig_ros.errors import FrameError
+from ig_ros.msg import SegmentedImage
+from ig_ros.nodes.conversions import matrix_from_pose, nanoseconds
+from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.guards import Guard
+from ig_ros.nodes.ingest import FrameBuilder
+from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, PoseBuffer, TfLookup, TfPoses
+from ig_ros.nodes.streams import OneSender
+from ig_ros.nodes.synchronizer import Synchronizer, Waits
+from ig_ros.nodes.timing import Delays
+from ig_ros.types import Frame
+
+TICK = 0.05  # s between looks at images that wait
+# Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
+POSE_QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class CameraInput:
+    """Listens to `NAME/image`, `NAME/camera_info`, ... One exclusive callback group: nothing in here needs a lock."""
+
+    def __init__(
+        self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: Delays,
+        submit: Callable[[Frame], None], tf: TfLookup | None,
+    ) -> None:  # fmt: skip
+        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`."""
+        self._node, self._config, self._problems, self._delays = node, config, problems, delays
+        self._name = config.cameras[place]
+        self._guard = Guard(config.limits)
+        self._builder = FrameBuilder((self._name, place), submit, problems, self._guard)
+        self._buffer = PoseBuffer(config.pose_max_gap)
+        self._tf = TfPoses(tf, config.map_frame) if tf is not None else None
+        waits = Waits(
+            config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
+        )
+        self._line = Synchronizer(waits, self._tf or self._buffer)
+        self._forgotten = False
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._subscribe()
+        # A steady clock: with use_sim_time and a paused clock the line still moves when something arrives.
+        node.create_timer(TICK, self._advance, self._group, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def __len__(self) -> int:
+        """Images that wait, for their companions or for the decoder."""
+        return len(self._line) + len(self._builder)
+
+    def _subscribe(self) -> None:
+        self._listen(Image, "image", self._on_image, self._guard.image)
+        self._listen(CompressedImage, "image/compressed", self._on_image, self._guard.image)
+        self._listen(CameraInfo, "camera_info", self._on_camera_info, self._guard.info)
+        self._listen(Image, "depth", self._on_depth, self._guard.depth)
+        self._listen(SegmentedImage, "segmented_image", self._on_masks, self._guard.masks)
+        if self._config.pose_source == "pose":
+            self._listen(PoseStamped, "pose", self._on_pose, None, POSE_QOS)
+        elif self._config.pose_source == "odometry":
+            self._listen(Odometry, "odometry", self._on_pose, None, POSE_QOS)
+
+    def _listen(
+        self, kind: type, topic: str, callback: Callable[[Any], None], check: Callable[[Any], None] | None,
+        qos: QoSProfile = qos_profile_sensor_data,
+    ) -> None:  # fmt: skip
+        name = f"{self._name}/{topic}" if self._name else topic
+        guarded = functools.partial(self._guarded, name, OneSender(), callback, check)
+        timed = self._delays.timed(guarded)
+        self._node.create_subscription(kind, name, timed, qos, callback_group=self._group)
+
+    def _guarded(
+        self, topic: str, sender: OneSender, callback: Callable[[Any], None], check: Callable[[Any], None] | None,
+        message: Any,
+    ) -> None:  # fmt: skip
+        try:
+            sender.demand(topic, message.header.frame_id, self._now())
+            if check is not None:
+                check(message)
+            callback(message)
+        except FrameError as error:
+            self._problems.add_error(error)
+
+    def stop(self) -> None:
+        """End the decoding thread."""
+        self._builder.stop()
+
+    def forget(self) -> None:
+        """Nothing that waits now belongs to the map after a reset. May be called from any thread."""
+        self._forgotten = True
+
+    def _now(self) -> float:
+        return float(self._node.get_clock().now().nanoseconds) / 1e9
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        if self._tf is not None:
+            self._tf.camera_frame = self._config.camera_frame or message.header.frame_id
+        problem = self._line.add_image(nanoseconds(message.header.stamp), message, self._now())
+        if problem is not None:
+            self._problems.add(problem.cause, problem.message)
+        self._advance()
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._builder.calibrate(message, self._now())
+
+    def _on_pose(self, message: PoseStamped | Odometry) -> None:
+        pose = message.pose.pose if isinstance(message, Odometry) else message.pose
+        frame = message.header.frame_id
+        if frame not in ("", self._config.map_frame):
+            text = f"poses are in '{frame}', outputs in '{self._config.map_frame}': set map_frame to '{frame}'"
+            self._problems.add("pose_frame", text)
+        T = matrix_from_pose(pose)
+        self._buffer.add(nanoseconds(message.header.stamp), T if self._config.pose_is_optical else T @ T_BODY_OPTICAL)
+
+    def _on_depth(self, message: Image) -> None:
+        self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())
+
+    def _on_masks(self, message: SegmentedImage) -> None:
+        self._line.add_masks(nanoseconds(message.header.stamp), message, self._now())
+
+    def _advance(self) -> None:
+        if self._forgotten:
+            self._forgotten = False
+            self._line.clear()
+            self._builder.clear()
+        self._line.calibrated = self._builder.calibration.known
+        bundles, problems = self._line.advance(self._now())
+        for problem in problems:
+            self._problems.add(problem.cause, problem.message)
+        for bundle in bundles:
+            self._builder.put(bundle)
