@@ -24,6 +24,8 @@ from ig_ros.config import Config
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import Scope
 from ig_ros.mapper import Mapper, answer
+from ig_ros.scaffold import StepResult
+from ig_ros.scarcity import is_out_of_memory, shrink
 from ig_ros.storage import load_map, save_map
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, QueryResult
 
@@ -261,7 +263,7 @@ class LiveMapper:
                 continue
             self._insert_ready()
             begin = time.perf_counter()
-            result = self._mapper.train_step()
+            result = self._step()
             if result is None:
                 time.sleep(IDLE)
                 continue
@@ -269,6 +271,18 @@ class LiveMapper:
             self._rate = 0.95 * self._rate + 0.05 / seconds if self._rate else 1 / seconds
             self._loss = 0.95 * self._loss + 0.05 * result.loss if self._loss else result.loss
             self._gaussians = result.gaussians
+
+    def _step(self) -> StepResult | None:
+        """A training step; where memory ends, the map shrinks and the next step is tried."""
+        try:
+            return self._mapper.train_step()
+        except Exception as error:
+            if not is_out_of_memory(error) or not len(self._mapper.scaffold.anchors):
+                raise
+        anchors, views = shrink(self._mapper)  # outside of the handler, whose traceback holds the step's tensors
+        self._dropped["out_of_memory"] += 1
+        log.warning("out of memory: the map has shrunk to %d anchors and %d keyframes", anchors, views)
+        return None
 
     def _insert_ready(self) -> None:
         try:

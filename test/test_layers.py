@@ -19,6 +19,7 @@ LAYERS = (  # from the bottom up
     (*STAGES, "objects"),
     ("planning",),
     ("mapper",),
+    ("scarcity",),
     ("live", "storage", "datasets", "baselines"),
     ("nodes", "cli", "evaluation", "demo"),
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import orbit, small_config
 
 from ig_ros.errors import EncoderError, FrameError, IgError, StorageError
@@ -284,6 +285,36 @@ def test_a_trainer_that_fails_once_is_started_again(caplog: pytest.LogCaptureFix
         assert (live.stats().restarts, live.stats().error) == (1, "")
         assert "a stone on the way" in caplog.text
         assert live.stats().silence < PATIENCE
+    finally:
+        live.stop()
+
+
+class StarvedMapper(Mapper):
+    """A mapper that has no memory for three of its steps."""
+
+    famines = 3
+
+    def train_step(self) -> StepResult | None:
+        if self.trainer.step >= 3 and self.famines:
+            self.famines -= 1
+            raise torch.OutOfMemoryError("no memory")
+        return super().train_step()
+
+
+def test_without_memory_the_map_shrinks_and_training_goes_on() -> None:
+    config = small_config()
+    live = LiveMapper(config, StarvedMapper(config))
+    live.start()
+    try:
+        live.pause()
+        for frame in orbit(6):
+            live.submit(frame)
+        live.pause(False)
+        wait_for(lambda: live.stats().dropped.get("out_of_memory") == 3, "three famines")
+        after = live.stats().anchors
+        train(live, 20)
+        assert live.stats().anchors <= max(after, 100), "it does not grow back into the same lack"
+        assert (live.stats().restarts, live.stats().error) == (0, "")
     finally:
         live.stop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import cv2
@@ -121,6 +122,12 @@ class KeyframeStore:
         if len(self.items) > self.config.capacity:
             self.items.pop(self._least_informative())
         return keyframe
+
+    def shrink(self, count: int) -> None:
+        """Keep the `count` most informative keyframes, from now on at most so many."""
+        while len(self.items) > max(count, 2):
+            self.items.pop(self._least_informative())
+        self.config = dataclasses.replace(self.config, capacity=max(count, 2))
 
     def _least_informative(self) -> int:
         """The inner keyframe closest to its two neighbours in time: what it saw, they saw."""

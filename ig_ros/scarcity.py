@@ -1,0 +1,40 @@
+"""What the map gives up when the machine has no memory left, so that mapping goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from ig_ros.mapper import Mapper
+
+SHARE = 0.1  # of the anchors and of the keyframes
+LEAST_ANCHORS, LEAST_KEYFRAMES = 100, 2  # the smallest budgets the configuration knows
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Python, CUDA and PyTorch's CPU allocator each say it in their own way."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def shrink(mapper: Mapper, share: float = SHARE) -> tuple[int, int]:
+    """Drop the least opaque anchors and the least informative keyframes; returns how many of each are left.
+
+    What is left becomes the budget: the map does not grow back into the same lack of memory.
+    """
+    anchors, keyframes = mapper.scaffold.anchors, mapper.keyframes
+    count = max(int(len(anchors) * (1 - share)), min(len(anchors), LEAST_ANCHORS))
+    if count < len(anchors):
+        keep = torch.zeros(len(anchors), dtype=torch.bool, device=anchors.data["opacity"].device)
+        keep[anchors.data["opacity"].topk(count).indices] = True
+        anchors.keep(keep)
+    views = max(int(len(keyframes) * (1 - share)), min(len(keyframes), LEAST_KEYFRAMES))
+    keyframes.shrink(views)
+    config = mapper.config
+    seeding = dataclasses.replace(config.seeding, max_anchors=max(count, LEAST_ANCHORS))
+    mapper.config = mapper.trainer.config = dataclasses.replace(config, seeding=seeding)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return count, views
