@@ -72,21 +72,21 @@ class TrackingAssociation:
 
     def carried(
         self, recent: deque[tuple[FloatArray, IntArray]], view: LabelledView, tolerance: float
-    ) -> tuple[IntArray, IntArray, IntArray]:
-        """Rows, columns and tracks (Q,) of the points of recent frames that the view sees too."""
+    ) -> tuple[IntArray, IntArray]:
+        """Pixels (Q,), as places in the flattened image, and tracks of the points of recent frames the view sees."""
         points = np.concatenate([np.zeros((0, 3)), *(p for p, _ in recent)])
         tracks = np.concatenate([np.zeros(0, np.int64), *(t for _, t in recent)])
-        index, rows, cols = visible_points(points, view, tolerance)
-        return rows, cols, tracks[index]
+        index, pixel = visible_points(points, view, tolerance)
+        return pixel, tracks[index]
 
     def associated(
-        self, masks: IntArray, own: IntArray, carried: tuple[IntArray, IntArray, IntArray], following: int
+        self, masks: IntArray, own: IntArray, carried: tuple[IntArray, IntArray], following: int
     ) -> IntArray:
         """(M,) track of each mask (M,); own (H, W) is the place in `masks`; new tracks count up from `following`."""
-        rows, cols, tracks = carried
+        pixel, tracks = carried
         known, place = np.unique(tracks, return_inverse=True)
         shared = np.zeros((len(masks), len(known)))
-        np.add.at(shared, (own[rows, cols], place), 1.0)
+        np.add.at(shared, (own.ravel()[pixel], place), 1.0)
         real = masks > 0
         # Where nothing was segmented nothing speaks against a track.
         union = shared.sum(1)[:, None] + shared[real].sum(0)[None] - shared
@@ -109,8 +109,8 @@ def voted(
     lasting[NONE] = False
     points, tracks = [], []
     for view, image in zip(views, images, strict=True):
-        index, rows, cols = visible_points(xyz, view, tolerance)
-        track = image[rows, cols]
+        index, pixel = visible_points(xyz, view, tolerance)
+        track = image.ravel()[pixel]
         points.append(index[lasting[track]])
         tracks.append(track[lasting[track]])
     row, column = np.concatenate(points), np.concatenate(tracks)

@@ -36,11 +36,12 @@ def surface_normals(points: FloatArray, views: Sequence[LabelledView], tolerance
     """(P, 3) unit normals towards the cameras, averaged over the views that see a point; zero where none does."""
     total = np.zeros((len(points), 3), np.float32)
     for view in views:
-        index, rows, cols = visible_points(points, view, tolerance)
-        total[index] += _normal_image(view)[rows, cols] @ view.T_world_camera[:3, :3].T.astype(np.float32)
+        index, pixel = visible_points(points, view, tolerance)
+        normal = _normal_image(view).reshape(-1, 3)[pixel]
+        total[index] += normal @ view.T_world_camera[:3, :3].T.astype(np.float32)
     length = np.linalg.norm(total, axis=1, keepdims=True)
-    normal: FloatArray = total / np.maximum(length, 1e-6)
-    return normal
+    unit: FloatArray = total / np.maximum(length, 1e-6)
+    return unit
 
 
 def _normal_image(view: LabelledView) -> FloatArray:

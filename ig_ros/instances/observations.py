@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ig_ros.geometry import inverse, project, transform
+from ig_ros.raster import visible_pixels
 from ig_ros.types import Camera, FloatArray, IntArray
 
 HIDDEN = -1  # outside the image, behind something, or of unknown depth
 UNLABELLED = 0  # visible, but no mask there
+MANY_IDS = 1 << 20  # largest mask id that is looked up in a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +44,34 @@ def observe(points: FloatArray, views: Sequence[LabelledView], depth_tolerance: 
     view_of, label_of, pixels = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)], [np.zeros(1, np.int64)]
     columns = 1
     for k, view in enumerate(views):
-        ids, compact, count = np.unique(view.labels, return_inverse=True, return_counts=True)
-        compact = compact.reshape(view.labels.shape)
-        real = ids > 0
-        column_of = np.where(real, columns + np.cumsum(real) - 1, UNLABELLED).astype(np.int32)
-        columns += int(real.sum())
-        view_of.append(np.full(int(real.sum()), k, np.int32))
-        label_of.append(ids[real].astype(np.int32))
-        pixels.append(count[real])
-        index, rows, cols = visible_points(points, view, depth_tolerance)
-        seen[k, index] = column_of[compact[rows, cols]]
+        ids, compact, count = _masks(view.labels)
+        view_of.append(np.full(len(ids), k, np.int32))
+        label_of.append(ids.astype(np.int32))
+        pixels.append(count)
+        column_of = np.append(np.arange(columns, columns + len(ids)), UNLABELLED).astype(np.int32)
+        index, pixel = visible_points(points, view, depth_tolerance)
+        seen[k, index] = column_of[compact[pixel]]
+        columns += len(ids)
     return Observations(seen, np.concatenate(view_of), np.concatenate(label_of), np.concatenate(pixels))
 
 
-def visible_points(
-    points: FloatArray, view: LabelledView, depth_tolerance: float
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Indices (P,) of the points visible in a view and the rows and columns of the pixels they fall on."""
-    local = transform(inverse(view.T_world_camera), points)
-    uv, z = project(local, view.camera)
-    inside = (z > 0.05) & (uv >= 0).all(1) & (uv[:, 0] < view.camera.width) & (uv[:, 1] < view.camera.height)
-    index = inside.nonzero()[0]
-    cols, rows = uv[index].astype(np.int64).T
-    surface = view.depth[rows, cols]
-    slack = depth_tolerance * z[index] + view.tolerance
-    good = (surface > 0) & (np.abs(z[index] - surface) <= slack)
-    return index[good], rows[good], cols[good]
+def _masks(labels: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Ids (M,) of the masks of a label image (H, W), each pixel's place among them (H * W,), -1 = none, and sizes."""
+    flat = labels.ravel()
+    top = int(flat.max(initial=0))
+    if top > MANY_IDS:
+        found, flat = np.unique(flat, return_inverse=True)
+        count = np.bincount(flat)
+    else:
+        count = np.bincount(np.maximum(flat, 0), minlength=1)
+        found = np.arange(len(count))
+    real = (count > 0) & (found > 0)
+    place = np.where(real, np.cumsum(real) - 1, -1)
+    return found[real], place[np.maximum(flat, 0)], count[real]
+
+
+def visible_points(points: FloatArray, view: LabelledView, depth_tolerance: float) -> tuple[IntArray, IntArray]:
+    """Indices (P,) of the points visible in a view and the pixels they fall on, as places in the flattened image."""
+    pixel = visible_pixels(points, view.camera, view.T_world_camera, view.depth, depth_tolerance, view.tolerance)
+    index = np.flatnonzero(pixel >= 0)
+    return index, pixel[index]

@@ -4,5 +4,6 @@ from ig_ros.raster.adam_rows import adam_rows
 from ig_ros.raster.image_loss import image_loss
 from ig_ros.raster.rasterizer import rasterize, select_device, top_contributor
 from ig_ros.raster.request import ScreenStats
+from ig_ros.raster.visibility import visible_pixels
 
-__all__ = ["ScreenStats", "adam_rows", "image_loss", "rasterize", "select_device", "top_contributor"]
+__all__ = ["ScreenStats", "adam_rows", "image_loss", "rasterize", "select_device", "top_contributor", "visible_pixels"]

@@ -56,7 +56,7 @@ def test_masks_are_looked_up_where_points_project() -> None:
 @given(height=st.floats(-0.3, 0.3))
 def test_points_behind_or_before_the_surface_are_hidden(height: float) -> None:
     point = np.array([[0.0, 0.0, height]])
-    index, _, _ = visible_points(point, view(), TOLERANCE)
+    index, _ = visible_points(point, view(), TOLERANCE)
     eye = POSE[:3, 3]
     z = float((point[0] - eye) @ POSE[:3, 2])
     along = (point[0] - eye) * (eye[2] / (eye[2] - height))  # to where the ray meets the ground
