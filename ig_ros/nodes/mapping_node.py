@@ -13,6 +13,7 @@ import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
 from ig_ros.config import Config, NodeConfig
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
 
 THREADS = 6  # of the executor: inputs, outputs, and four services at once
+SERVICE_QOS = QoSProfile(depth=256)  # requests that may wait: ROS's own ten vanish when a hundred come at once
 STOP_TIMEOUT = 1.2  # s for the mapper's threads when the node ends
 DONE, REFUSED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -116,14 +118,17 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
 
     def _serve(self) -> None:
         group = ReentrantCallbackGroup()
-        self.create_service(QueryObject, "ig/query_object", self._query.handle, callback_group=group)
-        self.create_service(Trigger, "ig/instantiate", self._commands.instantiate, callback_group=group)
-        self.create_service(Trigger, "ig/reset", self._commands.reset, callback_group=group)
-        self.create_service(ObjectAt, "ig/object_at", self._planning.object_at, callback_group=group)
-        self.create_service(RenderView, "ig/render_view", self._planning.render_view, callback_group=group)
-        self.create_service(RemoveObject, "ig/remove_object", self._commands.remove, callback_group=group)
-        self.create_service(SaveMap, "ig/save_map", self._commands.save, callback_group=group)
-        self.create_service(LoadMap, "ig/load_map", self._commands.load, callback_group=group)
+        for kind, name, answer in (
+            (QueryObject, "query_object", self._query.handle),
+            (Trigger, "instantiate", self._commands.instantiate),
+            (Trigger, "reset", self._commands.reset),
+            (ObjectAt, "object_at", self._planning.object_at),
+            (RenderView, "render_view", self._planning.render_view),
+            (RemoveObject, "remove_object", self._commands.remove),
+            (SaveMap, "save_map", self._commands.save),
+            (LoadMap, "load_map", self._commands.load),
+        ):
+            self.create_service(kind, f"ig/{name}", answer, qos_profile=SERVICE_QOS, callback_group=group)
 
     def _tear_down(self) -> None:
         self.close()

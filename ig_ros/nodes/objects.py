@@ -93,19 +93,6 @@ def _color(identity: int) -> ColorRGBA:
     return ColorRGBA(r=r, g=g, b=b, a=1.0)
 
 
-def masks_from_message(message: SegmentedImage) -> Masks:
-    """Masks of a SegmentedImage; FrameError for a label image that cannot be read. Unnamed ids keep their pixels."""
-    named = [mask for mask in message.masks if mask.label]
-    described = [mask for mask in message.masks if len(mask.embedding)]
-    return Masks(
-        labels_from_image(message.labels),
-        {mask.id: mask.label for mask in named},
-        {mask.id: float(mask.score) for mask in message.masks},
-        {mask.id: np.array(mask.embedding, np.float32) for mask in described},
-        message.encoder,
-    )
-
-
 def segmented_message(masks: Masks, head: Header, encoder: str = "") -> SegmentedImage:
     """SegmentedImage of masks whose ids fit 16 bits."""
     ids = sorted({*masks.names, *masks.scores, *masks.embeddings})

@@ -53,6 +53,7 @@ class PoseBuffer:
         self._stamps: list[int] = []
         self._poses: dict[int, FloatArray] = {}
         self._arrival: deque[int] = deque()
+        self._received = 0  # stamp of the pose that came last, not always the newest: clocks are set, bags loop
 
     def __len__(self) -> int:
         return len(self._stamps)
@@ -63,6 +64,7 @@ class PoseBuffer:
             bisect.insort(self._stamps, stamp)
             self._arrival.append(stamp)
         self._poses[stamp] = T_world_camera
+        self._received = stamp
         if len(self._stamps) > self._capacity:
             first = self._arrival.popleft()
             del self._stamps[bisect.bisect_left(self._stamps, first)]
@@ -91,7 +93,7 @@ class PoseBuffer:
             text = (
                 f"poses around the image are {gap:.2f} s apart, pose_max_gap is {limit:g} s: publish poses more often"
             )
-            return PoseAnswer(None, False, "pose_gap", text)
+            return PoseAnswer(None, stamp > self._received, "pose_gap", text)
         fraction = (stamp - earlier) / (later - earlier)
         return PoseAnswer(interpolate(self._poses[earlier], self._poses[later], fraction))
 

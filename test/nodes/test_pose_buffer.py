@@ -41,6 +41,16 @@ def test_gaps_early_and_late_images() -> None:
     assert buffer.at(11 * SECOND + 500_000).T_world_camera[0, 3] == 1
 
 
+def test_after_a_leap_of_the_clock_the_pose_of_an_image_is_waited_for() -> None:
+    buffer = PoseBuffer(max_gap=0.5)
+    for seconds in (10, 1010, 11):
+        buffer.add(seconds * SECOND, at(seconds))
+    assert buffer.at(11 * SECOND + SECOND // 10).may_come
+    assert not buffer.at(10 * SECOND + SECOND // 2).may_come
+    buffer.add(11 * SECOND + SECOND // 5, at(11.2))
+    assert buffer.at(11 * SECOND + SECOND // 10).T_world_camera[0, 3] == pytest.approx(11.1)
+
+
 def test_capacity_drops_the_first_received_even_after_a_clock_restart() -> None:
     buffer = PoseBuffer(max_gap=1.0, capacity=3)
     for stamp in (100, 101, 102, 0, 1):

@@ -1,0 +1,231 @@
+"""The table of faults: what each does to the stream or to the node, and the counter by which the node shows it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+
+from ig_ros.nodes.conversions import byte_array, nanoseconds
+from ig_ros.nodes.mapping_node import SERVICE_QOS
+from ig_ros.nodes.objects import segmented_message
+from ig_ros.srv import QueryObject
+from ig_ros.types import Masks
+
+if TYPE_CHECKING:
+    from benchmarks.soak.robot import Robot
+
+Messages = dict[str, Any]  # by part: pose, info, image, depth, masks
+Check = Callable[[], str]  # what went wrong, "" = nothing
+SECOND = 1_000_000_000
+QUERIES = 100
+MASKS = 5000
+FULL_DISK = 4096  # bytes: the largest file while the disk is full
+
+
+def _as_it_is(_robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+    return [messages]
+
+
+def _nothing(_robot: Robot) -> Check:
+    return lambda: ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`spoil` makes of each frame what is sent instead (with the number of frames so far); `strike` happens once."""
+
+    name: str
+    counter: str = ""  # must have grown afterwards
+    spoil: Callable[[Robot, Messages, int], list[Messages]] = _as_it_is
+    strike: Callable[[Robot], Check] = _nothing
+
+
+# -- spoilt streams ---------------------------------------------------------------------------------------------------
+
+
+def _pose_jump(_robot: Robot, messages: Messages, count: int) -> list[Messages]:
+    if count == 1:
+        messages["pose"].pose.position.x += 5.0
+    return [messages]
+
+
+def _nan_pose(_robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+    messages["pose"].pose.position.y = float("nan")
+    return [messages]
+
+
+def _shifted(seconds: float) -> Callable[[Robot, Messages, int], list[Messages]]:
+    def spoil(robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+        return [robot.messages(nanoseconds(messages["image"].header.stamp) + round(seconds * SECOND))]
+
+    return spoil
+
+
+class _SameStamp:
+    """Every frame carries the stamp of the fault's first one."""
+
+    def __init__(self) -> None:
+        self._stamp = 0
+
+    def __call__(self, robot: Robot, messages: Messages, count: int) -> list[Messages]:
+        self._stamp = nanoseconds(messages["image"].header.stamp) if count == 0 else self._stamp
+        return [robot.messages(self._stamp)]
+
+
+def _other_lens(_robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+    k = messages["info"].k.copy()
+    k[0] *= 0.6
+    k[4] *= 0.6
+    messages["info"].k = k
+    return [messages]
+
+
+def _no_depth(_robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+    messages["depth"].data = byte_array(np.zeros(len(messages["depth"].data), np.uint8))
+    return [messages]
+
+
+def _black(_robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+    messages["image"].data = byte_array(np.zeros(len(messages["image"].data), np.uint8))
+    return [messages]
+
+
+def _five_times(robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+    first = nanoseconds(messages["image"].header.stamp)
+    step = round(SECOND / robot.rate / 5)
+    return [robot.messages(first + i * step) for i in range(5)]
+
+
+def _no_masks(_robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+    return [{part: message for part, message in messages.items() if part != "masks"}]
+
+
+def _many_masks(_robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+    image = messages["image"]
+    pixels = np.arange(image.height * image.width).reshape(image.height, image.width)
+    labels = (pixels % MASKS + 1).astype(np.int32)
+    names = dict.fromkeys(range(1, MASKS + 1), "crumb")
+    return [{**messages, "masks": segmented_message(Masks(labels, names), image.header)}]
+
+
+def _intruder(robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+    """Another camera, upside down and elsewhere, publishes on the same topics."""
+    other = robot.messages()
+    for message in other.values():
+        message.header.frame_id = "intruder"
+    other["image"].data = byte_array(np.frombuffer(other["image"].data, np.uint8)[::-1])
+    other["pose"].pose.position.z += 1.0
+    robot.intruder.send(other)
+    return [messages]
+
+
+# -- struck nodes -----------------------------------------------------------------------------------------------------
+
+LISTENER = """
+import rclpy
+from sensor_msgs.msg import PointCloud2
+from ig_ros.nodes.outputs import LATCHED
+with rclpy.init():
+    node = rclpy.create_node("listener")
+    node.create_subscription(PointCloud2, "ig/instance_cloud", lambda m: None, LATCHED)
+    rclpy.spin(node)
+"""
+
+
+def _lost_subscriber(_robot: Robot) -> Check:
+    listener = subprocess.Popen([sys.executable, "-c", LISTENER])
+
+    def check() -> str:
+        listener.kill()
+        listener.wait()
+        return ""
+
+    return check
+
+
+def _many_queries(robot: Robot) -> Check:
+    caller = robot.client.create_client(QueryObject, "ig/query_object", qos_profile=SERVICE_QOS)
+    if not caller.wait_for_service(timeout_sec=10.0):
+        return lambda: "the query service is not there"
+    asked = [caller.call_async(QueryObject.Request(text="something red")) for _ in range(QUERIES)]
+
+    def check() -> str:
+        robot.wait(lambda: all(future.done() for future in asked))
+        missing = sum(not future.done() for future in asked)
+        return f"{missing} of {QUERIES} queries were not answered" if missing else ""
+
+    return check
+
+
+def _new_parameters(robot: Robot) -> Check:
+    caller = robot.client.create_client(SetParameters, "mapping_node/set_parameters")
+    if not caller.wait_for_service(timeout_sec=10.0):
+        return lambda: "the parameter service is not there"
+    rate = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=0.5)
+    width = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=64)
+    wanted = [Parameter(name="training.lr_offset", value=rate), Parameter(name="input.max_width", value=width)]
+    asked = [caller.call_async(SetParameters.Request(parameters=wanted)) for _ in range(10)]
+
+    def check() -> str:
+        robot.wait(lambda: all(future.done() for future in asked))
+        if not all(future.done() for future in asked):
+            return "the parameter service did not answer"
+        taken = any(result.successful for future in asked for result in future.result().results)
+        return "a fixed parameter was changed" if taken else ""
+
+    return check
+
+
+def _famine(robot: Robot) -> Check:
+    os.kill(robot.node.pid, signal.SIGUSR1)
+    return lambda: ""
+
+
+def _full_disk(robot: Robot) -> Check:
+    """No file of the node can grow; a save fails with words, and works again when there is room."""
+    soft, hard = resource.prlimit(robot.node.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(robot.node.pid, resource.RLIMIT_FSIZE, (FULL_DISK, hard))
+    before = robot.count("save_map_failed") + robot.count("save_map_refused")
+    answer = robot.client.save("full")
+
+    def check() -> str:
+        failed = robot.wait(lambda: robot.count("save_map_failed") + robot.count("save_map_refused") > before)
+        resource.prlimit(robot.node.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        if answer.success or not failed:
+            return "a save onto a full disk was reported as done"
+        again = robot.client.save("full")
+        room = again.success or again.message.startswith("running")
+        return "" if room else f"with room again: {again.message}"
+
+    return check
+
+
+FAULTS = (
+    Fault("pose jumps 5 m for one frame", "pose_jump", _pose_jump),
+    Fault("NaN pose", "bad_pose", _nan_pose),
+    Fault("time goes backwards", "image_out_of_order", _shifted(-30.0)),
+    Fault("clock jumps forward", "", _shifted(1000.0)),
+    Fault("duplicate stamps", "image_out_of_order", _SameStamp()),
+    Fault("camera_info changes", "calibration_changed", _other_lens),
+    Fault("depth all zeros", "", _no_depth),
+    Fault("all-black images", "image_blank", _black),
+    Fault("5x frame rate", "", _five_times),
+    Fault("segmenter silent", "", _no_masks),
+    Fault("5,000 masks", "mask_too_large", _many_masks),
+    Fault("second publisher, other frame_id", "other_frame_id", _intruder),
+    Fault("subscriber disappears", "", strike=_lost_subscriber),
+    Fault("100 concurrent queries", "", strike=_many_queries),
+    Fault("parameters change while training", "", strike=_new_parameters),
+    Fault("trainer out of memory", "out_of_memory", strike=_famine),
+    Fault("disk full on save", "", strike=_full_disk),
+)
