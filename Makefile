@@ -1,10 +1,10 @@
-# make demo | make test | make lint | make language | make quality (an hour). Each makes .venv first; afterwards only what has changed is built again.
+# make demo | make test | make lint | make language | make quality (an hour) | make soak (12 minutes). Each makes .venv first; afterwards only what has changed is built again.
 VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 
 BUILT_FROM := setup.py CMakeLists.txt package.xml $(wildcard cmake/* msg/* srv/* config/* launch/* ig_ros/raster/native/*)
 
-.PHONY: demo test lint build language quality
+.PHONY: demo test lint build language quality soak
 .DELETE_ON_ERROR:
 
 demo: build
@@ -16,6 +16,10 @@ language: build
 # One thread per process: two maps are made at a time. QUALITY=--quick, --resume or "--scannet ROOT".
 quality: build
 	OMP_NUM_THREADS=1 $(PYTHON) -m benchmarks.quality $(QUALITY)
+
+# Every fault of a robot, and kill -9 while saving. SOAK=--quick for a look.
+soak: build
+	OMP_WAIT_POLICY=passive $(PYTHON) -m benchmarks.soak $(SOAK)
 
 test: lint
 	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest

@@ -1,0 +1,150 @@
+"""One run: a node, a robot that drives to and fro, with every fault of the table or with none."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+
+from benchmarks.soak.faults import FAULTS
+from benchmarks.soak.robot import Robot
+from ig_ros.datasets import SceneTruth
+from ig_ros.demo import child
+from ig_ros.evaluation.metrics import instance_score, transfer_ids
+from ig_ros.nodes.clouds import points_from_cloud
+from ig_ros.nodes.player import Player, PlayOptions
+from ig_ros.nodes.query_client import MapClient
+from ig_ros.types import FloatArray, Frame
+
+SETTINGS: dict[str, Any] = {"keyframes.capacity": 80, "instances.interval": 15.0, "diagnostics_period": 0.2}
+SAME_PLACE = 0.1  # m: an object that has moved less is the same one
+SAMPLES = 5  # looks at the node's memory, of which the median counts
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long everything takes, in seconds."""
+
+    warm_up: float = 45.0
+    fault: float = 2.0
+    calm: float = 5.0  # after each fault
+    rate: float = 10.0  # frames per second
+
+    @property
+    def length(self) -> float:
+        """Of one run at least."""
+        return self.warm_up + len(FAULTS) * (self.fault + self.calm)
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    faults: dict[str, str] = field(default_factory=dict)  # name -> trouble, "" = survived
+    sent: int = 0
+    frames_in: int = 0
+    frames_used: int = 0
+    lost: int = 0  # sent and never given to the mapper
+    steps: int = 0
+    memory: list[int] = field(default_factory=list)  # bytes after the warm-up, in the middle, at the end
+    ids_before: dict[int, FloatArray] = field(default_factory=dict)  # id -> centre of the box (3,) m
+    ids_after: dict[int, FloatArray] = field(default_factory=dict)
+    miou: float = 0.0  # percent
+    callback_p99_ms: float = 0.0
+
+    @property
+    def ids_kept(self) -> float:
+        """Share of the objects known before that stand in their place under their id at the end."""
+        kept = [
+            number in self.ids_after and float(np.linalg.norm(self.ids_after[number] - center)) < SAME_PLACE
+            for number, center in self.ids_before.items()
+        ]
+        return float(np.mean(kept)) if kept else 0.0
+
+    @property
+    def growth(self) -> float:
+        """Of the memory after the warm-up."""
+        return self.memory[-1] / self.memory[0] - 1 if self.memory else 0.0
+
+
+def run_session(
+    frames: Sequence[Frame], truth: SceneTruth, plan: Plan, out: Path, disturbed: bool, say: Callable[[str], None]
+) -> Outcome:
+    """Drive through the scene; `out` takes the node's log and maps. A disturbed and an undisturbed run take as long."""
+    outcome = Outcome()
+    out.mkdir(parents=True, exist_ok=True)
+    with robot_in(frames, plan, out) as robot:
+        robot.drive(plan.warm_up)
+        outcome.ids_before = places(robot)
+        outcome.memory.append(memory(robot))
+        for number, fault in enumerate(FAULTS):
+            if disturbed:
+                outcome.faults[fault.name] = trouble = robot.suffer(fault, plan.fault)
+                say(f"{fault.name}: {trouble or 'survived'}")
+            else:
+                robot.drive(plan.fault)
+            used = robot.figure("frames in")
+            robot.drive(plan.calm)
+            if disturbed and not outcome.faults[fault.name] and not robot.figure("frames in") > used:
+                outcome.faults[fault.name] = "good frames were not taken again"
+            if number == len(FAULTS) // 2:
+                outcome.memory.append(memory(robot))
+        outcome.memory.append(memory(robot))
+        conclude(outcome, robot, truth)
+    return outcome
+
+
+@contextmanager
+def robot_in(frames: Sequence[Frame], plan: Plan, out: Path) -> Iterator[Robot]:
+    """A node's process that listens and a robot that has not moved yet, in a DDS domain of their own."""
+    os.environ["ROS_DOMAIN_ID"] = str(100 + os.getpid() % 80)
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    settings = SETTINGS | {"map_directory": str(out.resolve())}
+    command = [sys.executable, "-m", "benchmarks.soak.node", "--ros-args"]
+    command += [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
+    with child(command, out / "node.log") as node, rclpy.init(args=[]):
+        options = PlayOptions(wait=60.0)
+        robot = Robot(node, Player(options), Player(options), MapClient(30.0), frames, plan.rate)
+        if not robot.player.wait_for_subscribers():
+            raise RuntimeError(f"the node does not listen: see {out / 'node.log'}")
+        yield robot
+
+
+def places(robot: Robot) -> dict[int, FloatArray]:
+    """Centre of each object's box (3,) m by its id, after a fresh instantiation."""
+    if not robot.look():
+        return {}
+    found = robot.client.objects.objects
+    return {o.id: np.array([o.pose.position.x, o.pose.position.y, o.pose.position.z]) for o in found}
+
+
+def memory(robot: Robot) -> int:
+    """Median of a few looks at the node's resident memory, bytes, while it drives on."""
+    looks = []
+    for _ in range(SAMPLES):
+        robot.drive(0.4)
+        looks.append(robot.resident())
+    return int(np.median(looks))
+
+
+def conclude(outcome: Outcome, robot: Robot, truth: SceneTruth) -> None:
+    """The last look at the map, against the truth, and at the counters."""
+    time.sleep(0.5)
+    outcome.ids_after = places(robot)
+    if robot.client.cloud is not None:
+        points = points_from_cloud(robot.client.cloud)
+        xyz = np.stack([points[axis] for axis in "xyz"], axis=1)
+        ids = transfer_ids(xyz, points["instance_id"], truth.points)
+        outcome.miou = instance_score(ids, truth.ids).miou
+    outcome.sent, outcome.frames_in = robot.sent, int(robot.figure("frames in"))
+    outcome.frames_used, outcome.steps = int(robot.figure("frames used")), int(robot.figure("steps"))
+    outcome.lost = max(outcome.sent - outcome.frames_in, 0)
+    outcome.callback_p99_ms = robot.figure("callback delay p99 ms")
