@@ -14,6 +14,8 @@ STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
     ("types", "config", "limits", "presets", "schema", "errors", "colors"),
     ("geometry",),
+    ("decoding",),
+    ("rectification",),
     ("trajectory",),
     ("raster",),
     (*STAGES, "objects"),

@@ -1,4 +1,4 @@
-"""ROS images, depth, calibration, poses and stamps <-> core types. One conversion per message type.
+"""Core types -> ROS messages, and back by `ig_ros.decoding`. One conversion per message type.
 
 cv_bridge and sensor_msgs_py are used where they import; NumPy does the same otherwise, byte for byte. ROS puts the
 centre of the first pixel at 0, the core at 0.5: calibration is shifted at this border and nowhere else.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import array
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Time
@@ -16,14 +15,41 @@ from geometry_msgs.msg import Pose
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from ig_ros.errors import FrameError
-from ig_ros.geometry import pose_from_quaternion, quaternion_from_matrix
-from ig_ros.types import Array, Camera, FloatArray, IntArray
+from ig_ros.decoding import (
+    camera_from_info,
+    depth_from_image,
+    labels_from_image,
+    matrix_from_pose,
+    nanoseconds,
+    rgb_from_compressed,
+    rgb_from_raw,
+)
+from ig_ros.geometry import quaternion_from_matrix
+from ig_ros.types import Array, Camera, FloatArray
 
 try:
     from cv_bridge import CvBridge
 except ImportError:
     CvBridge = None
+
+__all__ = [
+    "byte_array",
+    "camera_from_info",
+    "depth_from_image",
+    "depth_message",
+    "header",
+    "image_message",
+    "info_message",
+    "labels_from_image",
+    "matrix_from_pose",
+    "nanoseconds",
+    "pose_message",
+    "rgb_from_compressed",
+    "rgb_from_image",
+    "rgb_from_message",
+    "time_message",
+]
+
 
 def byte_array(values: Array) -> array.array[int]:
     """The bytes of an array in the form rclpy takes without a loop over elements (1000x faster than a list)."""

@@ -7,15 +7,15 @@ from collections.abc import Callable
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
+from ig_ros.decoding import masks_from_message
 from ig_ros.errors import FrameError
 from ig_ros.nodes.conversions import depth_from_image, rgb_from_message
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.guards import Guard
-from ig_ros.nodes.objects import masks_from_message
-from ig_ros.nodes.rectification import Rectifier
 from ig_ros.nodes.streams import Calibration
 from ig_ros.nodes.synchronizer import Bundle
 from ig_ros.nodes.worker import Worker
+from ig_ros.rectification import Rectifier
 from ig_ros.types import Array, Camera, FloatArray, Frame, Masks
 
 CAPACITY = 8  # messages waiting to be decoded; the oldest is dropped

@@ -13,7 +13,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from ig_ros.geometry import inverse
 from ig_ros.msg import Mask, Object, ObjectArray, SegmentedImage
 from ig_ros.nodes.clouds import cloud_message, surface_points, turned
-from ig_ros.nodes.conversions import image_message, labels_from_image, pose_message
+from ig_ros.nodes.conversions import image_message, pose_message
 from ig_ros.planning import object_surface
 from ig_ros.types import FloatArray, MapSnapshot, Masks, ObjectInstance
 

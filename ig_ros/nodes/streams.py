@@ -5,7 +5,7 @@ from __future__ import annotations
 from sensor_msgs.msg import CameraInfo
 
 from ig_ros.errors import FrameError
-from ig_ros.nodes.rectification import Rectifier
+from ig_ros.rectification import Rectifier
 
 SILENT = 5.0  # s: after so long without its messages a sender may be replaced by another one
 SETTLE = 3.0  # s: a changed calibration must stay for so long to be believed

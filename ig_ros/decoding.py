@@ -1,0 +1,134 @@
+"""What messages of a camera hold -> core types: images, depth, labels, masks, calibration, poses and stamps.
+
+Works on anything with the fields of ROS 2's messages, be it from rclpy or read from a bag, and imports neither. ROS
+puts the centre of the first pixel at 0, the core at 0.5: calibration is shifted here and in `nodes/conversions.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ig_ros.errors import FrameError
+from ig_ros.geometry import pose_from_quaternion
+from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
+
+_COLOR_CODES: dict[str, tuple[int, int | None]] = {  # encoding -> channels, OpenCV conversion to RGB
+    "rgb8": (3, None),
+    "bgr8": (3, cv2.COLOR_BGR2RGB),
+    "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB),
+    "mono8": (1, cv2.COLOR_GRAY2RGB),
+}
+_DEPTH_TYPES: dict[str, tuple[str, float]] = {  # encoding -> NumPy type, metres per unit
+    "16UC1": ("u2", 0.001),
+    "mono16": ("u2", 0.001),
+    "32FC1": ("f4", 1.0),
+}
+_LABEL_TYPES: dict[str, tuple[str, float]] = {
+    "16UC1": ("u2", 1.0),
+    "mono16": ("u2", 1.0),
+    "mono8": ("u1", 1.0),
+    "8UC1": ("u1", 1.0),
+}
+
+
+def nanoseconds(stamp: Any) -> int:
+    """ROS stamp -> integer nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def _pixels(message: Any, dtype: str, channels: int, cause: str) -> Array:
+    """Pixels (H, W) or (H, W, C) of a raw image without its row padding; FrameError when data is missing."""
+    kind = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    row = width * channels * kind.itemsize
+    if height == 0 or width == 0:
+        raise FrameError(cause, f"{message.encoding} image of {width}x{height} pixels is empty: check the driver")
+    if step < row or len(message.data) < height * step:
+        raise FrameError(
+            cause,
+            f"{message.encoding} image {width}x{height} needs rows of {row} bytes and {height * max(step, row)} in all,"
+            f" its step is {step} and its data has {len(message.data)}: check the driver's step and encoding",
+        )
+    raw = np.frombuffer(message.data, np.uint8, height * step).reshape(height, step)[:, :row]
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    return np.ascontiguousarray(raw).view(kind).reshape(shape)
+
+
+def rgb_from_raw(message: Any) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of a raw image in one of the encodings rgb8, bgr8, rgba8, bgra8, mono8."""
+    if message.encoding not in _COLOR_CODES:
+        known = ", ".join(_COLOR_CODES)
+        raise FrameError(
+            "image_encoding", f"image encoding '{message.encoding}' is not supported: publish one of {known}"
+        )
+    channels, code = _COLOR_CODES[message.encoding]
+    pixels = _pixels(message, "u1", channels, "image_data")
+    return np.asarray(pixels if code is None else cv2.cvtColor(pixels, code), np.uint8)
+
+
+def rgb_from_compressed(message: Any) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of a JPEG or PNG image."""
+    data = np.frombuffer(message.data, np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if pixels is None:
+        raise FrameError(
+            "image_data",
+            f"compressed image ('{message.format}', {data.size} bytes) cannot be decoded: publish jpeg or png",
+        )
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def depth_from_image(message: Any) -> FloatArray:
+    """(H, W) float32 metres along the optical axis from 16UC1 (mm) or 32FC1 (m); 0 where there is none."""
+    if message.encoding not in _DEPTH_TYPES:
+        known = ", ".join(_DEPTH_TYPES)
+        raise FrameError(
+            "depth_encoding", f"depth encoding '{message.encoding}' is not supported: publish one of {known}"
+        )
+    dtype, unit = _DEPTH_TYPES[message.encoding]
+    depth = _pixels(message, dtype, 1, "depth_data").astype(np.float32) * np.float32(unit)
+    return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+
+
+def labels_from_image(message: Any) -> IntArray:
+    """(H, W) int32 mask ids, 0 = none, from a 16-bit (16UC1, mono16) or 8-bit (8UC1, mono8) image."""
+    if message.encoding not in _LABEL_TYPES:
+        known = ", ".join(_LABEL_TYPES)
+        raise FrameError(
+            "mask_encoding", f"label image encoding '{message.encoding}' is not supported: publish one of {known}"
+        )
+    return _pixels(message, _LABEL_TYPES[message.encoding][0], 1, "mask_data").astype(np.int32)
+
+
+def camera_from_info(message: Any) -> Camera:
+    """Core camera (pixel centres at 0.5) of a camera_info, its distortion left aside; see `rectification.Rectifier`."""
+    K = np.array(message.k, np.float64).reshape(3, 3)
+    K[:2, 2] += 0.5
+    return Camera(K, int(message.width), int(message.height))
+
+
+def matrix_from_pose(message: Any) -> FloatArray:
+    """(4, 4) matrix of a pose message; FrameError for NaN and for a zero quaternion."""
+    p, q = message.position, message.orientation
+    try:
+        return pose_from_quaternion(np.array([p.x, p.y, p.z]), np.array([q.w, q.x, q.y, q.z]))
+    except ValueError as error:
+        raise FrameError("bad_pose", f"{error}: check the output of the SLAM system") from error
+
+
+def masks_from_message(message: Any) -> Masks:
+    """Masks of a SegmentedImage; FrameError for a label image that cannot be read. Unnamed ids keep their pixels."""
+    named = [mask for mask in message.masks if mask.label]
+    described = [mask for mask in message.masks if len(mask.embedding)]
+    return Masks(
+        labels_from_image(message.labels),
+        {mask.id: mask.label for mask in named},
+        {mask.id: float(mask.score) for mask in message.masks},
+        {mask.id: np.array(mask.embedding, np.float32) for mask in described},
+        message.encoder,
+    )
