@@ -1,0 +1,57 @@
+"""A mapping node inside the test process, so that a test can look at what its mapper was given; DDS is real."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from nodes.doubles import MaskMapper
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.parameter import Parameter
+
+from ig_ros.nodes.mapping_node import MappingNode
+
+
+class Running:
+    """The node and the mapper that it has made last."""
+
+    def __init__(self, context: object, **settings: object) -> None:
+        """Settings are parameters; two underscores stand for a dot."""
+        given = [Parameter(name.replace("__", "."), value=value) for name, value in settings.items()]
+        self.mapper: MaskMapper | None = None
+        self.node = MappingNode(self._make, context=context, parameter_overrides=given)
+
+    def _make(self, config: object) -> MaskMapper:
+        self.mapper = MaskMapper(config)
+        return self.mapper
+
+
+@contextmanager
+def running(context: object, **settings: object) -> Iterator[Running]:
+    """A spinning node; configured and active unless `autostart=False`."""
+    made = Running(context, **settings)
+    executor = MultiThreadedExecutor(4, context=context)
+    executor.add_node(made.node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    try:
+        if made.node.config.autostart:
+            made.node.autostart()
+        yield made
+    finally:
+        made.node.close()
+        executor.shutdown(2.0)
+        thread.join(5.0)
+        made.node.destroy_node()
+
+
+def until(condition: Callable[[], object], seconds: float = 15.0, between: Callable[[], object] | None = None) -> bool:
+    """Wait for a condition, doing something between two looks; whether it holds."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        if between is not None:
+            between()
+        time.sleep(0.05)
+    return bool(condition())

@@ -1,0 +1,67 @@
+"""Several cameras into one map, and poses that are corrected afterwards."""
+
+from __future__ import annotations
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Path
+from nodes.running import running, until
+from nodes.scene import small_frame
+
+from ig_ros.nodes.conversions import header, pose_message
+from ig_ros.nodes.player import Player, PlayOptions
+
+
+def test_two_cameras_each_with_its_own_calibration_poses_and_companions(context: object) -> None:
+    with running(context, cameras=["front", "rear"], depth_timeout=0.1, mask_timeout=0.1) as made:
+        front = Player(PlayOptions(frame_id="front_optical"), context=context, namespace="front")
+        rear = Player(PlayOptions(frame_id="rear_optical", depth=False, masks=False), context=context, namespace="rear")
+        assert front.wait_for_subscribers()
+        assert rear.wait_for_subscribers()
+
+        def send() -> None:
+            stamp = front.get_clock().now().nanoseconds  # one trigger for both
+            front.publish(small_frame(0), stamp)
+            rear.publish(small_frame(9, 80, 60), stamp)
+
+        by = lambda name: [f for f in made.mapper.frames if f.source == name]  # noqa: E731
+        assert until(lambda: min(len(by("front")), len(by("rear"))) >= 4, between=send), made.node.problems.counts()
+        for frame in by("front"):
+            assert (frame.camera.width, frame.T_world_camera[0, 3]) == (160, 0.0)
+            assert frame.depth is not None
+            assert frame.masks is not None
+        for frame in by("rear"):
+            assert (frame.camera.width, frame.T_world_camera[0, 3]) == (80, -0.18)
+            assert frame.depth is None
+            assert frame.masks is None
+        stamps = [f.stamp for f in made.mapper.frames]
+        assert len(set(stamps)) == len(stamps), "one trigger for both, and still every frame has a stamp of its own"
+        assert made.node.problems.counts() == {}
+        front.destroy_node()
+        rear.destroy_node()
+
+
+def test_a_pose_graph_moves_the_frames_that_it_names_and_those_between(context: object) -> None:
+    with running(context) as made:
+        player = Player(PlayOptions(), context=context)
+        graphs = player.create_publisher(Path, "pose_graph", 1)
+        assert player.wait_for_subscribers()
+        begin = player.get_clock().now().nanoseconds
+        stamps = [begin + i * 100_000_000 for i in range(9)]
+        for i, stamp in enumerate(stamps):
+            player.publish(small_frame(i), stamp)
+            assert until(lambda i=i: len(made.mapper.frames) > i), made.node.problems.counts()
+        corrected = small_frame(8).T_world_camera.copy()
+        corrected[1, 3] += 0.4
+        graph = Path(header=header(stamps[8], "map"))
+        for stamp, T in ((stamps[0], small_frame(0).T_world_camera), (stamps[8], corrected)):
+            graph.poses.append(PoseStamped(header=header(stamp, "map"), pose=pose_message(T)))
+        moved = lambda: made.mapper.frames[8].T_world_camera[1, 3] != 0.0  # noqa: E731
+        assert until(moved, between=lambda: graphs.publish(graph))
+        height = [frame.T_world_camera[1, 3] for frame in made.mapper.frames]
+        np.testing.assert_allclose(height, np.linspace(0, 0.4, 9), atol=2e-3)
+        for wrong in (Path(header=header(1, "odom")), Path(header=header(1, "map"), poses=[PoseStamped()])):
+            before = dict(made.node.problems.counts())
+            assert until(lambda b=before: made.node.problems.counts() != b, between=lambda w=wrong: graphs.publish(w))
+        assert {"pose_graph_frame", "pose_graph_stamps"} <= set(made.node.problems.counts())
+        player.destroy_node()

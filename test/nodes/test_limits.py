@@ -1,0 +1,141 @@
+"""A message beyond each limit is refused before anything is made of it; one at the limit passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Path
+from nodes.running import running, until
+from nodes.scene import small_frame
+from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2
+
+from ig_ros.errors import FrameError, QueryError
+from ig_ros.limits import LimitsConfig
+from ig_ros.msg import Mask, SegmentedImage
+from ig_ros.nodes.conversions import byte_array, header, image_message
+from ig_ros.nodes.guards import Guard
+from ig_ros.nodes.player import Player, PlayOptions
+from ig_ros.nodes.query_client import MapClient
+from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RenderView, SaveMap
+
+SMALL = LimitsConfig(
+    image_pixels=1200, masks=5, embedding=8, cloud_points=10, path_poses=3, text=20, view_pixels=1200, ids=4
+)
+HEAD = header(1, "camera")
+
+
+def image(height: int, width: int) -> object:
+    return image_message(np.zeros((height, width, 3), np.uint8), "rgb8", HEAD)
+
+
+def packed(height: int, width: int, kind: str = ".png") -> CompressedImage:
+    """A file far smaller than the picture that it unpacks to."""
+    data = np.frombuffer(cv2.imencode(kind, np.zeros((height, width, 3), np.uint8))[1].tobytes(), np.uint8)
+    return CompressedImage(format="png", data=byte_array(data))
+
+
+def masks(count: int = 1, label: str = "mug", embedding: int = 0, pixels: int = 30) -> SegmentedImage:
+    labels = image_message(np.ones((pixels, 40), np.uint16), "16UC1", HEAD)
+    entries = [Mask(id=i + 1, label=label, embedding=[0.1] * embedding) for i in range(count)]
+    return SegmentedImage(header=HEAD, labels=labels, masks=entries)
+
+
+def padded(size: int) -> object:
+    message = image(1, 1)
+    message.data = byte_array(np.zeros(size, np.uint8))
+    return message
+
+
+CASES = [  # what checks it, a message at the limit, one beyond it, the cause
+    ("image", lambda: image(30, 40), lambda: image(31, 40), "image_too_large"),
+    ("image", lambda: padded(8 * 1200), lambda: padded(8 * 1200 + 1), "image_too_large"),
+    ("image", lambda: packed(30, 40), lambda: packed(3000, 4000), "image_too_large"),
+    ("image", lambda: packed(30, 40, ".jpg"), lambda: packed(300, 400, ".jpg"), "image_too_large"),
+    ("depth", lambda: image(30, 40), lambda: image(31, 40), "depth_too_large"),
+    ("masks", lambda: masks(), lambda: masks(pixels=31), "mask_too_large"),
+    ("masks", lambda: masks(5), lambda: masks(6), "mask_too_large"),
+    ("masks", lambda: masks(label="m" * 20), lambda: masks(label="m" * 21), "mask_too_large"),
+    ("masks", lambda: masks(embedding=8), lambda: masks(embedding=9), "mask_too_large"),
+    ("labels", lambda: np.arange(6).reshape(2, 3), lambda: np.arange(7).reshape(1, 7), "mask_too_large"),
+    ("info", lambda: CameraInfo(width=40, height=30), lambda: CameraInfo(width=2**31, height=2**31),
+     "camera_info_too_large"),
+    ("info", lambda: CameraInfo(d=[0.1] * 14), lambda: CameraInfo(d=[0.1] * 15), "camera_info_too_large"),
+    ("cloud", lambda: PointCloud2(width=10, height=1), lambda: PointCloud2(width=11, height=1), "map_points_too_large"),
+    ("cloud", lambda: PointCloud2(width=0, height=1), lambda: PointCloud2(width=0, height=2**32 - 1),
+     "map_points_too_large"),
+    ("path", lambda: Path(poses=[PoseStamped()] * 3), lambda: Path(poses=[PoseStamped()] * 4), "pose_graph_too_large"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "within", "beyond", "cause"), CASES)
+def test_messages(check: str, within: Callable, beyond: Callable, cause: str) -> None:
+    guard = Guard(SMALL)
+    getattr(guard, check)(within())
+    with pytest.raises(FrameError, match=r"allows \d+") as caught:
+        getattr(guard, check)(beyond())
+    assert caught.value.cause == cause
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\xff" * 40])
+def test_files_of_other_formats_and_broken_ones_are_not_decoded(data: bytes) -> None:
+    message = CompressedImage(format="x" * 10_000, data=byte_array(np.frombuffer(data, np.uint8)))
+    with pytest.raises(FrameError, match="publish jpeg or png") as caught:
+        Guard(SMALL).image(message)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("check", "within", "beyond"),
+    [("text", ("a text", "x" * 20), ("a text", "x" * 21)), ("ids", ([1] * 4,), ([1] * 5,)),
+     ("view", (40, 30), (40, 31))],
+)  # fmt: skip
+def test_requests(check: str, within: tuple, beyond: tuple) -> None:
+    getattr(Guard(SMALL), check)(*within)
+    with pytest.raises(QueryError, match="limits"):
+        getattr(Guard(SMALL), check)(*beyond)
+
+
+def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_path: object) -> None:
+    limits = {"limits__image_pixels": 160 * 120, "limits__text": 20, "limits__ids": 4, "limits__view_pixels": 1200}
+    with running(context, map_directory=str(tmp_path), diagnostics_period=0.1, **limits) as made:
+        player, client = Player(PlayOptions(), context=context), MapClient(context=context)
+        assert player.wait_for_subscribers()
+        huge = player.messages(small_frame(0, 320, 240), 5)
+        cloud = PointCloud2(header=header(5, "map"), width=2**31, height=1)
+        points = player.create_publisher(PointCloud2, "map_points", 1)
+        path = player.create_publisher(Path, "pose_graph", 1)
+        graph = Path(header=header(5, "map"), poses=[PoseStamped()])
+        made.node.config  # noqa: B018  # the limit of paths stays at its default: a path of one pose passes
+
+        def send() -> None:
+            player.send(huge)
+            points.publish(cloud)
+            path.publish(graph)
+            client.listen(0.1)
+
+        counts = made.node.problems.counts
+        wanted = {f"{what}_too_large" for what in ("image", "depth", "mask", "camera_info", "map_points")}
+        assert until(lambda: wanted <= set(counts()), between=send), counts()
+        assert made.mapper.frames == []
+        assert made.mapper.points == 0
+        long = "x" * 21
+        for kind, name, request in (
+            (QueryObject, "query_object", QueryObject.Request(text=long)),
+            (SaveMap, "save_map", SaveMap.Request(name=long)),
+            (LoadMap, "load_map", LoadMap.Request(name=long)),
+            (RenderView, "render_view", RenderView.Request(camera_info=CameraInfo(width=40000, height=40000))),
+            (RenderView, "render_view", RenderView.Request(only=[1] * 5)),
+            (RenderView, "render_view", RenderView.Request(without=[1] * 5)),
+        ):
+            answer = client._call(kind, f"ig/{name}", request)
+            assert not answer.success
+            assert "limits" in answer.message, answer.message
+        player.publish(small_frame(), player.get_clock().now().nanoseconds)
+        assert until(lambda: len(made.mapper.frames) == 1, between=lambda: client.listen(0.1)), counts()
+        assert not client._call(ObjectAt, "ig/object_at", ObjectAt.Request()).success
+        player.destroy_node()
+        client.destroy_node()
