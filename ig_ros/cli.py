@@ -31,7 +31,9 @@ console = Console(stderr=True)
 
 Scene = Annotated[
     str,
-    typer.Argument(help="A folder (7-Scenes or ScanNet layout) or a simulated scene: sim:tabletop, sim:room?seed=3"),
+    typer.Argument(
+        help="A recorded folder, a rosbag2 (.mcap, .db3) or a simulated scene: sim:tabletop, sim:room?seed=3"
+    ),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Any parameter, e.g. --set training.seed=3 (repeatable)")
@@ -48,6 +50,15 @@ def map_command(
     steps: Annotated[int, typer.Option(min=0, help="... or for this many training steps")] = 0,
     depth: Annotated[bool, typer.Option(help="Use the depth images")] = True,
     segmenter: Segmenter = None,
+    image: Annotated[str | None, typer.Option(help="Bags: colour image topic, raw or compressed")] = None,
+    pose: Annotated[str | None, typer.Option(help="Bags: topic of poses or odometry, or tf")] = None,
+    depth_image: Annotated[str | None, typer.Option(help="Bags: depth topic, or none")] = None,
+    camera_info: Annotated[str | None, typer.Option(help="Bags: calibration topic")] = None,
+    masks: Annotated[str | None, typer.Option(help="Bags: topic of SegmentedImage, or none")] = None,
+    pose_frame: Annotated[
+        str | None, typer.Option(help="Bags: whose poses: optical (z forward), body (x forward) or a tf frame")
+    ] = None,
+    map_frame: Annotated[str | None, typer.Option(help="Bags: frame of the map, with --pose tf")] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead of a table")] = False,
@@ -56,7 +67,7 @@ def map_command(
 
     Every eighth frame (place i with i % 8 == 7) is held out. Without --seconds or --steps it maps for 120 s.
     """
-    from ig_ros.datasets import open_dataset, split
+    from ig_ros.datasets import open_dataset, split, with_topics
     from ig_ros.evaluation.offline import Budget, MappingProgress, evaluate, map_dataset, query_score
     from ig_ros.evaluation.outputs import write_outputs
     from ig_ros.evaluation.pictures import write_pictures
@@ -66,7 +77,11 @@ def map_command(
     settings = read_config(
         config, overrides, {"input.use_depth": depth} | ({"segmentation.segmenter": segmenter} if segmenter else {})
     )
-    dataset = open_dataset(scene)
+    topics = {
+        "image": image, "pose": pose, "depth": depth_image, "camera_info": camera_info, "masks": masks,
+        "pose_frame": pose_frame, "map_frame": map_frame,
+    }  # fmt: skip
+    dataset = open_dataset(with_topics(scene, topics))
     make_folder(out)  # before minutes of mapping, not after
     mapper = Mapper(settings)
     train, _ = split(len(dataset))
@@ -124,7 +139,10 @@ def query_command(
 
 @app.command("play", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def play_command(context: typer.Context) -> None:
-    """Publish a dataset over ROS: ig play SCENE [--rate 10] [--hold-out] [--no-depth] [--no-masks] [--loops 1]."""
+    """Publish a dataset over ROS: ig play SCENE [--rate 10] [--hold-out] [--no-depth] [--no-masks] [--loops 1].
+
+    With --record OUT.mcap the same messages go into a bag instead, as fast as they come.
+    """
     from ig_ros.nodes.environment import prepare_process
 
     prepare_process()

@@ -132,3 +132,23 @@ def masks_from_message(message: Any) -> Masks:
         {mask.id: np.array(mask.embedding, np.float32) for mask in described},
         message.encoder,
     )
+
+
+def depth_from_compressed(message: Any) -> FloatArray:
+    """(H, W) float32 metres from a PNG of image_transport's compressedDepth or a plain 16-bit one.
+
+    compressedDepth puts 12 bytes before it and writes 32FC1 as 16 bits of inverse depth: A / (q - B), A and B there.
+    """
+    data = np.frombuffer(message.data, np.uint8)
+    start = bytes(data[:64]).find(b"\x89PNG")
+    pixels = cv2.imdecode(data[start:], cv2.IMREAD_UNCHANGED) if start >= 0 else None
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
+        text = (
+            f"compressed depth ('{message.format}', {data.size} bytes) is no 16-bit PNG: record compressedDepth as png"
+        )
+        raise FrameError("depth_data", text)
+    if message.format.startswith("32FC1") and start >= 12:
+        a, b = np.frombuffer(data[4:12].tobytes(), "<f4")
+        known = pixels > 0
+        return np.where(known, a / np.maximum(pixels - b, 1e-6), 0).astype(np.float32)
+    return pixels.astype(np.float32) * np.float32(0.001)

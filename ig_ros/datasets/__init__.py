@@ -1,7 +1,7 @@
 """Where frames come from when no robot is there: recorded folders and simulated scenes with exact truth."""
 
 from ig_ros.datasets.base import Dataset, SceneTruth, missing_truth, split
-from ig_ros.datasets.opening import open_dataset
+from ig_ros.datasets.opening import open_dataset, with_topics
 from ig_ros.datasets.scannet_writer import write_scannet_layout
 from ig_ros.datasets.selection import SelectionTruth, selection_truth
 
@@ -13,5 +13,6 @@ __all__ = [
     "open_dataset",
     "selection_truth",
     "split",
+    "with_topics",
     "write_scannet_layout",
 ]

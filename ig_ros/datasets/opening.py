@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
+from ig_ros.datasets.bags import BagDataset
 from ig_ros.datasets.base import Dataset
 from ig_ros.datasets.colmap import ColmapDataset
 from ig_ros.datasets.replica import ReplicaDataset
@@ -33,9 +35,15 @@ def open_dataset(spec: str | Path) -> Dataset:
     """
     if isinstance(spec, str) and spec.startswith(SIMULATED):
         return _open_simulated(spec.removeprefix(SIMULATED))
+    path, _, query = str(spec).partition("?")
+    if BagDataset.recognises(bag := Path(path).expanduser()):
+        return BagDataset(bag, dict(parse_qsl(query, keep_blank_values=True)))
     folder, exact_masks = _parsed(spec)
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder; simulated scenes are called sim:tabletop, sim:room, sim:scanned")
+        raise DatasetError(
+            f"{folder} is neither a folder nor a bag (.mcap, .db3); simulated scenes are called sim:tabletop, "
+            "sim:room, sim:scanned"
+        )
     layout = next((layout for layout in LAYOUTS if layout.recognises(folder)), None)
     if layout is None:
         scenes = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and _recognised(path)]
@@ -46,6 +54,16 @@ def open_dataset(spec: str | Path) -> Dataset:
     if layout is ScanNetDataset or layout is ReplicaDataset:
         return layout(folder, masks="truth")
     raise DatasetError(f"{folder} has no true instance images: masks=truth works on ScanNet and vMAP folders")
+
+
+def with_topics(spec: str, topics: Mapping[str, str | None]) -> str:
+    """The spec of a bag with options of `BagDataset` that are not None. Raises DatasetError where there is no bag."""
+    given = {name: value for name, value in topics.items() if value is not None}
+    if not given:
+        return spec
+    if not BagDataset.recognises(Path(spec.partition("?")[0]).expanduser()):
+        raise DatasetError(f"{spec} is not a bag: {', '.join(given)} choose topics of a .mcap or .db3 recording only")
+    return f"{spec}{'&' if '?' in spec else '?'}{urlencode(given, safe='/')}"
 
 
 def _recognised(folder: Path) -> bool:

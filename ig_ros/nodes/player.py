@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -25,7 +26,16 @@ from ig_ros.nodes.objects import segmented_message
 from ig_ros.types import Frame
 
 # A reliable publisher matches both kinds of subscriber; to a best-effort one it still sends best effort.
+EPOCH = 1_000_000_000  # ns, first stamp of a recording: 0 means "unknown" to ROS
 QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+PARTS: dict[str, tuple[Any, str]] = {  # in this order: what an image needs leaves before it
+    "pose": (PoseStamped, "pose"),
+    "info": (CameraInfo, "camera_info"),
+    "depth": (Image, "depth"),
+    "masks": (SegmentedImage, "segmented_image"),
+    "image": (Image, "image"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class PlayOptions:
     masks: bool = True
     max_frames: int = 0  # stop after so many, 0 = all
     wait: float = 20.0  # s to wait for a subscriber to the images before playing to nobody
+    record: str = ""  # OUT.mcap or a folder: written to a bag instead of published, as fast as it goes
     frame_id: str = "camera"  # optical frame of the images
     map_frame: str = "map"
 
@@ -49,14 +60,7 @@ class Player(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
     def __init__(self, options: PlayOptions, **node_arguments: Any) -> None:
         super().__init__("player", **node_arguments)
         self._options = options
-        kinds: dict[str, tuple[Any, str]] = {  # in this order: what an image needs leaves before it
-            "pose": (PoseStamped, "pose"),
-            "info": (CameraInfo, "camera_info"),
-            "depth": (Image, "depth"),
-            "masks": (SegmentedImage, "segmented_image"),
-            "image": (Image, "image"),
-        }
-        self._outlets = {part: self.create_publisher(kind, topic, QOS) for part, (kind, topic) in kinds.items()}
+        self._outlets = {part: self.create_publisher(kind, topic, QOS) for part, (kind, topic) in PARTS.items()}
 
     def wait_for_subscribers(self) -> bool:
         """Until somebody listens to images and calibration; False when `wait` seconds have passed."""
@@ -74,25 +78,30 @@ class Player(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
         self.send(self.messages(frame, stamp))
 
     def messages(self, frame: Frame, stamp: int) -> dict[str, Any]:
-        """The messages of a frame by part: pose, info, image and, where wanted and known, depth and masks."""
-        head = header(stamp, self._options.frame_id)
-        pose = PoseStamped(header=header(stamp, self._options.map_frame), pose=pose_message(frame.T_world_camera))
-        parts = {
-            "pose": pose,
-            "info": info_message(frame.camera, head),
-            "image": image_message(frame.rgb, "rgb8", head),
-        }
-        if self._options.depth and frame.depth is not None:
-            parts["depth"] = depth_message(frame.depth, head)
-        if self._options.masks and frame.masks is not None:
-            parts["masks"] = segmented_message(frame.masks, head)
-        return parts
+        """See `frame_messages`."""
+        return frame_messages(frame, stamp, self._options)
 
     def send(self, messages: dict[str, Any]) -> None:
         """Publish messages by part, the image last."""
         for part, outlet in self._outlets.items():
             if part in messages:
                 outlet.publish(messages[part])
+
+
+def frame_messages(frame: Frame, stamp: int, options: PlayOptions) -> dict[str, Any]:
+    """The messages of a frame by part: pose, info, image and, where wanted and known, depth and masks."""
+    head = header(stamp, options.frame_id)
+    pose = PoseStamped(header=header(stamp, options.map_frame), pose=pose_message(frame.T_world_camera))
+    parts = {
+        "pose": pose,
+        "info": info_message(frame.camera, head),
+        "image": image_message(frame.rgb, "rgb8", head),
+    }
+    if options.depth and frame.depth is not None:
+        parts["depth"] = depth_message(frame.depth, head)
+    if options.masks and frame.masks is not None:
+        parts["masks"] = segmented_message(frame.masks, head)
+    return parts
 
 
 def chosen_places(count: int, options: PlayOptions) -> Iterator[int]:
@@ -133,6 +142,22 @@ def play(
     return published
 
 
+def record(dataset: Dataset, options: PlayOptions, progress: Callable[[int], None] = lambda _: None) -> int:
+    """Write to a bag what `play` would publish; returns the number of frames. Raises DatasetError, StorageError."""
+    from ig_ros.nodes.recording import BagRecorder
+
+    count = 0
+    with BagRecorder(Path(options.record)) as bag:
+        for place in chosen_places(len(dataset), options):
+            stamp = EPOCH + round(count / options.rate * 1e9)
+            parts = frame_messages(dataset[place], stamp, options)
+            for part in (part for part in PARTS if part in parts):
+                bag.write(f"/{PARTS[part][1]}", stamp, parts[part])
+            count += 1
+            progress(count)
+    return count
+
+
 def parse(arguments: list[str]) -> tuple[str, PlayOptions]:
     """Command line -> dataset and options."""
     default = PlayOptions()
@@ -142,6 +167,7 @@ def parse(arguments: list[str]) -> tuple[str, PlayOptions]:
     parser.add_argument("--loops", type=int, default=default.loops, help="times through the dataset")
     parser.add_argument("--max-frames", type=int, default=default.max_frames, help="stop after so many, 0 = all")
     parser.add_argument("--wait", type=float, default=default.wait, help="seconds to wait for a subscriber")
+    parser.add_argument("--record", default="", help="write OUT.mcap (or a folder) instead of publishing")
     parser.add_argument("--hold-out", action="store_true", help="leave out every 8th frame")
     parser.add_argument("--no-depth", dest="depth", action="store_false")
     parser.add_argument("--no-masks", dest="masks", action="store_false")
@@ -158,7 +184,10 @@ def main(args: list[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if args is None else args)
     scene, options = parse(remove_ros_args(["player", *arguments])[1:])
     try:
-        play(open_dataset(scene), options, arguments)
+        if options.record:
+            sys.stderr.write(f"{record(open_dataset(scene), options)} frames written to {options.record}\n")
+        else:
+            play(open_dataset(scene), options, arguments)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     except IgError as error:

@@ -1,0 +1,103 @@
+"""Where the camera was, from a bag's poses, odometry or transforms."""
+
+from __future__ import annotations
+
+import bisect
+from typing import Any
+
+import numpy as np
+
+from ig_ros.decoding import nanoseconds
+from ig_ros.errors import DatasetError
+from ig_ros.geometry import interpolate, inverse, pose_from_quaternion
+from ig_ros.types import FloatArray
+
+SAME_STAMP = 1_000_000  # ns
+MAX_GAP = 500_000_000  # ns: between poses further apart nothing is known
+# A body frame (x forward, y left, z up, REP 103) sees the optical frame (x right, y down, z forward) like this.
+T_BODY_OPTICAL = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+
+
+class Track:
+    """Poses (4, 4) by stamp (ns), interpolated between two that are at most MAX_GAP apart."""
+
+    def __init__(self) -> None:
+        self._poses: dict[int, FloatArray] = {}
+        self._stamps: list[int] = []
+
+    def add(self, stamp: int, T: FloatArray) -> None:
+        """A pose in any order of stamps."""
+        self._poses[stamp] = T
+
+    def at(self, stamp: int) -> FloatArray | None:
+        """The pose at a stamp, None where it is not known."""
+        if len(self._stamps) != len(self._poses):
+            self._stamps = sorted(self._poses)
+        after = bisect.bisect_left(self._stamps, stamp)
+        near = self._stamps[max(0, after - 1) : after + 1]
+        if not near:
+            return None
+        closest = min(near, key=lambda s: abs(s - stamp))
+        if abs(closest - stamp) <= SAME_STAMP:
+            return self._poses[closest]
+        if len(near) < 2 or near[1] - near[0] > MAX_GAP:
+            return None
+        fraction = (stamp - near[0]) / (near[1] - near[0])
+        return interpolate(self._poses[near[0]], self._poses[near[1]], fraction)
+
+
+class Transforms:
+    """The tree of /tf and /tf_static."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, str] = {}
+        self._fixed: dict[str, FloatArray] = {}
+        self._moving: dict[str, Track] = {}
+
+    def add(self, message: Any, fixed: bool) -> None:
+        """A TFMessage; frames may be written with a leading slash."""
+        for item in message.transforms:
+            child, parent = item.child_frame_id.lstrip("/"), item.header.frame_id.lstrip("/")
+            self._parents[child] = parent
+            T = matrix_of(item)
+            if fixed:
+                self._fixed[child] = T
+            else:
+                self._moving.setdefault(child, Track()).add(nanoseconds(item.header.stamp), T)
+
+    def chain(self, frame: str) -> list[str]:
+        """The frame, its parent and so on up to the root."""
+        chain = [frame]
+        while chain[-1] in self._parents and self._parents[chain[-1]] not in chain:
+            chain.append(self._parents[chain[-1]])
+        return chain
+
+    def at(self, target: str, source: str, stamp: int) -> FloatArray | None:
+        """T_target_source (4, 4) at a stamp (ns), None where unknown then. Raises DatasetError if unconnected."""
+        down, up = self.chain(target), self.chain(source)
+        common = next((frame for frame in up if frame in down), None)
+        if common is None:
+            raise DatasetError(f"tf does not connect '{source}' with '{target}': it knows {', '.join(self._parents)}")
+        T_common_source = self._along(up[: up.index(common)], stamp)
+        T_common_target = self._along(down[: down.index(common)], stamp)
+        if T_common_source is None or T_common_target is None:
+            return None
+        return inverse(T_common_target) @ T_common_source
+
+    def _along(self, frames: list[str], stamp: int) -> FloatArray | None:
+        T = np.eye(4)
+        for frame in frames:
+            step = self._fixed[frame] if frame in self._fixed else self._moving[frame].at(stamp)
+            if step is None:
+                return None
+            T = step @ T
+        return T
+
+
+def matrix_of(message: Any) -> FloatArray:
+    """(4, 4) of a message that carries a pose or a transform, however deep. Raises ValueError for NaN."""
+    while hasattr(message, "pose") or hasattr(message, "transform"):
+        message = message.pose if hasattr(message, "pose") else message.transform
+    p = message.position if hasattr(message, "position") else message.translation
+    q = message.orientation if hasattr(message, "orientation") else message.rotation
+    return pose_from_quaternion(np.array([p.x, p.y, p.z]), np.array([q.w, q.x, q.y, q.z]))

@@ -1,0 +1,136 @@
+"""What a bag holds, and which of its topics make up posed images: told by the user, or guessed where only one fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ig_ros.errors import DatasetError
+
+RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+TF = "tf"  # stands for the pair /tf, /tf_static where a pose topic is expected
+NONE = "none"  # said by a user who wants a part left out
+COLOR = ("rgb8", "bgr8", "rgba8", "bgra8")
+GREY = ("mono8",)
+DEPTH = ("16UC1", "mono16", "32FC1")
+KINDS = {
+    "sensor_msgs/msg/CameraInfo": "camera_info",
+    "geometry_msgs/msg/PoseStamped": "pose",
+    "geometry_msgs/msg/PoseWithCovarianceStamped": "pose",
+    "geometry_msgs/msg/TransformStamped": "pose",
+    "nav_msgs/msg/Odometry": "pose",
+    "ig_ros/msg/SegmentedImage": "masks",
+    "tf2_msgs/msg/TFMessage": "tf",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic of a bag."""
+
+    name: str
+    type: str  # message type, package/msg/Name
+    count: int  # messages
+    kind: str  # colour, grey, depth, camera_info, pose, masks, tf or other
+    frame_id: str = ""
+    size: tuple[int, int] = (0, 0)  # width, height of a raw image, of the calibrated image of a camera_info
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Names of the topics that are read; `pose` may be TF, depth and masks may be missing."""
+
+    image: str
+    camera_info: str
+    pose: str
+    depth: str | None = None
+    masks: str | None = None
+
+
+def describe(name: str, kind: str, count: int, first: Any) -> Topic:
+    """The topic, judged by its type and its first message."""
+    topic = Topic(
+        name, kind, count, KINDS.get(kind, "other"), first.header.frame_id if hasattr(first, "header") else ""
+    )
+    if kind == RAW:
+        by_encoding = {**dict.fromkeys(COLOR, "colour"), **dict.fromkeys(GREY, "grey"), **dict.fromkeys(DEPTH, "depth")}
+        return replace(topic, kind=by_encoding.get(first.encoding, "other"), size=(first.width, first.height))
+    if kind == COMPRESSED:
+        deep = "compressedDepth" in first.format or first.format.startswith(DEPTH) or "compressedDepth" in name
+        return replace(topic, kind="depth" if deep else "colour")
+    if topic.kind == "camera_info":
+        return replace(topic, size=(first.width, first.height))
+    return topic
+
+
+def select(topics: Iterable[Topic], wanted: Mapping[str, str]) -> Selection:
+    """The topics to read: those wanted (part -> name, TF, NONE), the rest guessed. Raises DatasetError with a list."""
+    found = [topic for topic in topics if topic.count]
+    for part, name in wanted.items():
+        if name not in (TF, NONE) and name not in {t.name for t in found}:
+            raise DatasetError(f"the bag has no {part} topic {name}; it has {listing(found)}")
+    colours = [t for t in found if t.kind == "colour"] or [t for t in found if t.kind == "grey"]
+    image = _named(found, wanted, "image") or _one("image", _without_copies(colours))
+    info = _named(found, wanted, "camera_info") or _one(
+        "camera_info", _closest([t for t in found if t.kind == "camera_info"], image)
+    )
+    pose = wanted.get("pose") or _pose(found)
+    depth = _optional(wanted, "depth", lambda: _depth(found, image, info))
+    masks = _optional(wanted, "masks", lambda: [t for t in found if t.kind == "masks"])
+    return Selection(image.name, info.name, pose, depth, masks)
+
+
+def listing(topics: Iterable[Topic]) -> str:
+    """Topics for a message to the user."""
+    return ", ".join(f"{t.name} ({t.type}, {t.kind}, {t.count} messages)" for t in topics) or "no messages at all"
+
+
+def _named(found: list[Topic], wanted: Mapping[str, str], part: str) -> Topic | None:
+    return next((t for t in found if t.name == wanted.get(part)), None)
+
+
+def _optional(wanted: Mapping[str, str], part: str, guess: Callable[[], list[Topic]]) -> str | None:
+    if part in wanted:
+        return None if wanted[part] == NONE else wanted[part]
+    candidates = guess()
+    return _one(part, candidates).name if candidates else None
+
+
+def _one(part: str, candidates: list[Topic]) -> Topic:
+    if len(candidates) == 1:
+        return candidates[0]
+    option = {"depth": "depth-image", "camera_info": "camera-info"}.get(part, part)
+    if not candidates:
+        raise DatasetError(f"the bag has no topic that could be the {part}: name it with --{option}")
+    raise DatasetError(f"several topics could be the {part}: choose one with --{option}: {listing(candidates)}")
+
+
+def _without_copies(images: list[Topic]) -> list[Topic]:
+    """Without the compressed copies of a raw topic (NAME/compressed beside NAME)."""
+    raw = {t.name for t in images if t.type == RAW}
+    return [t for t in images if t.type == RAW or t.name.rsplit("/", 1)[0] not in raw]
+
+
+def _closest(candidates: list[Topic], image: Topic) -> list[Topic]:
+    """Calibrations of that very image: in its namespace, else of its frame, else all."""
+    levels = image.name.split("/")
+    for depth in range(len(levels) - 1, 1, -1):  # /cam/color/image_raw: /cam/color/camera_info, then /cam/camera_info
+        same = [t for t in candidates if t.name == "/".join([*levels[:depth], "camera_info"])]
+        if same:
+            return same
+    return [t for t in candidates if t.frame_id == image.frame_id] or candidates
+
+
+def _depth(found: list[Topic], image: Topic, info: Topic) -> list[Topic]:
+    """Depth images that can be registered to the image: of its size, of its frame if any is."""
+    depths = [t for t in found if t.kind == "depth" and t.size in ((0, 0), info.size)]
+    raw = [t for t in depths if t.type == RAW] or depths
+    return [t for t in raw if t.frame_id == image.frame_id] or raw
+
+
+def _pose(found: list[Topic]) -> str:
+    poses = [t for t in found if t.kind == "pose"]
+    if not poses and any(t.kind == "tf" for t in found):
+        return TF
+    return _one("pose", poses).name

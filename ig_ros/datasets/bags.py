@@ -1,0 +1,240 @@
+"""rosbag2 recordings (mcap, sqlite3) as a dataset, read with `rosbags`: no ROS is needed."""
+
+from __future__ import annotations
+
+import bisect
+import logging
+import struct
+import weakref
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ig_ros.datasets.bag_poses import T_BODY_OPTICAL, Track, Transforms, matrix_of
+from ig_ros.datasets.bag_topics import COMPRESSED, TF, Selection, Topic, describe, listing, select
+from ig_ros.datasets.base import SceneTruth
+from ig_ros.decoding import (
+    depth_from_compressed,
+    depth_from_image,
+    masks_from_message,
+    nanoseconds,
+    rgb_from_compressed,
+    rgb_from_raw,
+)
+from ig_ros.errors import DatasetError, FrameError
+from ig_ros.rectification import Rectifier
+from ig_ros.types import FloatArray, Frame, Masks
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".mcap", ".db3")
+OPTIONS = ("image", "camera_info", "pose", "depth", "masks", "pose_frame", "map_frame")
+SYNC = 20_000_000  # ns: depth and masks belong to an image within this time
+
+
+class BagDataset:
+    """Posed images of a bag in the order of their stamps; those without a pose are left out and counted."""
+
+    truth: SceneTruth | None = None
+    missing_truth: tuple[str, ...] = ("instances: a bag has no annotation",)
+
+    def __init__(self, path: Path, options: Mapping[str, str] | None = None) -> None:
+        """Read poses and stamps, images only when asked for.
+
+        Options (all guessed where only one thing fits): image, camera_info, depth, masks: topics, the last two may be
+        `none`; pose: a topic or `tf`; pose_frame: whose poses they are, `optical` (z forward), `body` (x forward) or
+        a tf frame; map_frame: of tf. Raises DatasetError, which lists the topics where the choice is open.
+        """
+        self.name = path.resolve().stem
+        self._path, self._options = path, dict(options or {})
+        unknown = set(self._options) - set(OPTIONS)
+        if unknown:
+            raise DatasetError(f"unknown option {', '.join(sorted(unknown))} of a bag: one of {', '.join(OPTIONS)}")
+        self._reader = _opened(path)
+        weakref.finalize(self, self._reader.close)
+        self.topics = self._describe()
+        parts = {k: v for k, v in self._options.items() if k not in ("pose_frame", "map_frame")}
+        self.selection: Selection = select(self.topics, parts)
+        self._rectifier = self._calibration()
+        self._index = {
+            part: sorted((_stamp(raw), time) for _, time, raw in self._raw(topic))
+            for part, topic in self._parts().items()
+        }
+        self._frames = self._posed()
+
+    @staticmethod
+    def recognises(path: Path) -> bool:
+        """Whether the path is a bag: a .mcap or .db3 file, or a folder that rosbag2 has written."""
+        return path.suffix in SUFFIXES if path.is_file() else (path / "metadata.yaml").is_file()
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, i: int) -> Frame:
+        place, T = self._frames[i]
+        stamp, _ = self._index["image"][place]
+        rectifier = self._rectifier
+        try:
+            message = self._message("image", stamp)
+            rgb = rgb_from_compressed(message) if _is(message, COMPRESSED) else rgb_from_raw(message)
+            camera = rectifier.camera
+            if rgb.shape[:2] != (camera.height, camera.width):
+                raise FrameError(
+                    "image_size",
+                    f"image is {rgb.shape[1]}x{rgb.shape[0]}, its camera_info {camera.width}x{camera.height}",
+                )
+            return Frame(stamp, rectifier.color(rgb), camera, T, self._depth(stamp), self._masks(stamp), place)
+        except FrameError as error:
+            raise DatasetError(f"{self._path}, image at {stamp} ns: {error}") from error
+
+    def _depth(self, stamp: int) -> FloatArray | None:
+        message = self._message("depth", stamp)
+        if message is None:
+            return None
+        depth = depth_from_compressed(message) if _is(message, COMPRESSED) else depth_from_image(message)
+        return np.asarray(self._rectifier.nearest(depth), np.float32)
+
+    def _masks(self, stamp: int) -> Masks | None:
+        message = self._message("masks", stamp)
+        if message is None:
+            return None
+        masks = masks_from_message(message)
+        labels = np.asarray(self._rectifier.nearest(masks.labels), np.int32)
+        return Masks(labels, masks.names, masks.scores, masks.embeddings, masks.encoder)
+
+    def _describe(self) -> tuple[Topic, ...]:
+        found = []
+        for name, info in sorted(self._reader.topics.items()):
+            kind = str(info.msgtype)
+            readable = kind in self._reader.typestore.fielddefs
+            first = next((self._decoded(c, raw) for c, _, raw in self._raw(name)), None) if readable else None
+            found.append(describe(name, kind, info.msgcount if readable else 0, first) if first is not None else
+                         Topic(name, kind, 0, "other"))  # fmt: skip
+        return tuple(found)
+
+    def _parts(self) -> dict[str, str]:
+        chosen = {"image": self.selection.image, "depth": self.selection.depth, "masks": self.selection.masks}
+        return {part: topic for part, topic in chosen.items() if topic}
+
+    def _calibration(self) -> Rectifier:
+        connection, _, raw = next(self._raw(self.selection.camera_info))
+        try:
+            return Rectifier.from_info(self._decoded(connection, raw))
+        except FrameError as error:
+            raise DatasetError(f"{self._path}, {self.selection.camera_info}: {error}") from error
+
+    def _posed(self) -> list[tuple[int, FloatArray]]:
+        """Place in the image index and pose of every image that has one."""
+        poses = self._from_tf() if self.selection.pose == TF else self._from_topic()
+        posed = [(place, T) for place, (stamp, _) in enumerate(self._index["image"]) if (T := poses(stamp)) is not None]
+        count = len(self._index["image"])
+        if not posed:
+            raise DatasetError(f"{self._path}: none of {count} images has a pose at its time; {listing(self.topics)}")
+        if len(posed) < count:
+            log.warning("%s: left out %d of %d images: no pose at their time", self._path, count - len(posed), count)
+        return posed
+
+    def _from_topic(self) -> Any:
+        track, child = Track(), ""
+        for connection, _, raw in self._raw(self.selection.pose):
+            message = self._decoded(connection, raw)
+            child = getattr(message, "child_frame_id", "")
+            try:
+                track.add(nanoseconds(message.header.stamp), matrix_of(message))
+            except ValueError:
+                continue  # a pose that was lost (NaN): the images of that time have none
+        T_pose_camera = self._mounting(child.lstrip("/"))
+        return lambda stamp: None if (T := track.at(stamp)) is None else T @ T_pose_camera
+
+    def _mounting(self, child: str) -> FloatArray:
+        """T_pose_camera (4, 4): from the frame whose pose is recorded to the camera's optical frame."""
+        camera = self._topic(self.selection.image).frame_id.lstrip("/")
+        frame = self._options.get("pose_frame") or (child if child not in ("", camera) else "optical")
+        if frame == "optical":
+            return np.eye(4)
+        if frame == "body":
+            return T_BODY_OPTICAL
+        tree = self._tree()
+        if (
+            not {frame, camera} <= set(tree.chain(frame) + tree.chain(camera))
+            or tree.chain(frame)[-1:] != (tree.chain(camera)[-1:])
+        ):
+            raise DatasetError(
+                f"{self.selection.pose} is the pose of '{frame}', and the bag's tf does not say where the camera "
+                f"'{camera}' sits on it: add --pose-frame optical (z forward) or body (x forward), or a tf frame"
+            )
+        T = tree.at(frame, camera, self._index["image"][0][0])
+        if T is None:
+            raise DatasetError(f"{self._path}: tf does not know '{camera}' on '{frame}' at the first image")
+        return T
+
+    def _from_tf(self) -> Any:
+        tree = self._tree()
+        frame = self._options.get("pose_frame", "")
+        camera = (
+            frame if frame not in ("", "optical", "body") else self._topic(self.selection.image).frame_id.lstrip("/")
+        )
+        chain = tree.chain(camera)
+        target = self._options.get("map_frame") or ("map" if "map" in chain else chain[-1])
+        return lambda stamp: tree.at(target, camera, stamp)
+
+    def _tree(self) -> Transforms:
+        tree = Transforms()
+        for topic in self.topics:
+            if topic.kind == "tf" and topic.count:
+                for connection, _, raw in self._raw(topic.name):
+                    tree.add(self._decoded(connection, raw), fixed=topic.name.endswith("tf_static"))
+        return tree
+
+    def _topic(self, name: str) -> Topic:
+        return next(topic for topic in self.topics if topic.name == name)
+
+    def _message(self, part: str, stamp: int) -> Any:
+        """The message of a part nearest to a stamp; None where there is none within SYNC."""
+        index = self._index.get(part, [])
+        after = bisect.bisect_left(index, (stamp, 0))
+        near = index[max(0, after - 1) : after + 1]
+        found, time = min(near, key=lambda entry: abs(entry[0] - stamp), default=(stamp + 2 * SYNC, 0))
+        if abs(found - stamp) > SYNC:
+            return None
+        for connection, _, raw in self._raw(self._parts()[part], time, time + 1):
+            if _stamp(raw) == found:
+                return self._decoded(connection, raw)
+        raise DatasetError(f"{self._path} has changed while it was read: {self._parts()[part]} at {time} ns is gone")
+
+    def _raw(self, topic: str, start: int | None = None, stop: int | None = None) -> Iterator[tuple[Any, int, bytes]]:
+        connections = [c for c in self._reader.connections if c.topic == topic]
+        yield from self._reader.messages(connections, start=start, stop=stop)
+
+    def _decoded(self, connection: Any, raw: bytes) -> Any:
+        from rosbags.highlevel import AnyReaderError
+
+        try:
+            return self._reader.deserialize(raw, connection.msgtype)
+        except AnyReaderError as error:
+            raise DatasetError(f"{self._path}: {connection.topic} cannot be read: {error}") from error
+
+
+def _opened(path: Path) -> Any:
+    """An open reader. Raises DatasetError."""
+    from rosbags.highlevel import AnyReader, AnyReaderError
+    from rosbags.typesys import Stores, get_typestore
+
+    reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
+    try:
+        reader.open()
+    except (AnyReaderError, OSError) as error:
+        raise DatasetError(f"{path} cannot be read as a bag: {error} (a cut recording: `ros2 bag reindex`)") from error
+    return reader
+
+
+def _stamp(raw: bytes) -> int:
+    """Stamp (ns) of a serialised message that begins with a header: CDR, 4 bytes before it tell the byte order."""
+    seconds, nanoseconds_ = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds_)
+
+
+def _is(message: Any, kind: str) -> bool:
+    return bool(message.__msgtype__ == kind)
