@@ -150,5 +150,5 @@ def depth_from_compressed(message: Any) -> FloatArray:
     if message.format.startswith("32FC1") and start >= 12:
         a, b = np.frombuffer(data[4:12].tobytes(), "<f4")
         known = pixels > 0
-        return np.where(known, a / np.maximum(pixels - b, 1e-6), 0).astype(np.float32)
+        return np.asarray(np.where(known, a / np.maximum(pixels - b, 1e-6), 0), np.float32)
     return pixels.astype(np.float32) * np.float32(0.001)

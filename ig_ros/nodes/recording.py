@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from ament_index_python.packages import get_package_prefix
 from rclpy.serialization import serialize_message
@@ -17,7 +17,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from ig_ros.errors import StorageError
 
-VERSION = 9  # of the rosbag2 format, that of Jazzy and later
+VERSION: Literal[9] = 9  # of the rosbag2 format, that of Jazzy and later
 
 
 class BagRecorder:

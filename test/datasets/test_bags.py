@@ -196,7 +196,9 @@ def test_odometry_of_the_base_needs_to_know_where_the_camera_sits(tmp_path: Path
         open_dataset(path)
     simple = np.eye(4)
     simple[:3, :3] = T_BODY_OPTICAL[:3, :3]
-    np.testing.assert_allclose(open_dataset(f"{path}?pose_frame=body")[0].T_world_camera, body(FRAMES[0]) @ simple)
+    np.testing.assert_allclose(
+        open_dataset(f"{path}?pose_frame=body")[0].T_world_camera, body(FRAMES[0]) @ simple, atol=1e-9
+    )
     mounted = write(tmp_path / "mounted", [*content, ("/tf_static", 0, tf(0, "base", "optical", T_BODY_OPTICAL))])
     np.testing.assert_allclose(open_dataset(mounted)[3].T_world_camera, FRAMES[3].T_world_camera, atol=1e-9)
 
