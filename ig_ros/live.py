@@ -8,13 +8,14 @@ in bounded queues; no lock is held across a training step, a segmentation or an 
 from __future__ import annotations
 
 import logging
+import os
 import queue
+import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from ig_ros.language import Scope
 from ig_ros.mapper import Mapper, answer
 from ig_ros.scaffold import StepResult
 from ig_ros.scarcity import is_out_of_memory, shrink
+from ig_ros.stats import LiveStats
 from ig_ros.storage import load_map, save_map
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, QueryResult
 
@@ -35,29 +37,8 @@ T = TypeVar("T")
 INBOX = 8  # frames waiting for the gate and the segmenter
 READY = 16  # keyframes waiting for the trainer
 IDLE = 0.02  # s between looks for work while there is nothing to train
+NICENESS = 10  # of the threads that compute: those that receive and answer come first
 LIVES = 2  # of a worker: after an error it is started again once
-
-
-@dataclass(frozen=True, slots=True)
-class LiveStats:
-    """Counters for diagnostics."""
-
-    frames_in: int = 0
-    frames_used: int = 0
-    keyframes: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)  # cause -> frames
-    steps: int = 0
-    steps_per_second: float = 0.0
-    anchors: int = 0
-    gaussians: int = 0  # drawn in the last step
-    loss: float = 0.0  # running colour loss
-    instantiation_age: float | None = None  # s since the last one ended
-    instantiation_duration: float = 0.0  # s
-    objects: int = 0
-    memory_bytes: int = 0  # resident set of the process
-    restarts: int = 0  # workers that were started again after an error
-    silence: float = 0.0  # s since the trainer was last seen between two steps
-    error: str = ""  # why the trainer stopped, empty while it runs
 
 
 class LiveMapper:
@@ -204,6 +185,7 @@ class LiveMapper:
     def _guard(self, work: Callable[[], None]) -> None:
         """A worker that fails is started again once; then it is dead, and says so where diagnostics read it."""
         name = work.__name__.strip("_")
+        step_back()
         for life in range(1, LIVES + 1):
             try:
                 work()
@@ -348,3 +330,9 @@ class LiveMapper:
             except TimeoutError:
                 continue
         return None
+
+
+def step_back() -> None:
+    """Let the threads that receive and answer go first. Linux alone gives a thread a priority of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
