@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,6 +9,7 @@ from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from ig_ros.colors import id_colors
 from ig_ros.geometry import inverse
 from ig_ros.msg import Mask, Object, ObjectArray, SegmentedImage
 from ig_ros.nodes.clouds import cloud_message, surface_points, turned
@@ -55,11 +55,6 @@ def array_message(objects: Iterable[ObjectInstance], head: Header) -> ObjectArra
     return ObjectArray(header=head, objects=[object_message(o, head) for o in sorted(objects, key=lambda o: o.id)])
 
 
-def instance_color(identity: int) -> tuple[float, float, float]:
-    """Stable, well separated RGB in [0, 1] of an instance id (hues by the golden ratio)."""
-    return colorsys.hsv_to_rgb(identity * 0.618033988749895 % 1.0, 0.75, 0.95)
-
-
 def markers_message(objects: Iterable[ObjectInstance], head: Header) -> MarkerArray:
     """Boxes and labels. The first marker deletes all older ones, so that nothing of a vanished object stays."""
     markers = [Marker(header=head, action=Marker.DELETEALL)]
@@ -89,7 +84,7 @@ def _text(item: ObjectInstance, head: Header) -> Marker:
 
 
 def _color(identity: int) -> ColorRGBA:
-    r, g, b = instance_color(identity)
+    r, g, b = (float(v) / 255 for v in id_colors(np.array(identity)))
     return ColorRGBA(r=r, g=g, b=b, a=1.0)
 
 

@@ -14,17 +14,18 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from ig_ros.config import NodeConfig
 from ig_ros.msg import ObjectArray
-from ig_ros.nodes.clouds import snapshot_cloud, thinned
+from ig_ros.nodes.clouds import cloud_message, snapshot_cloud, thinned
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.diagnostics import Diagnosis, Problems
 from ig_ros.nodes.inputs import Inputs
 from ig_ros.nodes.objects import array_message, markers_message
+from ig_ros.nodes.visuals import colored_points, frusta_message, rendered_images
 from ig_ros.types import Frame, MapSnapshot
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Outputs:
         self._objects = node.create_publisher(ObjectArray, "ig/objects", LATCHED)
         self._markers = node.create_publisher(MarkerArray, "ig/markers", LATCHED)
         self._path = node.create_publisher(Path, "ig/camera_path", LATCHED)
+        self._colored = node.create_publisher(PointCloud2, "ig/instance_colors", LATCHED)
+        self._frusta = node.create_publisher(MarkerArray, "ig/cameras", LATCHED)
+        self._rendered = node.create_publisher(Image, "ig/rendered_image", LATCHED)
+        self._rendered_ids = node.create_publisher(Image, "ig/rendered_instances", LATCHED)
+        self.highlight = node.create_publisher(MarkerArray, "ig/query_markers", LATCHED).publish
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnosis = Diagnosis(node.get_fully_qualified_name())
         self.open = False  # nothing but diagnostics is published while it is closed
@@ -71,6 +77,8 @@ class Outputs:
         self._show(self._cloud, snapshot, lambda: self._cloud_message(snapshot, head))
         self._show(self._objects, snapshot, lambda: array_message(objects, head))
         self._show(self._markers, snapshot, lambda: markers_message(objects, head))
+        self._show(self._colored, snapshot, lambda: self._colored_cloud(snapshot, head))
+        self._show_views(snapshot, head)
 
     def _show(self, publisher: Any, snapshot: MapSnapshot | None, make: Callable[[], Any]) -> None:
         """Publish what is new to those who listen; whoever comes later gets the latched message, or the next one."""
@@ -78,6 +86,25 @@ class Outputs:
             return
         self._shown[publisher] = snapshot
         publisher.publish(make())
+
+    def _show_views(self, snapshot: MapSnapshot | None, head: Header) -> None:
+        """Where the cameras were, and the map as the newest of them sees it."""
+        if snapshot is None or snapshot.gaussians is None:
+            return
+        camera, T = self._mapper.view()
+        self._show(self._frusta, snapshot, lambda: frusta_message(self._trail.poses(), camera, head))
+        if not (self._rendered.get_subscription_count() or self._rendered_ids.get_subscription_count()):
+            return
+        if snapshot not in (self._shown.get(self._rendered), self._shown.get(self._rendered_ids)):
+            color, ids = rendered_images(snapshot, camera, T, self._config.map_frame)
+            self._show(self._rendered, snapshot, lambda: color)
+            self._show(self._rendered_ids, snapshot, lambda: ids)
+
+    def _colored_cloud(self, snapshot: MapSnapshot | None, head: Header) -> PointCloud2:
+        if snapshot is None:
+            return snapshot_cloud(None, head)
+        rows = thinned(len(snapshot.xyz), self._config.max_cloud_points)
+        return cloud_message(colored_points(snapshot, rows), head)
 
     def _cloud_message(self, snapshot: MapSnapshot | None, head: Header) -> PointCloud2:
         rows = thinned(len(snapshot.xyz), self._config.max_cloud_points) if snapshot is not None else None
@@ -118,6 +145,11 @@ class Trail:
             if len(self._poses) > PATH_LENGTH:
                 self._poses = self._poses[::2]
             self._changed = True
+
+    def poses(self) -> list[PoseStamped]:
+        """The poses of the path, oldest first."""
+        with self._lock:
+            return list(self._poses)
 
     def clear(self) -> None:
         """Forget the path."""

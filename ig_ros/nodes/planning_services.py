@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from geometry_msgs.msg import PointStamped
 from rclpy.node import Node
+from visualization_msgs.msg import MarkerArray
 
 from ig_ros.errors import IgError, QueryError
 from ig_ros.geometry import transform
@@ -23,6 +25,7 @@ from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.objects import add_surface, object_message
 from ig_ros.nodes.query_service import FrameFinder
+from ig_ros.nodes.visuals import highlight_message
 from ig_ros.planning import object_at_pixel, object_at_point, render_view
 from ig_ros.srv import ObjectAt, RenderView
 from ig_ros.types import FloatArray, MapSnapshot, ObjectInstance
@@ -34,11 +37,20 @@ if TYPE_CHECKING:
 class PlanningServices:
     """One method per service; all answer from the newest snapshot."""
 
-    def __init__(self, node: Node, mapper: LiveMapper, frames: FrameFinder, problems: Problems, guard: Guard) -> None:
-        """Listens to `clicked_point` and publishes the object there on `ig/clicked_object`."""
+    def __init__(
+        self,
+        node: Node,
+        mapper: LiveMapper,
+        frames: FrameFinder,
+        problems: Problems,
+        guard: Guard,
+        show: Callable[[MarkerArray], None] = lambda _: None,
+    ) -> None:
+        """Listens to `clicked_point`; the object there goes to `ig/clicked_object` and, as markers, to `show`."""
         self._log = node.get_logger()
         self._mapper, self._frames, self._problems, self._limits = mapper, frames, problems, guard
         self._clicked = node.create_publisher(Object, "ig/clicked_object", 1)
+        self._highlight = show
         node.create_subscription(PointStamped, "clicked_point", self._on_click, 10)
 
     def object_at(self, request: ObjectAt.Request, response: ObjectAt.Response) -> ObjectAt.Response:
@@ -80,7 +92,9 @@ class PlanningServices:
         except IgError as error:
             self._log.warning(f"clicked point: {error}")
             return
-        self._clicked.publish(object_message(found, header(snapshot.stamp, self._frames.map_frame), 1.0))
+        clicked = object_message(found, header(snapshot.stamp, self._frames.map_frame), 1.0)
+        self._clicked.publish(clicked)
+        self._highlight(highlight_message((clicked,), clicked.header))
         self._log.info(f"clicked point: {found.label or 'object'} {found.id}")
 
     def _snapshot(self) -> MapSnapshot:

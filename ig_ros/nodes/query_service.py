@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 from rclpy.node import Node
+from visualization_msgs.msg import MarkerArray
 
 from ig_ros.errors import FrameError, IgError, QueryError
 from ig_ros.geometry import inverse
@@ -16,6 +18,7 @@ from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.objects import add_surface, object_message
 from ig_ros.nodes.pose_buffer import TfLookup
+from ig_ros.nodes.visuals import highlight_message
 from ig_ros.srv import QueryObject
 from ig_ros.types import FloatArray
 
@@ -56,8 +59,17 @@ class FrameFinder:
 class QueryService:
     """Answers from the newest snapshot, while training goes on."""
 
-    def __init__(self, mapper: LiveMapper, frames: FrameFinder, problems: Problems, guard: Guard) -> None:
+    def __init__(
+        self,
+        mapper: LiveMapper,
+        frames: FrameFinder,
+        problems: Problems,
+        guard: Guard,
+        show: Callable[[MarkerArray], None] = lambda _: None,
+    ) -> None:
+        """`show` gets every answer as markers (namespace `query`), an empty one to clear those before."""
         self._mapper, self._frames, self._problems, self._guard = mapper, frames, problems, guard
+        self._highlight = show
         self._pool = ThreadPoolExecutor(2, "query")
 
     def stop(self) -> None:
@@ -92,6 +104,7 @@ class QueryService:
         response.success, response.message = bool(result.hits), result.message
         response.threshold = float(result.threshold)
         if snapshot is None or not result.hits:
+            self._highlight(highlight_message((), header(0, self._frames.map_frame)))
             return
         head = header(snapshot.stamp, request.frame_id or self._frames.map_frame)
         for hit in result.hits:
@@ -99,6 +112,7 @@ class QueryService:
             if request.with_cloud:
                 add_surface(found, snapshot, T_frame_map)
             response.objects.append(found)
+        self._highlight(highlight_message(response.objects, head))
         response.message = response.message or f"{len(result.hits)} found"
 
     def _scope(self, request: QueryObject.Request) -> Scope:
