@@ -15,7 +15,15 @@ from launch.conditions import IfCondition
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 
-TOPICS = ("image", "camera_info", "depth", "pose", "odometry", "map_points", "segmented_image")
+TOPICS = {
+    "image": "colour image (image/compressed follows it)",
+    "camera_info": "calibration of that image, with distortion",
+    "depth": "depth registered to that image, 16UC1 mm or 32FC1 m",
+    "pose": "geometry_msgs/PoseStamped, camera to map",
+    "odometry": "nav_msgs/Odometry, read when pose_source is odometry",
+    "map_points": "sensor_msgs/PointCloud2, sparse points of the SLAM system",
+    "segmented_image": "ig_ros/SegmentedImage, what the server sends to the robot",
+}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -29,7 +37,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes and their topics"),
         DeclareLaunchArgument("config", default_value=config, description="file of node parameters, for both parts"),
         DeclareLaunchArgument("segmenter", default_value="geometric", description="geometric, sam or sam2"),
-        *(DeclareLaunchArgument(topic, default_value=topic) for topic in TOPICS),
+        *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
     ]
     profiles = [
         SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=str(share / "config" / "fastdds.xml")))

@@ -6,7 +6,7 @@ from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -28,13 +28,20 @@ def generate_launch_description() -> LaunchDescription:
     remappings.append(("image/compressed", [LaunchConfiguration("image"), "/compressed"]))
     arguments = [
         DeclareLaunchArgument(
-            "config", default_value=str(share / "config" / "mapping.yaml"), description="file of node parameters"
+            "config",
+            default_value="mapping",
+            description="parameters: a file, or the name of one here: rtabmap, orbslam3, isaac_vslam, zed, realsense",
         ),
         DeclareLaunchArgument("use_sim_time", default_value="false", description="take the time from /clock"),
         DeclareLaunchArgument("rviz", default_value="false", description="show the map in RViz"),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
         *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
     ]
+    named = LaunchConfiguration("config")  # a word is a file of ours; what has a dot or a slash is a path
+    folder = f"{share / 'config'}/"
+    config = PythonExpression(
+        ["'", named, "' if '/' in '", named, "' or '.' in '", named, f"' else '{folder}' + '", named, "' + '.yaml'"]
+    )
     # Images do not fit the shared memory that Fast DDS takes by default; a profile of the user's own is respected.
     profile = str(share / "config" / "fastdds.xml")
     profiles = [
@@ -46,7 +53,7 @@ def generate_launch_description() -> LaunchDescription:
         executable="mapping_node",
         name="mapping_node",
         namespace=LaunchConfiguration("namespace"),
-        parameters=[LaunchConfiguration("config"), use_sim_time],
+        parameters=[config, use_sim_time],
         remappings=remappings,
         output="screen",
     )

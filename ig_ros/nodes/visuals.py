@@ -76,7 +76,7 @@ def colored_points(snapshot: MapSnapshot, chosen: IntArray | None) -> Points:
 
 def rendered_images(
     snapshot: MapSnapshot, camera: Camera, T_world_camera: FloatArray, frame_id: str
-) -> tuple[Any, Any]:
+) -> tuple[Image, Image]:
     """The map from a camera: colour, and objects in the colours of their ids (black = none), both rgb8."""
     view = render_view(snapshot, camera, T_world_camera)
     head = header(snapshot.stamp, frame_id)
