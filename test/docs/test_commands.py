@@ -1,8 +1,8 @@
 """Every command in README.md and docs/*.md runs, so that none can rot.
 
-What stands in a ```bash or ```console block is executed, line by line, in a copy of the repository's surface. A block after a
-line `*Needs ...:*` is not (a robot, two machines, weights, an hour); the last test lists those. SHORT holds the only changes that
-are made to commands: fewer steps, smaller pictures, and plans instead of builds. The scene is mapped once for all.
+What stands in a ```bash or ```console block is executed, line by line, in a copy of the repository's surface. A block
+after a line `*Needs ...:*` is not (a robot, two machines, weights, an hour); a test lists those. SHORT holds the only
+changes made to commands: fewer steps, smaller pictures, plans instead of builds. What is run twice is run once.
 """
 
 from __future__ import annotations
