@@ -4,11 +4,14 @@ PYTHON := $(VENV)/bin/python
 
 BUILT_FROM := setup.py CMakeLists.txt package.xml $(wildcard cmake/* msg/* srv/* config/* launch/* ig_ros/raster/native/*)
 
-.PHONY: demo test lint build language quality soak
+.PHONY: docs demo test lint build language quality soak
 .DELETE_ON_ERROR:
 
 demo: build
 	$(VENV)/bin/ig demo
+
+docs: build
+	$(PYTHON) -m mkdocs build --strict
 
 language: build
 	OMP_WAIT_POLICY=passive $(PYTHON) benchmarks/language.py
