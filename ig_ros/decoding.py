@@ -151,4 +151,4 @@ def depth_from_compressed(message: Any) -> FloatArray:
         a, b = np.frombuffer(data[4:12].tobytes(), "<f4")
         known = pixels > 0
         return np.asarray(np.where(known, a / np.maximum(pixels - b, 1e-6), 0), np.float32)
-    return pixels.astype(np.float32) * np.float32(0.001)
+    return np.asarray(pixels.astype(np.float32) * np.float32(0.001))

@@ -6,9 +6,9 @@ import bisect
 import logging
 import struct
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from ig_ros.types import FloatArray, Frame, Masks
 
 log = logging.getLogger(__name__)
 
+PoseAt: TypeAlias = Callable[[int], FloatArray | None]  # stamp (ns) -> T_world_camera (4, 4)
 SUFFIXES = (".mcap", ".db3")
 OPTIONS = ("image", "camera_info", "pose", "depth", "masks", "pose_frame", "map_frame")
 SYNC = 20_000_000  # ns: depth and masks belong to an image within this time
@@ -136,7 +137,7 @@ class BagDataset:
             log.warning("%s: left out %d of %d images: no pose at their time", self._path, count - len(posed), count)
         return posed
 
-    def _from_topic(self) -> Any:
+    def _from_topic(self) -> PoseAt:
         track, child = Track(), ""
         for connection, _, raw in self._raw(self.selection.pose):
             message = self._decoded(connection, raw)
@@ -170,7 +171,7 @@ class BagDataset:
             raise DatasetError(f"{self._path}: tf does not know '{camera}' on '{frame}' at the first image")
         return T
 
-    def _from_tf(self) -> Any:
+    def _from_tf(self) -> PoseAt:
         tree = self._tree()
         frame = self._options.get("pose_frame", "")
         camera = (

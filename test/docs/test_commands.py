@@ -26,9 +26,9 @@ SHORT: tuple[tuple[str, str], ...] = (  # pattern -> what is run in its place
     (r"^make (\w+)$", r"make -n \1 VENV=.venv"),  # the plan of a build or a test run; both are run by CI itself
     (r"--seconds \d+", "--steps 12"),
     (r"^ig map (.*)$", r"ig map \1 --set instances.sub_objects=200 --set seeding.voxel=0.06"),
-    (r"sim:tabletop\?", "sim:tabletop?width=80&"),
-    (r"sim:tabletop(?![?\w])", "'sim:tabletop?width=80&frames=16'"),
-    (r"frames=40", "frames=16"),
+    (r"sim:tabletop\?(frames=40)?", "sim:tabletop?width=80&frames=9&"),
+    (r"sim:tabletop(?![?\w])", "'sim:tabletop?width=80&frames=9'"),
+    (r"--out (out/(?!map)\w+)", r"--out \1 --set language.encoder=none"),  # words are asked of out/map alone
     (r"^(ig demo|ig view)\b.*", r"\1 --help"),  # they run until they are stopped, and have tests of their own
     (r"^(python -m ig_ros.nodes.parameters|python scripts/interfaces_page.py) > .*", r"\1 > /dev/null"),
     (r"^(mkdocs build --strict)$", r"\1 --site-dir site"),
