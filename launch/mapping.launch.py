@@ -18,6 +18,7 @@ TOPICS = {
     "odometry": "nav_msgs/Odometry, read when pose_source is odometry",
     "segmented_image": "ig_ros/SegmentedImage, masks from another node",
     "map_points": "sensor_msgs/PointCloud2, sparse points of the SLAM system",
+    "pose_graph": "nav_msgs/Path, past poses of the camera as the SLAM system has corrected them",
 }
 
 

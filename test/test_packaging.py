@@ -132,7 +132,7 @@ def of_kind(actions: list[Recorded], name: str) -> list[Recorded]:
 def test_launch_declares_what_it_uses(launch_description: list[Recorded]) -> None:
     declared = {action.args[0] for action in of_kind(launch_description, "DeclareLaunchArgument")}
     used = set(re.findall(r'LaunchConfiguration\("(\w+)"\)', (ROOT / "launch" / "mapping.launch.py").read_text()))
-    topics = {"image", "camera_info", "depth", "pose", "odometry", "segmented_image", "map_points"}
+    topics = {"image", "camera_info", "depth", "pose", "odometry", "segmented_image", "map_points", "pose_graph"}
     assert declared == used | topics
     assert declared >= {"config", "use_sim_time", "rviz", "namespace"}
 
