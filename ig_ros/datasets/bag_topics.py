@@ -23,6 +23,14 @@ KINDS = {
     "ig_ros/msg/SegmentedImage": "masks",
     "tf2_msgs/msg/TFMessage": "tf",
 }
+WORDS = {"pose": {TF}, "depth": {NONE}, "masks": {NONE}}  # part -> what may stand in place of a topic
+FITTING = {  # part -> kinds of topics that can be it
+    "image": ("colour", "grey"),
+    "camera_info": ("camera_info",),
+    "pose": ("pose",),
+    "depth": ("depth",),
+    "masks": ("masks",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,8 @@ def select(topics: Iterable[Topic], wanted: Mapping[str, str]) -> Selection:
     """The topics to read: those wanted (part -> name, TF, NONE), the rest guessed. Raises DatasetError with a list."""
     found = [topic for topic in topics if topic.count]
     for part, name in wanted.items():
-        if name not in (TF, NONE) and name not in {t.name for t in found}:
+        fitting = {t.name for t in found if t.kind in FITTING[part]}
+        if name not in fitting | WORDS.get(part, set()):
             raise DatasetError(f"the bag has no {part} topic {name}; it has {listing(found)}")
     colours = [t for t in found if t.kind == "colour"] or [t for t in found if t.kind == "grey"]
     image = _named(found, wanted, "image") or _one("image", _without_copies(colours))

@@ -178,6 +178,11 @@ class BagDataset:
             frame if frame not in ("", "optical", "body") else self._topic(self.selection.image).frame_id.lstrip("/")
         )
         chain = tree.chain(camera)
+        if len(chain) == 1:
+            raise DatasetError(
+                f"{self._path}: no transform of the camera frame '{camera}': record /tf and /tf_static, or "
+                "name the frame with --pose-frame"
+            )
         target = self._options.get("map_frame") or ("map" if "map" in chain else chain[-1])
         return lambda stamp: tree.at(target, camera, stamp)
 

@@ -189,6 +189,20 @@ def test_transforms_give_the_pose_through_every_frame_between(tmp_path: Path) ->
         open_dataset(f"{path}?map_frame=mars")
 
 
+def test_a_missing_transform_is_no_identity(tmp_path: Path) -> None:
+    path = write(tmp_path / "bag", entries(**PLAIN))
+    with pytest.raises(DatasetError, match=r"no transform of the camera frame 'optical'"):
+        open_dataset(f"{path}?pose=tf")
+
+
+def test_a_topic_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "bag", entries(**PLAIN))
+    for part, name in (("image", "/pose"), ("pose", "/cam/image"), ("image", "none"), ("depth", "/cam/image")):
+        with pytest.raises(DatasetError, match=f"no {part} topic {name}"):
+            open_dataset(f"{path}?{part}={name}")
+    assert open_dataset(f"{path}?depth=none&masks=none")[0].depth is None
+
+
 def test_odometry_of_the_base_needs_to_know_where_the_camera_sits(tmp_path: Path) -> None:
     content = without_pose() + [("/odom", f.stamp, odometry(f.stamp, body(f))) for f in FRAMES]
     path = write(tmp_path / "unmounted", content)
