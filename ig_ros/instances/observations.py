@@ -30,9 +30,7 @@ class LabelledView:
 class Observations:
     """Masks of all views numbered through: column c is one mask of one view."""
 
-    mask: (
-        IntArray  # (K, N) int32: column of the mask point n falls on in view k, or HIDDEN or UNLABELLED - see `column`
-    )
+    mask: IntArray  # (K, N) int32: column of the mask point n falls on in view k, or HIDDEN or UNLABELLED
     view_of_column: IntArray  # (M,) int32; column 0 is unused so that 0 stays UNLABELLED
     label_of_column: IntArray  # (M,) int32, id of the mask in its own label image
     pixels: IntArray  # (M,) int64, size of the mask
@@ -41,7 +39,8 @@ class Observations:
 def observe(points: FloatArray, views: Sequence[LabelledView], depth_tolerance: float) -> Observations:
     """Project points (N, 3) m into every view; a point is visible if it lies within depth_tolerance of the surface."""
     seen = np.full((len(views), len(points)), HIDDEN, np.int32)
-    view_of, label_of, pixels = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)], [np.zeros(1, np.int64)]
+    view_of, label_of = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)]
+    pixels: list[IntArray] = [np.zeros(1, np.int64)]
     columns = 1
     for k, view in enumerate(views):
         ids, compact, count = _masks(view.labels)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.boundary import Boundaries
-from ig_ros.instances.consensus import GOES_ON, feature_prior, merge_sub_objects, surface_prior
+from ig_ros.instances.consensus import GOES_ON, feature_prior, merge_sub_objects, surface_prior, unequal
 from ig_ros.instances.observations import HIDDEN, Observations
 
 CONFIG = InstanceConfig()
@@ -169,3 +169,28 @@ def test_few_contacts_are_no_evidence() -> None:
     belief, _ = surface_prior(np.array([[0.0, 0.0], [0.0, 1.0], [0.0, 100.0]]), 0.6)
     assert belief[0] == pytest.approx(0.5)
     assert belief[0] > belief[1] > belief[2]
+
+
+def swallowed(sizes: tuple[int, int], distance: float) -> bool:
+    """Whether two sub-objects of these sizes, one mask in 6 of 10 views, become one at this feature distance."""
+    labels, observed = seen([[1, 1]] * 6 + [[1, 2]] * 4, points=1)
+    size = np.array(sizes)
+    spread = Observations(
+        np.repeat(observed.mask, size, axis=1), observed.view_of_column, observed.label_of_column, observed.pixels
+    )
+    feature = np.array([[0.0], [distance]])
+    group = merge_sub_objects(np.repeat(labels, size), contacts([[0, 1]]), feature, spread, CONFIG)
+    return bool(group[0] == group[1])
+
+
+def test_what_segmenters_swallow_stays_itself_where_training_tells_it_apart() -> None:
+    far, near = 4 * CONFIG.feature_gap, 0.1 * CONFIG.feature_gap
+    assert not swallowed((40, 1200), far)
+    assert not swallowed((1200, 40), far)
+    assert swallowed((40, 1200), near)
+    assert swallowed((40, 60), far), "parts of one thing are of like size: the masks decide"
+
+
+def test_sizes_count_as_unlike_from_a_few_times_on() -> None:
+    share = unequal(100.0, np.array([1.0, 10.0, 50.0, 100.0, 200.0, 1000.0, 9999.0]))
+    np.testing.assert_allclose(share, [1, 1, 0, 0, 0, 1, 1])

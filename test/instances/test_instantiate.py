@@ -131,7 +131,21 @@ def test_over_segmentation_labels_everything_densely(n: int) -> None:
     points = PointSet(random.random((n, 3)), random.random((n, 3)), feature, np.full(n, EDGE), np.arange(n))
     labels = over_segment(points, CONFIG, use_feature=True)
     assert labels.shape == (n,)
-    assert sorted(set(labels.tolist())) == list(range(max(1, n // 3) if n < 4 else len(set(labels.tolist()))))
+    assert sorted(set(labels.tolist())) == list(range(len(set(labels.tolist()))))
+
+
+def test_a_change_in_one_place_leaves_the_sub_objects_elsewhere_as_they_are() -> None:
+    random = np.random.default_rng(4)
+    here, there = random.random((300, 3)), random.random((300, 3)) + np.array([500 * EDGE, 0, 0])
+    feature, color = random.random((600, 6)) / 2, random.random((600, 3))
+    config = dataclasses.replace(CONFIG, sub_objects=10)
+    partition = []
+    for moved in (0.0, 0.02):
+        xyz = np.concatenate([here, there + moved * random.standard_normal((300, 3))])
+        points = PointSet(xyz, color, feature, np.full(600, EDGE), np.arange(600))
+        labels = over_segment(points, config, use_feature=True)[:300]
+        partition.append(np.unique(labels, return_index=True, return_inverse=True)[2])
+    np.testing.assert_array_equal(*partition)
 
 
 def test_sub_objects_do_not_reach_across_features() -> None:
