@@ -14,7 +14,7 @@ docs: build
 	$(PYTHON) -m mkdocs build --strict
 
 language: build
-	OMP_WAIT_POLICY=passive $(PYTHON) benchmarks/language.py
+	OMP_WAIT_POLICY=passive $(PYTHON) -m benchmarks.language --page docs/language.md
 
 # One thread per process: two maps are made at a time. QUALITY=--quick, --resume or "--scannet ROOT".
 quality: build

@@ -13,6 +13,7 @@ from itertools import islice
 import numpy as np
 from scipy.spatial import cKDTree
 
+from benchmarks.language.asking import Ask
 from ig_ros.datasets.simulated import objects
 from ig_ros.datasets.simulated.scene import Scene, Thing
 from ig_ros.datasets.simulated.tabletop import TABLE_ID, arrange
@@ -22,14 +23,6 @@ WORDS = {"left": "left of", "right": "right of", "front": "in front of", "behind
 OPPOSITE = {"left": "right", "right": "left", "front": "behind", "behind": "front"}
 PER_SCENE = 10
 EXTRA = 3  # things besides those that every scene has
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A question and the things that answer it; none = it must be refused."""
-
-    text: str
-    wanted: tuple[int, ...]
 
 
 def tabletop(seed: int, frames: int) -> Scene:
