@@ -1,0 +1,34 @@
+"""Results as tables for people, on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ig_ros.types import ObjectInstance
+
+
+def print_figures(title: str, figures: dict[str, Any]) -> None:
+    """A flat table of every scalar figure."""
+    table = Table("figure", "value", title=title)
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            for inner, v in value.items():
+                if not isinstance(v, dict | list):
+                    table.add_row(f"{key}.{inner}", str(v))
+        else:
+            table.add_row(key, str(value))
+    Console().print(table)
+
+
+def print_objects(title: str, rows: Iterable[tuple[ObjectInstance, float | None]]) -> None:
+    """A row per object, with its score where it answers a question."""
+    table = Table("id", "label", "score", "confidence", "views", "position (m)", "size (m)", title=title)
+    for thing, score in rows:
+        position, size = (" ".join(f"{v:.3f}" for v in a) for a in (thing.T_world_box[:3, 3], thing.size))
+        shown = "" if score is None else f"{score:.2f}"
+        table.add_row(str(thing.id), thing.label, shown, f"{thing.confidence:.2f}", str(thing.views), position, size)
+    Console().print(table)
