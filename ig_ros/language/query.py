@@ -11,6 +11,7 @@ from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError, QueryError
 from ig_ros.language.encoders import Encoder
 from ig_ros.language.grammar import ARTICLES, Phrase, is_plain, parse
+from ig_ros.language.mentions import mentioned, words_of
 from ig_ros.language.resolve import Context, descriptive, missing_anchor, resolve
 from ig_ros.language.scope import Scope
 from ig_ros.language.surroundings import surroundings
@@ -104,6 +105,10 @@ def relevancies(text: str, encoder: Encoder | None, instances: Instances) -> Flo
         )
     known = np.linalg.norm(instances.embeddings, axis=1) > 0
     score = np.where(known, encoder.relevancy(text, instances.embeddings), 0.0)
+    mention = mentioned(text)
+    passing = np.array([bool(mention.words & words_of(o.label)) for o in instances.objects], dtype=bool)
+    if passing.any() and mention.rest:
+        score = np.where(passing, np.minimum(score, encoder.relevancy(mention.rest, instances.embeddings)), score)
     return np.where(exact, 1.0, score)
 
 
