@@ -55,7 +55,8 @@ def without_slivers(labels: IntArray) -> IntArray:
     border = (padded[1:-1, 1:-1] != padded[:-2, 1:-1]) | (padded[1:-1, 1:-1] != padded[2:, 1:-1])
     border |= (padded[1:-1, 1:-1] != padded[1:-1, :-2]) | (padded[1:-1, 1:-1] != padded[1:-1, 2:])
     inner = cv2.distanceTransform((~border).astype(np.uint8), cv2.DIST_L2, 3)
-    radius = ndimage.maximum(inner, labels, np.arange(labels.max() + 1))
+    radius = np.zeros(int(labels.max()) + 1, inner.dtype)
+    np.maximum.at(radius, labels.ravel(), inner.ravel())
     return np.where(radius[labels] >= THIN, labels, 0)
 
 
@@ -66,6 +67,7 @@ def grow(labels: IntArray, depth: FloatArray) -> IntArray:
 
 def compact(labels: IntArray) -> IntArray:
     """The same regions numbered 1.. without gaps, 0 stays 0."""
-    values, dense = np.unique(labels, return_inverse=True)
-    dense = dense.reshape(labels.shape)
-    return (dense if values[0] == 0 else dense + 1).astype(np.int32)
+    used = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    used[labels] = True
+    used[0] = False
+    return np.where(used, np.cumsum(used), 0).astype(np.int32)[labels]
