@@ -186,9 +186,10 @@ class InstanceConfig:
         0.15, "feature distance (half space) at which the feature witness is undecided (gamma)", 0.0, 2.0
     )
     feature_trust: float = param(0.6, "weight of the feature witness in units of one fully observed view", 0.0, 100.0)
-    swallow_trust: float = param(
+    feature_share: float = param(
         1.0,
-        "weight of differing features between a small and a large sub-object, as a share of the views that see both",
+        "weight of features that are all but the same, or differ between a small and a large sub-object, as a share of "
+        "the views that see both",
         0.0,
         10.0,
     )

@@ -2,10 +2,10 @@
 
 Three witnesses judge an edge. The masks of all views that see both sides (METHOD 4 a-d, after MaskClustering and
 PairGS). The distance of the trained instance features [IG 3.3]: a prior worth `feature_trust` views, which decides
-where no view does; worth more where a small one differs from a large one, as segmenters swallow small things by what
-carries them, again and again, while training still tells them apart. And the surface at the contact (boundary.py),
-worth a share of the views that see it: segmenters that repeat their errors outvote any fixed prior, but a crease
-between a thing and its support stays a crease.
+where no view does; worth a share of the views where it is clear against segmenters that repeat their errors: where a
+small one differs from a large one (they swallow small things by what carries them), and where two are all but the same
+(they cut one thing in the same parts). And the surface at the contact (boundary.py), worth a share of the views that
+see it: a crease between a thing and its support stays a crease.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ FULL_WEIGHT = 30.0  # visible points from which on a view counts fully
 UNDECIDED = -1  # no dominant mask in a view
 GOES_ON = 0.58  # share of smooth contacts at which the surface is undecided: the middle between creases and noise
 SHARPNESS = 12.0  # of that decision
+SAME = 0.25  # of feature_gap: trained features closer than this are all but one ...
+SAME_CLARITY = 0.7  # ... and say so less loud than views that all agree: before training all are one
 ALIKE, UNLIKE = 3.0, 10.0  # times larger: parts of one thing, and what a segmenter takes for a part of its support
 SMOOTH_TRUST = 0.15  # of boundary_trust's unit, for a surface that goes on: things may lie flush, so it says little
 
@@ -100,11 +102,12 @@ def merge_sub_objects(
         if not len(others):
             return
         same, both = histograms.agreement(s, others)
-        prior = feature_prior(np.linalg.norm(mean[others] - mean[s], axis=1), config.feature_gap)
+        distance = np.linalg.norm(mean[others] - mean[s], axis=1)
+        prior = feature_prior(distance, config.feature_gap)
         alike, trust = surface_prior(np.array(list(neighbors[s].values())), config.boundary_trust)
         trust *= both + 1.0
-        swallowed = np.where(prior < 0.5, config.swallow_trust * unequal(mass[s], mass[others]), 0.0)
-        said = config.feature_trust + swallowed * both
+        clear = clarity(distance, unequal(mass[s], mass[others]), config.feature_gap)
+        said = config.feature_trust + config.feature_share * clear * both
         weight = both + said + trust
         score = (same + said * prior + trust * alike) / np.maximum(weight, 1e-9)
         for t, value in zip(others.tolist(), score.tolist(), strict=True):
@@ -163,6 +166,13 @@ def unequal(size: float, others: FloatArray) -> FloatArray:
     """(n,) in [0, 1]: from nothing where the larger is up to ALIKE times the smaller to all from UNLIKE times on."""
     ratio = np.maximum(size / others, others / size)
     share: FloatArray = np.clip(np.log(ratio / ALIKE) / np.log(UNLIKE / ALIKE), 0.0, 1.0)
+    return share
+
+
+def clarity(distance: FloatArray, sizes: FloatArray, gap: float) -> FloatArray:
+    """(n,) in [0, 1]: how surely a feature distance (n,) tells one thing from two; `sizes` (n,) is `unequal`."""
+    same = SAME_CLARITY * np.clip(1.0 - distance / (SAME * gap + 1e-9), 0.0, 1.0)
+    share: FloatArray = np.where(distance < gap, same, sizes)
     return share
 
 

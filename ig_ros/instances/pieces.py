@@ -15,7 +15,7 @@ from ig_ros.instances.consensus import MaskHistograms
 from ig_ros.instances.observations import Observations
 from ig_ros.types import FloatArray, IntArray
 
-SURE = 0.75  # share of the views seeing both that must give them one mask
+SURE = 0.6  # share of the views seeing both that must give them one mask: the plane speaks for them already
 VIEWS = 3.0  # weight of views seeing both from which on they have a say
 FLAT = 0.8  # share of a group's points near its plane
 BEHIND = 0.02  # share of the scene's points that may stand behind a plane of its shell

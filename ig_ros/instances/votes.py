@@ -15,7 +15,8 @@ from ig_ros.types import FloatArray, IntArray
 NONE = -1
 NONE_WEIGHT = 0.5  # a view without a mask there speaks half as loud: segmenters miss more than they invent
 PRIOR_WEIGHT = 0.5  # the group a point was merged into, in views ...
-PRIOR_SHARE = 0.4  # ... and as a share of all its votes: errors that repeat are no majority against the merge
+PRIOR_SHARE = 0.4  # ... and as a share of all its votes: errors that repeat are no majority against the merge ...
+BACKING = 0.3  # ... of a point that this share of the votes gives to its group; with less backing the prior is less
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,9 @@ def vote(
         labelled = (mask > 0).nonzero()[0]
         votes[labelled, instance_of[mask[labelled]]] += 1.0
         votes[mask == 0, instances] += NONE_WEIGHT
-    votes[np.arange(n), np.where(prior >= 0, prior, instances)] += PRIOR_WEIGHT + PRIOR_SHARE * votes.sum(1)
+    total, mine = votes.sum(1), (np.arange(n), np.where(prior >= 0, prior, instances))
+    backing = np.clip(votes[mine] / (BACKING * np.maximum(total, 1.0)), 0.0, 1.0)
+    votes[mine] += PRIOR_WEIGHT + PRIOR_SHARE * backing * total
     votes /= votes.sum(1, keepdims=True)
     if config.vote_rounds and n > config.vote_neighbors:
         _, neighbor = cKDTree(xyz).query(xyz, k=config.vote_neighbors, workers=-1)

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.boundary import Boundaries
-from ig_ros.instances.consensus import GOES_ON, feature_prior, merge_sub_objects, surface_prior, unequal
+from ig_ros.instances.consensus import (
+    GOES_ON,
+    SAME_CLARITY,
+    clarity,
+    feature_prior,
+    merge_sub_objects,
+    surface_prior,
+    unequal,
+)
 from ig_ros.instances.observations import HIDDEN, Observations
 
 CONFIG = InstanceConfig()
@@ -150,8 +158,8 @@ def test_the_prior_falls_with_distance_and_is_undecided_at_the_gap() -> None:
 
 def test_a_crease_keeps_apart_what_segmenters_swallow_in_half_of_their_views() -> None:
     labels, observed = seen([[1, 1]] * 6 + [[1, 2]] * 4)
-    same = np.zeros((2, 1))
-    crease, smooth = (merge_sub_objects(labels, contacts([[0, 1]], s), same, observed, CONFIG) for s in (0.1, 0.9))
+    undecided = np.array([[0.0], [CONFIG.feature_gap]])
+    crease, smooth = (merge_sub_objects(labels, contacts([[0, 1]], s), undecided, observed, CONFIG) for s in (0.1, 0.9))
     assert crease[0] != crease[1]
     assert smooth[0] == smooth[1]
 
@@ -191,6 +199,28 @@ def test_what_segmenters_swallow_stays_itself_where_training_tells_it_apart() ->
     assert swallowed((40, 60), far), "parts of one thing are of like size: the masks decide"
 
 
+def test_one_thing_cut_in_the_same_parts_again_and_again_is_one_where_training_says_so() -> None:
+    """Six views in ten give one mask, and a crease runs between the parts."""
+    labels, observed = seen([[1, 1]] * 6 + [[1, 2]] * 4, points=40)
+
+    def one(distance: float) -> bool:
+        group = merge_sub_objects(labels, contacts([[0, 1]], 0.1), np.array([[0.0], [distance]]), observed, CONFIG)
+        return bool(group[0] == group[-1])
+
+    assert one(0.0)
+    assert not one(0.9 * CONFIG.feature_gap)
+    assert not one(4.0 * CONFIG.feature_gap)
+
+
 def test_sizes_count_as_unlike_from_a_few_times_on() -> None:
     share = unequal(100.0, np.array([1.0, 10.0, 50.0, 100.0, 200.0, 1000.0, 9999.0]))
     np.testing.assert_allclose(share, [1, 1, 0, 0, 0, 1, 1])
+
+
+def test_features_are_clear_at_both_ends() -> None:
+    gap, equal, unlike = CONFIG.feature_gap, np.zeros(1), np.ones(1)
+    for sizes in (equal, unlike):
+        assert clarity(np.zeros(1), sizes, gap) == pytest.approx(SAME_CLARITY)
+        assert clarity(np.array([0.9 * gap]), sizes, gap) == 0.0
+    assert clarity(np.array([2 * gap]), equal, gap) == 0.0
+    assert clarity(np.array([2 * gap]), unlike, gap) == 1.0

@@ -46,7 +46,7 @@ def test_masks_correct_the_group_of_a_point() -> None:
     )
     assert owner.tolist() == [0] * 4 + [1] * 5
     assert share[0] == pytest.approx(1.0)
-    assert share[4] == pytest.approx(2 / 3.3)  # two views against half a view and four tenths of the two
+    assert share[4] == pytest.approx(2 / 2.5)  # two views against half a view: none backs its group
 
 
 def test_points_on_no_mask_become_none_only_against_weak_belief() -> None:
