@@ -1,0 +1,78 @@
+"""The geometric segmenter on the kitchen's Kinect frames: a table, out/segmenter.json, and pictures.
+
+    python -m benchmarks.segmenter [--data shared/data/kitchen] [--steps 400] [--pictures docs]
+
+First every fourth image by itself (are the things apart from the table? how fast?), then a map of all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import cv2
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.segmenter.kitchen import FOLDER, THINGS
+from benchmarks.segmenter.pictures import mask_picture, object_picture
+from benchmarks.segmenter.single import Single, look
+from benchmarks.segmenter.whole import Whole, judge, map_kitchen
+from ig_ros.config import SegmentationConfig
+from ig_ros.datasets import open_dataset
+from ig_ros.segmentation import make_segmenter
+
+SHOWN = (0, 54, 68, 82)  # frames in the pictures: the whole table, both mugs, box, controller
+
+
+def main() -> int:
+    """Print the table and write the figures; 1 where there is no data."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=FOLDER)
+    parser.add_argument("--steps", type=int, default=400, help="training steps of the map, 0 = no map")
+    parser.add_argument("--out", type=Path, default=Path("out/segmenter.json"))
+    parser.add_argument("--pictures", type=Path, help="folder for segmenter_kitchen*.png")
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        sys.stderr.write(f"no kitchen frames at {arguments.data}: see shared/data\n")
+        return 1
+    dataset = open_dataset(arguments.data)
+    segmenter = make_segmenter(SegmentationConfig(segmenter="geometric"))
+    assert segmenter is not None
+    single = look(segmenter, [dataset[i] for i in range(0, len(dataset), 4)])
+    shown = [dataset[i] for i in SHOWN if i < len(dataset)]
+    pictures = {"segmenter_kitchen.png": mask_picture(shown, segmenter)}
+    whole = None
+    if arguments.steps:
+        _, snapshot, seconds = map_kitchen(dataset, arguments.steps)
+        whole = judge(snapshot, seconds)
+        pictures["segmenter_kitchen_map.png"] = object_picture(shown, snapshot)
+    if arguments.pictures:
+        for name, picture in pictures.items():
+            cv2.imwrite(str(arguments.pictures / name), picture[..., ::-1])
+    report(single, whole, arguments.out)
+    return 0
+
+
+def report(single: Single, whole: Whole | None, out: Path) -> None:
+    """Table and file."""
+    figures = {"rate_hz": round(single.rate, 1), "table_in_one_mask": sum(n <= 1 for n in single.tables),
+               "frames": len(single.tables), "seen": single.seen, "apart": single.apart}  # fmt: skip
+    table = Table("thing", "images that show it", "a mask of its own", "an object of its own", "its Gaussians")
+    for name in THINGS:
+        mapped = ("-", "-") if whole is None else ("yes" if whole.apart[name] else "no", str(whole.shares[name]))
+        table.add_row(name, str(single.seen[name]), str(single.apart[name]), *mapped)
+    if whole is not None:
+        figures |= {"objects": whole.ids, "table": whole.table, "map_seconds": round(whole.seconds, 1),
+                    "things_apart": sum(whole.apart.values())}  # fmt: skip
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(figures, indent=1))
+    console = Console(width=120)
+    console.print(table)
+    console.print(figures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

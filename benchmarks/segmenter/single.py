@@ -1,0 +1,46 @@
+"""Image by image: are the things apart from the table, is the table one, and how fast?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.segmenter.kitchen import THINGS, WOOD, label_at, surface_of
+from ig_ros.segmentation import Segmenter
+from ig_ros.types import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """Counts over frames."""
+
+    seen: dict[str, int] = field(default_factory=lambda: dict.fromkeys(THINGS, 0))  # thing -> frames that show it
+    apart: dict[str, int] = field(default_factory=lambda: dict.fromkeys(THINGS, 0))  # ... as a mask of its own
+    tables: list[int] = field(default_factory=list)  # per frame: masks that the table's wood is in
+    seconds: list[float] = field(default_factory=list)  # per frame
+
+    @property
+    def rate(self) -> float:
+        """Frames per second, by the median."""
+        return 1.0 / float(np.median(self.seconds))
+
+
+def look(segmenter: Segmenter, frames: Sequence[Frame]) -> Single:
+    """Segment every frame and ask for the label of each thing it shows."""
+    result = Single()
+    for frame in frames:
+        begin = time.perf_counter()
+        labels = segmenter.segment(frame.rgb, frame.depth, frame.camera).labels
+        result.seconds.append(time.perf_counter() - begin)
+        wood = {label for label in (label_at(p, frame, labels) for p in WOOD) if label is not None}
+        result.tables.append(len(wood))
+        for name, (point, most) in THINGS.items():
+            label = label_at(point, frame, labels)
+            if label is None:
+                continue
+            result.seen[name] += 1
+            result.apart[name] += label > 0 and label not in wood and surface_of(labels, label, frame) < most
+    return result
