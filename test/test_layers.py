@@ -23,7 +23,7 @@ LAYERS = (  # from the bottom up
     ("mapper",),
     ("scarcity",),
     ("live", "storage", "datasets", "baselines"),
-    ("nodes", "cli", "evaluation", "demo"),
+    ("nodes", "cli", "evaluation", "demo", "report", "export"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 ROS = ("rclpy", "tf2_ros", "cv_bridge", "sensor_msgs_py", "sensor_msgs", "geometry_msgs", "std_msgs", "nav_msgs")

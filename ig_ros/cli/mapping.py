@@ -1,19 +1,38 @@
-"""`ig map`: map a dataset without ROS."""
+"""`ig map`: map a dataset without ROS, judge the map, leave everything in one folder."""
 
 from __future__ import annotations
 
+import shlex
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ig_ros.cli.app import app, print_json
+from ig_ros.cli.app import Exit, app, console, examples, print_json
+from ig_ros.cli.interrupt import StopSign
 from ig_ros.cli.options import AsJson, ConfigFile, Overrides, Scene, Segmenter, make_folder, read_config
-from ig_ros.cli.progress import progress_bar
+from ig_ros.cli.progress import Rate, progress_bar, track
 from ig_ros.cli.tables import print_figures
 
+if TYPE_CHECKING:
+    from ig_ros.datasets import Dataset
+    from ig_ros.evaluation.offline import Budget
+    from ig_ros.mapper import Mapper
+    from ig_ros.report import History
 
-@app.command("map")
+WATCHED = 2  # unseen views that are rendered now and then while the map trains, for the report's curve
+
+EXAMPLES = examples(
+    "ig map sim:tabletop --seconds 120",
+    "ig map BAG.mcap --image /camera/color/image_raw --pose /slam/pose --out out/lab",
+    "ig map FOLDER --no-depth --set training.seed=3 --json",
+)
+
+
+@app.command("map", epilog=EXAMPLES)
 def map_command(
     scene: Scene,
     out: Annotated[Path, typer.Option(help="Folder for the results")] = Path("out/map"),
@@ -32,18 +51,17 @@ def map_command(
     map_frame: Annotated[str | None, typer.Option(help="Bags: frame of the map, with --pose tf")] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
+    report: Annotated[bool, typer.Option(help="Leave report.html: curves, pictures, objects, timings")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Map a dataset without ROS and write the labelled cloud, objects, held-out pictures and figures.
+    """Map a dataset without ROS and write the labelled cloud, objects, held-out pictures, figures and a report.
 
-    Every eighth frame (place i with i % 8 == 7) is held out. Without --seconds or --steps it maps for 120 s.
+    Every eighth frame (place i with i % 8 == 7) is held out. Without --seconds or --steps it maps for 120 s. Ctrl-C
+    ends the mapping early: what is there is judged and saved, and the exit code is 130.
     """
-    from ig_ros.datasets import open_dataset, split, with_topics
-    from ig_ros.evaluation.offline import Budget, MappingProgress, evaluate, map_dataset, query_score
-    from ig_ros.evaluation.outputs import write_outputs
-    from ig_ros.evaluation.pictures import write_pictures
+    from ig_ros.datasets import open_dataset, with_topics
+    from ig_ros.evaluation.offline import Budget
     from ig_ros.mapper import Mapper
-    from ig_ros.storage import save_map
 
     settings = read_config(
         config, overrides, {"input.use_depth": depth} | ({"segmentation.segmenter": segmenter} if segmenter else {})
@@ -54,24 +72,88 @@ def map_command(
     }  # fmt: skip
     dataset = open_dataset(with_topics(scene, topics))
     make_folder(out)  # before minutes of mapping, not after
-    mapper = Mapper(settings)
-    train, _ = split(len(dataset))
     budget = Budget(seconds=0.0 if steps else (seconds or 120.0), steps=steps)
+    figures = run(Mapper(settings), dataset, budget, out, report)
+    if as_json:
+        print_json(figures)
+    else:
+        print_figures(f"{dataset.name} -> {out}", figures)
+        if report:
+            console.print(f"report: {out}/report.html", highlight=False)
+    raise typer.Exit(Exit.INTERRUPTED if figures["interrupted"] else Exit.OK)
+
+
+def run(mapper: Mapper, dataset: Dataset, budget: Budget, out: Path, report: bool) -> dict[str, Any]:
+    """Map, group, save, judge and write; returns the figures. The map is saved before anything else can fail."""
+    from ig_ros.datasets import split
+    from ig_ros.evaluation.offline import query_score, score
+    from ig_ros.evaluation.outputs import write_outputs
+    from ig_ros.evaluation.pictures import write_pictures
+    from ig_ros.report import History, Report, write_report
+    from ig_ros.storage import save_map
+
+    clock = Clock()
+    train, held_out = split(len(dataset))
+    history = History(mapper, [dataset[i] for i in held_out[:: max(1, len(held_out) // WATCHED)][:WATCHED]])
+    with StopSign() as stop:
+        dropped = train_under_bar(mapper, dataset, train, budget, history, stop)
+    clock.lap("mapping")
+    frozen = mapper.freeze()
+    snapshot = mapper.instantiate(frozen)
+    clock.lap("instantiation")
+    save_map(mapper, out / "map")
+    clock.lap("saving")
+    views = render(mapper, frozen, snapshot, dataset, held_out)
+    clock.lap("held_out")
+    figures = score(mapper, dataset, snapshot, views, held_out)
+    figures |= {"dropped": dropped, "interrupted": stop.raised, "language": query_score(mapper, dataset, snapshot)}
+    clock.lap("scoring")
+    figures["seconds"] = clock.seconds
+    figures["steps_per_second"] = round(mapper.trainer.step / max(clock.seconds["mapping"], 1e-3), 2)
+    write_outputs(out, snapshot, views, figures)
+    write_pictures(out, snapshot, views)
+    if report:
+        write_report(out, Report(dataset.name, shlex.join(["ig", *sys.argv[1:]]), figures, history), mapper, views)
+    return figures
+
+
+def train_under_bar(
+    mapper: Mapper, dataset: Dataset, places: Sequence[int], budget: Budget, history: History, stop: StopSign
+) -> dict[str, int]:
+    """Feed and train behind a progress bar; returns frames dropped by cause."""
+    from ig_ros.evaluation.offline import MappingProgress, map_dataset
+
+    rate = Rate()
     with progress_bar() as bar:
         task = bar.add_task(f"mapping {dataset.name}", total=1.0, detail="")
 
-        def report(p: MappingProgress) -> None:
-            detail = f"{p.frames}/{len(train)} frames, step {p.steps}, loss {p.loss:.3f}, {p.anchors} anchors"
+        def show(p: MappingProgress) -> None:
+            history.note(p)
+            detail = (
+                f"{rate(p.steps):.1f} steps/s, {p.frames}/{len(places)} frames, step {p.steps}, loss {p.loss:.3f}, "
+                f"{p.anchors} anchors"
+            )
             bar.update(task, completed=p.share, detail=detail)
 
-        dropped = map_dataset(mapper, dataset, train, budget, report)
-    snapshot, views, figures = evaluate(mapper, dataset)
-    figures["dropped"] = dropped
-    figures["language"] = query_score(mapper, dataset, snapshot)
-    write_outputs(out, snapshot, views, figures)
-    write_pictures(out, snapshot, views)
-    save_map(mapper, out / "map")
-    if as_json:
-        print_json(figures)
-        return
-    print_figures(f"{dataset.name} -> {out}", figures)
+        return map_dataset(mapper, dataset, places, budget, show, stop)
+
+
+def render(mapper: Mapper, frozen: Any, snapshot: Any, dataset: Dataset, places: Sequence[int]) -> list[Any]:
+    """The held-out views behind a progress bar."""
+    from ig_ros.evaluation.held_out import render_held_out
+
+    return [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in track(places, "held-out views")]
+
+
+class Clock:
+    """Seconds that each part of a command took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """Everything since the last lap was `part`."""
+        now = time.perf_counter()
+        self.seconds[part] = round(now - self._last, 3)
+        self._last = now

@@ -12,9 +12,11 @@ from ig_ros.types import ObjectInstance
 
 
 def print_figures(title: str, figures: dict[str, Any]) -> None:
-    """A flat table of every scalar figure."""
+    """A flat table of every scalar figure; the true names are for scripts."""
     table = Table("figure", "value", title=title)
     for key, value in figures.items():
+        if key == "names":
+            continue
         if isinstance(value, dict):
             for inner, v in value.items():
                 if not isinstance(v, dict | list):

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ig_ros.datasets import Dataset, split
+from ig_ros.datasets import Dataset, SceneTruth
 from ig_ros.errors import FrameError
-from ig_ros.evaluation.held_out import HeldOutView, best_render_iou, render_held_out
-from ig_ros.evaluation.metrics import instance_score, transfer_ids
+from ig_ros.evaluation.held_out import HeldOutView, best_render_iou
+from ig_ros.evaluation.metrics import average_precision, instance_score, transfer_ids
 from ig_ros.evaluation.outputs import score_entry
+from ig_ros.evaluation.transfer import transfer_by_vote
 from ig_ros.mapper import Mapper
 from ig_ros.types import MapSnapshot
 
@@ -47,8 +48,12 @@ def map_dataset(
     places: Sequence[int],
     budget: Budget,
     report: Callable[[MappingProgress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, int]:
-    """Feed the frames at `places` evenly and train until the budget is spent; returns frames dropped by cause."""
+    """Feed the frames at `places` evenly and train until the budget is spent; returns frames dropped by cause.
+
+    `stop` is asked between two frames and two steps; where it says so, the mapper stays as it then is.
+    """
     begin = time.perf_counter()
     dropped: dict[str, int] = {}
     fed, loss = 0, 0.0
@@ -62,8 +67,10 @@ def map_dataset(
         fed += 1
 
     while (share := budget.spent(time.perf_counter() - begin, mapper.trainer.step)) < 1.0 or fed < len(places):
-        while fed < len(places) and share * len(places) >= fed * ARRIVAL:
+        while fed < len(places) and share * len(places) >= fed * ARRIVAL and not stop():
             feed()
+        if stop():
+            break
         result = mapper.train_step()
         if result is None:
             if fed >= len(places):
@@ -75,34 +82,40 @@ def map_dataset(
     return dropped
 
 
-def evaluate(mapper: Mapper, dataset: Dataset) -> tuple[MapSnapshot, list[HeldOutView], dict[str, Any]]:
-    """Instantiate, render the held-out views and compare with the truth, where there is one."""
-    frozen = mapper.freeze()
-    begin = time.perf_counter()
-    snapshot = mapper.instantiate(frozen)
-    seconds = time.perf_counter() - begin
-    _, held_out = split(len(dataset))
-    views = [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in held_out]
+def score(
+    mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot, views: Sequence[HeldOutView], places: Sequence[int]
+) -> dict[str, Any]:
+    """Figures of a map: its size, its held-out views, and how it compares with the truth, where there is one."""
     figures: dict[str, Any] = {
         "frames": len(dataset),
         "keyframes": len(mapper.keyframes),
         "steps": mapper.trainer.step,
         "anchors": len(mapper.scaffold.anchors),
         "gaussians": len(snapshot.xyz),
-        "instantiation_seconds": round(seconds, 3),
         "instances": len(snapshot.instances.objects),
     }
     if views:
         figures["psnr"] = round(sum(v.psnr for v in views) / len(views), 3)
         figures["ssim"] = round(sum(v.ssim for v in views) / len(views), 4)
-    if dataset.truth is not None:
-        predicted = transfer_ids(snapshot.xyz, snapshot.instances.point_ids, dataset.truth.points)
-        figures["instance"] = score_entry(instance_score(predicted, dataset.truth.ids))
-        if dataset.truth.has_images:
-            best = best_render_iou(views, [dataset.truth.instance_image(i) for i in held_out])
+    truth = dataset.truth
+    if truth is not None:
+        figures |= truth_score(snapshot, truth)
+        if truth.has_images and views:
+            best = best_render_iou(views, [truth.instance_image(i) for i in places])
             figures["render_miou"] = round(100 * sum(best.values()) / max(len(best), 1), 3)
-        figures["names"] = {int(i): name for i, name in dataset.truth.names.items()}
-    return snapshot, views, figures
+        figures["names"] = {int(i): name for i, name in truth.names.items()}
+    return figures
+
+
+def truth_score(snapshot: MapSnapshot, truth: SceneTruth) -> dict[str, Any]:
+    """The snapshot's objects against the true ones, on the truth's points: best overlap and average precision."""
+    moved = transfer_by_vote(snapshot.xyz, snapshot.instances.point_ids, truth.points)
+    confidence = {thing.id: thing.confidence for thing in snapshot.instances.objects}
+    return {
+        "instance": score_entry(instance_score(moved.ids, truth.ids)),
+        "average_precision": score_entry(average_precision(moved.ids, confidence, truth.ids)),
+        "coverage": round(moved.coverage, 4),
+    }
 
 
 def query_score(mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot) -> dict[str, Any]:
