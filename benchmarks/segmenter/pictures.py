@@ -14,7 +14,7 @@ from ig_ros.segmentation import Segmenter
 from ig_ros.types import Frame, IntArray, MapSnapshot
 
 Picture = npt.NDArray[np.uint8]
-SIZE = (400, 300)  # px of one photograph
+SIZE = (320, 240)  # px of one photograph
 
 
 def mask_picture(frames: Sequence[Frame], segmenter: Segmenter) -> Picture:

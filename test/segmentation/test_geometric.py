@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
+from benchmarks.segmenter.kitchen import FOLDER, THINGS
+from benchmarks.segmenter.single import look
 from ig_ros.config import SegmentationConfig
+from ig_ros.datasets import open_dataset
 from ig_ros.segmentation import Segmenter, make_segmenter
+from ig_ros.segmentation.parts import compact
 from ig_ros.segmentation.surface import fit_surface
 from ig_ros.types import Array, Camera, FloatArray, IntArray
 
 CAMERA = Camera(np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]]), 640, 480)
-KITCHEN = Path(__file__).resolve().parents[3] / "shared/data/kitchen"
 DOWN = np.radians(35.0)  # the camera looks down by this angle, 0.9 m above the table
 
 
@@ -153,50 +154,17 @@ def test_surface_of_a_slanted_plane() -> None:
     assert surface.area[60, 80] == pytest.approx(area, rel=0.05)
 
 
-# Points (world, m) on things of the kitchen's table, read off single frames, and the most surface a mask of each shows.
-THINGS = {
-    "first mug": ((-0.70, -0.13, 1.89), 0.03),
-    "second mug": ((0.28, -0.07, 1.77), 0.03),
-    "plastic box": ((0.56, -0.07, 1.76), 0.2),
-    "magazine": ((-0.17, 0.05, 1.67), 0.2),
-    "controller": ((0.78, 0.05, 1.59), 0.06),
-}
-WOOD = ((0.01, 0.0, 1.80), (0.82, -0.045, 1.88), (-0.14, -0.14, 2.07), (0.08, 0.11, 1.59), (0.52, 0.10, 1.61))
-
-
-def label_at(point: tuple[float, ...], pose: FloatArray, depth: FloatArray, labels: IntArray) -> int | None:
-    """Label of the pixel that sees a world point, None where something else or nothing is measured there."""
-    x, y, z = np.linalg.inv(pose)[:3] @ [*point, 1.0]
-    if z <= 0:
-        return None
-    u, v = int(x / z * 585 + 320), int(y / z * 585 + 240)
-    if not (12 < u < 628 and 12 < v < 468) or abs(depth[v, u] - z) > 0.06:
-        return None
-    return int(labels[v, u])
-
-
-@pytest.mark.skipif(not KITCHEN.is_dir(), reason="the kitchen frames are not on this machine")
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="the kitchen frames are not on this machine")
 def test_kitchen_things_are_apart_from_the_table_in_nearly_every_view(segmenter: Segmenter) -> None:
-    seen = dict.fromkeys(THINGS, 0)
-    apart = dict.fromkeys(THINGS, 0)
-    for number in range(0, 500, 20):
-        stem = KITCHEN / f"frame-{number:06d}"
-        rgb = cv2.cvtColor(cv2.imread(f"{stem}.color.jpg"), cv2.COLOR_BGR2RGB)
-        raw = cv2.imread(f"{stem}.depth.png", cv2.IMREAD_UNCHANGED)
-        depth = np.where(raw == 65535, 0, raw).astype(np.float32) / 1000
-        pose = np.loadtxt(f"{stem}.pose.txt")
-        labels = segmenter.segment(rgb, depth, CAMERA).labels
-        wood = [label for label in (label_at(p, pose, depth, labels) for p in WOOD) if label is not None]
-        assert len(set(wood)) <= 1, f"frame {number}: the table is in pieces"
-        for name, (point, most) in THINGS.items():
-            label = label_at(point, pose, depth, labels)
-            if label is None:
-                continue
-            seen[name] += 1
-            mask = labels == label
-            area = float((depth[mask] ** 2).sum()) / 585**2
-            apart[name] += label > 0 and label not in wood and area < most
-    print({name: f"{apart[name]}/{seen[name]}" for name in THINGS})
-    assert min(seen.values()) >= 3
-    assert all(apart[name] >= 0.75 * seen[name] for name in THINGS), (apart, seen)
-    assert sum(apart.values()) >= 0.9 * sum(seen.values())
+    dataset = open_dataset(FOLDER)
+    result = look(segmenter, [dataset[i] for i in range(0, len(dataset), 4)])
+    assert max(result.tables) == 1, "the table is in pieces"
+    assert min(result.seen.values()) >= 3
+    assert all(result.apart[name] >= 0.75 * result.seen[name] for name in THINGS), (result.apart, result.seen)
+    assert sum(result.apart.values()) >= 0.9 * sum(result.seen.values())
+
+
+def test_numbering_keeps_regions_and_closes_gaps() -> None:
+    labels = np.array([[0, 7, 7], [3, 0, 9]], np.int32)
+    np.testing.assert_array_equal(compact(labels), [[0, 2, 2], [1, 0, 3]])
+    np.testing.assert_array_equal(compact(labels * 0), labels * 0)
