@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ig_ros.types import ObjectInstance
 
@@ -26,11 +27,13 @@ def print_figures(title: str, figures: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def print_objects(title: str, rows: Iterable[tuple[ObjectInstance, float | None]]) -> None:
+def print_objects(title: str, rows: Sequence[tuple[ObjectInstance, float | None]]) -> None:
     """A row per object, with its score where it answers a question."""
-    table = Table("id", "label", "score", "confidence", "views", "position (m)", "size (m)", title=title)
+    scored = any(score is not None for _, score in rows)
+    names = ("id", "name", *(("score",) if scored else ()), "confidence", "views", "position (m)", "size (m)")
+    table = Table(*(Column(name, no_wrap=name != "name") for name in names), title=title, box=box.SIMPLE_HEAD)
     for thing, score in rows:
-        position, size = (" ".join(f"{v:.3f}" for v in a) for a in (thing.T_world_box[:3, 3], thing.size))
-        shown = "" if score is None else f"{score:.2f}"
-        table.add_row(str(thing.id), thing.label, shown, f"{thing.confidence:.2f}", str(thing.views), position, size)
+        position, size = (" ".join(f"{v:.2f}" for v in a) for a in (thing.T_world_box[:3, 3], thing.size))
+        shown = (f"{score:.2f}",) if score is not None else ()
+        table.add_row(str(thing.id), thing.label, *shown, f"{thing.confidence:.2f}", str(thing.views), position, size)
     Console().print(table)

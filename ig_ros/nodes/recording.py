@@ -26,7 +26,7 @@ class BagRecorder:
     def __init__(self, path: Path) -> None:
         """Raises StorageError when something is there already: recordings are never overwritten."""
         if path.exists():
-            raise StorageError(f"{path} exists already: choose another --record")
+            raise StorageError(f"{path} exists already: choose another name")
         self._path = path
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._connections: dict[str, Any] = {}

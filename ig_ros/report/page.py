@@ -111,8 +111,8 @@ def objects(snapshot: MapSnapshot, mapper: Mapper) -> list[dict[str, Any]]:
                 "thing": thing,
                 "color": f"rgb({r},{g},{b})",
                 "picture": None if picture is None else data_uri(picture),
-                "position": [round(float(v), 2) for v in thing.T_world_box[:3, 3]],
-                "size": [round(100 * float(v), 1) for v in thing.size],
+                "position": [f"{v:.2f}" for v in thing.T_world_box[:3, 3]],
+                "size": [f"{100 * v:.1f}" for v in thing.size],
             }
         )
     return rows

@@ -22,7 +22,7 @@ PAGE = """<!doctype html>
   .views { display: grid; grid-template-columns: repeat(4, 1fr); gap: 6px; align-items: center; }
   .views img { width: 100%; display: block; border-radius: 4px; } .views .head { font-weight: 600; }
   .views .row { grid-column: 1 / -1; color: #52606d; font-size: 13px; margin-top: 6px; }
-  .scale { height: 10px; width: 120px; display: inline-block; vertical-align: middle; border-radius: 3px;
+  .scale { height: 10px; width: 90px; display: inline-block; vertical-align: middle; border-radius: 3px;
            background: linear-gradient(90deg, #000004, #420a68, #932667, #dd513a, #fca50a, #fcffa4); }
   table { border-collapse: collapse; width: 100%; }
   th, td { text-align: left; padding: 6px 12px; border-bottom: 1px solid #eef0f3; }
@@ -65,7 +65,7 @@ PAGE = """<!doctype html>
 <h2>Views the map never saw</h2>
 <div class="views">
   <div class="head">photograph</div><div class="head">render</div>
-  <div class="head">error <span class="scale"></span> 0 to {{ error_full }}+ of 255</div><div class="head">objects</div>
+  <div class="head">error, 0 <span class="scale"></span> {{ error_full }} / 255</div><div class="head">objects</div>
 {% for view in views %}
   <div class="row">
   frame {{ view.index }}: {{ "%.1f" | format(view.psnr) }} dB, SSIM {{ "%.3f" | format(view.ssim) }}</div>

@@ -53,7 +53,10 @@ def cut(rgb: Picture, own: npt.NDArray[np.bool_]) -> Picture:
     """A square around the pixels (H, W) of an object, the others dimmed; what lies beyond the image is grey."""
     rows, cols = np.nonzero(own)
     center = np.array([rows.min() + rows.max() + 1, cols.min() + cols.max() + 1]) / 2
+    size = np.array(own.shape)
     half = max(6.0, (0.5 + MARGIN) * max(np.ptp(rows) + 1, np.ptp(cols) + 1))
+    half = min(half, float(size.max()) / 2)
+    center = np.where(2 * half < size, np.clip(center, half, size - half), size / 2)  # as little beyond it as possible
     shown = np.where(own[..., None], rgb, (DIMMED * rgb + (1 - DIMMED) * 128).astype(np.uint8))
     scale = EDGE / (2 * half)
     M = np.array([[scale, 0, EDGE / 2 - scale * center[1]], [0, scale, EDGE / 2 - scale * center[0]]])

@@ -1,0 +1,46 @@
+"""`ig bench`: the benchmarks of the checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ig_ros.cli.app import app, examples
+from ig_ros.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]  # of the checkout, where this package is not installed elsewhere
+
+
+class Benchmark(StrEnum):
+    """What can be measured; each is a package below benchmarks/."""
+
+    BENCH = "bench"
+    QUALITY = "quality"
+    LANGUAGE = "language"
+    SOAK = "soak"
+
+
+EXAMPLES = examples(
+    "ig bench bench --quick",
+    "ig bench quality --resume",
+    "Arguments after the name go to the benchmark. Its exit code is handed on: 1 = a goal was missed.",
+)
+
+
+@app.command("bench", epilog=EXAMPLES, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench_command(
+    context: typer.Context,
+    name: Annotated[
+        Benchmark, typer.Argument(help="bench: speed; quality: the papers' tables; language: words; soak: faults")
+    ] = Benchmark.BENCH,
+) -> None:
+    """Run one of the benchmarks of a checkout of the repository: speed, quality, language or faults."""
+    if not (ROOT / "benchmarks" / name.value / "__main__.py").is_file():
+        raise ConfigError(f"there is no benchmarks/{name.value} in {ROOT}: benchmarks run from a checkout only")
+    command = [sys.executable, "-m", f"benchmarks.{name.value}", *context.args]
+    raise typer.Exit(subprocess.run(command, cwd=ROOT, check=False).returncode)

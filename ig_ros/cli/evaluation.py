@@ -1,0 +1,98 @@
+"""`ig eval`: a saved map against the truth of a dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ig_ros.cli.app import Exit, app, console, examples, print_json
+from ig_ros.cli.maps import load
+from ig_ros.cli.options import AsJson, SavedMap, map_home
+from ig_ros.cli.progress import track
+from ig_ros.cli.tables import print_figures
+from ig_ros.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    from ig_ros.datasets import Dataset
+    from ig_ros.evaluation.held_out import HeldOutView
+    from ig_ros.mapper import Mapper
+    from ig_ros.types import MapSnapshot
+
+EXAMPLES = examples(
+    "ig eval out/map --truth sim:tabletop",
+    "ig eval out/map --truth ~/scannet/scene0000_00 --json",
+    "ig eval out/map --truth sim:tabletop --goal instance.miou=80   (exit code 1 below 80 %)",
+)
+
+
+@app.command("eval", epilog=EXAMPLES)
+def eval_command(
+    directory: SavedMap,
+    truth: Annotated[
+        str, typer.Option(help="The dataset that was mapped, with its truth: sim:..., a ScanNet or Replica folder")
+    ],
+    views: Annotated[bool, typer.Option(help="Also render and score the held-out views")] = True,
+    queries: Annotated[bool, typer.Option(help="Also ask what the truth knows answers to")] = True,
+    goal: Annotated[
+        list[str] | None, typer.Option(help="NAME=LEAST, e.g. instance.miou=80 or psnr=25 (repeatable)")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a saved map with the exact truth: objects, names, held-out views. Exit code 1 when a goal is missed."""
+    from ig_ros.datasets import missing_truth, open_dataset
+    from ig_ros.evaluation.offline import query_score
+
+    goals = dict(map(parse_goal, goal or []))
+    dataset = open_dataset(truth)
+    if dataset.truth is None:
+        lacking = "; ".join(missing_truth(dataset)) or "nobody has annotated it"
+        raise DatasetError(f"{dataset.name} has no truth to compare with: {lacking}")
+    mapper, snapshot, _ = load(map_home(directory))
+    figures = judge(mapper, snapshot, dataset, views)
+    if queries:
+        figures["language"] = query_score(mapper, dataset, mapper.latest or snapshot)
+    missed = {name: (value(figures, name), least) for name, least in goals.items() if value(figures, name) < least}
+    figures["goals_missed"] = sorted(missed)
+    if as_json:
+        print_json(figures)
+    else:
+        print_figures(f"{directory} against {dataset.name}", figures)
+    for name, (got, least) in sorted(missed.items()):
+        console.print(f"[red]goal missed:[/red] {name} is {got:g}, wanted {least:g}", highlight=False)
+    raise typer.Exit(Exit.NO if missed else Exit.OK)
+
+
+def judge(mapper: Mapper, snapshot: MapSnapshot, dataset: Dataset, with_views: bool) -> dict[str, Any]:
+    """Figures of a loaded map. One that trained on after its objects were found is grouped anew for its views."""
+    from ig_ros.datasets import split
+    from ig_ros.evaluation.held_out import render_held_out
+    from ig_ros.evaluation.offline import score
+
+    _, held_out = split(len(dataset))
+    shown: list[HeldOutView] = []
+    if with_views:
+        frozen = mapper.freeze()
+        if snapshot.step != frozen.step:
+            snapshot = mapper.instantiate(frozen)
+        shown = [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in track(held_out, "held-out views")]
+    return score(mapper, dataset, snapshot, shown, held_out)
+
+
+def parse_goal(text: str) -> tuple[str, float]:
+    """NAME=LEAST. Raises ConfigError."""
+    name, _, least = text.partition("=")
+    try:
+        return name, float(least)
+    except ValueError as error:
+        raise ConfigError(f"--goal wants name=number, got {text!r}") from error
+
+
+def value(figures: dict[str, Any], name: str) -> float:
+    """A figure by its dotted name, as the table prints it. Raises ConfigError for one that is not there."""
+    found: Any = figures
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    if not isinstance(found, int | float):
+        raise ConfigError(f"--goal {name}: there is no such figure here; the table names them all")
+    return float(found)

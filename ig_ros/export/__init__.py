@@ -1,0 +1,7 @@
+"""A map in the formats of other programs: splat viewers, point cloud tools, one file per object."""
+
+from ig_ros.export.clouds import labelled_points, names_of, write_pcd, write_ply
+from ig_ros.export.objects import write_objects
+from ig_ros.export.splats import Axes, write_splats
+
+__all__ = ["Axes", "labelled_points", "names_of", "write_objects", "write_pcd", "write_ply", "write_splats"]

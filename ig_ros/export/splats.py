@@ -1,0 +1,76 @@
+"""Gaussians as the PLY of 3D Gaussian splatting [Kerbl et al. 2023], which SuperSplat, nerfstudio and others open.
+
+A vertex per Gaussian with float32 properties in this order: x y z, nx ny nz (0), f_dc_0..2 (degree 0 of the spherical
+harmonics), opacity (before the sigmoid), scale_0..2 (logarithm of metres), rot_0..3 (w, x, y, z). No f_rest: the
+colour is the same from all sides, and a reader takes the degree from the number of properties.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import torch
+from plyfile import PlyData, PlyElement
+
+from ig_ros.errors import StorageError
+from ig_ros.types import FloatArray, GaussianBatch
+
+SH_0 = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 sqrt(pi))
+LEAST = 1e-6  # opacities stay this far from 0 and 1, so that their logits are finite
+THINNEST = 1e-9  # m
+PROPERTIES = (
+    *("x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"),
+    *("scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"),
+)
+HALF = float(np.sqrt(0.5))
+
+
+class Axes(Enum):
+    """Which way is up in the file."""
+
+    MAP = "map"  # as in the map: z up
+    VIEWER = "viewer"  # -y up, as splat viewers expect of what was made from photographs
+
+
+def write_splats(path: Path, gaussians: GaussianBatch, axes: Axes = Axes.MAP) -> int:
+    """Write N Gaussians, their colours the first three features; returns N. Raises StorageError.
+
+    A rotation of the whole map needs no spherical harmonics to be turned: there is only degree 0.
+    """
+    table = np.zeros(len(gaussians.means), dtype=[(name, "<f4") for name in PROPERTIES])
+    for name, column in zip(PROPERTIES, columns(gaussians, axes).T, strict=True):
+        table[name] = column
+    try:
+        PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(str(path))
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    return len(table)
+
+
+def columns(gaussians: GaussianBatch, axes: Axes) -> FloatArray:
+    """(N, 17) float32 in the order of PROPERTIES."""
+    means, quats = gaussians.means.detach().cpu(), gaussians.quats.detach().cpu()
+    quats = torch.nn.functional.normalize(quats, dim=1)
+    if axes is Axes.VIEWER:
+        means, quats = y_down(means, quats)
+    opacity = gaussians.opacities.detach().cpu().clamp(LEAST, 1 - LEAST)
+    parts = (
+        means,
+        torch.zeros_like(means),
+        (gaussians.features[:, :3].detach().cpu().clamp(0, 1) - 0.5) / SH_0,
+        torch.logit(opacity)[:, None],
+        gaussians.scales.detach().cpu().clamp_min(THINNEST).log(),
+        quats,
+    )
+    table: FloatArray = torch.cat(parts, dim=1).to(torch.float32).numpy()
+    return table
+
+
+def y_down(means: torch.Tensor, quats: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The map (z up) turned by 90 degrees about x, so that -y is up: means (N, 3), quats (N, 4) wxyz."""
+    x, y, z = means.unbind(1)
+    w, i, j, k = quats.unbind(1)
+    turned = torch.stack([x, -z, y], dim=1)
+    return turned, HALF * torch.stack([w - i, w + i, j - k, j + k], dim=1)
