@@ -1,0 +1,74 @@
+"""The robot's side of a small scene, as a program: sends every frame once the one before is mapped, then saves the map.
+
+python test/nodes/small_robot.py FRAMES NAME [--masks]      (--masks: somebody else makes them; wait for that one)
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+
+import rclpy
+from nodes.scene import small_frame
+
+from ig_ros.msg import SegmentedImage
+from ig_ros.nodes.player import PARTS, Player, PlayOptions
+from ig_ros.nodes.query_client import MapClient
+from ig_ros.nodes.segmenter_node import RELIABLE
+
+PATIENCE = 40.0  # s, for anything to happen
+WARM = 6  # answers of the segmenter after which the mapping node will have heard it too
+
+
+def wait(client: MapClient, what: str, done: object, again: object = lambda: None) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"no {what} after {PATIENCE:g} s; diagnostics: {client.diagnostics}")
+        again()
+        client.listen(0.1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("frames", type=int)
+    parser.add_argument("name")
+    parser.add_argument("--masks", action="store_true")
+    given = parser.parse_args()
+    with rclpy.init(args=[]):
+        client, player = MapClient(PATIENCE), Player(PlayOptions(masks=False))
+        masks: list[SegmentedImage] = []
+        client.create_subscription(SegmentedImage, "segmented_image", masks.append, RELIABLE)
+        wait(client, "diagnostics", lambda: client.diagnostics)
+        wait(client, "subscriber", player.wait_for_subscribers)
+        stamp = time.time_ns()
+        if given.masks:  # an image without a pose: nobody maps it, but masks come back and the node knows of them
+            unposed = player.messages(frame(0), stamp)
+            del unposed["pose"]
+            wait(client, "masks", lambda: len(masks) >= WARM, lambda: send(player, unposed))
+            client.listen(1.0)
+        for i in range(given.frames):
+            send(player, player.messages(frame(i), stamp + (i + 2) * 1_000_000_000))
+            wait(client, f"frame {i}", lambda i=i: int(client.diagnostics.get("frames in", 0)) > i)
+        for answer in (client.instantiate(), client.save(given.name)):
+            if not answer.success:
+                raise SystemExit(answer.message)
+        client.destroy_node()
+        player.destroy_node()
+
+
+def send(player: Player, messages: dict) -> None:
+    """One part after the other: a socket's default buffer (200 kB) does not hold an image and its depth at once."""
+    for part in [p for p in PARTS if p in messages]:
+        player.send({part: messages[part]})
+        time.sleep(0.03)
+
+
+def frame(i: int) -> object:
+    return dataclasses.replace(small_frame(4 * i), masks=None)  # 4 steps of 2 cm
+
+
+if __name__ == "__main__":
+    sys.exit(main())
