@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from rich.progress import (
@@ -49,12 +50,19 @@ def progress_bar() -> Progress:
     return Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[detail]}"), console=console)
 
 
-def track(items: Items[Item], doing: str) -> Iterator[Item]:
-    """Go through items under a bar with their number, rate and time left."""
+@contextmanager
+def counting(total: int, doing: str) -> Iterator[Callable[[int], None]]:
+    """A bar for `total` things with their number, rate and time left; call what it gives with the count so far."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     rate = Rate()
     with Progress(*columns, TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task(doing, total=len(items), rate="")
+        task = bar.add_task(doing, total=total, rate="")
+        yield lambda count: bar.update(task, completed=count, rate=f"{rate(count):.1f}/s")
+
+
+def track(items: Items[Item], doing: str) -> Iterator[Item]:
+    """Go through items under such a bar."""
+    with counting(len(items), doing) as done:
         for count, item in enumerate(items, 1):
             yield item
-            bar.update(task, completed=count, rate=f"{rate(count):.1f}/s")
+            done(count)

@@ -59,7 +59,8 @@ def cut(rgb: Picture, own: npt.NDArray[np.bool_]) -> Picture:
     center = np.where(2 * half < size, np.clip(center, half, size - half), size / 2)  # as little beyond it as possible
     shown = np.where(own[..., None], rgb, (DIMMED * rgb + (1 - DIMMED) * 128).astype(np.uint8))
     scale = EDGE / (2 * half)
-    M = np.array([[scale, 0, EDGE / 2 - scale * center[1]], [0, scale, EDGE / 2 - scale * center[0]]])
+    y, x = EDGE / 2 - scale * center + 0.5 * (scale - 1)  # OpenCV counts from the middle of the first pixel
+    M = np.array([[scale, 0, x], [0, scale, y]])
     picture: Picture = cv2.warpAffine(
         shown, M, (EDGE, EDGE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(128, 128, 128)
     ).astype(np.uint8)

@@ -1,0 +1,32 @@
+"""The help: every command says what it does and shows what to type, and the exit codes are written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from ig_ros.cli import entry
+from ig_ros.cli.app import EPILOG, Exit
+
+COMMANDS: dict[str, Any] = get_command(entry.app).commands  # type: ignore[attr-defined]
+
+
+def test_the_commands_people_expect_are_there() -> None:
+    assert {"map", "play", "query", "eval", "export", "info", "bench", "node", "demo"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_explains_itself(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    assert "Examples" in (command.epilog or ""), f"{name} shows no example"
+    assert f"ig {name}" in command.epilog
+    for parameter in command.params:
+        assert parameter.name == "help" or getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
+
+
+def test_exit_codes_are_documented() -> None:
+    for code in Exit:
+        assert str(int(code)) in EPILOG

@@ -1,0 +1,127 @@
+"""`ig info`, `ig eval` and `ig export` on a map that `ig map` has left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plyfile import PlyData
+
+SCENE = "sim:tabletop?width=96&frames=16&masks=exact"
+Ig = Callable[..., Any]
+Mapped = tuple[Path, dict[str, Any]]
+
+
+def test_eval_of_the_saved_map_gives_the_figures_of_the_run(ig: Ig, mapped: Mapped) -> None:
+    out, made = mapped
+    done = ig("eval", out, "--truth", SCENE, "--no-queries", "--json")
+    assert done.code == 0, done.err
+    judged = json.loads(done.out)
+    for name in ("instance", "average_precision", "coverage", "psnr", "ssim", "render_miou", "gaussians", "steps"):
+        assert judged[name] == made[name], name
+
+
+def test_a_goal_decides_about_the_exit_code(ig: Ig, mapped: Mapped) -> None:
+    out, made = mapped
+    miou = made["instance"]["miou"]
+    common = ["eval", out, "--truth", SCENE, "--no-queries", "--no-views", "--json"]
+    assert ig(*common, "--goal", f"instance.miou={miou - 1}").code == 0
+    missed = ig(*common, "--goal", f"instance.miou={miou + 1}")
+    assert missed.code == 1
+    assert json.loads(missed.out)["goals_missed"] == ["instance.miou"]
+    assert "goal missed" in missed.err
+
+
+@pytest.mark.parametrize(("goal", "says"), [("miou", "NAME=number"), ("nonsense=3", "nonsense")])
+def test_a_goal_nobody_can_check_is_a_mistake(ig: Ig, mapped: Mapped, goal: str, says: str) -> None:
+    done = ig("eval", mapped[0], "--truth", SCENE, "--no-queries", "--no-views", "--goal", goal)
+    assert done.code == 2
+    assert says.lower() in done.err.lower()
+
+
+def test_eval_against_what_has_no_truth_says_so(ig: Ig, mapped: Mapped, tmp_path: Path) -> None:
+    assert ig("play", "sim:tabletop?width=64&frames=3", "--record", tmp_path / "b.mcap").code == 0
+    done = ig("eval", mapped[0], "--truth", tmp_path / "b.mcap")
+    assert done.code == 2
+    assert "no truth" in done.err
+
+
+def test_info_counts_what_is_there(ig: Ig, mapped: Mapped) -> None:
+    out, made = mapped
+    done = ig("info", out, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    for name in ("steps", "keyframes", "anchors", "gaussians", "instances"):
+        assert told[name] == made[name]
+    assert told["images"] == "96x72"
+    assert told["parameters"]["seeding.voxel"] == 0.03
+    assert "device" not in told["parameters"]
+    assert [o["id"] for o in told["objects"]] == [o["id"] for o in json.loads((out / "instances.json").read_text())]
+    shown = ig("info", out)
+    assert shown.code == 0
+    assert all(o["label"] in shown.out for o in told["objects"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "what"),
+    [
+        ("splat", "splat.ply", "gaussians"),
+        ("ply", "labelled.ply", "points"),
+        ("pcd", "labelled.pcd", "points"),
+        ("objects", "objects", "objects"),
+        ("mcap", "results.mcap", "messages"),
+    ],
+)
+def test_every_format_is_written_where_it_is_said(
+    ig: Ig, mapped: Mapped, tmp_path: Path, kind: str, name: str, what: str
+) -> None:
+    out, made = mapped
+    target = tmp_path / name
+    done = ig("export", out, kind, "--out", target, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["format"] == kind
+    assert told["path"] == str(target)
+    assert target.exists()
+    expected = {"gaussians": made["gaussians"], "points": made["gaussians"], "objects": made["instances"]}
+    assert told[what] == expected.get(what, 6)
+
+
+def test_the_default_place_is_the_maps_own_folder(ig: Ig, mapped: Mapped) -> None:
+    out, made = mapped
+    assert ig("export", out, "ply").code == 0
+    assert len(PlyData.read(str(out / "export" / "labelled.ply"))["vertex"]) == made["gaussians"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["export", "/nowhere", "ply", "--out", "x.ply"], "/nowhere"),
+        (["info", "/nowhere"], "/nowhere"),
+        (["eval", "/nowhere", "--truth", "sim:moon"], "moon"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(
+    ig: Ig, arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = ig(*arguments)
+    assert done.code == 2
+    assert says in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
+def test_only_splats_can_be_turned(ig: Ig, mapped: Mapped) -> None:
+    done = ig("export", mapped[0], "ply", "--axes", "viewer")
+    assert done.code == 2
+    assert "--axes" in done.err
+
+
+def test_a_bag_is_never_overwritten(ig: Ig, mapped: Mapped, tmp_path: Path) -> None:
+    (tmp_path / "mine.mcap").write_text("precious")
+    done = ig("export", mapped[0], "mcap", "--out", tmp_path / "mine.mcap")
+    assert done.code == 2
+    assert (tmp_path / "mine.mcap").read_text() == "precious"
