@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import sys
 import time
 
 import rclpy
 from nodes.scene import small_frame
 
-from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.player import PARTS, Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
-from ig_ros.nodes.segmenter_node import RELIABLE
 
 PATIENCE = 40.0  # s, for anything to happen
-WARM = 6  # answers of the segmenter after which the mapping node will have heard it too
+SECOND = 1_000_000_000  # ns
 
 
 def wait(client: MapClient, what: str, done: object, again: object = lambda: None) -> None:
@@ -39,18 +38,19 @@ def main() -> None:
     given = parser.parse_args()
     with rclpy.init(args=[]):
         client, player = MapClient(PATIENCE), Player(PlayOptions(masks=False))
-        masks: list[SegmentedImage] = []
-        client.create_subscription(SegmentedImage, "segmented_image", masks.append, RELIABLE)
         wait(client, "diagnostics", lambda: client.diagnostics)
         wait(client, "subscriber", player.wait_for_subscribers)
         stamp = time.time_ns()
-        if given.masks:  # an image without a pose: nobody maps it, but masks come back and the node knows of them
-            unposed = player.messages(frame(0), stamp)
-            del unposed["pose"]
-            wait(client, "masks", lambda: len(masks) >= WARM, lambda: send(player, unposed))
-            client.listen(1.0)
+        for number in itertools.count(1):  # until the node knows that masks come, and waits for them
+            send(player, player.messages(frame(0), stamp + number * SECOND))
+            wait(client, f"warm-up frame {number}", lambda n=number: int(client.diagnostics["frames in"]) >= n)
+            if client.diagnostics["dropped: with_masks"] == "1" or not given.masks:
+                break
+        client.reset()
+        wait(client, "reset", lambda: client.diagnostics["frames in"] == "0")
+        stamp += (number + 1) * SECOND
         for i in range(given.frames):
-            send(player, player.messages(frame(i), stamp + (i + 2) * 1_000_000_000))
+            send(player, player.messages(frame(i), stamp + i * SECOND))
             wait(client, f"frame {i}", lambda i=i: int(client.diagnostics.get("frames in", 0)) > i)
         for answer in (client.instantiate(), client.save(given.name)):
             if not answer.success:

@@ -35,6 +35,10 @@ class SteadyMapper(MaskMapper):
                 self.mapper.train_step()
         super().submit(frame)  # only now it counts as received
 
+    def reset(self) -> Future[None]:
+        self.mapper.reset()
+        return super().reset()
+
     def instantiate(self) -> Future[MapSnapshot]:
         self._snapshot = self.mapper.instantiate()
         return _done(self._snapshot)
