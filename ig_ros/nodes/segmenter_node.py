@@ -36,9 +36,11 @@ RELIABLE = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
 class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
     """Takes the mapping node's parameters, of which it reads `segmenter`, `segmentation` and `language`."""
 
-    def __init__(self, segmenter: Segmenter | None = None, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self, segmenter: Segmenter | None = None, encoder: Encoder | None = None, **node_arguments: Any
+    ) -> None:
         """Raises IgError for parameters, weights or packages that cannot be had."""
-        super().__init__("segmenter_node", automatically_declare_parameters_from_overrides=True)
+        super().__init__("segmenter_node", automatically_declare_parameters_from_overrides=True, **node_arguments)
         self.config: NodeConfig = read_parameters(self)
         self.segmenter = segmenter or chosen_segmenter(self.config.core)
         self.encoder = encoder or image_encoder(self.config.core)
