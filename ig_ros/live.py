@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +110,13 @@ class LiveMapper:
     def submit_points(self, xyz: FloatArray, rgb: IntArray | None) -> Future[int]:
         """Hand over sparse points (P, 3) m world with optional rgb (P, 3) u8; the result is how many became anchors."""
         return self._on_trainer(lambda: self._mapper.add_points(xyz, rgb))
+
+    def correct_poses(self, poses: Mapping[int, FloatArray]) -> Future[int]:
+        """Move keyframes, stamp (ns) -> T_world_camera (4, 4) m, and the map with them: how many moved.
+
+        The future raises FrameError for a pose that is not rigid.
+        """
+        return self._on_trainer(lambda: self._mapper.correct_poses(poses))
 
     # -- output ---------------------------------------------------------------------------------------------------
 

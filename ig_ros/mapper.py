@@ -7,6 +7,7 @@ and then: instantiate. `LiveMapper` (live.py) does the same from threads.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ig_ros.planning import erase_object
 from ig_ros.raster import select_device
 from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, stereo
 from ig_ros.scaffold.keyframes import Keyframe
+from ig_ros.scaffold.poses import correct_poses
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
 
@@ -104,6 +106,13 @@ class Mapper:
     def train_step(self) -> StepResult | None:
         """One optimisation step on a replayed keyframe; None while the map is empty."""
         return self.trainer.train_step()
+
+    def correct_poses(self, poses: Mapping[int, FloatArray]) -> int:
+        """New poses of keyframes, stamp (ns) -> T_world_camera (4, 4): anchors move along. Returns how many moved.
+
+        Training heals the rest, objects keep their ids and move with the next instantiation. Raises FrameError.
+        """
+        return correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
 
     def freeze(self) -> FrozenMap:
         """A copy of the map, for an instantiation on any thread."""

@@ -12,6 +12,7 @@ import torch
 
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import adam_rows
+from ig_ros.scaffold import turns
 
 WAVELENGTH = 2.0  # m, of the smooth field instance features start from
 
@@ -26,12 +27,12 @@ class NewAnchors:
     owner: torch.Tensor  # (n,) int64 uid of the keyframe that bore them
     embedding: torch.Tensor | None = None  # (n, E), zeros if absent
     feature: torch.Tensor | None = None  # (n, F), as the config starts them if absent
+    turn: torch.Tensor | None = None  # (n, 4) unit wxyz, see AnchorStore.move, identity if absent
 
     def first(self, n: int) -> NewAnchors:
         """At most the first n rows."""
-        embedding = None if self.embedding is None else self.embedding[:n]
-        feature = None if self.feature is None else self.feature[:n]
-        return NewAnchors(self.position[:n], self.color[:n], self.edge[:n], self.owner[:n], embedding, feature)
+        rest = (None if t is None else t[:n] for t in (self.embedding, self.feature, self.turn))
+        return NewAnchors(self.position[:n], self.color[:n], self.edge[:n], self.owner[:n], *rest)
 
 
 class AnchorStore:
@@ -57,6 +58,7 @@ class AnchorStore:
         self.moments = {name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.parameters.items()}
         self.data = {
             "position": empty(3),
+            "turn": empty(4),  # unit wxyz: rotates what the anchor decodes, see move
             "edge": empty(),
             "uid": empty(dtype=torch.int64),
             "owner": empty(dtype=torch.int64),
@@ -66,6 +68,8 @@ class AnchorStore:
             "gradient_sum": empty(k),  # 2D positional gradient per child, see growth
             "gradient_count": empty(k),
         }
+
+        self.turned = False  # whether any anchor is: a map whose poses were never corrected pays nothing
 
     def __len__(self) -> int:
         return len(self.data["position"])
@@ -98,6 +102,7 @@ class AnchorStore:
         self._next_uid += n
         given = {
             "position": new.position,
+            "turn": torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(n, 4) if new.turn is None else new.turn,
             "edge": new.edge,
             "uid": uid,
             "owner": new.owner,
@@ -121,6 +126,19 @@ class AnchorStore:
             return torch.rand(shape, generator=self._generator).to(self._device)
         phase = position @ self._wave + self._phase
         return torch.nn.functional.normalize(0.5 + 0.5 * torch.sin(phase), dim=-1)
+
+    def move(self, position: torch.Tensor, turn: torch.Tensor) -> None:
+        """Put every anchor at a new position (N, 3) m, turned by unit quaternions (N, 4) wxyz in the world.
+
+        The parameters live in the anchor's frame: they and their moments stay as they are.
+        """
+        self.data["position"] = position
+        self.data["turn"] = torch.nn.functional.normalize(turns.compose(turn, self.data["turn"]), dim=1)
+        self.turned = True
+
+    def turns(self, rows: torch.Tensor) -> torch.Tensor | None:
+        """(n, 4) rotations of some anchors, None while none in the map is rotated."""
+        return self.data["turn"][rows] if self.turned else None
 
     def keep(self, mask: torch.Tensor) -> None:
         """Drop every row where mask (N,) is false, from parameters, moments and bookkeeping alike."""
@@ -157,6 +175,9 @@ class AnchorStore:
                 state[f"moment0.{name}"].to(self._device),
                 state[f"moment1.{name}"].to(self._device),
             )
+        identity = torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(len(state["data.position"]), 1)
+        state = {"data.turn": identity, **state}  # maps saved before anchors could be turned
         for name in self.data:
             self.data[name] = state[f"data.{name}"].to(self._device)
+        self.turned = bool((self.data["turn"] != identity.to(self._device)).any())
         self._next_uid = int(state["next_uid"][0])

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ig_ros.config import ScaffoldConfig
+from ig_ros.scaffold import turns
 from ig_ros.types import GaussianBatch
 
 INITIAL_OPACITY = 0.4
@@ -41,19 +42,23 @@ class Decoder(nn.Module):
         rows: torch.Tensor,
         center: torch.Tensor,
         with_feature: bool,
+        turn: torch.Tensor | None = None,
     ) -> GaussianBatch:
         """Children of the gathered anchors `leaves` (n rows of the store's parameters) seen from `center` (3,) m.
 
         position (n, 3) m, rows (n,) are the anchors' rows in the store. All n * k children are returned, child c of
         anchor i at i * k + c: broadcasting over the children is far cheaper than picking the drawn ones, and those
         with opacity 0 (tanh <= 0) cost the rasteriser nothing. The features are colour (3) and, if asked for, the
-        instance feature mapped to (f^ + 1) / 2 [OG].
+        instance feature mapped to (f^ + 1) / 2 [OG]. `turn` (n, 4) unit wxyz rotates offsets, shapes and the view
+        direction of anchors whose keyframe's pose was corrected.
         """
         k, n = self.config.children, len(position)
         e = leaves["embedding"]
         seen = e
         if self.config.view_dependent_geometry or self.config.view_dependent_color:
             direction = nn.functional.normalize(position - center, dim=1)
+            if turn is not None:
+                direction = turns.rotate(turns.undo(turn), direction)
             seen = torch.cat([e, direction], dim=1)
         shape_input = seen if self.config.view_dependent_geometry else e
         shape = self.covariance(shape_input).view(n, k, 7)
@@ -63,9 +68,12 @@ class Decoder(nn.Module):
         if with_feature:
             half = (nn.functional.normalize(leaves["feature"], dim=-1) + 1) / 2
             features.append(half if self.config.feature_per_child else half[:, None].expand(n, k, -1))
+        offsets, quats = leaves["offsets"] * scale[..., :3], shape[..., 3:]
+        if turn is not None:
+            offsets, quats = turns.rotate(turn[:, None], offsets), turns.compose(turn[:, None], quats)
         return GaussianBatch(
-            means=(position[:, None] + leaves["offsets"] * scale[..., :3]).view(n * k, 3),
-            quats=shape[..., 3:].reshape(n * k, 4),
+            means=(position[:, None] + offsets).view(n * k, 3),
+            quats=quats.reshape(n * k, 4),
             scales=(scale[..., 3:] * torch.sigmoid(shape[..., :3])).view(n * k, 3),
             opacities=torch.tanh(self.opacity(shape_input)).clamp_min(0.0).view(n * k),
             features=torch.cat(features, dim=2).flatten(0, 1),

@@ -8,6 +8,7 @@ import torch
 from ig_ros.config import SeedingConfig, TrainingConfig
 from ig_ros.scaffold.anchors import AnchorStore, NewAnchors
 from ig_ros.scaffold.seeding import voxel_keys
+from ig_ros.scaffold.turns import rotate
 
 
 @torch.no_grad()
@@ -52,7 +53,10 @@ def _free_cells(
     """
     data, parameters = anchors.data, anchors.parameters
     scale = parameters["log_scale"][parent, :3].exp()
-    points = data["position"][parent] + parameters["offsets"][parent, child] * scale
+    offset = parameters["offsets"][parent, child] * scale
+    if anchors.turned:
+        offset = rotate(data["turn"][parent], offset)
+    points = data["position"][parent] + offset
     taken = voxel_keys(data["position"].cpu().numpy(), np.full(len(anchors), edge))
     keys = voxel_keys(points.cpu().numpy(), np.full(len(points), edge))
     unique, first, group = np.unique(keys, return_index=True, return_inverse=True)
@@ -75,6 +79,7 @@ def _free_cells(
         owner=data["owner"][sires],
         embedding=strongest[free_t],
         feature=feature if config.growth_feature == "parent" else None,
+        turn=data["turn"][sires],
     )
 
 

@@ -65,7 +65,8 @@ class Scaffold:
         grad = torch.is_grad_enabled()
         leaves = {name: p[rows].requires_grad_(grad) for name, p in self.anchors.parameters.items()}
         center = torch.as_tensor(T_world_camera[:3, 3], dtype=torch.float32, device=self.device)
-        gaussians = self.decoder(leaves, self.anchors.data["position"][rows], rows, center, with_feature)
+        position, turn = self.anchors.data["position"][rows], self.anchors.turns(rows)
+        gaussians = self.decoder(leaves, position, rows, center, with_feature, turn)
         return View(rows, leaves, gaussians)
 
     @torch.no_grad()
@@ -90,7 +91,7 @@ class Scaffold:
         rows = torch.arange(len(anchors), device=self.device)
         position = anchors.data["position"]
         center = position.mean(0) if len(position) else torch.zeros(3, device=self.device)
-        batch = self.decoder(anchors.parameters, position, rows, center, True)
+        batch = self.decoder(anchors.parameters, position, rows, center, True, anchors.turns(rows))
         solid = batch.opacities > self.config.min_opacity
         return GaussianBatch(
             batch.means[solid], batch.quats[solid], batch.scales[solid], batch.opacities[solid],
