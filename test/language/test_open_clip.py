@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers import orbit, small_config
 
+from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
-from ig_ros.language import ImageEncoder, LabelEncoder
+from ig_ros.language import ImageEncoder, LabelEncoder, rank
 from ig_ros.language.open_clip import OpenClipEncoder, crop
+from ig_ros.language.sentence import SentenceEncoder
 from ig_ros.language.torchvision import repair_torchvision
+from ig_ros.mapper import Mapper
 from ig_ros.types import Masks
 
 TINY = {
@@ -65,6 +70,29 @@ def test_mask_embedding_sees_its_region_only(encoder: OpenClipEncoder) -> None:
     changed[labels != 3] = 0
     np.testing.assert_allclose(encoder.encode_masks(changed, Masks(labels))[3], rows[3], atol=1e-5)
     assert np.abs(encoder.encode_masks(changed, Masks(labels))[7] - rows[7]).max() > 1e-3
+
+
+def test_the_whole_path_from_images_to_answers(encoder: OpenClipEncoder, checkpoint: Path) -> None:
+    """Random weights mean nothing; every part is real: crops, network, association, ranking, refusal."""
+    words = {"encoder": "open_clip", "clip_model": "tiny-test", "clip_checkpoint": str(checkpoint)}
+    mapper = Mapper(small_config(**{f"language.{key}": value for key, value in words.items()}))
+    for frame in orbit(5):
+        mapper.add_frame(dataclasses.replace(frame, masks=Masks(frame.masks.labels)))
+    for _ in range(20):
+        mapper.train_step()
+    found = mapper.instantiate().instances
+    assert len(found.objects) >= 2  # the cards
+    assert found.encoder == encoder.name
+    assert found.embeddings.shape == (len(found.objects), encoder.dimension)
+    np.testing.assert_allclose(np.linalg.norm(found.embeddings, axis=1), 1, atol=1e-5)
+    assert not any(o.label for o in found.objects)  # CLIP tells what things look like, not what they are called
+    ranked = mapper.query("a card", max_results=0, min_score=1e-6)
+    wanted = encoder.relevancy("a card", found.embeddings)
+    assert {h.object.id: round(h.score, 5) for h in ranked.hits} == {
+        o.id: round(float(s), 5) for o, s in zip(found.objects, wanted, strict=True)
+    }
+    with pytest.raises(EncoderError, match="open_clip/tiny-test"):
+        rank("a card", SentenceEncoder(), found, LanguageConfig())
 
 
 def test_preprocessing_is_the_models_own(encoder: OpenClipEncoder) -> None:
