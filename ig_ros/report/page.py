@@ -111,7 +111,7 @@ def objects(snapshot: MapSnapshot, mapper: Mapper) -> list[dict[str, Any]]:
                 "thing": thing,
                 "color": f"rgb({r},{g},{b})",
                 "picture": None if picture is None else data_uri(picture),
-                "position": [f"{v:.2f}" for v in thing.T_world_box[:3, 3]],
+                "position": [f"{round(float(v), 2) + 0.0:.2f}" for v in thing.T_world_box[:3, 3]],
                 "size": [f"{100 * v:.1f}" for v in thing.size],
             }
         )
