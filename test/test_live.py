@@ -366,3 +366,20 @@ def test_an_instantiation_that_fails_on_its_input_is_told_and_the_next_one_is_tr
         assert live.instantiate().result(PATIENCE).instances.objects == ()
     finally:
         live.stop()
+
+
+def test_corrected_poses_move_keyframes_and_map_between_two_steps(live: LiveMapper) -> None:
+    feed(live)
+    poses = live.keyframe_poses()
+    live.pause()
+    height = live.instantiate().result(PATIENCE).xyz[:, 2].mean()
+    lift = np.eye(4)
+    lift[2, 3] = 1.5
+    assert (
+        live.correct_poses({stamp: lift @ T for stamp, T in poses.items()} | {12345: np.eye(4)}).result(PATIENCE) == 6
+    )
+    for stamp, T in live.keyframe_poses().items():
+        np.testing.assert_allclose(T, lift @ poses[stamp])
+    assert live.instantiate().result(PATIENCE).xyz[:, 2].mean() == pytest.approx(height + 1.5, abs=1e-3)
+    with pytest.raises(FrameError):
+        live.correct_poses({next(iter(poses)): np.zeros((4, 4))}).result(PATIENCE)
