@@ -22,8 +22,8 @@ HEAD = """# Eyes and words
 Written by `make language`: 20 paraphrased queries, 10 absent things and 10 relations ("the mug left of the laptop") per
 map of simulated tabletops, answered by the default encoder (sentence embeddings over the masks' names). These phrases
 were known when the lexicon got its synonyms and uses, so their figure is an upper bound. The held-out phrases ask for
-other things, in rooms that are lists of labels; they were written before any was asked, and the language stage has never
-been changed because of one. Accuracy with real SAM or CLIP weights is not measured here.
+other things, in rooms that are lists of labels; they were written before any was asked, and the language stage has
+never been changed because of one. Accuracy with real SAM or CLIP weights is not measured here.
 """
 
 
