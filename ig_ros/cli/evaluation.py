@@ -48,7 +48,7 @@ def eval_command(
     if dataset.truth is None:
         lacking = "; ".join(missing_truth(dataset)) or "nobody has annotated it"
         raise DatasetError(f"{dataset.name} has no truth to compare with: {lacking}")
-    mapper, snapshot, _ = load(map_home(directory))
+    mapper, snapshot, _ = load(map_home(directory), queries)
     figures = judge(mapper, snapshot, dataset, views)
     if queries:
         figures["language"] = query_score(mapper, dataset, mapper.latest or snapshot)

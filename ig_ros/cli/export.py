@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ig_ros.cli.app import app, examples, print_json
+from ig_ros.cli.maps import load, load_snapshot
 from ig_ros.cli.options import AsJson, SavedMap, make_folder, map_home
 from ig_ros.errors import ConfigError
 
@@ -78,20 +79,27 @@ def export_command(
 def write(kind: Format, home: Path, target: Path, axes: Up) -> tuple[int, str]:
     """Write `target`; returns how many of what. Raises StorageError, also for a map that has no objects yet."""
     from ig_ros import export
-    from ig_ros.cli.maps import load
 
-    mapper, snapshot, _ = load(home)
     if kind is Format.SPLAT:
-        return export.write_splats(target, mapper.freeze().gaussians, export.Axes(axes.value)), "gaussians"
-    if kind is Format.PLY:
-        return export.write_ply(target, export.labelled_points(snapshot), export.names_of(snapshot)), "points"
-    if kind is Format.PCD:
-        return export.write_pcd(target, export.labelled_points(snapshot)), "points"
+        gaussians = load(home).mapper.freeze().gaussians
+        return export.write_splats(target, gaussians, export.Axes(axes.value)), "gaussians"
+    if kind is Format.MCAP:
+        return write_bag(home, target), "messages"
+    snapshot = load_snapshot(home)
     if kind is Format.OBJECTS:
         return len(export.write_objects(target, snapshot)), "objects"
+    points = export.labelled_points(snapshot)
+    if kind is Format.PLY:
+        return export.write_ply(target, points, export.names_of(snapshot)), "points"
+    return export.write_pcd(target, points), "points"
+
+
+def write_bag(home: Path, target: Path) -> int:
+    """The messages the node would publish; returns how many."""
     from ig_ros.nodes.environment import prepare_process
 
     prepare_process()
     from ig_ros.nodes.results_bag import write_results
 
-    return write_results(target, snapshot, mapper.keyframes.items), "messages"
+    mapper, snapshot, _ = load(home)
+    return write_results(target, snapshot, mapper.keyframes.items)

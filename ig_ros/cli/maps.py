@@ -17,20 +17,36 @@ if TYPE_CHECKING:
 class SavedMapContents(NamedTuple):
     """A map as it was saved."""
 
-    mapper: Mapper  # on the CPU, without segmenter
+    mapper: Mapper  # on the CPU, without segmenter, with an encoder only where it was asked for
     snapshot: MapSnapshot
     settings: Config  # it was made with
 
 
-def load(home: Path) -> SavedMapContents:
-    """Raises StorageError, also for a map that was saved before it had objects."""
+def load(home: Path, with_words: bool = False) -> SavedMapContents:
+    """Open a map; `with_words` loads its encoder, which takes seconds.
+
+    Raises StorageError, also for a map that was saved before it had objects.
+    """
     from ig_ros.mapper import Mapper
     from ig_ros.storage import load_map, read_snapshot
 
     _, settings = read_snapshot(home)
     plain = dataclasses.replace(settings.segmentation, segmenter="none")
-    mapper = Mapper(dataclasses.replace(settings, segmentation=plain, device="cpu"))
+    words = settings.language if with_words else dataclasses.replace(settings.language, encoder="none")
+    mapper = Mapper(dataclasses.replace(settings, segmentation=plain, language=words, device="cpu"))
     load_map(mapper, home)
-    if mapper.latest is None:
+    return SavedMapContents(mapper, with_objects(mapper.latest, home), settings)
+
+
+def load_snapshot(home: Path) -> MapSnapshot:
+    """Only the objects and points of a map, which is quicker. Raises StorageError, also where there are none yet."""
+    from ig_ros.storage import read_snapshot
+
+    return with_objects(read_snapshot(home)[0], home)
+
+
+def with_objects(snapshot: MapSnapshot | None, home: Path) -> MapSnapshot:
+    """Raises StorageError for a map that was saved before its objects were found."""
+    if snapshot is None:
         raise StorageError(f"{home} was saved before its first instantiation: it has no objects yet")
-    return SavedMapContents(mapper, mapper.latest, settings)
+    return snapshot

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
-from ig_ros.types import ObjectInstance
+if TYPE_CHECKING:
+    from ig_ros.types import ObjectInstance
 
 
 def print_figures(title: str, figures: dict[str, Any]) -> None:

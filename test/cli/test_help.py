@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -30,3 +32,9 @@ def test_every_command_explains_itself(name: str) -> None:
 def test_exit_codes_are_documented() -> None:
     for code in Exit:
         assert str(int(code)) in EPILOG
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    code = "import sys, ig_ros.cli; print([m for m in ('torch', 'open3d', 'rclpy', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -28,7 +28,7 @@ SHORT: tuple[tuple[str, str], ...] = (  # pattern -> what is run in its place
     (r"^ig map (.*)$", r"ig map \1 --set instances.sub_objects=200 --set seeding.voxel=0.06"),
     (r"sim:tabletop\?(frames=40)?", "sim:tabletop?width=80&frames=9&"),
     (r"sim:tabletop(?![?\w])", "'sim:tabletop?width=80&frames=9'"),
-    (r"--out (out/(?!map)\w+)", r"--out \1 --set language.encoder=none"),  # words are asked of out/map alone
+    (r"^(ig map .*--out out/(?!map)\w+)", r"\1 --set language.encoder=none"),  # words are asked of out/map alone
     (r"^(python -m ig_ros.nodes.parameters|python scripts/interfaces_page.py) > .*", r"\1 > /dev/null"),
     (r"^(mkdocs build --strict)$", r"\1 --site-dir site"),
     (r"^python -m pytest (\S+) -q$", r"python -m pytest --collect-only -q \1"),
