@@ -17,7 +17,7 @@ import torch
 from ig_ros.config import Config
 from ig_ros.errors import FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
-from ig_ros.instances import Identity, PointSet
+from ig_ros.instances import Identity, Instantiator, PointSet
 from ig_ros.language import Encoder, Place, Scope, embed_masks, make_encoder, rank
 from ig_ros.objects import FrozenMap, find_objects
 from ig_ros.planning import erase_object
@@ -51,13 +51,14 @@ class Mapper:
         self.keyframes = KeyframeStore(c.keyframes)
         self.trainer = Trainer(c, self.scaffold, self.keyframes)
         self.identity = Identity()
+        self.instantiator = Instantiator()
         self.latest: MapSnapshot | None = None
 
     def adopt(self, other: Mapper, snapshot: MapSnapshot | None) -> None:
         """Take over another mapper's map (a loaded one) and its latest objects."""
         self.gate = other.gate
         self.scaffold, self.keyframes, self.trainer = other.scaffold, other.keyframes, other.trainer
-        self.identity, self.latest = other.identity, snapshot
+        self.identity, self.instantiator, self.latest = other.identity, Instantiator(), snapshot
 
     def add_frame(self, frame: Frame) -> bool:
         """Take a frame if its view is new: True if it became a keyframe. Raises FrameError for a pose that jumped."""
@@ -112,6 +113,7 @@ class Mapper:
 
         Training heals the rest, objects keep their ids and move with the next instantiation. Raises FrameError.
         """
+        self.gate.forget_area()
         return correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
 
     def freeze(self) -> FrozenMap:
@@ -128,7 +130,7 @@ class Mapper:
         """Group the (frozen) map into objects, name them, and keep the result as the latest snapshot."""
         frozen = frozen if frozen is not None else self.freeze()
         identity = self.identity
-        instances = find_objects(frozen, identity, self.encoder, self.config)
+        instances = find_objects(frozen, identity, self.encoder, self.config, self.instantiator)
         version = self.latest.version + 1 if self.latest else 1
         rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)
         xyz, opacity = to_numpy(frozen.gaussians.means), to_numpy(frozen.gaussians.opacities)

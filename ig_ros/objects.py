@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ig_ros.config import Config, LanguageConfig
-from ig_ros.instances import Children, Identity, Instantiation, LabelledView, PointSet, instantiate
+from ig_ros.instances import Children, Identity, Instantiation, Instantiator, LabelledView, PointSet
 from ig_ros.language import Encoder, Sighting, describe, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
@@ -30,8 +30,17 @@ class FrozenMap:
     keyframes: tuple[Keyframe, ...]  # copies; their images are never written after they are stored
 
 
-def find_objects(frozen: FrozenMap, identity: Identity, encoder: Encoder | None, config: Config) -> Instances:
-    """Instantiate and name; without a single mask, or with an empty map, there are no objects."""
+def find_objects(
+    frozen: FrozenMap,
+    identity: Identity,
+    encoder: Encoder | None,
+    config: Config,
+    instantiator: Instantiator | None = None,
+) -> Instances:
+    """Instantiate and name; without a single mask, or with an empty map, there are no objects.
+
+    An instantiator that ran on this map before makes it cheaper, not different.
+    """
     shown = [k for k in frozen.keyframes if k.masks is not None]
     shown = [shown[i] for i in spread(len(shown), config.instances.max_views)]
     children = Children(frozen.gaussians.means.cpu().numpy(), frozen.gaussians.anchors.cpu().numpy())
@@ -47,13 +56,24 @@ def find_objects(frozen: FrozenMap, identity: Identity, encoder: Encoder | None,
         return codebook
 
     use = refined if config.instances.refine_steps else None
-    found = instantiate(frozen.points, children, views, identity, config.instances, use)
+    instantiator = instantiator or Instantiator()
+    found = instantiator.run(frozen.points, children, views, identity, config.instances, use)
     return name_objects(found, shown, encoder, config.language)
 
 
 def spread(n: int, limit: int) -> IntArray:
-    """At most `limit` of n places, evenly spread and always with the newest."""
-    return np.unique(np.linspace(0, n - 1, min(n, limit)).round().astype(int)) if n else np.zeros(0, int)
+    """At most `limit` of n places, spread out and always with the newest; one more place changes few of them.
+
+    Every 2^k-th place, and from the oldest on every 2^(k+1)-th, so that just `limit` remain.
+    """
+    if n <= limit:
+        return np.arange(n)
+    places = np.arange(0, n, 2 ** int(np.log2(n / limit)))
+    if places[-1] != n - 1:
+        places = np.append(places, n - 1)
+    places = np.delete(places, 2 * np.arange(len(places) - limit) + 1)
+    places[-1] = n - 1
+    return places
 
 
 def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:

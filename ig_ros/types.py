@@ -19,6 +19,7 @@ from ig_ros.errors import FrameError
 Array = npt.NDArray[np.generic]
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

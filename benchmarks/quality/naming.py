@@ -6,6 +6,7 @@ import numpy as np
 
 from ig_ros.baselines import Material
 from ig_ros.instances import Instantiation
+from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.instantiate import MIN_IOU
 from ig_ros.instances.observations import Observations
 from ig_ros.instances.votes import assign_masks
@@ -24,7 +25,8 @@ def embed_instances(ids: IntArray, observed: Observations, material: Material) -
     known, number = np.unique(ids[own], return_inverse=True)
     group = np.full(len(ids), -1, np.int64)
     group[own] = number
-    matches = [m for m in assign_masks(group, observed) if m.iou > MIN_IOU]
+    histograms = MaskHistograms(group, len(known), observed, material.config.instances)
+    matches = [m for m in assign_masks(histograms) if m.iou > MIN_IOU]
     showing = tuple(tuple(m for m in matches if m.instance == i) for i in range(len(known)))
     views = [len({m.view for m in own_matches}) for own_matches in showing]
     objects = tuple(_nameless(i, views[i]) for i in range(len(known)))

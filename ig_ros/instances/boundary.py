@@ -6,14 +6,14 @@ A thing that stands on another meets it in a concave crease (after LCCP, Stein e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
 
-from ig_ros.instances.observations import LabelledView, visible_points
+from ig_ros.instances.groups import changed_groups
+from ig_ros.instances.neighbors import Neighbors
+from ig_ros.instances.observations import LabelledView
 from ig_ros.types import FloatArray, IntArray
 
 NEIGHBORS = 10  # nearest points looked at
@@ -32,19 +32,7 @@ class Boundaries:
     smooth: FloatArray  # (E,) sum over them of the belief in [0, 1] that the surface goes on
 
 
-def surface_normals(points: FloatArray, views: Sequence[LabelledView], tolerance: float) -> FloatArray:
-    """(P, 3) unit normals towards the cameras, averaged over the views that see a point; zero where none does."""
-    total = np.zeros((len(points), 3), np.float32)
-    for view in views:
-        index, pixel = visible_points(points, view, tolerance)
-        normal = _normal_image(view).reshape(-1, 3)[pixel]
-        total[index] += normal @ view.T_world_camera[:3, :3].T.astype(np.float32)
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    unit: FloatArray = total / np.maximum(length, 1e-6)
-    return unit
-
-
-def _normal_image(view: LabelledView) -> FloatArray:
+def normal_image(view: LabelledView) -> FloatArray:
     """(H, W, 3) float32 normals in the camera frame, zero where the depth is unknown or jumps."""
     K = view.camera.K
     depth = np.asarray(view.depth, np.float32)
@@ -63,28 +51,62 @@ def _normal_image(view: LabelledView) -> FloatArray:
     return normal
 
 
+class Borders:
+    """Finds where sub-objects touch; remembers the neighbours of the last run."""
+
+    def __init__(self) -> None:
+        self._neighbors = Neighbors()
+        self._cell: IntArray = np.zeros(0, np.int64)  # (P,) cell of each point of the last run
+
+    def find(
+        self,
+        xyz: FloatArray,
+        normal: FloatArray,
+        color: FloatArray,
+        reach: FloatArray,
+        labels: IntArray,
+        voxel: float,
+        kept: IntArray,
+    ) -> Boundaries:
+        """Pairs of sub-objects with points within reach of each other, points of one in a voxel being taken together.
+
+        All (P, ...) of the same points; reach (P,) m; kept (P,) row in the last run of a point that is where it was.
+        """
+        cell = np.floor(xyz / voxel).astype(np.int64)
+        cell -= cell.min(0)
+        span = cell.max(0) + 1
+        key = ((labels.astype(np.int64) * span[0] + cell[:, 0]) * span[1] + cell[:, 1]) * span[2] + cell[:, 2]
+        first, group, count = np.unique(key, return_index=True, return_inverse=True, return_counts=True)[1:]
+        p, n, c = (
+            np.stack([np.bincount(group, weights=a) for a in value.T], axis=1) / count[:, None]
+            for value in (xyz, normal, color)
+        )
+        owner, r = labels[first], reach[first]
+        before = np.where(kept >= 0, self._cell[kept], -1) if len(self._cell) else np.full(len(xyz), -1)
+        same = ~changed_groups(group, before, np.bincount(self._cell, minlength=1))
+        k = min(NEIGHBORS, len(p))
+        neighbor, _ = self._neighbors.find(p, k, np.where(same, before[first], -1))
+        self._cell = group
+        i = np.repeat(np.arange(len(p)), k)
+        j = neighbor.ravel()
+        across = np.flatnonzero(owner[i] != owner[j])
+        i, j = i[across], j[across]
+        near = np.linalg.norm(p[i] - p[j], axis=1) <= np.maximum(r[i], r[j])
+        i, j = i[near], j[near]
+        return _by_pair(owner[i], owner[j], _smooth(p[i], p[j], n[i], n[j], c[i], c[j]))
+
+
 def boundaries(
     xyz: FloatArray, normal: FloatArray, color: FloatArray, reach: FloatArray, labels: IntArray, voxel: float
 ) -> Boundaries:
-    """Pairs of sub-objects with points within reach of each other. All (P, ...) of the same points; reach (P,) m."""
-    cell = np.floor(xyz / voxel).astype(np.int64)
-    cell -= cell.min(0)
-    span = cell.max(0) + 1
-    key = ((labels.astype(np.int64) * span[0] + cell[:, 0]) * span[1] + cell[:, 1]) * span[2] + cell[:, 2]
-    first, group, count = np.unique(key, return_index=True, return_inverse=True, return_counts=True)[1:]
-    mean = [
-        np.stack([np.bincount(group, weights=c) for c in a.T], axis=1) / count[:, None] for a in (xyz, normal, color)
-    ]
-    p, n, c = mean
-    owner, r = labels[first], reach[first]
-    k = min(NEIGHBORS, len(p))
-    distance, neighbor = cKDTree(p).query(p, k=k)
-    near = (distance <= np.maximum(r[:, None], r[neighbor])) & (owner[:, None] != owner[neighbor])
-    i, j = np.repeat(np.arange(len(p)), k).reshape(-1, k)[near], neighbor[near]
-    smooth = _smooth(p[i], p[j], n[i], n[j], c[i], c[j])
-    pair = np.sort(np.stack([owner[i], owner[j]], axis=1), axis=1).astype(np.int64)
-    size = int(labels.max()) + 1
-    code, where = np.unique(pair[:, 0] * size + pair[:, 1], return_inverse=True)
+    """`Borders.find` without a memory of earlier runs."""
+    return Borders().find(xyz, normal, color, reach, labels, voxel, np.full(len(xyz), -1))
+
+
+def _by_pair(s: IntArray, t: IntArray, smooth: FloatArray) -> Boundaries:
+    """Contacts (E,) between sub-objects s and t summed by pair."""
+    size = int(max(s.max(initial=0), t.max(initial=0))) + 1
+    code, where = np.unique(np.minimum(s, t).astype(np.int64) * size + np.maximum(s, t), return_inverse=True)
     pairs = np.stack([code // size, code % size], axis=1)
     return Boundaries(
         pairs, np.bincount(where).astype(np.float64), np.asarray(np.bincount(where, weights=smooth), np.float64)

@@ -8,29 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances.boundary import boundaries, surface_normals
+from ig_ros.instances.boundary import Borders
 from ig_ros.instances.boxes import upright_box
 from ig_ros.instances.consensus import merge_sub_objects
+from ig_ros.instances.groups import in_order
+from ig_ros.instances.held import Children, Kept, Scene, hold
+from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.identity import Identity
 from ig_ros.instances.observations import LabelledView, Observations, observe
 from ig_ros.instances.pieces import join_pieces
-from ig_ros.instances.purity import purify
-from ig_ros.instances.subobjects import PointSet, over_segment
-from ig_ros.instances.votes import NONE, MaskMatch, assign_masks, vote
+from ig_ros.instances.purity import Purifier
+from ig_ros.instances.sight import Seen, Sight
+from ig_ros.instances.subobjects import OverSegmentation, PointSet
+from ig_ros.instances.votes import NONE, Ballot, MaskMatch, assign_masks
 from ig_ros.types import FloatArray, IntArray, ObjectInstance
 
 # Half-space features (S, F) of sub-objects, given each Gaussian's sub-object (G,): trained further [IG eq. 5].
 Refine = Callable[[IntArray, FloatArray], FloatArray]
 
 MIN_IOU = 0.2  # a mask shows an object if its points and the object's visible ones overlap at least this much
-
-
-@dataclass(frozen=True, slots=True)
-class Children:
-    """The Gaussians whose instance is asked for."""
-
-    xyz: FloatArray  # (G, 3) m
-    anchor: IntArray  # (G,) row of PointSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +40,85 @@ class Instantiation:
     observed: Observations  # columns the matches refer to
 
 
+class Instantiator:
+    """Groups anchors into objects [IG Alg. 1 with the view-consensus witness, METHOD 4], run after run.
+
+    What a run leaves in memory makes the next one cheap where little has changed (held.py), and never changes its
+    result; a first run is a run in which everything is new. Not for two threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._forget(InstanceConfig())
+
+    def _forget(self, config: InstanceConfig) -> None:
+        self._config = config
+        self._scene: Scene | None = None
+        self._sight = Sight()
+        self._over_segmentation = OverSegmentation()
+        self._purifier = Purifier()
+        self._borders = Borders()
+        self._ballot = Ballot()
+
+    def run(
+        self,
+        points: PointSet,
+        children: Children,
+        views: Sequence[LabelledView],
+        identity: Identity,
+        config: InstanceConfig,
+        refine: Refine | None = None,
+    ) -> Instantiation:
+        """Today's objects; `identity` is updated.
+
+        1 look up the mask of every Gaussian in every view, 2 group them, 3 give masks to groups, 4 let every Gaussian
+        vote, 5 drop noise, 6 keep the ids of old objects, 7 fit boxes.
+        """
+        if config != self._config or not len(children.xyz):
+            self._forget(config)
+        if not len(children.xyz):
+            return Instantiation(np.zeros(0, np.int32), np.zeros(0, np.float32), (), (), observe(children.xyz, [], 0.0))
+        scene, kept = hold(self._scene, Scene(points, children, tuple(views)))
+        self._scene = scene
+        points, children = scene.points, scene.children
+        seen = self._sight.look(children.xyz, scene.views, config.depth_tolerance, kept)
+        group, histograms = self._group(scene, seen, kept, refine)
+        matches = assign_masks(histograms)
+        count = len(histograms.count)
+        owner, share = self._ballot.vote(children.xyz, group, count, seen, matches, kept, config)
+        accepted = [m for m in matches if m.iou > MIN_IOU]
+        owner, keep = drop_unseen(owner, children.anchor, accepted, count, config)
+        ids = identity.rename(points.uid, anchor_owner(owner, children.anchor, len(points.xyz)), len(keep))
+        showing = tuple(tuple(m for m in accepted if m.instance == old) for old in keep)
+        objects = tuple(
+            _describe(int(ids[i]), children.xyz[owner == i], share[owner == i], len({m.view for m in showing[i]}))
+            for i in range(len(keep))
+        )
+        child_ids = np.where(owner >= 0, np.append(ids, NONE)[owner], NONE).astype(np.int32)
+        return Instantiation(child_ids, share, objects, showing, seen.observed)
+
+    def _group(self, scene: Scene, seen: Seen, kept: Kept, refine: Refine | None) -> tuple[IntArray, MaskHistograms]:
+        """(G,) group of every Gaussian, NONE = noise, and the groups' histograms.
+
+        1 over-segment the anchors, 2 split sub-objects in which the masks see two things, 3 find where they touch and
+        how, 4 merge while the witnesses agree, 5 join pieces of one surface across gaps.
+        """
+        config, points, xyz, anchor = self._config, scene.points, scene.children.xyz, scene.children.anchor
+        coarse = self._over_segmentation.cut(points, config, use_feature=True)[anchor]
+        sub_objects = self._purifier.split(coarse, seen.observed, np.where(seen.steady, kept.point, -1))
+        feature = mean_by(sub_objects, points.feature[anchor])
+        if refine is not None:
+            feature = refine(sub_objects, feature)
+        reach = 2.0 * np.maximum(points.edge[anchor], config.voxel)
+        edges = self._borders.find(xyz, seen.normal, points.color[anchor], reach, sub_objects, config.voxel, kept.point)
+        histograms = MaskHistograms(sub_objects, len(feature), seen.observed, config)
+        merged = merge_sub_objects(sub_objects, edges, feature, histograms.copy(), config)
+        group = drop_small(merged, config.min_anchors, np.bincount(sub_objects, minlength=len(feature)))
+        count = int(group.max(initial=NONE)) + 1
+        part_of = join_pieces(xyz, group[sub_objects], float(np.median(points.edge)), histograms.grouped(group, count))
+        group = in_order(np.append(NONE, np.append(part_of, NONE)[group]))[1:] - 1
+        return group[sub_objects], histograms.grouped(group, int(group.max(initial=NONE)) + 1)
+
+
 def instantiate(
     points: PointSet,
     children: Children,
@@ -52,64 +127,23 @@ def instantiate(
     config: InstanceConfig,
     refine: Refine | None = None,
 ) -> Instantiation:
-    """Group anchors into objects [IG Alg. 1 with the view-consensus witness, METHOD 4]; `identity` is updated.
-
-    1 look up the mask of every Gaussian in every view, 2 group them, 3 give masks to groups, 4 let every Gaussian vote,
-    5 drop noise, 6 keep the ids of old objects, 7 fit boxes.
-    """
-    observed = observe(children.xyz, views, config.depth_tolerance)
-    group = _group(points, children, views, observed, config, refine)
-    matches = assign_masks(group, observed)
-    count = int(group.max(initial=NONE)) + 1
-    owner, share = vote(children.xyz, group, count, observed, matches, config)
-    accepted = [m for m in matches if m.iou > MIN_IOU]
-    owner, kept = drop_unseen(owner, children.anchor, accepted, count, config)
-    ids = identity.rename(points.uid, anchor_owner(owner, children.anchor, len(points.xyz)), len(kept))
-    showing = tuple(tuple(m for m in accepted if m.instance == old) for old in kept)
-    objects = tuple(
-        _describe(int(ids[i]), children.xyz[owner == i], share[owner == i], len({m.view for m in showing[i]}))
-        for i in range(len(kept))
-    )
-    child_ids = np.where(owner >= 0, np.append(ids, NONE)[owner], NONE).astype(np.int32)
-    return Instantiation(child_ids, share, objects, showing, observed)
+    """One run without a memory of earlier ones; `identity` is updated."""
+    return Instantiator().run(points, children, views, identity, config, refine)
 
 
-def _group(
-    points: PointSet,
-    children: Children,
-    views: Sequence[LabelledView],
-    observed: Observations,
-    config: InstanceConfig,
-    refine: Refine | None,
-) -> IntArray:
-    """(G,) group of every Gaussian, NONE = noise.
-
-    1 over-segment the anchors, 2 split sub-objects in which the masks see two things, 3 find where they touch and how,
-    4 merge while the witnesses agree, 5 join pieces of one surface across gaps.
-    """
-    anchor = children.anchor
-    if not len(anchor):
-        return np.zeros(0, np.int64)
-    sub_objects = purify(over_segment(points, config, use_feature=True)[anchor], observed)
-    size = np.maximum(np.bincount(sub_objects), 1).astype(np.float64)
-    feature: FloatArray = (
-        np.stack([np.bincount(sub_objects, weights=f[anchor]) for f in points.feature.T], axis=1) / size[:, None]
-    )
-    if refine is not None:
-        feature = refine(sub_objects, feature)
-    normal = surface_normals(children.xyz, views, config.depth_tolerance)
-    reach = 2.0 * np.maximum(points.edge[anchor], config.voxel)
-    edges = boundaries(children.xyz, normal, points.color[anchor], reach, sub_objects, config.voxel)
-    merged = merge_sub_objects(sub_objects, edges, feature, observed, config)
-    group = drop_small(merged[sub_objects], config.min_anchors)
-    return join_pieces(children.xyz, group, float(np.median(points.edge)), observed, config)
+def mean_by(labels: IntArray, value: FloatArray) -> FloatArray:
+    """(S, F) mean of value (P, F) over the points of each label (P,)."""
+    size = np.maximum(np.bincount(labels), 1).astype(np.float64)
+    mean: FloatArray = np.stack([np.bincount(labels, weights=f) for f in value.T], axis=1) / size[:, None]
+    return mean
 
 
-def drop_small(group: IntArray, min_points: int) -> IntArray:
-    """Number groups 0.. in order, those under min_points become NONE."""
-    _, inverse, count = np.unique(group, return_inverse=True, return_counts=True)
-    big = count >= min_points
-    return np.where(big, np.cumsum(big) - 1, NONE)[inverse]
+def drop_small(group: IntArray, min_points: int, size: IntArray | None = None) -> IntArray:
+    """(S,) groups numbered from 0 in order, those under min_points become NONE; a row is size[s] points or 1."""
+    total = np.bincount(group, weights=size)
+    big = total >= max(min_points, 1)
+    number: IntArray = np.where(big, np.cumsum(big) - 1, NONE)[group]
+    return number
 
 
 def drop_unseen(
@@ -120,8 +154,8 @@ def drop_unseen(
     for i, _ in {(m.instance, m.view) for m in matches}:
         views[i] += 1
     own = owner >= 0
-    pairs = np.unique(np.stack([owner[own], anchor[own]], axis=1), axis=0)
-    anchors = np.bincount(pairs[:, 0], minlength=count)
+    pairs = np.unique(owner[own].astype(np.int64) * (int(anchor.max(initial=0)) + 1) + anchor[own])
+    anchors = np.bincount(pairs // (int(anchor.max(initial=0)) + 1), minlength=count)
     good = (views >= config.min_views) & (anchors >= config.min_anchors)
     number = np.append(np.where(good, np.cumsum(good) - 1, NONE), NONE)
     return number[owner], np.flatnonzero(good).tolist()
@@ -132,9 +166,10 @@ def anchor_owner(owner: IntArray, anchor: IntArray, anchors: int) -> IntArray:
     own = owner >= 0
     result = np.full(anchors, NONE, np.int64)
     if own.any():
-        pairs, count = np.unique(np.stack([anchor[own], owner[own]], axis=1), axis=0, return_counts=True)
+        width = int(owner.max()) + 1
+        pairs, count = np.unique(anchor[own].astype(np.int64) * width + owner[own], return_counts=True)
         order = np.argsort(count, kind="stable")
-        result[pairs[order, 0]] = pairs[order, 1]
+        result[pairs[order] // width] = pairs[order] % width
     return result
 
 

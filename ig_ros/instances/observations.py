@@ -43,7 +43,7 @@ def observe(points: FloatArray, views: Sequence[LabelledView], depth_tolerance: 
     pixels: list[IntArray] = [np.zeros(1, np.int64)]
     columns = 1
     for k, view in enumerate(views):
-        ids, compact, count = _masks(view.labels)
+        ids, compact, count = mask_places(view.labels)
         view_of.append(np.full(len(ids), k, np.int32))
         label_of.append(ids.astype(np.int32))
         pixels.append(count)
@@ -54,7 +54,7 @@ def observe(points: FloatArray, views: Sequence[LabelledView], depth_tolerance: 
     return Observations(seen, np.concatenate(view_of), np.concatenate(label_of), np.concatenate(pixels))
 
 
-def _masks(labels: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def mask_places(labels: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Ids (M,) of the masks of a label image (H, W), each pixel's place among them (H * W,), -1 = none, and sizes."""
     flat = labels.ravel()
     top = int(flat.max(initial=0))

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ig_ros.config import InstanceConfig
-from ig_ros.instances.consensus import MaskHistograms
-from ig_ros.instances.observations import Observations
+from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.types import FloatArray, IntArray
 
 SURE = 0.6  # share of the views seeing both that must give them one mask: the plane speaks for them already
@@ -34,15 +32,12 @@ class Plane:
     distance: float
 
 
-def join_pieces(
-    xyz: FloatArray, group: IntArray, spacing: float, observed: Observations, config: InstanceConfig
-) -> IntArray:
-    """(P,) groups joined across gaps. xyz (P, 3) m, group (P,) from 0, -1 = none, spacing m of the points' anchors."""
-    count = int(group.max(initial=-1)) + 1
-    if count < 2:
-        return group
-    known = group >= 0
-    histograms = MaskHistograms(np.where(known, group, count), count + 1, observed, config)
+def join_pieces(xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms) -> IntArray:
+    """(G,) group that each group becomes a part of: itself, or a lower one.
+
+    xyz (P, 3) m, group (P,) from 0, -1 = none; spacing m of the points' anchors; histograms of the G groups.
+    """
+    count = len(histograms.count)
     tolerance = 2.0 * spacing
     members = np.split(np.argsort(group, kind="stable"), np.searchsorted(np.sort(group), np.arange(count)))[1:]
     planes = {g: plane for g, m in enumerate(members) if (plane := shell_plane(xyz[m], xyz, tolerance)) is not None}
@@ -52,14 +47,14 @@ def join_pieces(
     pairs = []
     for s in flat.tolist():
         others = flat[flat > s]
-        same, both = histograms.agreement(s, others)
+        same, both = histograms.agreement(np.full(len(others), s), others)
         apart[s, others] = apart[others, s] = (both >= VIEWS) & (same < SURE * both)
         pairs += [(s, t) for t in others.tolist() if _coplanar(planes[s], planes[t], xyz[members[t]], tolerance)]
     for s, t in sorted(pairs, key=lambda pair: -min(len(members[pair[0]]), len(members[pair[1]]))):
         one, other = label == label[s], label == label[t]
         if not apart[np.ix_(one, other)].any():  # a scrap that nobody tells from either must not tie rug and floor
-            label[other] = label[s]
-    return np.where(known, label[np.maximum(group, 0)], group)
+            label[one | other] = min(label[s], label[t])
+    return label
 
 
 def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plane | None:

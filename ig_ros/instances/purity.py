@@ -6,17 +6,45 @@ a two-means on signatures (comparing only views that see the point) tells them a
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+import dataclasses
 
+import numpy as np
+
+from ig_ros.instances.groups import changed_groups, in_order
 from ig_ros.instances.observations import UNLABELLED, Observations
-from ig_ros.types import FloatArray, IntArray
+from ig_ros.types import BoolArray, FloatArray, IntArray
 
 IMPURITY = 0.15  # mean share of visible points outside a view's top mask, from which a sub-object is looked at
 GAIN = 0.5  # a split must take away at least this share of the impurity
 MIN_POINTS = 6  # in each part
 ROUNDS = 3  # a part may be split again
 STEPS = 4  # of the two-means
+
+
+class Purifier:
+    """Splits impure sub-objects; remembers the last run, so that only sub-objects that changed are looked at."""
+
+    def __init__(self) -> None:
+        self._before: IntArray = np.zeros(0, np.int64)  # (G,) sub-object of each Gaussian of the last run ...
+        self._after: IntArray = np.zeros(0, np.int64)  # ... and the part it became
+
+    def split(self, labels: IntArray, observed: Observations, kept: IntArray) -> IntArray:
+        """(G,) sub-objects in the order of their first Gaussian.
+
+        labels (G,), kept (G,) the row in the last run of a Gaussian that is as it was and seen as it was, else -1.
+        """
+        before = np.where(kept >= 0, self._before[kept], -1) if len(self._before) else np.full(len(labels), -1)
+        changed = changed_groups(labels, before, np.bincount(self._before, minlength=1))[labels]
+        after = np.zeros(len(labels), np.int64)
+        after[~changed] = self._after[kept[~changed]] if len(self._after) else 0
+        rows = np.flatnonzero(changed)
+        if len(rows):
+            _, local = np.unique(labels[rows], return_inverse=True)
+            some = len(rows) < len(labels)
+            seen = dataclasses.replace(observed, mask=observed.mask[:, rows]) if some else observed
+            after[rows] = purify(local, seen) + int(self._after.max(initial=-1)) + 1
+        self._before, self._after = labels.astype(np.int64), in_order(after)
+        return self._after
 
 
 def purify(labels: IntArray, observed: Observations) -> IntArray:
@@ -83,7 +111,7 @@ def _second_part(mask: IntArray) -> IntArray | None:
     return np.flatnonzero(part == size.argmin())
 
 
-def _two_means(signature: FloatArray, view_of: IntArray, shown: npt.NDArray[np.bool_]) -> IntArray | None:
+def _two_means(signature: FloatArray, view_of: IntArray, shown: BoolArray) -> IntArray | None:
     """(n,) part 0 or 1. signature (n, C) one-hot masks, view_of (C,) their views, shown (K, n); None: no view has two.
 
     It starts from the view that is divided most evenly; a point belongs where its masks are the common ones, on average

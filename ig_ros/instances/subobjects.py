@@ -16,6 +16,7 @@ from ig_ros.types import FloatArray, IntArray
 COLOR_WEIGHT = 3.0  # units from black to white
 FEATURE_WEIGHT = 20.0  # units per unit of half-space distance: a feature gap of 0.1 outweighs two sub-objects in space
 REACH = 5.5  # units: however few sub-objects are asked for, none reaches over a difference larger than this
+STEP = 1.1  # of the scale that derived quantities stick to
 TILE = 50.0  # side of a tile, in spacings of the anchors
 MOST = 10.0  # seeds a tile can have at most, in its share by number of points
 CHUNK = 1 << 24  # distances computed at once
@@ -32,8 +33,18 @@ class PointSet:
     uid: IntArray  # (N,) int64
 
 
-def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) -> IntArray:
-    """(N,) int32 sub-object of each point: farthest point seeds, then nearest centre, then a few k-means steps.
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """A cube of space, what is in it, and its cover."""
+
+    joint: FloatArray  # (n, D)
+    seeds: IntArray  # (s,) rows, farthest first
+    radius: FloatArray  # (s,) of each seed: its distance to those before it
+    clusters: dict[int, IntArray]  # number of seeds used -> (n,) cluster of each point
+
+
+class OverSegmentation:
+    """Cuts anchors into sub-objects; remembers the tiles of the last run, so that only those that changed are cut anew.
 
     The joint space is [position / typical extent of a sub-object, colour, feature]. [IG] encodes position by
     sinusoids; plain scaled coordinates keep sub-objects compact, which is what touching voxels want (Own).
@@ -41,43 +52,82 @@ def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) ->
     Space is cut into tiles that are covered each by itself, all to the same radius, so the cost is linear in N and a
     change in one place leaves the sub-objects elsewhere as they are (Own).
     """
-    n = len(points.xyz)
-    count = min(config.sub_objects, max(1, n // 3))
-    area = len(points.xyz) * float(np.median(points.edge)) ** 2
-    extent = np.sqrt(area / count)
-    parts = [config.position_weight * points.xyz / extent, COLOR_WEIGHT * points.color]
-    if use_feature:
-        parts.append(FEATURE_WEIGHT * points.feature)
-    joint = np.concatenate(parts, axis=1).astype(np.float32)
-    tiles = _tiles(points.xyz, TILE * float(np.median(points.edge)))
-    covers = [_cover(joint[rows], int(np.ceil(MOST * len(rows) * count / n))) for rows in tiles]
-    radii = np.concatenate([radius for _, radius in covers])
-    reach = np.partition(radii, len(radii) - count)[len(radii) - count] if len(radii) > count else 0.0
-    reach = min(reach, REACH)
-    labels = np.zeros(n, np.int32)
-    born = 0
-    for rows, (seeds, radius) in zip(tiles, covers, strict=True):
-        local = _clusters(torch.from_numpy(joint[rows]), seeds[radius >= reach], config.lloyd_steps)
-        labels[rows] = born + local
-        born += int(local.max()) + 1
-    return labels
+
+    def __init__(self) -> None:
+        self._tiles: dict[tuple[int, ...], _Tile] = {}
+
+    def cut(self, points: PointSet, config: InstanceConfig, use_feature: bool) -> IntArray:
+        """(N,) int32 sub-object of each point: farthest point seeds, then nearest centre, then k-means steps."""
+        n = len(points.xyz)
+        count = min(config.sub_objects, max(1, n // 3))
+        spacing = steady(float(np.median(points.edge)))
+        share = steady(count / n)
+        # Anchors lie on surfaces: a patch of n / count of them is about sqrt(n / count) edges wide.
+        extent = spacing / np.sqrt(share)
+        parts = [config.position_weight * points.xyz / extent, COLOR_WEIGHT * points.color]
+        if use_feature:
+            parts.append(FEATURE_WEIGHT * points.feature)
+        joint = np.concatenate(parts, axis=1).astype(np.float32)
+        keys, members = _tiles(points.xyz, TILE * spacing)
+        self._tiles = {
+            key: self._cover(key, joint[rows], int(np.ceil(MOST * share * len(rows))))
+            for key, rows in zip(keys, members, strict=True)
+        }
+        reach = _reach(np.concatenate([tile.radius for tile in self._tiles.values()]), count)
+        labels = np.zeros(n, np.int32)
+        born = 0
+        for key, rows in zip(keys, members, strict=True):
+            local = _clustered(self._tiles[key], reach, config.lloyd_steps)
+            labels[rows] = born + local
+            born += int(local.max()) + 1
+        return labels
+
+    def _cover(self, key: tuple[int, ...], joint: FloatArray, most: int) -> _Tile:
+        most = min(len(joint), max(1, most))
+        old = self._tiles.get(key)
+        if old is not None and len(old.seeds) == most and np.array_equal(old.joint, joint):
+            return old
+        seeds = fpsample.fps_sampling(joint, most, start_idx=0).astype(np.int64)
+        apart = cdist(joint[seeds], joint[seeds])
+        apart[np.triu_indices(most)] = np.inf
+        return _Tile(joint, seeds, apart.min(1), {})
 
 
-def _tiles(xyz: FloatArray, size: float) -> list[IntArray]:
-    """Rows of the points (N, 3) m in each occupied cube of side `size` m."""
+def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) -> IntArray:
+    """(N,) int32 sub-object of each point, without a memory of earlier runs."""
+    return OverSegmentation().cut(points, config, use_feature)
+
+
+def steady(value: float) -> float:
+    """The value to the next lower step of a coarse scale: what is derived from it does not change with every anchor."""
+    if not 0.0 < value < np.inf:
+        return value
+    return float(STEP ** np.floor(np.log(value) / np.log(STEP) + 1e-9))
+
+
+def _reach(radii: FloatArray, count: int) -> float:
+    """The radius to which all tiles are covered so that there are at least `count` seeds."""
+    if len(radii) <= count:
+        return 0.0
+    return min(steady(float(np.partition(radii, len(radii) - count)[len(radii) - count])), REACH)
+
+
+def _tiles(xyz: FloatArray, size: float) -> tuple[list[tuple[int, ...]], list[IntArray]]:
+    """The occupied cubes of side `size` m, and the rows of the points (N, 3) m in each."""
     cell = np.floor(xyz / size).astype(np.int64)
-    _, tile = np.unique(cell, axis=0, return_inverse=True)
+    keys, tile = np.unique(cell, axis=0, return_inverse=True)
     tile = tile.ravel()
-    return np.split(np.argsort(tile, kind="stable"), np.cumsum(np.bincount(tile))[:-1])
+    members: list[IntArray] = list(np.split(np.argsort(tile, kind="stable"), np.cumsum(np.bincount(tile))[:-1]))
+    return [tuple(key) for key in keys.tolist()], members
 
 
-def _cover(joint: FloatArray, most: int) -> tuple[IntArray, FloatArray]:
-    """At most `most` seeds (s,) of points (n, D), farthest first, and each one's distance (s,) to those before it."""
-    most = min(len(joint), max(1, most))
-    seeds = fpsample.fps_sampling(joint, most, start_idx=0).astype(np.int64)
-    apart = cdist(joint[seeds], joint[seeds])
-    apart[np.triu_indices(most)] = np.inf
-    return seeds, apart.min(1)
+def _clustered(tile: _Tile, reach: float, steps: int) -> IntArray:
+    """(n,) cluster of each point of a tile, covered to `reach`."""
+    count = int((tile.radius >= reach).sum())  # radii fall from seed to seed
+    if count not in tile.clusters:
+        tile.clusters.clear()
+        tile.clusters[count] = _clusters(torch.from_numpy(tile.joint), tile.seeds[:count], steps)
+    return tile.clusters[count]
 
 
 def _clusters(space: torch.Tensor, seeds: IntArray, steps: int) -> IntArray:

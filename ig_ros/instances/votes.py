@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from scipy.spatial import cKDTree
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances.observations import HIDDEN, Observations
-from ig_ros.types import FloatArray, IntArray
+from ig_ros.instances.held import Kept
+from ig_ros.instances.histograms import MaskHistograms
+from ig_ros.instances.neighbors import Neighbors
+from ig_ros.instances.observations import Observations
+from ig_ros.instances.sight import Seen
+from ig_ros.types import BoolArray, FloatArray, IntArray
 
 NONE = -1
 NONE_WEIGHT = 0.5  # a view without a mask there speaks half as loud: segmenters miss more than they invent
@@ -29,62 +32,138 @@ class MaskMatch:
     iou: float  # of the points of the mask and of the instance's visible points
 
 
-def assign_masks(group: IntArray, observed: Observations) -> list[MaskMatch]:
-    """Give each mask to the group owning most of its points. group (N,) int, NONE = none."""
-    matches: list[MaskMatch] = []
-    known = group >= 0
-    size = int(group.max()) + 1 if known.any() else 0
-    if size == 0:
-        return matches
-    for k, mask in enumerate(observed.mask):
-        visible = ((mask != HIDDEN) & known).nonzero()[0]
-        owner = group[visible]
-        total = np.bincount(owner, minlength=size)
-        mine = np.unique(mask[visible])
-        for column in mine[mine > 0].tolist():
-            inside = np.bincount(owner[mask[visible] == column], minlength=size)
-            best = int(np.argmax(inside))
-            union = total[best] + inside.sum() - inside[best]
-            matches.append(MaskMatch(best, column, k, float(inside[best] / union)))
-    return matches
+def assign_masks(histograms: MaskHistograms) -> list[MaskMatch]:
+    """Give each mask to the group owning most of its points; histograms are those of the groups."""
+    count, view = histograms.count, histograms.view_of_column
+    if not count.size:
+        return []
+    visible = np.add.reduceat(count, histograms.start, axis=1)  # (G, K)
+    total, best = count.sum(0), count.argmax(0)
+    inside = count.max(0)
+    shown = (total > 0) & ~histograms.unlabelled
+    iou = inside / np.maximum(visible[best, view] + total - inside, 1.0)
+    mask = np.cumsum(~histograms.unlabelled)  # column of Observations
+    return [
+        MaskMatch(*row)
+        for row in zip(
+            best[shown].tolist(), mask[shown].tolist(), view[shown].tolist(), iou[shown].tolist(), strict=True
+        )
+    ]
 
 
-def vote(
-    xyz: FloatArray,
-    prior: IntArray,
-    instances: int,
-    observed: Observations,
-    matches: list[MaskMatch],
-    config: InstanceConfig,
-) -> tuple[IntArray, FloatArray]:
-    """Instance (P,) int32 of every point, NONE = none, and the share (P,) float32 of the votes it won by.
+class Ballot:
+    """Lets every point vote; remembers the last run, so that only points vote anew whose votes may have changed."""
 
-    xyz (P, 3) m; prior (P,) the group its anchor was merged into; `observed` is of these points. Votes are averaged
-    over the nearest vote_neighbors points vote_rounds times.
+    def __init__(self) -> None:
+        self._neighbors = Neighbors()
+        self._prior: IntArray = np.zeros(0, np.int64)
+        self._instances = 0
+        self._masks: list[IntArray] = []  # (M,) instance of each mask, by view
+        self._winner: IntArray = np.zeros(0, np.int32)
+        self._share: FloatArray = np.zeros(0, np.float32)
+
+    def vote(
+        self,
+        xyz: FloatArray,
+        prior: IntArray,
+        instances: int,
+        seen: Seen,
+        matches: list[MaskMatch],
+        kept: Kept,
+        config: InstanceConfig,
+    ) -> tuple[IntArray, FloatArray]:
+        """Instance (P,) int32 of every point, NONE = none, and the share (P,) float32 of the votes it won by.
+
+        xyz (P, 3) m; prior (P,) the group its anchor was merged into. Votes are averaged over the nearest
+        vote_neighbors points vote_rounds times.
+        """
+        observed, n = seen.observed, len(xyz)
+        instance_of = np.full(len(observed.view_of_column), instances, np.int64)
+        for m in matches:
+            instance_of[m.column] = m.instance
+        prior = np.where(prior >= 0, prior, instances)
+        first = np.searchsorted(observed.view_of_column[1:], np.arange(1, len(observed.mask)))
+        masks: list[IntArray] = list(np.split(instance_of[1:], first))
+        name, dirty = self._changed(prior, instances, masks, seen, kept)
+        rounds = config.vote_rounds if n > config.vote_neighbors else 0
+        rows = np.flatnonzero(dirty)
+        levels = [rows]
+        if rounds:
+            neighbor, same = self._neighbors.find(xyz, config.vote_neighbors, kept.point)
+            for _ in range(rounds):
+                dirty = dirty | ~same | dirty[neighbor].any(1)
+            levels = [np.flatnonzero(dirty)]
+            for _ in range(rounds):
+                levels.append(np.unique(neighbor[levels[-1]]))
+        votes = tally(levels[-1], prior, instances, instance_of, observed)
+        for inner, outer in zip(levels[-2::-1], levels[:0:-1], strict=True):
+            votes = _average(neighbor[inner], outer) @ votes
+        old = np.flatnonzero(~dirty)
+        winner, share = np.zeros(n, np.int32), np.zeros(n, np.float32)
+        winner[old], share[old] = name[self._winner[kept.point[old]]], self._share[kept.point[old]]
+        winner[levels[0]], share[levels[0]] = votes.argmax(1), votes.max(1)
+        self._prior, self._instances, self._masks, self._winner, self._share = prior, instances, masks, winner, share
+        return np.where(winner == instances, NONE, winner).astype(np.int32), share
+
+    def _changed(
+        self, prior: IntArray, instances: int, masks: list[IntArray], seen: Seen, kept: Kept
+    ) -> tuple[IntArray, BoolArray]:
+        """Today's number of each instance of the last run, and which points (P,) have other votes than then."""
+        dirty = ~seen.steady
+        if not len(self._prior):
+            return np.zeros(0, np.int64), np.ones(len(prior), bool)
+        old = np.flatnonzero(kept.point >= 0)
+        before = self._prior[kept.point[old]]
+        name = _names(before, prior[old], self._instances, instances)
+        dirty[old] |= name[before] != prior[old]
+        first = 1  # column of the view
+        for k, (j, owner) in enumerate(zip(kept.view.tolist(), masks, strict=True)):
+            other = name[self._masks[j]] != owner if j >= 0 else np.zeros(0, bool)
+            if other.any():
+                column = seen.observed.mask[k]
+                shown = np.flatnonzero(column > 0)
+                dirty[shown[other[column[shown] - first]]] = True
+            first += len(owner)
+        return name, dirty
+
+
+def _names(before: IntArray, now: IntArray, old: int, new: int) -> IntArray:
+    """(old + 1,) number of each instance of the last run today, -1 = it is no more; the last is "none" in both.
+
+    before, now (n,) the instances of the same points in both runs: two are one if each has most of the other's.
     """
-    n = len(xyz)
-    width = instances + 1  # the last column is "none"
-    instance_of = np.full(len(observed.view_of_column), instances, np.int64)
-    for m in matches:
-        instance_of[m.column] = m.instance
-    votes = np.zeros((n, width), np.float32)
-    for mask in observed.mask:
+    pair, count = np.unique(before * (new + 1) + now, return_counts=True)
+    pair = pair[np.argsort(count, kind="stable")]
+    heir, parent = np.full(old + 1, -1), np.full(new + 1, -1)
+    heir[pair // (new + 1)] = pair % (new + 1)  # the largest is written last
+    parent[pair % (new + 1)] = pair // (new + 1)
+    name = np.where((heir >= 0) & (parent[heir] == np.arange(old + 1)), heir, -1)
+    name[name == new] = -1
+    name[old] = new
+    return name
+
+
+def tally(rows: IntArray, prior: IntArray, instances: int, instance_of: IntArray, observed: Observations) -> FloatArray:
+    """(R, instances + 1) float32 shares of the votes of points `rows` (R,); the last column is "none".
+
+    prior (P,) the group of a point, `instances` = none; instance_of (M,) likewise of every column of `observed`.
+    """
+    votes = np.zeros((len(rows), instances + 1), np.float32)
+    everything = len(rows) == observed.mask.shape[1]
+    for row in observed.mask:
+        mask = row if everything else row[rows]
         labelled = (mask > 0).nonzero()[0]
         votes[labelled, instance_of[mask[labelled]]] += 1.0
         votes[mask == 0, instances] += NONE_WEIGHT
-    total, mine = votes.sum(1), (np.arange(n), np.where(prior >= 0, prior, instances))
+    total, mine = votes.sum(1), (np.arange(len(rows)), prior[rows])
     backing = np.clip(votes[mine] / (BACKING * np.maximum(total, 1.0)), 0.0, 1.0)
     votes[mine] += PRIOR_WEIGHT + PRIOR_SHARE * backing * total
     votes /= votes.sum(1, keepdims=True)
-    if config.vote_rounds and n > config.vote_neighbors:
-        _, neighbor = cKDTree(xyz).query(xyz, k=config.vote_neighbors, workers=-1)
-        rows = np.repeat(np.arange(n), config.vote_neighbors)
-        average = csr_matrix(
-            (np.full(rows.shape, 1.0 / config.vote_neighbors, np.float32), (rows, neighbor.ravel())), shape=(n, n)
-        )
-        for _ in range(config.vote_rounds):
-            votes = average @ votes
-    winner = votes.argmax(1).astype(np.int32)
-    share = votes.max(1)
-    winner[winner == instances] = NONE
-    return winner, share.astype(np.float32)
+    return votes
+
+
+def _average(neighbor: IntArray, rows: IntArray) -> csr_matrix:
+    """Mean over the neighbours (n, k), which are among the sorted `rows` (r,), as a matrix (n, r)."""
+    n, k = neighbor.shape
+    column = np.searchsorted(rows, neighbor).ravel()
+    return csr_matrix((np.full(n * k, 1.0 / k, np.float32), column, np.arange(0, n * k + 1, k)), shape=(n, len(rows)))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ig_ros.instances.boundary import boundaries, surface_normals
+from ig_ros.instances.boundary import boundaries
+from ig_ros.instances.held import Kept
 from ig_ros.instances.observations import LabelledView
+from ig_ros.instances.sight import Sight
 from ig_ros.types import Camera, FloatArray
 
 VOXEL = 0.02
@@ -83,9 +85,10 @@ def test_normals_of_a_tilted_plane_point_at_the_camera(tilt: float) -> None:
     depth = normal[2] / (rays @ normal)
     view = LabelledView(camera, np.eye(4), np.zeros(depth.shape, np.int32), depth.astype(np.float32))
     points = (rays * depth[..., None])[5:-5:7, 5:-5:7].reshape(-1, 3)
-    angle = np.degrees(np.arccos(np.clip(surface_normals(points, [view], 0.03) @ normal, -1, 1)))
+    seen = Sight().look(points, (view,), 0.03, Kept.nothing(len(points), 1))
+    angle = np.degrees(np.arccos(np.clip(seen.normal @ normal, -1, 1)))
     assert angle.max() < 2.0
 
 
 def test_unseen_points_have_no_normal() -> None:
-    assert (surface_normals(np.ones((4, 3)), [], 0.03) == 0).all()
+    assert (Sight().look(np.ones((4, 3)), (), 0.03, Kept.nothing(4, 0)).normal == 0).all()

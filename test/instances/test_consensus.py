@@ -20,7 +20,9 @@ from ig_ros.instances.consensus import (
     surface_prior,
     unequal,
 )
+from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.observations import HIDDEN, Observations
+from ig_ros.types import FloatArray, IntArray
 
 CONFIG = InstanceConfig()
 POINTS = 40  # per sub-object
@@ -48,6 +50,12 @@ def contacts(pairs: list[list[int]], smooth: float = GOES_ON) -> Boundaries:
     return Boundaries(np.array(pairs, np.int64).reshape(-1, 2), length, smooth * length)
 
 
+def merged(labels: IntArray, edges: Boundaries, feature: FloatArray, observed: Observations) -> IntArray:
+    """(S,) group of every sub-object."""
+    histograms = MaskHistograms(labels, len(feature), observed, CONFIG)
+    return merge_sub_objects(labels, edges, feature, histograms, CONFIG)
+
+
 def groups(
     views: list[list[int]], feature: list[list[float]] | None = None, edges: list[list[int]] | None = None
 ) -> list[list[int]]:
@@ -56,7 +64,7 @@ def groups(
     size = len(views[0])
     chain = [[i, i + 1] for i in range(size - 1)]
     table = np.array(feature if feature is not None else [[0.15 * i] for i in range(size)], float)
-    group = merge_sub_objects(labels, contacts(chain if edges is None else edges), table, observed, CONFIG)
+    group = merged(labels, contacts(chain if edges is None else edges), table, observed)
     return sorted(np.flatnonzero(group == g).tolist() for g in np.unique(group))
 
 
@@ -111,14 +119,14 @@ def test_a_mixed_sub_object_has_no_say_in_that_view() -> None:
     mask[:, :POINTS:2] = mask[:, -1:]  # every second point of sub-object 0 lies on the other mask
     mixed = dataclasses.replace(observed, mask=mask)
     edges = contacts([[0, 1]])
-    close, far = (merge_sub_objects(labels, edges, np.array([[0.0], [d]]), mixed, CONFIG) for d in (0.02, 0.5))
+    close, far = (merged(labels, edges, np.array([[0.0], [d]]), mixed) for d in (0.02, 0.5))
     assert close[0] == close[1]
     assert far[0] != far[1]
 
 
 def test_few_visible_points_have_no_say() -> None:
     labels, observed = seen([[1, 2]] * 3, points=CONFIG.min_points - 1)
-    group = merge_sub_objects(labels, contacts([[0, 1]]), np.array([[0.0], [0.01]]), observed, CONFIG)
+    group = merged(labels, contacts([[0, 1]]), np.array([[0.0], [0.01]]), observed)
     assert group[0] == group[1]
 
 
@@ -144,8 +152,8 @@ def test_without_any_view_features_alone_decide() -> None:
     labels = np.repeat([0, 1], 10)
     nothing = Observations(np.zeros((0, 20), np.int32), *(np.zeros(1, np.int64) for _ in range(3)))
     edges = contacts([[0, 1]])
-    assert len(np.unique(merge_sub_objects(labels, edges, np.array([[0.0], [0.01]]), nothing, CONFIG))) == 1
-    assert len(np.unique(merge_sub_objects(labels, edges, np.array([[0.0], [0.9]]), nothing, CONFIG))) == 2
+    assert len(np.unique(merged(labels, edges, np.array([[0.0], [0.01]]), nothing))) == 1
+    assert len(np.unique(merged(labels, edges, np.array([[0.0], [0.9]]), nothing))) == 2
 
 
 def test_the_prior_falls_with_distance_and_is_undecided_at_the_gap() -> None:
@@ -159,17 +167,17 @@ def test_the_prior_falls_with_distance_and_is_undecided_at_the_gap() -> None:
 def test_a_crease_keeps_apart_what_segmenters_swallow_in_half_of_their_views() -> None:
     labels, observed = seen([[1, 1]] * 6 + [[1, 2]] * 4)
     undecided = np.array([[0.0], [CONFIG.feature_gap]])
-    crease, smooth = (merge_sub_objects(labels, contacts([[0, 1]], s), undecided, observed, CONFIG) for s in (0.1, 0.9))
+    crease, smooth = (merged(labels, contacts([[0, 1]], s), undecided, observed) for s in (0.1, 0.9))
     assert crease[0] != crease[1]
     assert smooth[0] == smooth[1]
 
 
 def test_no_surface_outvotes_masks_that_agree() -> None:
     labels, observed = seen([[1, 1]] * 10)
-    group = merge_sub_objects(labels, contacts([[0, 1]], 0.0), np.zeros((2, 1)), observed, CONFIG)
+    group = merged(labels, contacts([[0, 1]], 0.0), np.zeros((2, 1)), observed)
     assert group[0] == group[1]
     labels, observed = seen([[1, 2]] * 10)
-    group = merge_sub_objects(labels, contacts([[0, 1]], 1.0), np.zeros((2, 1)), observed, CONFIG)
+    group = merged(labels, contacts([[0, 1]], 1.0), np.zeros((2, 1)), observed)
     assert group[0] != group[1]
 
 
@@ -187,7 +195,7 @@ def swallowed(sizes: tuple[int, int], distance: float) -> bool:
         np.repeat(observed.mask, size, axis=1), observed.view_of_column, observed.label_of_column, observed.pixels
     )
     feature = np.array([[0.0], [distance]])
-    group = merge_sub_objects(np.repeat(labels, size), contacts([[0, 1]]), feature, spread, CONFIG)
+    group = merged(np.repeat(labels, size), contacts([[0, 1]]), feature, spread)
     return bool(group[0] == group[1])
 
 
@@ -204,7 +212,7 @@ def test_one_thing_cut_in_the_same_parts_again_and_again_is_one_where_training_s
     labels, observed = seen([[1, 1]] * 6 + [[1, 2]] * 4, points=40)
 
     def one(distance: float) -> bool:
-        group = merge_sub_objects(labels, contacts([[0, 1]], 0.1), np.array([[0.0], [distance]]), observed, CONFIG)
+        group = merged(labels, contacts([[0, 1]], 0.1), np.array([[0.0], [distance]]), observed)
         return bool(group[0] == group[-1])
 
     assert one(0.0)
@@ -213,7 +221,7 @@ def test_one_thing_cut_in_the_same_parts_again_and_again_is_one_where_training_s
 
 
 def test_sizes_count_as_unlike_from_a_few_times_on() -> None:
-    share = unequal(100.0, np.array([1.0, 10.0, 50.0, 100.0, 200.0, 1000.0, 9999.0]))
+    share = unequal(np.full(7, 100.0), np.array([1.0, 10.0, 50.0, 100.0, 200.0, 1000.0, 9999.0]))
     np.testing.assert_allclose(share, [1, 1, 0, 0, 0, 1, 1])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ig_ros.config import InstanceConfig
+from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.observations import Observations
 from ig_ros.instances.pieces import join_pieces, shell_plane
 from ig_ros.types import FloatArray, IntArray
@@ -34,8 +35,14 @@ def world(
 
 def joined(*args: object) -> bool:
     xyz, group, observed = world(*args)  # type: ignore[arg-type]
-    after = join_pieces(xyz, group, SPACING, observed, CONFIG)
+    after = rejoined(xyz, group, observed)
     return bool(after[group == 0][0] == after[group == 1][0])
+
+
+def rejoined(xyz: FloatArray, group: IntArray, observed: Observations) -> IntArray:
+    """(P,) group of every point afterwards, -1 stays -1."""
+    count = int(group.max()) + 1
+    return np.append(join_pieces(xyz, group, SPACING, MaskHistograms(group, count, observed, CONFIG)), -1)[group]
 
 
 def test_a_floor_in_two_pieces_is_one() -> None:
@@ -73,7 +80,7 @@ def test_small_and_curved_groups_are_no_plane() -> None:
 def test_unowned_points_stay_unowned() -> None:
     xyz, group, observed = world()
     group = np.where(np.arange(len(group)) % 3 == 0, -1, group)
-    after = join_pieces(xyz, group, SPACING, observed, CONFIG)
+    after = rejoined(xyz, group, observed)
     assert ((after < 0) == (group < 0)).all()
 
 
@@ -84,7 +91,7 @@ def test_a_scrap_that_no_view_judges_does_not_tie_rug_to_floor() -> None:
     columns = np.array([[2 * k + 1, 2 * k + 2, -1] for k in range(10)], np.int32)
     ones = np.ones(21, np.int64)
     observed = Observations(columns[:, group], np.append(0, np.repeat(np.arange(10), 2)), ones, ones)
-    after = join_pieces(np.concatenate(sheets), group, SPACING, observed, CONFIG)
+    after = rejoined(np.concatenate(sheets), group, observed)
     floor, rug, scrap = (after[group == g][0] for g in range(3))
     assert floor != rug
     assert scrap in (floor, rug)

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from ig_ros.config import InstanceConfig
+from ig_ros.instances.held import Kept
+from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.observations import HIDDEN, Observations
-from ig_ros.instances.votes import NONE, assign_masks, vote
+from ig_ros.instances.sight import Seen
+from ig_ros.instances.votes import NONE, Ballot, MaskMatch, assign_masks
+from ig_ros.types import FloatArray, IntArray
 
 PLAIN = dataclasses.replace(InstanceConfig(), vote_rounds=0)
 
@@ -23,10 +27,28 @@ def observations(mask: list[list[int]], columns: int) -> Observations:
     return Observations(np.array(mask, np.int32), view_of, np.arange(columns + 1), np.ones(columns + 1, np.int64))
 
 
+def assigned(group: IntArray, observed: Observations) -> list[MaskMatch]:
+    return assign_masks(MaskHistograms(group, int(group.max()) + 1, observed, PLAIN))
+
+
+def vote(
+    xyz: FloatArray,
+    prior: IntArray,
+    instances: int,
+    observed: Observations,
+    matches: list[MaskMatch],
+    config: InstanceConfig,
+) -> tuple[IntArray, FloatArray]:
+    """A first vote, without anything to remember."""
+    n = len(prior)
+    seen = Seen(observed, np.zeros((n, 3)), np.zeros(n, bool))
+    return Ballot().vote(xyz, prior, instances, seen, matches, Kept.nothing(n, len(observed.mask)), config)
+
+
 def test_a_mask_goes_to_the_group_with_most_of_its_points() -> None:
     group = np.array([0, 0, 0, 1, 1, NONE])
     observed = observations([[1, 1, 1, 1, 2, 2], [HIDDEN, HIDDEN, 3, 3, 3, 0]], 3)
-    matches = {m.column: m for m in assign_masks(group, observed)}
+    matches = {m.column: m for m in assigned(group, observed)}
     assert {c: (m.instance, m.view) for c, m in matches.items()} == {1: (0, 0), 2: (1, 0), 3: (1, 1)}
     assert matches[1].iou == pytest.approx(3 / 4)  # 3 shared; mask 4 points, group 3
     assert matches[2].iou == pytest.approx(1 / 2)  # points of no group do not count
@@ -34,16 +56,14 @@ def test_a_mask_goes_to_the_group_with_most_of_its_points() -> None:
 
 
 def test_no_groups_or_no_masks_match_nothing() -> None:
-    assert assign_masks(np.full(3, NONE), observations([[1, 1, 1]], 1)) == []
-    assert assign_masks(np.zeros(3, int), observations([[0, 0, HIDDEN]], 0)) == []
+    assert assigned(np.full(3, NONE), observations([[1, 1, 1]], 1)) == []
+    assert assigned(np.zeros(3, int), observations([[0, 0, HIDDEN]], 0)) == []
 
 
 def test_masks_correct_the_group_of_a_point() -> None:
     group = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1])  # point 4 belongs to 1, as every view says
     observed = observations([[1, 1, 1, 1, 2, 2, 2, 2, 2], [3, 3, 3, 3, 4, 4, 4, 4, 4]], 4)
-    owner, share = vote(
-        np.random.default_rng(0).random((9, 3)), group, 2, observed, assign_masks(group, observed), PLAIN
-    )
+    owner, share = vote(np.random.default_rng(0).random((9, 3)), group, 2, observed, assigned(group, observed), PLAIN)
     assert owner.tolist() == [0] * 4 + [1] * 5
     assert share[0] == pytest.approx(1.0)
     assert share[4] == pytest.approx(2 / 2.5)  # two views against half a view: none backs its group
@@ -52,10 +72,10 @@ def test_masks_correct_the_group_of_a_point() -> None:
 def test_points_on_no_mask_become_none_only_against_weak_belief() -> None:
     group = np.array([0, 0, 0, 0])
     unlabelled = observations([[1, 1, 1, 0], [2, 2, 2, 0], [3, 3, 3, 0]], 3)
-    owner, _ = vote(np.eye(4)[:, :3], group, 1, unlabelled, assign_masks(group, unlabelled), PLAIN)
+    owner, _ = vote(np.eye(4)[:, :3], group, 1, unlabelled, assigned(group, unlabelled), PLAIN)
     assert owner.tolist() == [0, 0, 0, NONE]
     missed_once = observations([[1, 1, 1, 0], [2, 2, 2, 2], [3, 3, 3, 3]], 3)
-    owner, _ = vote(np.eye(4)[:, :3], group, 1, missed_once, assign_masks(group, missed_once), PLAIN)
+    owner, _ = vote(np.eye(4)[:, :3], group, 1, missed_once, assigned(group, missed_once), PLAIN)
     assert owner.tolist() == [0, 0, 0, 0]
 
 

@@ -1,0 +1,102 @@
+"""What all Gaussians look like in all views: their masks and their normals, looked up only where something changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ig_ros.instances.boundary import normal_image
+from ig_ros.instances.held import Kept
+from ig_ros.instances.observations import HIDDEN, UNLABELLED, LabelledView, Observations, mask_places, visible_points
+from ig_ros.types import BoolArray, FloatArray, IntArray
+
+QUANTUM = 127  # steps of a normal's component: sums of integers do not depend on their order
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The Gaussians in the views."""
+
+    observed: Observations
+    normal: FloatArray  # (G, 3) unit, towards the cameras, zero where no view knows it
+    steady: BoolArray  # (G,) kept, and seen on the same masks of the same views as before
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A view made ready: what a pixel says."""
+
+    labels: IntArray  # (M,) ids of the masks
+    pixels: IntArray  # (M,) their sizes
+    place: IntArray  # (H * W,) int32: 1 + place of the pixel's mask among them, 0 = none
+    normal: IntArray  # (H * W, 3) int8 in the world, in steps of 1 / QUANTUM
+
+
+class Sight:
+    """Remembers the last look."""
+
+    def __init__(self) -> None:
+        self._xyz: FloatArray = np.zeros((0, 3))
+        self._views: tuple[LabelledView, ...] = ()
+        self._images: list[_Image] = []
+        self._first: IntArray = np.zeros(0, np.int64)  # (K,) masks of earlier views
+        self._mask: IntArray = np.zeros((0, 0), np.int32)  # (K, G) of Observations
+        self._total: IntArray = np.zeros((0, 3), np.int32)  # sum of the normals over the views
+
+    def look(self, xyz: FloatArray, views: tuple[LabelledView, ...], tolerance: float, kept: Kept) -> Seen:
+        """xyz (G, 3) m; a Gaussian is visible if it lies within tolerance * depth of the surface."""
+        old = kept.point >= 0
+        rows = kept.point[old]
+        fresh = np.flatnonzero(~old)
+        images = [
+            self._images[j] if j >= 0 else _image(view) for j, view in zip(kept.view.tolist(), views, strict=True)
+        ]
+        first = np.cumsum([0, *(len(image.labels) for image in images)])
+        mask = np.full((len(views), len(xyz)), HIDDEN, np.int32)
+        total = np.zeros((len(xyz), 3), np.int32)
+        steady = old.copy()
+        total[old] = self._total[rows]
+        for j in np.setdiff1d(np.arange(len(self._views)), kept.view).tolist():  # no longer among the views
+            index, pixel = visible_points(self._xyz[rows], self._views[j], tolerance)
+            gone = np.flatnonzero(old)[index]
+            total[gone] -= self._images[j].normal[pixel]
+            steady[gone] = False
+        for k, (view, j) in enumerate(zip(views, kept.view.tolist(), strict=True)):
+            looked = fresh if j >= 0 else np.arange(len(xyz))
+            if j >= 0 and len(rows):
+                np.take(self._mask[j], np.maximum(kept.point, 0), out=mask[k], mode="clip")
+                mask[k, fresh] = HIDDEN
+                if first[k] != self._first[j]:
+                    mask[k, mask[k] > 0] += np.int32(first[k] - self._first[j])
+            index, pixel = visible_points(xyz[looked], view, tolerance)
+            shown = looked[index]
+            mask[k, shown] = np.where(place := images[k].place[pixel], place + np.int32(first[k]), UNLABELLED)
+            total[shown] += images[k].normal[pixel]
+            steady[shown] = False
+        self._xyz, self._views, self._images, self._first, self._mask, self._total = (
+            xyz,
+            views,
+            images,
+            first,
+            mask,
+            total,
+        )
+        length = np.linalg.norm(total, axis=1, keepdims=True)
+        return Seen(_observations(mask, images), total / np.maximum(length, 1e-6), steady)
+
+
+def _image(view: LabelledView) -> _Image:
+    ids, place, count = mask_places(view.labels)
+    world = normal_image(view).reshape(-1, 3) @ view.T_world_camera[:3, :3].T.astype(np.float32)
+    return _Image(ids, count, (place + 1).astype(np.int32), np.round(QUANTUM * world).astype(np.int8))
+
+
+def _observations(mask: IntArray, images: list[_Image]) -> Observations:
+    count = [len(image.labels) for image in images]
+    return Observations(
+        mask,
+        np.append(0, np.repeat(np.arange(len(images)), count)).astype(np.int32),
+        np.concatenate([np.zeros(1, np.int32), *(image.labels.astype(np.int32) for image in images)]),
+        np.concatenate([np.zeros(1, np.int64), *(image.pixels for image in images)]),
+    )
