@@ -25,7 +25,7 @@ from ig_ros.config import Config
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import Scope
 from ig_ros.mapper import Mapper, answer
-from ig_ros.scaffold import StepResult
+from ig_ros.scaffold import StepResult, Verdict
 from ig_ros.scarcity import is_out_of_memory, shrink
 from ig_ros.stats import LiveStats
 from ig_ros.storage import load_map, save_map
@@ -226,8 +226,9 @@ class LiveMapper:
                     continue
                 frame = self._inbox.popleft()
             try:
-                if not self._mapper.gate.admit(frame):
-                    self._dropped["not_a_keyframe"] += 1
+                verdict = self._mapper.gate.judge(frame)
+                if verdict is not Verdict.KEYFRAME:
+                    self._dropped[verdict.value] += 1
                     continue
                 self._put_ready(self._mapper.segment(frame))
             except IgError as error:

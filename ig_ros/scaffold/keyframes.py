@@ -10,8 +10,6 @@ import numpy as np
 import torch
 
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
-from ig_ros.errors import FrameError
-from ig_ros.geometry import rotation_angle
 from ig_ros.types import Camera, FloatArray, Frame, Masks
 
 
@@ -59,48 +57,6 @@ def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
     if frame.masks is not None:
         keyframe.set_masks(frame.masks)
     return keyframe
-
-
-class KeyframeGate:
-    """Decides from its pose alone whether a frame becomes a keyframe, for each camera by itself.
-
-    Raises FrameError for a pose that jumped.
-    """
-
-    def __init__(self, config: KeyframeConfig) -> None:
-        self._config = config
-        self._last: dict[str, Frame] = {}  # camera -> newest frame believed
-        self._suspect: dict[str, Frame] = {}  # camera -> newest frame refused for its jump
-        self._keyframe: dict[str, FloatArray] = {}
-
-    def admit(self, frame: Frame) -> bool:
-        """Whether the camera has moved or turned enough since its last keyframe.
-
-        A jump that stays (the SLAM system relocalised) is believed as soon as two frames agree on it.
-        """
-        last, suspect = self._last.get(frame.source), self._suspect.get(frame.source)
-        keyframe = self._keyframe.get(frame.source)
-        if last is not None and self._jumped(last, frame):
-            believed = suspect is not None and not self._jumped(suspect, frame)
-            if not believed:
-                self._suspect[frame.source] = frame
-                raise FrameError(
-                    "pose_jump", "pose jumped faster than keyframes.max_speed: frame skipped; raise it for fast robots"
-                )
-        self._last[frame.source] = frame
-        self._suspect.pop(frame.source, None)
-        if keyframe is not None:
-            moved = float(np.linalg.norm(frame.T_world_camera[:3, 3] - keyframe[:3, 3]))
-            turned = np.degrees(rotation_angle(keyframe, frame.T_world_camera))
-            if moved < self._config.min_translation and turned < self._config.min_rotation:
-                return False
-        self._keyframe[frame.source] = frame.T_world_camera
-        return True
-
-    def _jumped(self, before: Frame, after: Frame) -> bool:
-        seconds = abs(after.stamp - before.stamp) * 1e-9
-        distance = float(np.linalg.norm(after.T_world_camera[:3, 3] - before.T_world_camera[:3, 3]))
-        return distance > self._config.max_speed * max(seconds, 1.0 / 30) + 0.1
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Which frames become keyframes, which are replayed and which are forgotten."""
+"""What a keyframe keeps of its frame, which keyframes are replayed and which are forgotten."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from helpers import CAMERA, ground_frame, look_at
 from scipy.spatial.transform import Rotation
 
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
-from ig_ros.errors import FrameError
-from ig_ros.scaffold.keyframes import KeyframeGate, KeyframeStore, make_keyframe
+from ig_ros.scaffold.keyframes import KeyframeStore, make_keyframe
 from ig_ros.types import Camera, Frame, Masks
 
-GATE = KeyframeConfig(min_translation=0.05, min_rotation=5.0, max_speed=2.0)
 BLANK = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
 
 
@@ -24,53 +22,6 @@ def frame(x: float = 0.0, yaw: float = 0.0, stamp: float = 0.0) -> Frame:
     T[:3, :3] = Rotation.from_euler("y", yaw, degrees=True).as_matrix()
     T[0, 3] = x
     return Frame(int(stamp * 1e9), BLANK, CAMERA, T)
-
-
-def test_the_gate_opens_on_motion_or_rotation_since_the_last_keyframe() -> None:
-    gate = KeyframeGate(GATE)
-    assert gate.admit(frame())
-    assert not gate.admit(frame(0.03, stamp=0.1))
-    assert not gate.admit(frame(0.049, stamp=0.2))  # measured from the keyframe, not from the last frame
-    assert gate.admit(frame(0.051, stamp=0.3))
-    assert not gate.admit(frame(0.051, yaw=4.9, stamp=0.4))
-    assert gate.admit(frame(0.051, yaw=5.1, stamp=0.5))
-    assert not gate.admit(frame(0.051, yaw=5.1, stamp=0.6))
-
-
-def test_a_jump_is_refused_by_name_and_the_old_track_goes_on() -> None:
-    gate = KeyframeGate(GATE)
-    gate.admit(frame(stamp=0.0))
-    with pytest.raises(FrameError, match=r"max_speed") as caught:
-        gate.admit(frame(5.0, stamp=0.1))
-    assert caught.value.cause == "pose_jump"
-    assert gate.admit(frame(0.06, stamp=0.2))
-    with pytest.raises(FrameError):  # the suspicion was forgotten: a second, lone jump is refused again
-        gate.admit(frame(5.0, stamp=0.3))
-
-
-def test_a_jump_that_stays_is_believed() -> None:
-    gate = KeyframeGate(GATE)
-    gate.admit(frame(stamp=0.0))
-    with pytest.raises(FrameError):
-        gate.admit(frame(5.0, stamp=0.1))
-    assert gate.admit(frame(5.02, stamp=0.2))
-    assert gate.admit(frame(5.1, stamp=0.3))
-    with pytest.raises(FrameError):
-        gate.admit(frame(0.0, stamp=0.4))
-
-
-def test_poses_that_scatter_are_never_believed() -> None:
-    gate = KeyframeGate(GATE)
-    gate.admit(frame(stamp=0.0))
-    for i, x in enumerate((5.0, -7.0, 20.0, -30.0)):
-        with pytest.raises(FrameError):
-            gate.admit(frame(x, stamp=0.1 * (i + 1)))
-
-
-def test_fast_but_possible_motion_passes() -> None:
-    gate = KeyframeGate(GATE)
-    gate.admit(frame(stamp=0.0))
-    assert gate.admit(frame(1.9, stamp=1.0))
 
 
 def test_frames_are_reduced_and_bad_depth_is_blanked() -> None:

@@ -1,0 +1,93 @@
+"""The gate: which frames become keyframes, from motion, newly seen area and sharpness, before anything costly runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from ig_ros.config import KeyframeConfig
+from ig_ros.errors import FrameError
+from ig_ros.geometry import rotation_angle
+from ig_ros.scaffold.novelty import SeenArea
+from ig_ros.scaffold.sharpness import Sharpness
+from ig_ros.types import FloatArray, Frame
+
+
+class Verdict(Enum):
+    """What becomes of a frame; the values are the causes diagnostics count."""
+
+    KEYFRAME = "keyframe"
+    NOT_NEW = "not_a_keyframe"
+    BLURRED = "blurred"
+
+
+@dataclass(slots=True)
+class Track:
+    """What the gate remembers of one camera."""
+
+    sharpness: Sharpness
+    last: Frame | None = None  # newest frame believed
+    suspect: Frame | None = None  # newest frame refused for its jump
+    keyframe: FloatArray | None = None  # (4, 4) pose of the newest keyframe
+    blurred: int = field(default=0)  # candidates refused in a row
+
+
+class KeyframeGate:
+    """Admits frames that saw something new, each camera judged by its own motion and sharpness."""
+
+    def __init__(self, config: KeyframeConfig) -> None:
+        self._config = config
+        self._tracks: dict[str, Track] = {}
+        self._area = SeenArea()
+
+    def admit(self, frame: Frame) -> bool:
+        """Whether the frame becomes a keyframe, see `judge`."""
+        return self.judge(frame) is Verdict.KEYFRAME
+
+    def judge(self, frame: Frame) -> Verdict:
+        """A keyframe has moved or turned since its camera's last one, or its depth shows new area; and it is sharp.
+
+        Of candidates that are blurred against their neighbours at most `blur_patience` in a row are refused: where all
+        is blurred, a blurred picture is better than none. Raises FrameError for a pose that jumped; a jump that stays
+        (the SLAM system relocalised) is believed as soon as two frames agree on it.
+        """
+        track = self._tracks.setdefault(frame.source, Track(Sharpness()))
+        self._believe(track, frame)
+        blurred = track.sharpness.note(frame.rgb) < self._config.blur_ratio
+        if not self._moved(track, frame) and self._area.new_share(frame) <= self._config.new_area:
+            return Verdict.NOT_NEW
+        if blurred and track.blurred < self._config.blur_patience:
+            track.blurred += 1
+            return Verdict.BLURRED
+        track.blurred = 0
+        track.keyframe = frame.T_world_camera
+        self._area.add(frame)
+        return Verdict.KEYFRAME
+
+    def forget_area(self) -> None:
+        """Past poses have changed: what was seen is no longer where it was noted."""
+        self._area = SeenArea()
+
+    def _believe(self, track: Track, frame: Frame) -> None:
+        if track.last is not None and self._jumped(track.last, frame):
+            believed = track.suspect is not None and not self._jumped(track.suspect, frame)
+            if not believed:
+                track.suspect = frame
+                raise FrameError(
+                    "pose_jump", "pose jumped faster than keyframes.max_speed: frame skipped; raise it for fast robots"
+                )
+        track.last, track.suspect = frame, None
+
+    def _moved(self, track: Track, frame: Frame) -> bool:
+        if track.keyframe is None:
+            return True
+        moved = float(np.linalg.norm(frame.T_world_camera[:3, 3] - track.keyframe[:3, 3]))
+        turned = np.degrees(rotation_angle(track.keyframe, frame.T_world_camera))
+        return bool(moved >= self._config.min_translation or turned >= self._config.min_rotation)
+
+    def _jumped(self, before: Frame, after: Frame) -> bool:
+        seconds = abs(after.stamp - before.stamp) * 1e-9
+        distance = float(np.linalg.norm(after.T_world_camera[:3, 3] - before.T_world_camera[:3, 3]))
+        return distance > self._config.max_speed * max(seconds, 1.0 / 30) + 0.1
