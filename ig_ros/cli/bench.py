@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ig_ros.cli.app import app, examples
+from ig_ros.cli.app import Exit, app, examples
 from ig_ros.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout, where this package is not installed elsewhere
@@ -43,4 +43,14 @@ def bench_command(
     if not (ROOT / "benchmarks" / name.value / "__main__.py").is_file():
         raise ConfigError(f"there is no benchmarks/{name.value} in {ROOT}: benchmarks run from a checkout only")
     command = [sys.executable, "-m", f"benchmarks.{name.value}", *context.args]
-    raise typer.Exit(subprocess.run(command, cwd=ROOT, check=False).returncode)
+    raise typer.Exit(run(command))
+
+
+def run(command: list[str]) -> int:
+    """The benchmark's exit code. Ctrl-C reaches it as well: it is given the time to keep what it has."""
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            code = process.wait()
+    return Exit.INTERRUPTED if code < 0 else code

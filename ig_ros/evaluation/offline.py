@@ -7,14 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ig_ros.datasets import Dataset, SceneTruth
+from ig_ros.datasets.class_lists import nyu40_class
 from ig_ros.errors import FrameError
 from ig_ros.evaluation.held_out import HeldOutView, best_render_iou
-from ig_ros.evaluation.metrics import average_precision, instance_score, transfer_ids
+from ig_ros.evaluation.metrics import (
+    average_precision,
+    class_average_precision,
+    instance_score,
+    semantic_score,
+    transfer_ids,
+)
 from ig_ros.evaluation.outputs import score_entry
 from ig_ros.evaluation.transfer import transfer_by_vote
 from ig_ros.mapper import Mapper
-from ig_ros.types import MapSnapshot
+from ig_ros.types import IntArray, MapSnapshot
 
 ARRIVAL = 0.6  # all frames have arrived after this share of the budget; the rest is for training on all of them
 
@@ -111,11 +120,30 @@ def truth_score(snapshot: MapSnapshot, truth: SceneTruth) -> dict[str, Any]:
     """The snapshot's objects against the true ones, on the truth's points: best overlap and average precision."""
     moved = transfer_by_vote(snapshot.xyz, snapshot.instances.point_ids, truth.points)
     confidence = {thing.id: thing.confidence for thing in snapshot.instances.objects}
-    return {
+    figures: dict[str, Any] = {
         "instance": score_entry(instance_score(moved.ids, truth.ids)),
         "average_precision": score_entry(average_precision(moved.ids, confidence, truth.ids)),
         "coverage": round(moved.coverage, 4),
     }
+    if truth.classes is not None:
+        figures["semantic"] = class_score(moved.ids, snapshot, truth)
+    return figures
+
+
+def class_score(ids: IntArray, snapshot: MapSnapshot, truth: SceneTruth) -> dict[str, float]:
+    """Per cent over NYU40 classes, on the truth's points with the object ids (P,): each object has its name's class.
+
+    `truth.classes` must be known.
+    """
+    assert truth.classes is not None
+    things = snapshot.instances.objects
+    classes = {thing.id: nyu40_class(thing.label) for thing in things if thing.label}
+    predicted = np.array([classes.get(i, -1) for i in ids.tolist()], np.int64)
+    semantic = semantic_score(predicted, np.where(truth.classes > 0, truth.classes, -1))
+    confidence = {thing.id: thing.confidence for thing in things}
+    by_class = class_average_precision(ids, confidence, classes, truth.ids, truth.instance_classes())
+    figures = {"miou": semantic.miou, "macc": semantic.macc, "ap": by_class.ap, "ap50": by_class.ap50}
+    return {name: round(value, 3) for name, value in figures.items()}
 
 
 def query_score(mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot) -> dict[str, Any]:

@@ -121,7 +121,7 @@ PAGE = """<!doctype html>
 <td><div class="bar" style="width: {{ "%.1f" | format(share) }}%"></div></td></tr>
 {% endfor %}
 </table>
-<p>{{ report.figures.steps_per_second }} training steps per second while frames came in.</p>
+<p>{{ report.figures.steps_per_second }} training steps per second, the arrival of the frames included.</p>
 
 <details><summary>Parameters that are not the defaults</summary><pre>{{ changed }}</pre></details>
 <details><summary>All figures</summary><pre>{{ report.figures | tojson(indent=2) }}</pre></details>

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from plyfile import PlyData
 
+from ig_ros.datasets import open_dataset, write_scannet_layout
+
 SCENE = "sim:tabletop?width=96&frames=16&masks=exact"
 Ig = Callable[..., Any]
 Mapped = tuple[Path, dict[str, Any]]
@@ -22,6 +24,18 @@ def test_eval_of_the_saved_map_gives_the_figures_of_the_run(ig: Ig, mapped: Mapp
     judged = json.loads(done.out)
     for name in ("instance", "average_precision", "coverage", "psnr", "ssim", "render_miou", "gaussians", "steps"):
         assert judged[name] == made[name], name
+
+
+def test_eval_reads_the_truth_of_a_scannet_folder(ig: Ig, mapped: Mapped, tmp_path: Path) -> None:
+    out, made = mapped
+    write_scannet_layout(open_dataset(SCENE), tmp_path / "scene")
+    done = ig("eval", out, "--truth", tmp_path / "scene", "--no-queries", "--json")
+    assert done.code == 0, done.err
+    judged = json.loads(done.out)
+    assert judged["instance"]["miou"] == pytest.approx(made["instance"]["miou"], abs=0.01)
+    assert judged["psnr"] == pytest.approx(made["psnr"], abs=0.5)  # JPEG
+    assert 30 < judged["semantic"]["miou"] <= 100  # the masks were exact, and so are most names
+    assert judged["semantic"]["macc"] >= judged["semantic"]["miou"]
 
 
 def test_a_goal_decides_about_the_exit_code(ig: Ig, mapped: Mapped) -> None:

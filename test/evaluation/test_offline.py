@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 from helpers import orbit, small_config
 
-from ig_ros.evaluation.offline import Budget, MappingProgress, map_dataset
+from ig_ros.datasets import SceneTruth
+from ig_ros.datasets.class_lists import nyu40_class
+from ig_ros.evaluation.offline import Budget, MappingProgress, class_score, map_dataset, truth_score
 from ig_ros.mapper import Mapper
-from ig_ros.types import Frame
+from ig_ros.types import Frame, Instances, MapSnapshot, ObjectInstance
 
 
 class Recording(list[Frame]):
@@ -56,3 +59,35 @@ def test_a_recording_without_anything_to_map_ends() -> None:
 def test_the_budget_is_seconds_or_steps() -> None:
     assert Budget(seconds=10).spent(5.0, 999) == 0.5
     assert Budget(steps=50).spent(999.0, 25) == 0.5
+
+
+def test_names_are_compared_as_classes() -> None:
+    """Two chairs of which one is called a table, and a lamp nobody has named, on ten points each."""
+    xyz = np.repeat(np.arange(3.0), 10)[:, None] * np.ones(3)
+    chair, lamp = nyu40_class("chair"), nyu40_class("lamp")
+    truth_ids = np.repeat([1, 2, 3], 10).astype(np.int32)
+    classes = np.repeat([chair, chair, lamp], 10).astype(np.int32)
+    truth = SceneTruth(xyz.astype(np.float32), truth_ids, {}, (), (), lambda _: truth_ids, classes)
+    names = ("office chair", "table", "")
+    things = tuple(ObjectInstance(i + 1, n, 0.9, 3, np.eye(4), np.ones(3), 10) for i, n in enumerate(names))
+    snapshot = MapSnapshot(
+        1, 1, 0, xyz, np.zeros((30, 3), np.uint8), np.ones(30),
+        Instances(truth_ids, np.ones(30, np.float32), things),
+    )  # fmt: skip
+    score = class_score(truth_ids, snapshot, truth)
+    assert score["macc"] == pytest.approx(25.0)  # half of the chairs, none of the lamp
+    assert score["miou"] == pytest.approx(25.0)
+    assert truth_score(snapshot, truth)["semantic"] == score
+    assert truth_score(snapshot, dataclasses.replace(truth, classes=None)).keys() == {
+        "instance", "average_precision", "coverage",
+    }  # fmt: skip
+
+
+def test_stopping_leaves_the_map_as_it_is() -> None:
+    mapper = Mapper(small_config())
+    seen: list[MappingProgress] = []
+    frames = Recording(orbit(6))
+    stop = lambda: mapper.trainer.step >= 3  # noqa: E731
+    map_dataset(mapper, frames, range(6), Budget(steps=40), seen.append, stop)  # type: ignore[arg-type]
+    assert mapper.trainer.step == 3
+    assert 1 <= len(mapper.keyframes) < 6
