@@ -40,8 +40,8 @@ def two_rooms(**changes: object) -> tuple[float, float, float]:
     mapper = Mapper(small_config(**changes))
     unseen = [room(number, 3, 0.5) for number in (0, 1)]
     results = []
-    for number, steps in ((0, 10), (1, 20)):
-        for frame in room(number, 8):
+    for number, steps in ((0, 9), (1, 15)):
+        for frame in room(number, 12):
             mapper.insert(frame)
             for _ in range(steps):
                 mapper.train_step()
@@ -51,8 +51,8 @@ def two_rooms(**changes: object) -> tuple[float, float, float]:
 
 def test_the_first_room_survives_the_second_one() -> None:
     before, after, second = two_rooms()
-    assert before > 25.0
-    assert second > 25.0
+    assert before > 28.0
+    assert second > 28.0
     assert after > before - 0.3
     _, forgotten, _ = two_rooms(training__replay_recent=1.0, training__recent_window=6)
     assert forgotten < after - 1.0  # replaying the newest alone forgets: the test would see it
