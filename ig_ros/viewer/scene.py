@@ -1,0 +1,130 @@
+"""The 3D part of the page: Gaussians, boxes, names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, product
+
+import numpy as np
+import viser
+
+from ig_ros.colors import id_colors
+from ig_ros.geometry import transform
+from ig_ros.types import FloatArray, MapSnapshot, ObjectInstance
+from ig_ros.viewer.splats import Look, Splats, make_splats, paint
+
+LINE, BOLD = 1.5, 4.0  # px
+BACKGROUND = np.full((1, 1, 3), 246, np.uint8)
+CORNERS = np.array(list(product((-0.5, 0.5), repeat=3)))  # (8, 3) of the unit box
+EDGES = np.array([(a, b) for a, b in combinations(range(8), 2) if np.abs(CORNERS[a] - CORNERS[b]).sum() == 1])
+SURROUNDING = 1.5  # m: an object longer than this is part of the room; its box would hide the rest
+SELECTED = (255, 140, 0)
+
+
+class Scene:
+    """What stands in the browser's scene; one thread at a time may call it."""
+
+    def __init__(self, server: viser.ViserServer, most: int) -> None:
+        """At most `most` Gaussians are sent."""
+        self._server, self._most = server, most
+        self._splats: Splats | None = None
+        self._handle: viser.GaussianSplatHandle | None = None
+        self._lines: dict[str, viser.LineSegmentsHandle] = {}
+        self._placed = False
+        server.scene.set_up_direction("+z")
+        server.scene.set_background_image(BACKGROUND)
+
+    def show(self, snapshot: MapSnapshot, look: Look) -> None:
+        """Draw another snapshot."""
+        self._splats = make_splats(snapshot, self._most)
+        if self._handle is not None and not len(self._splats.rows):
+            self._handle.remove()
+            self._handle = None
+        self.repaint(snapshot, look)
+        if not self._placed and snapshot.instances.objects:
+            self._placed = True
+            self._place_camera(snapshot)
+
+    def repaint(self, snapshot: MapSnapshot, look: Look) -> None:
+        """The same Gaussians in other colours."""
+        splats = self._splats
+        if splats is None or not len(splats.rows):
+            return
+        rgb, opacity = paint(snapshot, splats.rows, look)
+        if self._handle is None:
+            self._handle = self._server.scene.add_gaussian_splats(
+                "/gaussians", splats.centers, splats.covariances, rgb, opacity
+            )
+        else:
+            self._handle.set_gaussians(splats.centers, splats.covariances, rgb, opacity)
+
+    def show_boxes(self, objects: Sequence[ObjectInstance], boxes: bool, labels: bool, lit: frozenset[int]) -> None:
+        """Boxes and names; those of lit objects are shown whatever the switches say, and drawn bold."""
+        with self._server.atomic():
+            self._draw_lines("/boxes", [o for o in objects if boxes and o.id not in lit and is_thing(o)], LINE)
+            self._draw_lines("/lit", [o for o in objects if o.id in lit], BOLD, SELECTED)
+            self._server.scene.add_frame("/names", show_axes=False)  # takes the old names with it
+            for thing in objects:
+                if thing.id in lit or (labels and is_thing(thing)):
+                    self._server.scene.add_label(
+                        f"/names/{thing.id}",
+                        name_of(thing),
+                        position=transform(thing.T_world_box, np.array([[0, 0, thing.size[2] / 2]]))[0],
+                        anchor="bottom-center",
+                        font_screen_scale=1.25 if thing.id in lit else 0.8,
+                    )
+
+    def _draw_lines(
+        self, name: str, objects: Sequence[ObjectInstance], thickness: float, color: tuple[int, int, int] | None = None
+    ) -> None:
+        old = self._lines.pop(name, None)
+        if not objects:
+            if old is not None:
+                old.remove()
+            return
+        edges = np.concatenate([box_edges(o) for o in objects])
+        ids = np.repeat([o.id for o in objects], len(EDGES)).astype(np.int64)
+        colors = id_colors(ids) if color is None else np.broadcast_to(np.array(color, np.uint8), (len(ids), 3))
+        self._lines[name] = self._server.scene.add_line_segments(
+            name,
+            edges.astype(np.float32),
+            np.repeat(colors[:, None], 2, axis=1),
+            thickness=thickness,
+            thickness_units="screen",
+        )
+
+    def _place_camera(self, snapshot: MapSnapshot) -> None:
+        """Look at the things from where the robot stands, or else from above and aside."""
+        centre, reach = middle(snapshot.instances.objects)
+        away = np.array([0.55, -1.0, 0.75]) if snapshot.T_world_view is None else snapshot.T_world_view[:3, 3] - centre
+        away = away / max(float(np.linalg.norm(away)), 1e-6)
+        away[2] = max(float(away[2]), 0.4)
+        eye = centre + 1.7 * reach * away / np.linalg.norm(away)
+        camera = self._server.initial_camera
+        camera.position, camera.look_at, camera.near = tuple(eye), tuple(centre), 0.01
+        for client in self._server.get_clients().values():
+            client.camera.position, client.camera.look_at = eye, centre
+
+
+def is_thing(thing: ObjectInstance) -> bool:
+    """False for walls and floors."""
+    return float(thing.size.max()) <= SURROUNDING
+
+
+def name_of(thing: ObjectInstance) -> str:
+    """`mug #3`, or `#3` when nobody named it."""
+    return f"{thing.label} #{thing.id}".strip()
+
+
+def box_edges(thing: ObjectInstance) -> FloatArray:
+    """(12, 2, 3) m, world: the ends of the box's edges."""
+    edges: FloatArray = transform(thing.T_world_box, CORNERS * thing.size)[EDGES]
+    return edges
+
+
+def middle(objects: Sequence[ObjectInstance]) -> tuple[FloatArray, float]:
+    """Centre (3,) m of the things, and how far they reach from it (m), the room left out where there is more."""
+    chosen = [o for o in objects if is_thing(o)] or list(objects)
+    ends = np.concatenate([box_edges(o).reshape(-1, 3) for o in chosen])
+    centre = (ends.min(axis=0) + ends.max(axis=0)) / 2
+    return centre, max(float(np.linalg.norm(ends - centre, axis=1).max()), 0.1)

@@ -1,0 +1,84 @@
+"""A snapshot as coloured Gaussians for the browser: photograph or objects, the rest pale when something is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ig_ros.colors import id_colors
+from ig_ros.types import FloatArray, GaussianBatch, IntArray, MapSnapshot
+
+MOST = 200_000  # Gaussians a tablet still turns smoothly
+DOT = 0.006  # m, standard deviation of a point that is known by its position only
+NOTHING = np.array([120, 120, 120], np.float32)  # colour of what belongs to no object
+PALE = 0.75  # share of grey in what does not answer a query
+FAINT = 0.35  # and what is left of its opacity
+GLOW = np.array([255, 210, 0], np.float32)  # laid over what answers
+GLOW_SHARE = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Splats:
+    """Gaussians as viser takes them, and which row of the snapshot each one is."""
+
+    rows: IntArray  # (N,) into the snapshot
+    centers: FloatArray  # (N, 3) m, world
+    covariances: FloatArray  # (N, 3, 3) m^2
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the map is to be drawn."""
+
+    phase: float = 0.0  # 0 = colour as photographed, 1 = colour of the object's id
+    opacity: float = 1.0  # factor
+    lit: Collection[int] = ()  # ids that stand out
+
+
+def make_splats(snapshot: MapSnapshot, most: int) -> Splats:
+    """Shapes of a snapshot's Gaussians; of more than `most`, those that cover least are left out."""
+    gaussians = snapshot.gaussians
+    if gaussians is None or len(gaussians.means) != len(snapshot.xyz):
+        shapes = np.broadcast_to(np.eye(3, dtype=np.float32) * DOT**2, (len(snapshot.xyz), 3, 3))
+        cover = snapshot.opacity
+    else:
+        shapes = covariances(gaussians)
+        cover = snapshot.opacity * gaussians.scales.detach().cpu().numpy().max(axis=1)
+    rows = np.arange(len(cover))
+    if len(rows) > most:
+        rows = np.sort(np.argpartition(cover, -most)[-most:])
+    return Splats(rows, snapshot.xyz[rows], shapes[rows])
+
+
+def covariances(gaussians: GaussianBatch) -> FloatArray:
+    """(N, 3, 3) m^2, world: R diag(scale^2) R^T."""
+    w, x, y, z = torch.nn.functional.normalize(gaussians.quats.detach().cpu(), dim=1).unbind(1)
+    rotation = torch.stack(
+        [
+            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+        ],
+        dim=1,
+    ).reshape(-1, 3, 3)  # fmt: skip
+    half = rotation * gaussians.scales.detach().cpu()[:, None, :]
+    shapes: FloatArray = (half @ half.transpose(1, 2)).numpy()
+    return shapes
+
+
+def paint(snapshot: MapSnapshot, rows: IntArray, look: Look) -> tuple[FloatArray, FloatArray]:
+    """Colour (N, 3) in [0, 1] and opacity (N, 1) in [0, 1] of these rows of a snapshot."""
+    ids = snapshot.instances.point_ids[rows]
+    own = np.where((ids > 0)[:, None], id_colors(np.maximum(ids, 0)).astype(np.float32), NOTHING)
+    color = (1 - look.phase) * snapshot.rgb[rows].astype(np.float32) + look.phase * own
+    opacity = snapshot.opacity[rows].astype(np.float32) * look.opacity
+    if look.lit:
+        lit = np.isin(ids, list(look.lit))
+        color[lit] = (1 - GLOW_SHARE) * color[lit] + GLOW_SHARE * GLOW
+        grey = color[~lit].mean(axis=1, keepdims=True)
+        color[~lit] = (1 - PALE) * color[~lit] + PALE * grey
+        opacity[~lit] *= FAINT
+    return color.clip(0, 255) / np.float32(255), opacity.clip(0, 1)[:, None]
