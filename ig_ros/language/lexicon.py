@@ -6,6 +6,9 @@ not what is on the map, is refused (see sentence.py).
 
 from __future__ import annotations
 
+from ig_ros.language.household import HOUSEHOLD
+from ig_ros.language.synonyms import ENTRY_OF
+
 GLOSSES: dict[str, str] = dict(
     line.strip().split(": ", 1)
     for line in """
@@ -226,9 +229,20 @@ GLOSSES: dict[str, str] = dict(
     trophy: a cup awarded to a winner
     """.strip().splitlines()
 )
+GLOSSES |= {name: definition for name, (definition, _) in HOUSEHOLD.items()}
 
 
 def gloss(label: str) -> str:
     """The gloss of a label or, where it has none, of its last word; "" where there is neither."""
-    words = label.lower().replace("_", " ").split()
+    words = _words(label)
     return GLOSSES.get(" ".join(words)) or GLOSSES.get(words[-1] if words else "", "")
+
+
+def entry_of(label: str) -> str:
+    """The entry that a label is another name for; "" where it is an entry itself, or none."""
+    name = " ".join(_words(label))
+    return "" if name in GLOSSES else ENTRY_OF.get(name, "")
+
+
+def _words(label: str) -> list[str]:
+    return label.lower().replace("_", " ").split()

@@ -15,6 +15,7 @@ from ig_ros.language.viewpoint import Viewpoint
 from ig_ros.types import FloatArray
 
 ANCHORS = 5  # most likely meanings of an anchor that are tried
+BACKGROUND = frozenset({"floor", "ground", "wall", "ceiling", "room", "house"})  # there, mapped or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,15 @@ def missing_anchor(phrase: Phrase, context: Context) -> str:
 
 
 def descriptive(phrase: Phrase, context: Context) -> bool:
-    """Whether the relation says what kind of thing is meant ("flakes in a carton") and not where it is."""
+    """Whether the relation says what kind of thing is meant ("flakes in a carton") and not where it is.
+
+    So it is, too, where the anchor is a wall or floor that nobody has segmented: there is one all the same.
+    """
     for relation in phrase.relations:
         best = min(resolve(anchor, context).max(initial=0.0) for anchor in relation.anchors)
         if not relation.certain and best < 1.0:
+            return True
+        if best < context.threshold and all(anchor.words in BACKGROUND for anchor in relation.anchors):
             return True
     return False
 

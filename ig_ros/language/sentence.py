@@ -17,7 +17,7 @@ import numpy as np
 
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
-from ig_ros.language.lexicon import GLOSSES, gloss
+from ig_ros.language.lexicon import GLOSSES, entry_of, gloss
 from ig_ros.language.synonyms import facets
 from ig_ros.language.torchvision import repair_torchvision
 from ig_ros.types import FloatArray
@@ -92,6 +92,14 @@ class SentenceEncoder:
         )
 
     def _encode_labels(self, labels: list[str]) -> FloatArray:
+        """(n, 384); a label that is another name for an entry of the lexicon lies near that entry."""
+        entries = [entry for entry in map(entry_of, labels) if entry]
+        rows = self._with_glosses([*labels, *entries])
+        renamed = [i for i, label in enumerate(labels) if entry_of(label)]
+        rows[renamed] = normalized(rows[renamed] + 2 * rows[len(labels) :])
+        return rows[: len(labels)]
+
+    def _with_glosses(self, labels: list[str]) -> FloatArray:
         rows = self._encode(labels, LABEL_PHRASES)
         described = [i for i, label in enumerate(labels) if gloss(label)]
         if described:

@@ -6,6 +6,8 @@ Written from general knowledge, for whole households, not for a benchmark's phra
 
 from __future__ import annotations
 
+from ig_ros.language.household import HOUSEHOLD
+
 _LINES = """
     mug: coffee cup, teacup | to drink hot drinks from
     cup: coffee cup, teacup | to drink from
@@ -233,8 +235,13 @@ def _read(line: str) -> tuple[str, tuple[str, ...], str]:
 
 SYNONYMS: dict[str, tuple[str, ...]] = {}  # entry of the lexicon -> other names
 USES: dict[str, str] = {}  # entry of the lexicon -> "to cut paper with"
-for _name, _others, _use in map(_read, (line.strip() for line in _LINES.strip().splitlines())):
+_lines = [*_LINES.strip().splitlines(), *(f"{name}: {words}" for name, (_, words) in HOUSEHOLD.items())]
+for _name, _others, _use in map(_read, (line.strip() for line in _lines)):
     SYNONYMS[_name], USES[_name] = _others, _use
+ENTRY_OF: dict[str, str] = {}  # other name -> the first entry that has it
+for _name, _others in SYNONYMS.items():
+    for _other in _others:
+        ENTRY_OF.setdefault(_other.lower(), _name)
 
 
 def facets(name: str, gloss: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import pytest
 
 from ig_ros.config import LanguageConfig
 from ig_ros.language import rank
-from ig_ros.language.lexicon import GLOSSES
+from ig_ros.language.lexicon import GLOSSES, entry_of
 from ig_ros.language.mentions import mentioned, words_of
 from ig_ros.language.sentence import SentenceEncoder
 from ig_ros.language.synonyms import SYNONYMS, USES, facets
@@ -74,6 +74,22 @@ def test_other_names_are_understood(encoder: SentenceEncoder) -> None:
     for label in labels:
         for name in SYNONYMS[label]:
             assert best(labels, name, encoder) == label, name
+
+
+def test_labels_that_are_other_names_share_what_is_known_of_their_entry(encoder: SentenceEncoder) -> None:
+    labels = ["couch", "tv", "cell phone", "mobile", "spanner", "fridge"]
+    known = encoder.encode_labels(["sofa", "television", "phone", "phone", "wrench", "refrigerator"])
+    assert entry_of("Couch") == "sofa"
+    assert entry_of("sofa") == entry_of("gizmo") == ""
+    cosine = (encoder.encode_labels(labels) * known).sum(axis=1)
+    assert (cosine[[0, 1, 3, 4, 5]] > 0.85).all(), cosine
+    assert best(labels, "something to tighten nuts and bolts with", encoder) == "spanner"
+    assert best(labels, "it keeps food cold", encoder) == "fridge"
+
+
+def test_a_wall_that_nobody_segmented_is_there_all_the_same(encoder: SentenceEncoder) -> None:
+    assert best(["picture", "table", "book"], "a painting on the wall", encoder) == "picture"
+    assert best(["picture", "table", "book"], "the picture on the fireplace", encoder) == ""
 
 
 def test_an_unknown_object_is_compared_by_its_embedding_alone(encoder: SentenceEncoder) -> None:
