@@ -29,6 +29,7 @@ from ig_ros.evaluation.outputs import score_entry, write_outputs
 from ig_ros.evaluation.pictures import write_pictures
 from ig_ros.mapper import Mapper
 from ig_ros.nodes.query_client import MapClient, connected
+from ig_ros.report import Report, write_report
 from ig_ros.storage import MANIFEST, load_map
 
 PLAY_SHARE = 0.6  # of the time the camera moves; then the node trains on
@@ -64,7 +65,7 @@ def run_demo(scene: str, seconds: float, out: Path, segmenter: str) -> int:
     figures = judge(dataset, out, answers)
     print_table(figures, console)
     (out / "demo.json").write_text(json.dumps(figures, indent=1))
-    console.print(f"pictures: {out}/views.png (photograph | render | objects), {out}/cloud.png")
+    console.print(f"pictures: {out}/report.html, {out}/views.png (photograph | render | objects), {out}/cloud.png")
     if truth is None:
         return 0
     good = bool(answers["right_object"])
@@ -181,6 +182,7 @@ def judge(dataset: Dataset, out: Path, answers: dict[str, Any]) -> dict[str, Any
         "keyframes": int(d.get("keyframes", 0)),
         "steps": int(d.get("steps", 0)),
         "steps_per_second": float(d.get("steps per second", 0.0)),
+        "gaussians": len(snapshot.xyz),
         "psnr": round(float(np.mean([v.psnr for v in views])), 2),
         "instances": len(snapshot.instances.objects),
         **answers,
@@ -190,6 +192,7 @@ def judge(dataset: Dataset, out: Path, answers: dict[str, Any]) -> dict[str, Any
         figures |= {"instances_found": score.found, "instances_true": score.true, "instance": score_entry(score)}
     write_outputs(out, snapshot, views, figures)
     write_pictures(out, snapshot, views)
+    write_report(out, Report(f"{dataset.name}, mapped by the node", "ig demo", figures), mapper, views)
     return figures
 
 

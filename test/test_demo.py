@@ -25,5 +25,6 @@ def test_demo_maps_a_stream_and_answers(tmp_path: Path) -> None:
     assert figures["instances_found"] >= 0.5 * figures["instances_true"]
     assert max(figures["slowest_answer_ms"].values()) < 2000  # 500 is the goal; a busy CI machine is no planner's
     assert done.returncode == (0 if figures["right_object"] else 1)
+    assert "mapped by the node" in (tmp_path / "report.html").read_text()
     for name in ("views.png", "cloud.png"):
         assert cv2.imread(str(tmp_path / name)) is not None

@@ -38,7 +38,7 @@ class Report:
     title: str
     command: str
     figures: dict[str, Any]  # as in metrics.json
-    history: History
+    history: History | None = None  # None: of a map that trained elsewhere
 
 
 def write_report(out: Path, report: Report, mapper: Mapper, views: Sequence[HeldOutView]) -> Path:
@@ -58,7 +58,7 @@ def page(report: Report, mapper: Mapper, views: Sequence[HeldOutView]) -> str:
     return environment.from_string(PAGE).render(
         report=report,
         cards=cards(report.figures),
-        curves=training_curves(report.history),
+        curves=training_curves(report.history) if report.history else [],
         views=[view_entry(view) for view in chosen],
         objects=objects(mapper.latest, mapper) if mapper.latest else [],
         seconds=timings(report.figures.get("seconds", {})),
@@ -80,7 +80,8 @@ def cards(figures: dict[str, Any]) -> list[tuple[str, str]]:
     language = figures.get("language", {})
     if language.get("queries"):
         found.append(("queries answered right", f"{language['query_accuracy']:.0f} %"))
-    found.append(("Gaussians", f"{figures['gaussians']:,}"))
+    if "gaussians" in figures:
+        found.append(("Gaussians", f"{figures['gaussians']:,}"))
     found.append(("keyframes", f"{figures['keyframes']} of {figures['frames']}"))
     found.append(("training steps", f"{figures['steps']:,}"))
     return found

@@ -50,6 +50,7 @@ PAGE = """<!doctype html>
 {% endfor %}
 </div>
 
+{% if report.history %}
 <h2>Training</h2>
 {% if curves %}
 <div class="curves">
@@ -59,6 +60,7 @@ PAGE = """<!doctype html>
 </div>
 {% else %}
 <p>Not one training step was made.</p>
+{% endif %}
 {% endif %}
 
 {% if views %}
@@ -114,6 +116,7 @@ PAGE = """<!doctype html>
 </table>
 {% endif %}
 
+{% if seconds %}
 <h2>Time</h2>
 <table id="timings">
 {% for part, seconds, share in seconds %}
@@ -122,6 +125,7 @@ PAGE = """<!doctype html>
 {% endfor %}
 </table>
 <p>{{ report.figures.steps_per_second }} training steps per second, the arrival of the frames included.</p>
+{% endif %}
 
 <details><summary>Parameters that are not the defaults</summary><pre>{{ changed }}</pre></details>
 <details><summary>All figures</summary><pre>{{ report.figures | tojson(indent=2) }}</pre></details>

@@ -171,3 +171,13 @@ def test_a_run_that_never_trained_still_has_a_page(tmp_path: Path) -> None:
     assert "Not one training step" in text
     assert "Stopped by Ctrl-C" in text
     assert "No objects" in text
+
+
+def test_a_map_that_trained_elsewhere_has_a_page_without_curves(run: Run, tmp_path: Path) -> None:
+    mapper, _, views, _ = run
+    figures = {"instances": 2, "keyframes": 7, "frames": 8, "steps": STEPS, "steps_per_second": 10.0}
+    text = write_report(tmp_path, Report("elsewhere", "ig demo", figures), mapper, views).read_text()
+    assert "<svg" not in text
+    assert "Training" not in text
+    assert "Views the map never saw" in text
+    assert '<table id="objects">' in text
