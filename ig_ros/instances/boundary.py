@@ -78,7 +78,7 @@ class Borders:
         key = ((labels.astype(np.int64) * span[0] + cell[:, 0]) * span[1] + cell[:, 1]) * span[2] + cell[:, 2]
         first, group, count = np.unique(key, return_index=True, return_inverse=True, return_counts=True)[1:]
         p, n, c = (
-            np.stack([np.bincount(group, weights=a) for a in value.T], axis=1) / count[:, None]
+            (np.stack([np.bincount(group, weights=a) for a in value.T], axis=1) / count[:, None]).astype(np.float32)
             for value in (xyz, normal, color)
         )
         owner, r = labels[first], reach[first]

@@ -20,24 +20,51 @@ class Neighbors:
 
         kept (P,) is the row of a point in the last run, -1 = it is new or has moved. count is at most P.
         """
-        now = np.full(len(self._index), -1)
-        old = np.flatnonzero(kept >= 0)
-        now[kept[old]] = old
-        tree = cKDTree(xyz)
         index = np.full((len(xyz), count), -1)
         reach = np.zeros(len(xyz))
-        same = np.zeros(len(xyz), bool)
-        if len(old) and self._index.shape[1] == count:
+        old = np.flatnonzero(kept >= 0) if self._index.shape[1] == count else np.zeros(0, np.int64)
+        if len(old):
+            now = np.full(len(self._index), -1)
+            now[kept[old]] = old
             index[old] = now[self._index[kept[old]]]
             reach[old] = self._reach[kept[old]]
-            same[old] = (index[old] >= 0).all(1)
-            fresh = np.flatnonzero(kept < 0)
-            if len(fresh):
-                nearest, _ = cKDTree(xyz[fresh]).query(xyz[old], distance_upper_bound=reach[old].max() * 1.001)
-                same[old] &= nearest > reach[old]
+        same = (index >= 0).all(1)
+        same[_disturbed(xyz, old, np.flatnonzero(kept < 0), reach)] = False
         missing = np.flatnonzero(~same)
-        if len(missing):
-            distance, found = tree.query(xyz[missing], k=count, workers=-1)
-            index[missing], reach[missing] = found.reshape(-1, count), distance.reshape(-1, count)[:, -1]
+        index[missing], reach[missing] = _nearest(xyz, missing, count, float(reach[old].max()) if len(old) else np.inf)
         self._index, self._reach = index, reach
         return index, same
+
+
+def _disturbed(xyz: FloatArray, old: IntArray, fresh: IntArray, reach: FloatArray) -> IntArray:
+    """Rows among `old` with a `fresh` one as near as the farthest of their neighbours, at reach (P,) m."""
+    if not len(old) or not len(fresh):
+        return np.zeros(0, np.int64)
+    close = old[_inside(xyz[old], xyz[fresh], margin := reach[old].max())]
+    distance, _ = cKDTree(xyz[fresh]).query(xyz[close], distance_upper_bound=margin * 1.001)
+    return close[distance <= reach[close]]
+
+
+def _nearest(xyz: FloatArray, rows: IntArray, count: int, margin: float) -> tuple[IntArray, FloatArray]:
+    """(R, count) rows nearest to `rows` (R,), and (R,) m to the farthest of them; most lie within `margin` m."""
+    if not len(rows):
+        return np.zeros((0, count), np.int64), np.zeros(0)
+    some = _inside(xyz, xyz[rows], margin)
+    if len(some) < count:
+        some = np.arange(len(xyz))
+    index, reach = _query(xyz, some, rows, count)
+    far = np.flatnonzero(reach > margin)  # others may be nearer, outside
+    if len(far) and len(some) < len(xyz):
+        index[far], reach[far] = _query(xyz, np.arange(len(xyz)), rows[far], count)
+    return index, reach
+
+
+def _query(xyz: FloatArray, among: IntArray, rows: IntArray, count: int) -> tuple[IntArray, FloatArray]:
+    distance, found = cKDTree(xyz[among]).query(xyz[rows], k=count, workers=-1)
+    return among[found.reshape(-1, count)], distance.reshape(-1, count)[:, -1]
+
+
+def _inside(xyz: FloatArray, of: FloatArray, margin: float) -> IntArray:
+    """Rows of points within `margin` of the box about the points `of`."""
+    low, high = of.min(0) - margin, of.max(0) + margin
+    return np.flatnonzero(((xyz >= low) & (xyz <= high)).all(1))

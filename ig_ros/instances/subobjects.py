@@ -18,7 +18,7 @@ FEATURE_WEIGHT = 20.0  # units per unit of half-space distance: a feature gap of
 REACH = 5.5  # units: however few sub-objects are asked for, none reaches over a difference larger than this
 STEP = 1.1  # of the scale that derived quantities stick to
 TILE = 50.0  # side of a tile, in spacings of the anchors
-MOST = 10.0  # seeds a tile can have at most, in its share by number of points
+MOST = 5.0  # seeds a tile can have at most, in its share by number of points
 CHUNK = 1 << 24  # distances computed at once
 
 
