@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import glob
 import json
 import os
 import shutil
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -21,7 +24,9 @@ from ig_ros.mapper import Mapper
 from ig_ros.scaffold import Keyframe
 from ig_ros.types import Camera, Instances, MapSnapshot, Masks, ObjectInstance
 
-SCHEMA = 2
+SCHEMA = 3
+READABLE = (2, SCHEMA)  # 2 knows no optimiser state and no history of ids
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 MANIFEST, MODEL, KEYFRAMES, CLOUD = "map.json", "model.safetensors", "keyframes.safetensors", "cloud.safetensors"
 FIELDS = {"config": dict, "step": int, "keyframes": list, "next_keyframe": int}  # what every manifest has
 
@@ -34,9 +39,10 @@ def save_map(mapper: Mapper, directory: Path) -> Path:
     target = Path(directory)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        recover(target)
         if target.exists() and not (target / MANIFEST).exists() and any(target.iterdir()):
             raise StorageError(f"{target} exists and is not a map: choose another directory")
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", dir=target.parent))
         try:
             _write(mapper, scratch)
             _swap(scratch, target)
@@ -47,21 +53,53 @@ def save_map(mapper: Mapper, directory: Path) -> Path:
     return target
 
 
+def recover(target: Path) -> None:
+    """Put right what a process left that was killed while it saved: its scratch goes, an older map comes back.
+
+    Raises OSError.
+    """
+    saving = False
+    for scratch in target.parent.glob(f".{glob.escape(target.name)}.*.*"):
+        owner = scratch.name.removeprefix(f".{target.name}.").split(".")[0]
+        if owner.isdigit() and psutil.pid_exists(int(owner)):
+            saving = saving or int(owner) != os.getpid()
+        elif owner.isdigit():
+            shutil.rmtree(scratch, ignore_errors=True)
+    if not saving and not target.exists() and (_old(target) / MANIFEST).exists():
+        os.rename(_old(target), target)  # killed between the two renames
+
+
+def _old(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
+
+
 def _swap(scratch: Path, target: Path) -> None:
-    """Put scratch in target's place; a map that stood there steps aside until the new one stands."""
-    if target.exists():
-        old = target.with_name(f".{target.name}.old")
+    """Put scratch in target's place, at one blow: whoever is killed leaves the old map or the new one there."""
+    if not target.exists():
+        os.rename(scratch, target)
+    elif _exchange(scratch, target):
+        shutil.rmtree(scratch)
+    else:  # a file system that cannot exchange: the old map steps aside, where `recover` finds it
+        old = _old(target)
         shutil.rmtree(old, ignore_errors=True)
         os.rename(target, old)
         os.rename(scratch, target)
         shutil.rmtree(old)
-    else:
-        os.rename(scratch, target)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Swap two directories by Linux's renameat2; False where the kernel or the file system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    done: int = rename(AT_FDCWD, os.fsencode(a.absolute()), AT_FDCWD, os.fsencode(b.absolute()), RENAME_EXCHANGE)
+    return done == 0
 
 
 def _write(mapper: Mapper, directory: Path) -> None:
     model = mapper.scaffold.anchors.state()
     model |= {f"decoder.{n}": p for n, p in mapper.scaffold.decoder.state_dict().items()}
+    model |= _optimizer_state(mapper)
     model |= {f"identity.{n}": torch.from_numpy(a) for n, a in mapper.identity.state().items()}
     save_file({n: t.detach().cpu().contiguous() for n, t in model.items()}, directory / MODEL)
     images: dict[str, torch.Tensor] = {}
@@ -73,6 +111,7 @@ def _write(mapper: Mapper, directory: Path) -> None:
         "format": "ig_ros map",
         "schema": SCHEMA,
         "step": mapper.trainer.step,
+        "rng": mapper.trainer.rng.bit_generator.state,
         "config": to_dict(mapper.config),
         "keyframes": [_keyframe_entry(k) for k in mapper.keyframes.items],
         "next_keyframe": mapper.keyframes.next_uid,
@@ -81,6 +120,27 @@ def _write(mapper: Mapper, directory: Path) -> None:
     if mapper.latest is not None:
         save_file(_snapshot_arrays(mapper.latest), directory / CLOUD)
     (directory / MANIFEST).write_text(json.dumps(manifest))
+
+
+def _optimizer_state(mapper: Mapper) -> dict[str, torch.Tensor]:
+    """Adam's state of the shared MLPs (that of the anchors is theirs) and the generator of what is planted next."""
+    state = mapper.trainer.optimizer.state_dict()["state"]
+    out = {f"optimizer.{i}.{n}": torch.as_tensor(v) for i, entry in state.items() for n, v in entry.items()}
+    return out | {"generator": mapper.scaffold.generator.get_state()}
+
+
+def _resume_optimizer(mapper: Mapper, model: dict[str, torch.Tensor]) -> None:
+    """The inverse of _optimizer_state; a map of schema 2 has none of it and starts with moments of zero."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in model.items():
+        if name.startswith("optimizer."):
+            _, number, key = name.split(".")
+            state.setdefault(int(number), {})[key] = value
+    if state:
+        groups = mapper.trainer.optimizer.state_dict()["param_groups"]
+        mapper.trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    if "generator" in model:
+        mapper.scaffold.generator.set_state(model["generator"])
 
 
 def read_snapshot(directory: Path) -> tuple[MapSnapshot | None, Config]:
@@ -110,6 +170,9 @@ def load_map(mapper: Mapper, directory: Path) -> None:
         fresh.scaffold.anchors.load_state(model)
         fresh.scaffold.decoder.load_state_dict(decoder)
         fresh.identity.load_state(identity)
+        _resume_optimizer(fresh, model)
+        if "rng" in manifest:
+            fresh.trainer.rng.bit_generator.state = manifest["rng"]
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError, IgError) as error:
         raise StorageError(
             f"map {directory} is damaged ({type(error).__name__}: {error}): nothing was loaded"
@@ -121,6 +184,7 @@ def load_map(mapper: Mapper, directory: Path) -> None:
 
 def _manifest(directory: Path) -> dict[str, Any]:
     try:
+        recover(directory)
         manifest = json.loads((directory / MANIFEST).read_text())
     except FileNotFoundError as error:
         raise StorageError(f"{directory} is not a map: it has no {MANIFEST}") from error
@@ -128,9 +192,10 @@ def _manifest(directory: Path) -> dict[str, Any]:
         raise StorageError(f"{directory / MANIFEST} cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != "ig_ros map":
         raise StorageError(f"{directory} is not a map: {MANIFEST} says something else")
-    if manifest.get("schema") != SCHEMA:
+    if manifest.get("schema") not in READABLE:
         raise StorageError(
-            f"{directory} has map schema {manifest.get('schema')}, this version reads {SCHEMA}: update ig_ros"
+            f"{directory} has map schema {manifest.get('schema')}, this version reads "
+            f"{' and '.join(map(str, READABLE))}: load it with the version of ig_ros that wrote it"
         )
     wrong = [name for name, kind in FIELDS.items() if not isinstance(manifest.get(name), kind)]
     if wrong:
