@@ -14,14 +14,14 @@ from typing import Any
 import yaml
 
 from ig_ros.errors import ConfigError
-from ig_ros.limits import LimitsConfig
+from ig_ros.limits import LimitsConfig, MemoryConfig
 from ig_ros.presets import PRESETS
 from ig_ros.schema import Leaf, build, check, leaves, param, to_dict
 
 __all__ = [
     "ALIASES", "Config", "InputConfig", "InstanceConfig", "KeyframeConfig", "LanguageConfig", "Leaf",
-    "LimitsConfig", "NodeConfig", "ScaffoldConfig", "SeedingConfig", "SegmentationConfig", "TrainingConfig", "build",
-    "check", "chosen", "leaves", "read_yaml", "to_dict",
+    "LimitsConfig", "MemoryConfig", "NodeConfig", "ScaffoldConfig", "SeedingConfig", "SegmentationConfig",
+    "TrainingConfig", "build", "check", "chosen", "leaves", "read_yaml", "to_dict",
 ]  # fmt: skip
 
 ALIASES = {"segmenter": "segmentation.segmenter"}  # the one choice inside a group that every user meets
@@ -44,9 +44,7 @@ class KeyframeConfig:
     min_translation: float = param(0.05, "a keyframe after this much motion, m", 0.0, 100.0)
     min_rotation: float = param(5.0, "... or this much rotation, deg", 0.0, 180.0)
     new_area: float = param(0.2, "... or when more than this share of its depth shows ground not seen before", 0.0, 1.0)
-    blur_ratio: float = param(
-        0.3, "blurred: variance of the Laplacian below this share of that of the images before; 0 = take all", 0.0, 1.0
-    )
+    blur_ratio: float = param(0.3, "refused: sharpness below this share of the images' before; 0 = none", 0.0, 1.0)
     blur_patience: int = param(3, "blurred images refused in a row at most", 0, 1000)
     max_speed: float = param(10.0, "a pose that jumps faster than this is refused, m/s", 0.01, 1e6)
     capacity: int = param(600, "keyframes held in memory; the least informative one goes first", 2, 100000)
@@ -267,6 +265,7 @@ class Config:
     input: InputConfig = field(default_factory=InputConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     seeding: SeedingConfig = field(default_factory=SeedingConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     scaffold: ScaffoldConfig = field(default_factory=ScaffoldConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     instances: InstanceConfig = field(default_factory=InstanceConfig)

@@ -1,10 +1,20 @@
-"""How large a message may be: a peer on the network decides what it sends, the node what it takes."""
+"""How large things may grow: the map in memory, and a message, of which a peer on the network decides the size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ig_ros.schema import param
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryConfig:
+    """Where the map goes when it outgrows seeding.max_anchors (keyframes.capacity bounds the images)."""
+
+    paging: bool = param(True, "far anchors go to disk when memory is full, and come back when the camera does")
+    reach: float = param(10.0, "anchors this near to the newest keyframe stay in memory, m", 0.1, 10000.0)
+    tile: float = param(2.0, "edge of the cells in which anchors travel, m", 0.1, 1000.0)
+    directory: str = param("", "tiles are written below this directory; empty = that of temporary files")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ig_ros.away import AwayObjects
 from ig_ros.config import Config
 from ig_ros.errors import FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
@@ -24,6 +25,7 @@ from ig_ros.planning import erase_object
 from ig_ros.raster import select_device
 from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, stereo
 from ig_ros.scaffold.keyframes import Keyframe
+from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.poses import correct_poses
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
@@ -50,7 +52,8 @@ class Mapper:
         self.scaffold = Scaffold(c.scaffold, self.device, c.training.seed)
         self.keyframes = KeyframeStore(c.keyframes)
         self.trainer = Trainer(c, self.scaffold, self.keyframes)
-        self.identity = Identity()
+        self.pager = Pager(self.scaffold.anchors, self.keyframes, c.memory)
+        self.identity, self.away = Identity(), AwayObjects()
         self.instantiator = Instantiator()
         self.latest: MapSnapshot | None = None
 
@@ -58,6 +61,7 @@ class Mapper:
         """Take over another mapper's map (a loaded one) and its latest objects."""
         self.gate = other.gate
         self.scaffold, self.keyframes, self.trainer = other.scaffold, other.keyframes, other.trainer
+        self.pager, self.away = other.pager, other.away
         self.identity, self.instantiator, self.latest = other.identity, Instantiator(), snapshot
 
     def add_frame(self, frame: Frame) -> bool:
@@ -79,6 +83,7 @@ class Mapper:
     def insert(self, frame: Frame) -> None:
         """Store a keyframe and plant anchors where it sees what the map lacks."""
         keyframe = self.keyframes.add(frame, self.config.input)
+        self.pager.turn(self.config.seeding.max_anchors)
         if keyframe.depth is not None:
             self._seed(keyframe)
             return
@@ -113,24 +118,29 @@ class Mapper:
 
         Training heals the rest, objects keep their ids and move with the next instantiation. Raises FrameError.
         """
+        moved = correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
         self.gate.forget_area()
-        return correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
+        self.pager.follow()
+        return moved
 
     def freeze(self) -> FrozenMap:
         """A copy of the map, for an instantiation on any thread."""
         data, parameters = self.scaffold.anchors.data, self.scaffold.anchors.parameters
         unit = self.scaffold.instance_features() / 2
         arrays = (data["position"], torch.sigmoid(parameters["color"]), unit, data["edge"], data["uid"])
-        keyframes = tuple(dataclasses.replace(k) for k in self.keyframes.items)
+        keyframes = tuple(dataclasses.replace(k) for k in self.keyframes.awake())
         stamp = keyframes[-1].stamp if keyframes else 0
         points = PointSet(*(a.detach().cpu().numpy().copy() for a in arrays))
-        return FrozenMap(self.trainer.step, stamp, self.scaffold.canonical(), points, keyframes)
+        return FrozenMap(self.trainer.step, stamp, self.scaffold.canonical(), points, keyframes, self.pager.away())
 
     def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:
         """Group the (frozen) map into objects, name them, and keep the result as the latest snapshot."""
         frozen = frozen if frozen is not None else self.freeze()
-        identity = self.identity
+        identity, away = self.identity, self.away
+        away.recall(identity, frozen.points.uid)
+        before = identity.state()
         instances = find_objects(frozen, identity, self.encoder, self.config, self.instantiator)
+        instances = away.complete(instances, before, frozen.away, self.latest)
         version = self.latest.version + 1 if self.latest else 1
         rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)
         xyz, opacity = to_numpy(frozen.gaussians.means), to_numpy(frozen.gaussians.opacities)
@@ -152,6 +162,7 @@ class Mapper:
         """
         if self.latest is None:
             raise QueryError("no instantiation yet: there is nothing to remove")
+        self.away.forget(number)
         self.latest, count = erase_object(self.latest, number, self.scaffold, self.keyframes.items)
         return count
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ class FrozenMap:
     gaussians: GaussianBatch  # canonical, detached; features are colour (3) and instance feature
     points: PointSet  # the anchors
     keyframes: tuple[Keyframe, ...]  # copies; their images are never written after they are stored
+    away: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # uids of the anchors on disk
 
 
 def find_objects(

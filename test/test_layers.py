@@ -18,12 +18,12 @@ LAYERS = (  # from the bottom up
     ("rectification",),
     ("trajectory",),
     ("raster",),
-    (*STAGES, "objects"),
+    (*STAGES, "objects", "away"),
     ("planning",),
     ("mapper",),
     ("scarcity",),
     ("live", "storage", "datasets", "baselines"),
-    ("nodes", "cli", "evaluation", "demo", "report", "export"),
+    ("nodes", "cli", "evaluation", "demo", "report", "export", "viewer"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 ROS = ("rclpy", "tf2_ros", "cv_bridge", "sensor_msgs_py", "sensor_msgs", "geometry_msgs", "std_msgs", "nav_msgs")

@@ -149,6 +149,16 @@ class AnchorStore:
         for name in self.data:
             self.data[name] = self.data[name][mask]
 
+    def rows(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Everything known about the anchors where mask (N,) is true, as `put_back` takes it; they stay."""
+        return {name: table[mask] for name, table in self._tables().items()}
+
+    def put_back(self, rows: dict[str, torch.Tensor]) -> None:
+        """Anchors that `rows` returned and `keep` dropped stand again, at the end, with uids, moments and counts."""
+        joined = {name: torch.cat([table, rows[name].to(table)]) for name, table in self._tables().items()}
+        next_uid = torch.tensor([self._next_uid])
+        self.load_state(joined | {"next_uid": next_uid})
+
     def adam_step(self, name: str, rows: torch.Tensor, gradient: torch.Tensor, rate: float | torch.Tensor) -> None:
         """One Adam step on the rows (n,) that were in view; `rate` may differ per row (n,).
 
@@ -161,11 +171,13 @@ class AnchorStore:
 
     def state(self) -> dict[str, torch.Tensor]:
         """Flat name -> tensor dictionary of everything, for storage."""
+        return self._tables() | {"next_uid": torch.tensor([self._next_uid])}
+
+    def _tables(self) -> dict[str, torch.Tensor]:
+        """Name -> (N, ...) of all that is kept per anchor."""
         out = {f"parameter.{n}": p for n, p in self.parameters.items()}
         out |= {f"moment{i}.{n}": m for n, pair in self.moments.items() for i, m in enumerate(pair)}
-        out |= {f"data.{n}": d for n, d in self.data.items()}
-        out["next_uid"] = torch.tensor([self._next_uid])
-        return out
+        return out | {f"data.{n}": d for n, d in self.data.items()}
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Replace everything by a dictionary written by `state`; shapes are the caller's to have checked."""

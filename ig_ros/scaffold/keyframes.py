@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
 from ig_ros.types import Camera, FloatArray, Frame, Masks
+
+FRESH = 10  # newest keyframes that are not forgotten, where there are twice as many
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class Keyframe:
     loss: float = 1.0  # running mean of the colour loss
     uses: int = 0
     last_used: int = 0  # training step
+    missing: set[int] = field(default_factory=set)  # tiles on disk that it looks at: it sleeps until they are back
 
     def set_masks(self, masks: Masks) -> None:
         """Attach a segmentation of the full-size image, reduced to training resolution (nearest pixel)."""
@@ -86,22 +90,31 @@ class KeyframeStore:
         self.config = dataclasses.replace(self.config, capacity=max(count, 2))
 
     def _least_informative(self) -> int:
-        """The inner keyframe closest to its two neighbours in time: what it saw, they saw."""
-        centers = np.stack([k.T_world_camera[:3, 3] for k in self.items])
-        axes = np.stack([k.T_world_camera[:3, 2] for k in self.items])
-        gap = np.linalg.norm(np.diff(centers, axis=0), axis=1) + np.linalg.norm(np.diff(axes, axis=0), axis=1)
-        return int(np.argmin(gap[:-1] + gap[1:])) + 1
+        """The keyframe closest to the two most similar ones, of whatever time: what it saw, they saw.
+
+        Of equals the oldest; the newest few are still to be learnt from.
+        """
+        views = np.stack([np.concatenate([k.T_world_camera[:3, 3], k.T_world_camera[:3, 2]]) for k in self.items])
+        near, _ = cKDTree(views).query(views, k=min(3, len(views)))
+        fresh = min(FRESH, len(self.items) // 2)
+        return int(np.argmin(near.sum(axis=1)[: len(self.items) - fresh]))
+
+    def awake(self) -> list[Keyframe]:
+        """Those that miss nothing of what they saw; all of them where that would be none."""
+        items = list(self.items)
+        return [k for k in items if not k.missing] or items
 
     def choose(self, step: int, config: TrainingConfig, rng: np.random.Generator) -> Keyframe:
         """Next view to train on: about 40 % recent, 40 % hard or long unused, the rest uniform (METHOD 7.3)."""
-        n = len(self.items)
+        items = self.awake()
+        n = len(items)
         draw = rng.random()
         if draw < config.replay_recent:
             pick = int(rng.integers(max(0, n - config.recent_window), n))
         elif draw < config.replay_recent + config.replay_hard:
-            loss = np.array([k.loss for k in self.items])
-            stale = np.array([step - k.last_used for k in self.items]) / (2.0 * n)
+            loss = np.array([k.loss for k in items])
+            stale = np.array([step - k.last_used for k in items]) / (2.0 * n)
             pick = int(np.argmax(loss / loss.mean() + stale + rng.random(n)))
         else:
             pick = int(rng.integers(n))
-        return self.items[pick]
+        return items[pick]

@@ -63,17 +63,22 @@ def move_anchors(anchors: AnchorStore, uids: IntArray, motions: FloatArray) -> N
     if not len(anchors) or not len(uids):
         return
     owners, group = np.unique(anchors.data["owner"].cpu().numpy(), return_inverse=True)
+    matrices, rotations = blended_motions(owners, uids, motions)
+    position = anchors.data["position"]
+    matrix = torch.from_numpy(matrices[group]).to(position.device)
+    moved = (matrix[:, :3, :3] @ position.double()[..., None])[..., 0] + matrix[:, :3, 3]
+    anchors.move(moved.to(position), torch.from_numpy(rotations[group]).to(position))
+
+
+def blended_motions(owners: IntArray, uids: IntArray, motions: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What happens to the anchors of `owners` (O,): matrices (O, 4, 4) for points, unit quaternions (O, 4) wxyz."""
     places, weights = blend_weights(owners, uids)
     quaternions = Rotation.from_matrix(motions[:, :3, :3]).as_quat(scalar_first=True)
     blended = np.einsum("ow,owij->oij", weights, motions[places])  # linear in the points: exact where all are equal
     near = quaternions[places]
     near *= np.where(np.einsum("owi,oi->ow", near, near[:, 0]) < 0, -1.0, 1.0)[..., None]  # q and -q are one rotation
     turn = np.einsum("ow,owi->oi", weights, near)
-    turn /= np.linalg.norm(turn, axis=1, keepdims=True)
-    position = anchors.data["position"]
-    matrix = torch.from_numpy(blended[group]).to(position.device)
-    moved = (matrix[:, :3, :3] @ position.double()[..., None])[..., 0] + matrix[:, :3, 3]
-    anchors.move(moved.to(position), torch.from_numpy(turn[group]).to(position))
+    return blended, turn / np.linalg.norm(turn, axis=1, keepdims=True)
 
 
 def blend_weights(owners: IntArray, uids: IntArray) -> tuple[IntArray, FloatArray]:

@@ -1,0 +1,131 @@
+"""The memory of the map: anchors near the camera stay, far ones wait on disk until it returns.
+
+Without a bound a robot that drives all day fills its memory; with a bound alone the map would stop growing. Keyframes
+that look at ground on disk are asleep: training on them would teach the rest of the map to replace what is away.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+
+from ig_ros.config import MemoryConfig
+from ig_ros.geometry import inverse, project, transform
+from ig_ros.scaffold.anchors import AnchorStore
+from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
+from ig_ros.scaffold.tiles import Tile, TileFiles, motions_since
+from ig_ros.types import BoolArray, FloatArray, IntArray
+
+log = logging.getLogger(__name__)
+
+FULL = 0.9  # of the budget: room is made beyond ...
+AIM = 0.7  # ... down to this share, so that it is made seldom
+NEARER = 0.8  # of the reach: what left comes back within; between the two it stays where it is
+SAMPLE = 8  # every so many anchors tell whether a keyframe sees a tile
+MISSING = 0.1  # share of what a keyframe sees, beyond which it sleeps while that is away
+IN_FRONT = 1.1  # anchors up to this share of a measured depth are seen
+
+
+class Pager:
+    """Moves anchors between an AnchorStore and its tiles; the caller is the thread that trains."""
+
+    def __init__(self, anchors: AnchorStore, keyframes: KeyframeStore, config: MemoryConfig) -> None:
+        self._anchors, self._keyframes, self._config = anchors, keyframes, config
+        self._files = TileFiles(config.directory)
+        self.tiles: dict[int, Tile] = {}
+
+    def away(self) -> IntArray:
+        """(M,) uids of the anchors on disk."""
+        return np.concatenate([np.zeros(0, np.int64), *(tile.uid for tile in list(self.tiles.values()))])
+
+    def turn(self, budget: int) -> None:
+        """After a new keyframe: bring back what it is near to, and hold at most `budget` anchors in memory."""
+        if not self._config.paging or not len(self._keyframes):
+            return
+        center, reach = self._keyframes.items[-1].T_world_camera[:3, 3], NEARER * self._config.reach
+        away = sorted((tile.distance(center), number) for number, tile in self.tiles.items())
+        near = [self.tiles[number] for distance, number in away if distance < reach]
+        need = sum(len(tile.uid) for tile in near)
+        if len(self._anchors) + need > FULL * budget:
+            self._make_room(center, max(int(AIM * budget) - need, 0))
+        for tile in near:
+            if len(self._anchors) + len(tile.uid) <= budget:
+                self._bring_back(tile)
+
+    def follow(self) -> None:
+        """Poses have been corrected: what is on disk is near to other places now."""
+        for tile in self.tiles.values():
+            uids, motions = motions_since(tile, self._keyframes.items)
+            if len(uids):
+                tile.motion = motions[len(uids) // 2]
+
+    def _make_room(self, center: FloatArray, goal: int) -> None:
+        """Write cells beyond reach, the farthest first, until at most `goal` anchors are left."""
+        position = self._anchors.data["position"].double().cpu().numpy()
+        cells, group = np.unique(np.floor(position / self._config.tile).astype(int), axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        distance = cell_distance(cells * self._config.tile, self._config.tile, center)
+        leaving = np.zeros(len(position), bool)
+        tile_of = np.full(len(position), -1)
+        for i in np.argsort(-distance):
+            if len(position) - leaving.sum() <= goal or distance[i] <= self._config.reach:
+                break
+            own = group == i
+            tile = self._write(own)
+            if tile is None:
+                break
+            leaving |= own
+            tile_of[own] = tile.number
+        if leaving.any():
+            self._put_to_sleep(position, tile_of)
+            self._anchors.keep(torch.from_numpy(~leaving).to(self._anchors.data["position"].device))
+
+    def _write(self, own: BoolArray) -> Tile | None:
+        """A tile of the anchors `own` (N,); None where the disk refuses it: then they stay in memory."""
+        mask = torch.from_numpy(own).to(self._anchors.data["position"].device)
+        try:
+            tile = self._files.write(self._anchors.rows(mask), self._keyframes.items)
+        except (OSError, SafetensorError) as error:
+            log.warning("far anchors stay in memory, the disk does not take them: %s", error)
+            return None
+        self.tiles[tile.number] = tile
+        return tile
+
+    def _bring_back(self, tile: Tile) -> None:
+        del self.tiles[tile.number]
+        for keyframe in self._keyframes.items:
+            keyframe.missing.discard(tile.number)
+        try:
+            self._anchors.put_back(self._files.read(tile, self._keyframes.items))
+        except (OSError, SafetensorError) as error:
+            log.error("%d anchors are lost and will be planted anew where they are seen: %s", len(tile.uid), error)
+
+    def _put_to_sleep(self, position: FloatArray, tile_of: IntArray) -> None:
+        """Note with every keyframe which leaving anchors, position (N, 3) m, tile_of (N,) or -1, it will miss."""
+        position, tile_of = position[::SAMPLE], tile_of[::SAMPLE]
+        for keyframe in self._keyframes.items:
+            seen = tile_of[sees(keyframe, position)]
+            lost = seen[seen >= 0]
+            if len(lost) > MISSING * len(seen) or keyframe.missing:
+                keyframe.missing.update(np.unique(lost).tolist())
+
+
+def sees(keyframe: Keyframe, points: FloatArray) -> BoolArray:
+    """(N,) bool: points (N, 3) m world inside the image and not behind the measured surface."""
+    uv, z = project(transform(inverse(keyframe.T_world_camera), points), keyframe.camera)
+    camera = keyframe.camera
+    inside = (z > 0) & (uv >= 0).all(1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height)
+    if keyframe.depth is not None:
+        cols, rows = uv[inside].astype(int).T
+        measured = keyframe.depth.numpy()[rows, cols].astype(np.float32)
+        inside[inside] = (measured == 0) | (z[inside] < measured * IN_FRONT)
+    return np.asarray(inside)
+
+
+def cell_distance(low: FloatArray, edge: float, point: FloatArray) -> FloatArray:
+    """(C,) m: distance of a point (3,) from each cell, a cube of `edge` m from its corner low (C, 3)."""
+    gap = np.maximum(np.maximum(low - point, point - low - edge), 0.0)
+    return np.asarray(np.linalg.norm(gap, axis=1))
