@@ -11,7 +11,7 @@ import sys
 
 from rich.markup import escape
 
-from ig_ros.cli import bench, evaluation, export, info, mapping, query, ros  # noqa: F401  # importing registers the commands
+from ig_ros.cli import bench, evaluation, export, info, mapping, query, ros, view  # noqa: F401  # importing registers the commands
 from ig_ros.cli.app import Exit, app, console
 from ig_ros.errors import IgError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ig_ros.cli.app import Exit, app, console, examples, print_json
-from ig_ros.cli.maps import load
+from ig_ros.cli.maps import open_map, with_objects
 from ig_ros.cli.options import AsJson, SavedMap, map_home
 from ig_ros.cli.progress import track
 from ig_ros.cli.tables import print_figures
@@ -48,7 +48,9 @@ def eval_command(
     if dataset.truth is None:
         lacking = "; ".join(missing_truth(dataset)) or "nobody has annotated it"
         raise DatasetError(f"{dataset.name} has no truth to compare with: {lacking}")
-    mapper, snapshot, _ = load(map_home(directory), queries)
+    home = map_home(directory)
+    mapper, _ = open_map(home, queries)
+    snapshot = with_objects(mapper.latest, home)
     figures = judge(mapper, snapshot, dataset, views)
     if queries:
         figures["language"] = query_score(mapper, dataset, mapper.latest or snapshot)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ig_ros.cli.app import app, examples, print_json
-from ig_ros.cli.maps import SavedMapContents, load
+from ig_ros.cli.maps import OpenMap, open_map
 from ig_ros.cli.options import AsJson, SavedMap, map_home
 from ig_ros.cli.tables import print_figures, print_objects
 
@@ -21,24 +21,25 @@ def info_command(directory: SavedMap, as_json: AsJson = False) -> None:
     from ig_ros.evaluation.outputs import object_entry
 
     home = map_home(directory)
-    contents = load(home)
-    snapshot = contents.snapshot
+    contents = open_map(home)
+    objects = contents.mapper.latest.instances.objects if contents.mapper.latest else ()
     figures = describe(home, contents)
     if as_json:
-        entries = [object_entry(o, o.confidence) for o in snapshot.instances.objects]
-        print_json(figures | {"objects": entries})
+        print_json(figures | {"objects": [object_entry(o, o.confidence) for o in objects]})
         return
     print_figures(str(home), figures)
-    print_objects(f"{len(snapshot.instances.objects)} objects", [(o, None) for o in snapshot.instances.objects])
+    print_objects(f"{len(objects)} objects", [(o, None) for o in objects])
 
 
-def describe(home: Path, contents: SavedMapContents) -> dict[str, Any]:
-    """JSON-ready facts about a loaded map; lengths in metres, sizes in MB."""
+def describe(home: Path, contents: OpenMap) -> dict[str, Any]:
+    """JSON-ready facts about an open map; lengths in metres, sizes in MB."""
     from ig_ros.report.page import changed
 
-    mapper, snapshot, settings = contents
+    mapper, settings = contents
+    latest = mapper.latest
+    things = latest.instances.objects if latest else ()
+    means = mapper.freeze().gaussians.means.numpy()
     cameras = sorted({(k.camera.width, k.camera.height) for k in mapper.keyframes.items})
-    extent = np.ptp(snapshot.xyz, axis=0) if len(snapshot.xyz) else np.zeros(3)
     return {
         "size_mb": round(sum(p.stat().st_size for p in home.iterdir()) / 1e6, 2),
         "steps": mapper.trainer.step,
@@ -46,11 +47,11 @@ def describe(home: Path, contents: SavedMapContents) -> dict[str, Any]:
         "images": ", ".join(f"{w}x{h}" for w, h in cameras),
         "with_masks": sum(k.masks is not None for k in mapper.keyframes.items),
         "anchors": len(mapper.scaffold.anchors),
-        "gaussians": len(snapshot.xyz),
-        "extent_m": [round(float(v), 2) for v in extent],
-        "instances": len(snapshot.instances.objects),
-        "named": sum(bool(o.label) for o in snapshot.instances.objects),
-        "encoder": snapshot.instances.encoder,
-        "objects_of_step": snapshot.step,
+        "gaussians": len(means),
+        "extent_m": [round(float(v), 2) for v in np.ptp(means, axis=0)] if len(means) else [],
+        "instances": len(things),
+        "named": sum(bool(thing.label) for thing in things),
+        "encoder": latest.instances.encoder if latest else "",
+        "objects_of_step": latest.step if latest else None,
         "parameters": changed(settings),
     }

@@ -1,4 +1,4 @@
-"""Saved maps, opened whole."""
+"""Saved maps, opened whole or only as far as their objects."""
 
 from __future__ import annotations
 
@@ -14,19 +14,15 @@ if TYPE_CHECKING:
     from ig_ros.types import MapSnapshot
 
 
-class SavedMapContents(NamedTuple):
-    """A map as it was saved."""
+class OpenMap(NamedTuple):
+    """A map as it was saved; its objects are `mapper.latest`, None where none had been found yet."""
 
     mapper: Mapper  # on the CPU, without segmenter, with an encoder only where it was asked for
-    snapshot: MapSnapshot
     settings: Config  # it was made with
 
 
-def load(home: Path, with_words: bool = False) -> SavedMapContents:
-    """Open a map; `with_words` loads its encoder, which takes seconds.
-
-    Raises StorageError, also for a map that was saved before it had objects.
-    """
+def open_map(home: Path, with_words: bool = False) -> OpenMap:
+    """Read a map; `with_words` loads its encoder, which takes seconds. Raises StorageError."""
     from ig_ros.mapper import Mapper
     from ig_ros.storage import load_map, read_snapshot
 
@@ -35,10 +31,10 @@ def load(home: Path, with_words: bool = False) -> SavedMapContents:
     words = settings.language if with_words else dataclasses.replace(settings.language, encoder="none")
     mapper = Mapper(dataclasses.replace(settings, segmentation=plain, language=words, device="cpu"))
     load_map(mapper, home)
-    return SavedMapContents(mapper, with_objects(mapper.latest, home), settings)
+    return OpenMap(mapper, settings)
 
 
-def load_snapshot(home: Path) -> MapSnapshot:
+def read_objects(home: Path) -> MapSnapshot:
     """Only the objects and points of a map, which is quicker. Raises StorageError, also where there are none yet."""
     from ig_ros.storage import read_snapshot
 

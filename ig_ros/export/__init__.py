@@ -2,6 +2,16 @@
 
 from ig_ros.export.clouds import labelled_points, names_of, write_pcd, write_ply
 from ig_ros.export.objects import write_objects
-from ig_ros.export.splats import Axes, write_splats
+from ig_ros.export.splats import Axes, chosen, painted, write_splats
 
-__all__ = ["Axes", "labelled_points", "names_of", "write_objects", "write_pcd", "write_ply", "write_splats"]
+__all__ = [
+    "Axes",
+    "chosen",
+    "labelled_points",
+    "names_of",
+    "painted",
+    "write_objects",
+    "write_pcd",
+    "write_ply",
+    "write_splats",
+]

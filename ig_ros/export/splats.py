@@ -7,15 +7,18 @@ colour is the same from all sides, and a reader takes the degree from the number
 
 from __future__ import annotations
 
+import dataclasses
 from enum import Enum
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from plyfile import PlyData, PlyElement
 
+from ig_ros.colors import id_colors
 from ig_ros.errors import StorageError
-from ig_ros.types import FloatArray, GaussianBatch
+from ig_ros.types import FloatArray, GaussianBatch, IntArray
 
 SH_0 = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 sqrt(pi))
 LEAST = 1e-6  # opacities stay this far from 0 and 1, so that their logits are finite
@@ -47,6 +50,18 @@ def write_splats(path: Path, gaussians: GaussianBatch, axes: Axes = Axes.MAP) ->
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
     return len(table)
+
+
+def painted(gaussians: GaussianBatch, point_ids: IntArray) -> GaussianBatch:
+    """The Gaussians in the colours of their objects, ids (N,), grey where there is none."""
+    color = np.where((point_ids > 0)[:, None], id_colors(point_ids), np.uint8(90)).astype(np.float32) / 255
+    return dataclasses.replace(gaussians, features=torch.from_numpy(color))
+
+
+def chosen(gaussians: GaussianBatch, rows: npt.NDArray[np.bool_]) -> GaussianBatch:
+    """The Gaussians of a mask (N,)."""
+    keep = torch.from_numpy(rows)
+    return GaussianBatch(*(getattr(gaussians, f.name)[keep] for f in dataclasses.fields(gaussians)))
 
 
 def columns(gaussians: GaussianBatch, axes: Axes) -> FloatArray:

@@ -7,10 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from helpers import orbit, small_config
 from plyfile import PlyData
 
+from ig_ros.colors import id_colors
 from ig_ros.datasets import open_dataset, write_scannet_layout
+from ig_ros.mapper import Mapper
+from ig_ros.storage import save_map
 
 SCENE = "sim:tabletop?width=96&frames=16&masks=exact"
 Ig = Callable[..., Any]
@@ -128,6 +133,23 @@ def test_mistakes_are_one_line_and_exit_code_2(
     assert len(done.err.strip().splitlines()) == 1
 
 
+def test_objects_can_be_painted_and_taken_out_alone(ig: Ig, mapped: Mapped, tmp_path: Path) -> None:
+    out, _ = mapped
+    entry = json.loads((out / "instances.json").read_text())[0]
+    done = ig("export", out, "splat", "--only", entry["id"], "--paint", "--out", tmp_path / "one.ply", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["gaussians"] == entry["points"]
+    vertex = PlyData.read(str(tmp_path / "one.ply"))["vertex"]
+    color = np.stack([0.5 + 0.28209479177387814 * vertex[f"f_dc_{i}"] for i in range(3)], axis=1)
+    np.testing.assert_allclose(255 * color, np.broadcast_to(id_colors(np.array(entry["id"])), color.shape), atol=0.01)
+    cloud = PlyData.read(str(out / "points.ply"))["vertex"]
+    own = cloud["instance"] == entry["id"]
+    np.testing.assert_allclose(vertex["x"], cloud["x"][own], atol=1e-5)
+    refused = ig("export", out, "splat", "--only", "4711")
+    assert refused.code == 2
+    assert "4711" in refused.err
+
+
 def test_only_splats_can_be_turned(ig: Ig, mapped: Mapped) -> None:
     done = ig("export", mapped[0], "ply", "--axes", "viewer")
     assert done.code == 2
@@ -139,3 +161,18 @@ def test_a_bag_is_never_overwritten(ig: Ig, mapped: Mapped, tmp_path: Path) -> N
     done = ig("export", mapped[0], "mcap", "--out", tmp_path / "mine.mcap")
     assert done.code == 2
     assert (tmp_path / "mine.mcap").read_text() == "precious"
+
+
+def test_a_map_without_objects_can_be_looked_into_and_drawn(ig: Ig, tmp_path: Path) -> None:
+    mapper = Mapper(small_config())
+    for frame in orbit(3):
+        mapper.add_frame(frame)
+    save_map(mapper, tmp_path / "map")
+    told = json.loads(ig("info", tmp_path / "map", "--json").out)
+    assert (told["keyframes"], told["instances"], told["objects_of_step"], told["objects"]) == (3, 0, None, [])
+    splat = ig("export", tmp_path / "map", "splat", "--json")
+    assert splat.code == 0, splat.err
+    assert json.loads(splat.out)["gaussians"] == told["gaussians"] > 100
+    refused = ig("export", tmp_path / "map", "ply")
+    assert refused.code == 2
+    assert "no objects yet" in refused.err
