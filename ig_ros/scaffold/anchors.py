@@ -6,6 +6,7 @@ cannot forget one of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -149,13 +150,14 @@ class AnchorStore:
         for name in self.data:
             self.data[name] = self.data[name][mask]
 
-    def rows(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Everything known about the anchors where mask (N,) is true, as `put_back` takes it; they stay."""
-        return {name: table[mask] for name, table in self._tables().items()}
+    def rows(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Everything known about the anchors in some rows (n,), as `put_back` takes it; they stay."""
+        return {name: table[rows] for name, table in self._tables().items()}
 
-    def put_back(self, rows: dict[str, torch.Tensor]) -> None:
+    def put_back(self, parts: Sequence[dict[str, torch.Tensor]]) -> None:
         """Anchors that `rows` returned and `keep` dropped stand again, at the end, with uids, moments and counts."""
-        joined = {name: torch.cat([table, rows[name].to(table)]) for name, table in self._tables().items()}
+        tables = self._tables().items()
+        joined = {name: torch.cat([table, *(part[name].to(table) for part in parts)]) for name, table in tables}
         next_uid = torch.tensor([self._next_uid])
         self.load_state(joined | {"next_uid": next_uid})
 

@@ -51,9 +51,9 @@ class Pager:
         need = sum(len(tile.uid) for tile in near)
         if len(self._anchors) + need > FULL * budget:
             self._make_room(center, max(int(AIM * budget) - need, 0))
-        for tile in near:
-            if len(self._anchors) + len(tile.uid) <= budget:
-                self._bring_back(tile)
+        room = budget - len(self._anchors)
+        back = [tile for tile, total in zip(near, np.cumsum([len(t.uid) for t in near]), strict=True) if total <= room]
+        self._bring_back(back)
 
     def follow(self) -> None:
         """Poses have been corrected: what is on disk is near to other places now."""
@@ -85,23 +85,28 @@ class Pager:
 
     def _write(self, own: BoolArray) -> Tile | None:
         """A tile of the anchors `own` (N,); None where the disk refuses it: then they stay in memory."""
-        mask = torch.from_numpy(own).to(self._anchors.data["position"].device)
+        rows = torch.from_numpy(np.flatnonzero(own)).to(self._anchors.data["position"].device)
         try:
-            tile = self._files.write(self._anchors.rows(mask), self._keyframes.items)
+            tile = self._files.write(self._anchors.rows(rows), self._keyframes.items)
         except (OSError, SafetensorError) as error:
             log.warning("far anchors stay in memory, the disk does not take them: %s", error)
             return None
         self.tiles[tile.number] = tile
         return tile
 
-    def _bring_back(self, tile: Tile) -> None:
-        del self.tiles[tile.number]
+    def _bring_back(self, tiles: list[Tile]) -> None:
+        """Read tiles into memory and wake the keyframes that miss nothing any more."""
+        parts = []
+        for tile in tiles:
+            del self.tiles[tile.number]
+            try:
+                parts.append(self._files.read(tile, self._keyframes.items))
+            except (OSError, SafetensorError) as error:
+                log.error("%d anchors are lost and will be planted anew where they are seen: %s", len(tile.uid), error)
+        if parts:
+            self._anchors.put_back(parts)
         for keyframe in self._keyframes.items:
-            keyframe.missing.discard(tile.number)
-        try:
-            self._anchors.put_back(self._files.read(tile, self._keyframes.items))
-        except (OSError, SafetensorError) as error:
-            log.error("%d anchors are lost and will be planted anew where they are seen: %s", len(tile.uid), error)
+            keyframe.missing.difference_update(tile.number for tile in tiles)
 
     def _put_to_sleep(self, position: FloatArray, tile_of: IntArray) -> None:
         """Note with every keyframe which leaving anchors, position (N, 3) m, tile_of (N,) or -1, it will miss."""
