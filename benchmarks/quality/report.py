@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from benchmarks.quality.ceiling import ROWS, lines
 from benchmarks.quality.goals import goals
 from benchmarks.quality.plan import CONDITIONS, NOISY, RECORDED
 from benchmarks.quality.reference import ABLATION_HEAD, ABLATION_TABLE, SCANNET_HEAD, SCANNET_TABLE
@@ -53,6 +55,7 @@ class Run:
     minutes: float
     workers: int
     notes: tuple[str, ...] = ()
+    ceiling: dict[str, Any] = field(default_factory=dict)  # what benchmarks.quality.ceiling has written, by job
 
 
 def write_report(document: Path, folder: Path, results: Results, run: Run) -> None:
@@ -74,6 +77,7 @@ def compose(results: Results, run: Run, pictures: Sequence[str]) -> Iterator[str
         return
     yield "## Must show\n"
     yield goal_table(goals(results))
+    yield from ceiling(run.ceiling)
     kinds = results.kinds
     words = RECORDED if "scannet" in kinds else CONDITIONS
     for condition in results.conditions:
@@ -112,6 +116,19 @@ def introduction(results: Results, run: Run) -> Iterator[str]:
     if lines:
         yield "\n".join(f"- {line}" for line in lines) + "\n"
     yield DEFINITIONS
+
+
+def ceiling(figures: dict[str, Any]) -> Iterator[str]:
+    """How high these scenes and masks let anybody come."""
+    if not figures:
+        return
+    yield "## Ceiling\n"
+    yield (
+        "On the cloud of measured depth, mIoU / mA50, by `python -m benchmarks.quality.ceiling`. *points*: every point "
+        "has the id of the truth beside it; *masks*: the grouping is the true one and every point takes the vote of "
+        "its masks; *consensus*: the training-free row on the same cloud.\n"
+    )
+    yield markdown(("scenes", "masks", *ROWS), lines(figures))
 
 
 def ablations(results: Results, kinds: Sequence[str]) -> Iterator[str]:

@@ -28,7 +28,7 @@ class Neighbors:
             now[kept[old]] = old
             index[old] = now[self._index[kept[old]]]
             reach[old] = self._reach[kept[old]]
-        same = (index >= 0).all(1)
+        same: BoolArray = np.all(index >= 0, axis=1)
         same[_disturbed(xyz, old, np.flatnonzero(kept < 0), reach)] = False
         missing = np.flatnonzero(~same)
         index[missing], reach[missing] = _nearest(xyz, missing, count, float(reach[old].max()) if len(old) else np.inf)
@@ -42,7 +42,8 @@ def _disturbed(xyz: FloatArray, old: IntArray, fresh: IntArray, reach: FloatArra
         return np.zeros(0, np.int64)
     close = old[_inside(xyz[old], xyz[fresh], margin := reach[old].max())]
     distance, _ = cKDTree(xyz[fresh]).query(xyz[close], distance_upper_bound=margin * 1.001)
-    return close[distance <= reach[close]]
+    found: IntArray = close[distance <= reach[close]]
+    return found
 
 
 def _nearest(xyz: FloatArray, rows: IntArray, count: int, margin: float) -> tuple[IntArray, FloatArray]:
