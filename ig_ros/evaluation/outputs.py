@@ -6,16 +6,18 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from plyfile import PlyData, PlyElement
 
 from ig_ros.errors import StorageError
-from ig_ros.evaluation.held_out import HeldOutView
 from ig_ros.geometry import quaternion_from_matrix
 from ig_ros.types import MapSnapshot, ObjectInstance, QueryResult
+
+if TYPE_CHECKING:
+    from ig_ros.evaluation.held_out import HeldOutView  # its metrics load SciPy: a query need not wait for that
 
 
 def write_points(path: Path, snapshot: MapSnapshot) -> None:
