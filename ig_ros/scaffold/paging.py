@@ -7,6 +7,8 @@ that look at ground on disk are asleep: training on them would teach the rest of
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from ig_ros.config import MemoryConfig
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.scaffold.anchors import AnchorStore
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
-from ig_ros.scaffold.tiles import Tile, TileFiles, motions_since
+from ig_ros.scaffold.tiles import Tile, TileFiles, described, file_name, link, motions_since
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,23 @@ class Pager:
             uids, motions = motions_since(tile, self._keyframes.items)
             if len(uids):
                 tile.motion = motions[len(uids) // 2]
+
+    def save(self, directory: Path) -> dict[str, Any]:
+        """Put what is on disk into an empty or new `directory` too; returns what JSON has to keep. Raises OSError."""
+        if self.tiles:
+            directory.mkdir(exist_ok=True)
+        for tile in self.tiles.values():
+            link(tile.path, directory / file_name(tile.number))
+        sleeping = {str(k.uid): sorted(k.missing) for k in self._keyframes.items if k.missing}
+        return {"tiles": [described(tile) for tile in self.tiles.values()], "sleeping": sleeping}
+
+    def load(self, directory: Path, entry: dict[str, Any]) -> None:
+        """Restore what `save` kept, once the keyframes are there. Raises as TileFiles.adopt does."""
+        for each in entry["tiles"]:
+            tile = self._files.adopt(directory / file_name(int(each["number"])), each)
+            self.tiles[tile.number] = tile
+        for keyframe in self._keyframes.items:
+            keyframe.missing = set(entry["sleeping"].get(str(keyframe.uid), ()))
 
     def _make_room(self, center: FloatArray, goal: int) -> None:
         """Write cells beyond reach, the farthest first, until at most `goal` anchors are left."""

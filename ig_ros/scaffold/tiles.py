@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from ig_ros.geometry import inverse
@@ -15,6 +19,8 @@ from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.poses import blended_motions
 from ig_ros.scaffold.turns import compose
 from ig_ros.types import FloatArray, IntArray
+
+PREFIX = "ig_ros_tiles_"  # of the directories they lie in
 
 
 @dataclass(slots=True)
@@ -48,15 +54,8 @@ class TileFiles:
 
     def write(self, rows: dict[str, torch.Tensor], keyframes: list[Keyframe]) -> Tile:
         """Put anchors (see AnchorStore.rows) on disk. Raises OSError or SafetensorError; then nothing is there."""
-        if self._directory is None:
-            if self._parent:
-                Path(self._parent).expanduser().mkdir(parents=True, exist_ok=True)
-            parent = str(Path(self._parent).expanduser()) if self._parent else None
-            self._directory = tempfile.TemporaryDirectory(
-                prefix="ig_ros_tiles_", dir=parent, ignore_cleanup_errors=True
-            )
         number, self._next = self._next, self._next + 1
-        path = Path(self._directory.name) / f"{number}.safetensors"
+        path = self._path(number)
         try:
             save_file({name: table.detach().cpu().contiguous() for name, table in rows.items()}, path)
         except BaseException:
@@ -66,6 +65,21 @@ class TileFiles:
         uids, poses = concerned(np.unique(rows["data.owner"].cpu().numpy()), keyframes)
         uid = rows["data.uid"].cpu().numpy().copy()
         return Tile(number, path, uid, position.min(0), position.max(0), uids, poses, np.eye(4))
+
+    def adopt(self, path: Path, entry: dict[str, Any]) -> Tile:
+        """A tile that `described` and a copy of its file have kept, see Pager.save; the copy stays where it is.
+
+        Raises OSError, SafetensorError, KeyError or ValueError for a copy or an entry that is damaged.
+        """
+        with safe_open(path, "pt") as file:
+            position = file.get_tensor("data.position").double().numpy()
+            uid = file.get_tensor("data.uid").numpy()
+        number, own = int(entry["number"]), self._path(int(entry["number"]))
+        link(path, own)
+        self._next = max(self._next, number + 1)
+        poses, motion = np.array(entry["poses"], float).reshape(-1, 4, 4), np.array(entry["motion"], float)
+        uids = np.array(entry["keyframes"], np.int64)
+        return Tile(number, own, uid, position.min(0), position.max(0), uids, poses, motion.reshape(4, 4))
 
     def read(self, tile: Tile, keyframes: list[Keyframe]) -> dict[str, torch.Tensor]:
         """The anchors, where the keyframes' poses of today put them; the file is removed.
@@ -85,6 +99,38 @@ class TileFiles:
             turned = compose(torch.from_numpy(rotations[group]).to(position), rows["data.turn"])
             rows["data.turn"] = torch.nn.functional.normalize(turned, dim=1)
         return rows
+
+    def _path(self, number: int) -> Path:
+        """Where a tile lies; the directory is made when it is first needed. Raises OSError."""
+        if self._directory is None:
+            parent = Path(self._parent).expanduser() if self._parent else None
+            if parent is not None:
+                parent.mkdir(parents=True, exist_ok=True)
+            self._directory = tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True)
+        return Path(self._directory.name) / file_name(number)
+
+
+def file_name(number: int) -> str:
+    """Of a tile."""
+    return f"{number}.safetensors"
+
+
+def described(tile: Tile) -> dict[str, Any]:
+    """What JSON has to keep of a tile beside a copy of its file."""
+    return {
+        "number": tile.number,
+        "keyframes": tile.keyframes.tolist(),
+        "poses": tile.poses.tolist(),
+        "motion": tile.motion.tolist(),
+    }
+
+
+def link(source: Path, target: Path) -> None:
+    """A second name for a file that is never written again, or a copy where the file system knows no such."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def concerned(owners: IntArray, keyframes: list[Keyframe]) -> tuple[IntArray, FloatArray]:
