@@ -20,6 +20,7 @@ from ig_ros.errors import FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.instances import Identity, Instantiator, PointSet
 from ig_ros.language import Encoder, Place, Scope, embed_masks, make_encoder, rank
+from ig_ros.lives import Lives
 from ig_ros.objects import FrozenMap, find_objects
 from ig_ros.planning import erase_object
 from ig_ros.raster import select_device
@@ -53,7 +54,7 @@ class Mapper:
         self.keyframes = KeyframeStore(c.keyframes)
         self.trainer = Trainer(c, self.scaffold, self.keyframes)
         self.pager = Pager(self.scaffold.anchors, self.keyframes, c.memory)
-        self.identity, self.away = Identity(), AwayObjects()
+        self.identity, self.away, self.lives = Identity(), AwayObjects(), Lives()
         self.instantiator = Instantiator()
         self.latest: MapSnapshot | None = None
 
@@ -61,7 +62,7 @@ class Mapper:
         """Take over another mapper's map (a loaded one) and its latest objects."""
         self.gate = other.gate
         self.scaffold, self.keyframes, self.trainer = other.scaffold, other.keyframes, other.trainer
-        self.pager, self.away = other.pager, other.away
+        self.pager, self.away, self.lives = other.pager, other.away, other.lives
         self.identity, self.instantiator, self.latest = other.identity, Instantiator(), snapshot
 
     def add_frame(self, frame: Frame) -> bool:
@@ -136,13 +137,14 @@ class Mapper:
     def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:
         """Group the (frozen) map into objects, name them, and keep the result as the latest snapshot."""
         frozen = frozen if frozen is not None else self.freeze()
-        identity, away = self.identity, self.away
+        identity, away, lives = self.identity, self.away, self.lives
         away.recall(identity, frozen.points.uid)
         before = identity.state()
         instances = find_objects(frozen, identity, self.encoder, self.config, self.instantiator)
         instances = away.complete(instances, before, frozen.away, self.latest)
         version = self.latest.version + 1 if self.latest else 1
         rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)
+        instances = lives.update(instances, identity, frozen.points.uid, rgb)
         xyz, opacity = to_numpy(frozen.gaussians.means), to_numpy(frozen.gaussians.opacities)
         snapshot = MapSnapshot(
             version, frozen.step, frozen.stamp, xyz, rgb, opacity, instances, newest_pose(frozen), frozen.gaussians

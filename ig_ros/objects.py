@@ -104,7 +104,9 @@ def name_objects(
                 Sighting(masks.names.get(mask, ""), masks.scores.get(mask, 1.0), masks.embeddings.get(mask), match.iou)
             )
         words = describe(sightings, encoder, config.accept)
-        objects.append(dataclasses.replace(thing, label=words.label))
+        stamps = [shown[match.view].stamp for match in matches]
+        born, last = min(stamps, default=0), max(stamps, default=0)
+        objects.append(dataclasses.replace(thing, label=words.label, born=born, last_seen=last))
         embeddings.append(words.embedding)
     table: FloatArray = np.stack(embeddings) if embeddings else np.zeros((0, 0), np.float32)
     threshold = learn_threshold(encoder, table) if config.learn_threshold else 0.0

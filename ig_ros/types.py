@@ -128,6 +128,9 @@ class ObjectInstance:
     T_world_box: FloatArray  # (4, 4) m, pose of the box's centre
     size: FloatArray  # (3,) m, full edge lengths along the box's own axes
     points: int  # Gaussians that belong to it
+    born: int = 0  # ns, stamp of the first keyframe that recognised it
+    last_seen: int = 0  # ns, stamp of the newest keyframe that recognised it
+    split_from: int = 0  # id of the object it came off, 0 = none
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ class Instances:
     embeddings: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # (S, E), zero row = unknown
     encoder: str = ""  # name of the encoder the embeddings come from
     threshold: float = 0.0  # score below which a thing is not there, learnt from canonical phrases; 0 = not learnt
+    merged_into: Mapping[int, int] = field(default_factory=dict)  # id that is no more -> object it is part of now
+    vanished: tuple[int, ...] = ()  # ids that are nowhere now; they may return
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ LAYERS = (  # from the bottom up
     ("rectification",),
     ("trajectory",),
     ("raster",),
-    (*STAGES, "objects", "away"),
+    (*STAGES, "objects", "away", "lives"),
     ("planning",),
     ("mapper",),
     ("scarcity",),
