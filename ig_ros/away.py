@@ -26,7 +26,7 @@ class AwayObjects:
         state = identity.state()
         new = back & ~np.isin(self._uid, state["uid"])
         uids, ids = np.concatenate([state["uid"], self._uid[new]]), np.concatenate([state["id"], self._id[new]])
-        identity.load_state(state | {"uid": uids, "id": ids})
+        identity.load_state(state | {"uid": uids, "id": ids} | woken(state, self._id[new]))
         self._uid, self._id = self._uid[~back], self._id[~back]
 
     def complete(
@@ -46,11 +46,27 @@ class AwayObjects:
         self._objects = {i: known[i] for i in np.unique(self._id).tolist() if i in known and i not in seen}
         return with_objects(found, list(self._objects.values()))
 
+    def state(self) -> dict[str, IntArray]:
+        """Arrays for storage; what the objects look like is in the snapshot."""
+        return {"uid": self._uid, "id": self._id}
+
+    def load_state(self, state: dict[str, IntArray], latest: MapSnapshot | None) -> None:
+        """Restore what `state` returned; `latest` is the snapshot stored with it."""
+        self._uid, self._id = state["uid"], state["id"]
+        known = described(latest.instances) if latest is not None else {}
+        self._objects = {i: known[i] for i in np.unique(self._id).tolist() if i in known}
+
     def forget(self, number: int) -> None:
         """An object was taken out of the map."""
         self._objects.pop(number, None)
         keep = self._id != number
         self._uid, self._id = self._uid[keep], self._id[keep]
+
+
+def woken(state: dict[str, IntArray], ids: IntArray) -> dict[str, IntArray]:
+    """The part of an identity's state that changes when some ids no longer sleep."""
+    rest = ~np.isin(state["asleep_id"], ids)
+    return {"asleep_id": state["asleep_id"][rest], "asleep_uid": state["asleep_uid"][rest]}
 
 
 def described(instances: Instances) -> dict[int, tuple[ObjectInstance, FloatArray]]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
+import pytest
 from helpers import ground_frame, look_at, small_config
 
 from ig_ros.away import AwayObjects
+from ig_ros.errors import StorageError
 from ig_ros.instances import Identity
 from ig_ros.mapper import Mapper
+from ig_ros.storage import load_map, save_map
 from ig_ros.types import FloatArray, Frame, Instances, MapSnapshot, ObjectInstance, QueryStatus
 
 UNIT = np.array([0.6, 0.8], np.float32)
@@ -102,3 +106,31 @@ def test_a_robot_that_drives_away_still_answers_and_finds_the_same_objects_on_re
     back = go(np.linspace(2.1, 0.0, 8), 30, 1)
     assert {o.label: o.id for o in back.instances.objects} == ids
     assert np.abs(back.xyz - red.T_world_box[:3, 3]).max(axis=1).min() < 0.1
+
+
+def test_a_saved_map_keeps_what_is_on_disk_and_resumes(tmp_path: Path) -> None:
+    mapper = Mapper(small_config(seeding__max_anchors=2000, memory__reach=1.3, memory__tile=0.3))
+    for frame in drive(np.linspace(-0.3, 0.3, 6), 0):
+        mapper.insert(frame)
+        for _ in range(8):
+            mapper.train_step()
+    ids = {o.label: o.id for o in mapper.instantiate().instances.objects}
+    for frame in drive(np.linspace(0.6, 2.4, 8), 10):
+        mapper.insert(frame)
+    mapper.instantiate()
+    away = mapper.pager.away()
+    assert len(away) > 500
+    save_map(mapper, tmp_path / "map")
+    loaded = Mapper(mapper.config)
+    for _ in range(2):  # a map that was loaded and has used its tiles up is still whole on disk
+        load_map(loaded, tmp_path / "map")
+        np.testing.assert_array_equal(np.sort(loaded.pager.away()), np.sort(away))
+        assert [k.missing for k in loaded.keyframes.items] == [k.missing for k in mapper.keyframes.items]
+        assert {o.label: o.id for o in loaded.instantiate().instances.objects} == ids
+        for frame in drive(np.linspace(2.1, 0.0, 8), 30):
+            loaded.insert(frame)
+        assert {o.label: o.id for o in loaded.instantiate().instances.objects} == ids
+        assert len(np.intersect1d(loaded.scaffold.anchors.data["uid"].numpy(), away)) > 500
+    next((tmp_path / "map" / "tiles").iterdir()).write_bytes(b"damaged")
+    with pytest.raises(StorageError, match="damaged"):
+        load_map(loaded, tmp_path / "map")
