@@ -11,6 +11,7 @@ from ig_ros.stats import LiveStats
 from ig_ros.types import ObjectInstance, QueryResult
 from ig_ros.viewer.curves import Curves
 from ig_ros.viewer.scene import name_of
+from ig_ros.viewer.splats import is_thing
 
 HINT = "Click an object in the map."
 
@@ -56,7 +57,9 @@ class Panel:
         """List what the map holds."""
         count = f"{len(objects)} objects" if objects else "no object yet: wait for the first images"
         self._status.content = f"{escape(self._title)}: **{count}**"
-        self._list.content = "\n".join(f"- {escape(name_of(o))}" for o in objects)
+        self._list.content = "\n".join(
+            f"- {escape(name_of(o))}" for o in sorted(objects, key=lambda o: (not is_thing(o), o.label, o.id))
+        )
 
     def show_training(self, stats: LiveStats) -> None:
         """Counters and curves."""

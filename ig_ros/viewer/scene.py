@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from itertools import combinations, product
 
 import numpy as np
+import numpy.typing as npt
 import viser
 
 from ig_ros.colors import id_colors
 from ig_ros.geometry import transform
 from ig_ros.types import FloatArray, MapSnapshot, ObjectInstance
-from ig_ros.viewer.splats import Look, Splats, make_splats, paint
+from ig_ros.viewer.splats import Look, Splats, is_thing, make_splats, paint
 
 LINE, BOLD = 1.5, 4.0  # px
-BACKGROUND = np.full((1, 1, 3), 246, np.uint8)
 CORNERS = np.array(list(product((-0.5, 0.5), repeat=3)))  # (8, 3) of the unit box
 EDGES = np.array([(a, b) for a, b in combinations(range(8), 2) if np.abs(CORNERS[a] - CORNERS[b]).sum() == 1])
-SURROUNDING = 1.5  # m: an object longer than this is part of the room; its box would hide the rest
 SELECTED = (255, 140, 0)
+ASIDE = np.array([0.55, -1.0, 0.75])  # from where a map is first seen when nobody knows where its camera stood
+LEAST_RISE = 0.45  # of the first view over the things, per metre of distance
+FRAMING = 2.2  # distance of the first view, in reaches of the things
+MOST = 75  # per cent of the things fit the first view
 
 
 class Scene:
@@ -32,7 +35,6 @@ class Scene:
         self._lines: dict[str, viser.LineSegmentsHandle] = {}
         self._placed = False
         server.scene.set_up_direction("+z")
-        server.scene.set_background_image(BACKGROUND)
 
     def show(self, snapshot: MapSnapshot, look: Look) -> None:
         """Draw another snapshot."""
@@ -88,27 +90,31 @@ class Scene:
         self._lines[name] = self._server.scene.add_line_segments(
             name,
             edges.astype(np.float32),
-            np.repeat(colors[:, None], 2, axis=1),
+            np.repeat(linear(colors)[:, None], 2, axis=1),
             thickness=thickness,
             thickness_units="screen",
         )
 
     def _place_camera(self, snapshot: MapSnapshot) -> None:
-        """Look at the things from where the robot stands, or else from above and aside."""
+        """Look at the things from the side of the newest camera, which has no wall in between."""
         centre, reach = middle(snapshot.instances.objects)
-        away = np.array([0.55, -1.0, 0.75]) if snapshot.T_world_view is None else snapshot.T_world_view[:3, 3] - centre
-        away = away / max(float(np.linalg.norm(away)), 1e-6)
-        away[2] = max(float(away[2]), 0.4)
-        eye = centre + 1.7 * reach * away / np.linalg.norm(away)
+        away = ASIDE if snapshot.T_world_view is None else snapshot.T_world_view[:3, 3] - centre
+        free = float(np.linalg.norm(away))
+        away = away / max(free, 1e-6)
+        away[2] = max(float(away[2]), LEAST_RISE)
+        distance = FRAMING * reach if snapshot.T_world_view is None else min(FRAMING * reach, free)
+        eye = centre + distance * away / np.linalg.norm(away)
         camera = self._server.initial_camera
         camera.position, camera.look_at, camera.near = tuple(eye), tuple(centre), 0.01
         for client in self._server.get_clients().values():
             client.camera.position, client.camera.look_at = eye, centre
 
 
-def is_thing(thing: ObjectInstance) -> bool:
-    """False for walls and floors."""
-    return float(thing.size.max()) <= SURROUNDING
+def linear(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """sRGB colours (N, 3) as linear light, which is what viser takes the colours of lines for."""
+    share = colors / 255.0
+    light = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return (255 * light).round().astype(np.uint8)
 
 
 def name_of(thing: ObjectInstance) -> str:
@@ -123,8 +129,9 @@ def box_edges(thing: ObjectInstance) -> FloatArray:
 
 
 def middle(objects: Sequence[ObjectInstance]) -> tuple[FloatArray, float]:
-    """Centre (3,) m of the things, and how far they reach from it (m), the room left out where there is more."""
+    """Centre (3,) m of the things, and how far most reach from it (m): a picture on a far wall does not count."""
     chosen = [o for o in objects if is_thing(o)] or list(objects)
-    ends = np.concatenate([box_edges(o).reshape(-1, 3) for o in chosen])
-    centre = (ends.min(axis=0) + ends.max(axis=0)) / 2
-    return centre, max(float(np.linalg.norm(ends - centre, axis=1).max()), 0.1)
+    places = np.stack([o.T_world_box[:3, 3] for o in chosen])
+    centre = np.median(places, axis=0)
+    ends = np.linalg.norm(places - centre, axis=1) + [float(np.linalg.norm(o.size)) / 2 for o in chosen]
+    return centre, max(float(np.percentile(ends, MOST)), 0.1)

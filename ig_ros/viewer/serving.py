@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 from dataclasses import dataclass, field
 
 import numpy as np
-import viser
 
-from ig_ros.errors import IgError, QueryError
+from ig_ros.errors import QueryError
 from ig_ros.types import MapSnapshot, ObjectInstance
 from ig_ros.viewer.panel import Panel
 from ig_ros.viewer.picking import pick
 from ig_ros.viewer.scene import Scene
+from ig_ros.viewer.server import start
 from ig_ros.viewer.sources import Source
 from ig_ros.viewer.splats import MOST, Look
 
@@ -43,9 +42,8 @@ class Page:
 
     def __init__(self, source: Source, host: str = "127.0.0.1", port: int = PORT, most: int = MOST) -> None:
         """Start serving at most `most` Gaussians. Raises IgError when the port is taken."""
-        _check_free(host, port)
         self._source = source
-        self._server = viser.ViserServer(host, port, label="ig_ros", verbose=False)
+        self._server = start(host, port)
         self._scene = Scene(self._server, most)
         self._wishes = Wishes()
         self._panel = Panel(
@@ -180,13 +178,3 @@ class Page:
 def view(source: Source, host: str = "127.0.0.1", port: int = PORT, most: int = MOST) -> Page:
     """Serve a source on a web page; the caller stops it. Raises IgError when the port is taken."""
     return Page(source, host, port, most)
-
-
-def _check_free(host: str, port: int) -> None:
-    """viser would silently take the next port, which nobody has open in a browser."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise IgError(f"cannot serve on {host}:{port}: {error.strerror or error}: choose another port") from error

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ig_ros.colors import id_colors
-from ig_ros.types import FloatArray, GaussianBatch, IntArray, MapSnapshot
+from ig_ros.types import FloatArray, GaussianBatch, IntArray, MapSnapshot, ObjectInstance
 
 MOST = 200_000  # Gaussians a tablet still turns smoothly
 DOT = 0.006  # m, standard deviation of a point that is known by its position only
@@ -18,6 +18,7 @@ PALE = 0.75  # share of grey in what does not answer a query
 FAINT = 0.35  # and what is left of its opacity
 GLOW = np.array([255, 210, 0], np.float32)  # laid over what answers
 GLOW_SHARE = 0.45
+SURROUNDING = 1.5  # m: an object longer than this is part of the room; its box would hide the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,40 @@ class Look:
 
 
 def make_splats(snapshot: MapSnapshot, most: int) -> Splats:
-    """Shapes of a snapshot's Gaussians; of more than `most`, those that cover least are left out."""
+    """Shapes of a snapshot's Gaussians; beyond `most` they are thinned, and the rest grows to close the gaps."""
     gaussians = snapshot.gaussians
     if gaussians is None or len(gaussians.means) != len(snapshot.xyz):
         shapes = np.broadcast_to(np.eye(3, dtype=np.float32) * DOT**2, (len(snapshot.xyz), 3, 3))
-        cover = snapshot.opacity
     else:
         shapes = covariances(gaussians)
-        cover = snapshot.opacity * gaussians.scales.detach().cpu().numpy().max(axis=1)
-    rows = np.arange(len(cover))
-    if len(rows) > most:
-        rows = np.sort(np.argpartition(cover, -most)[-most:])
-    return Splats(rows, snapshot.xyz[rows], shapes[rows])
+    rows, share = thin(snapshot, most)
+    return Splats(rows, snapshot.xyz[rows], shapes[rows] / share[:, None, None])
+
+
+def thin(snapshot: MapSnapshot, most: int) -> tuple[IntArray, FloatArray]:
+    """At most `most` rows (N,) of a snapshot, and which share (N,) of its like each one stands for.
+
+    Small objects keep more of theirs: they get half of the places, walls and floors and what has no name the rest.
+    """
+    total = len(snapshot.xyz)
+    if total <= most:
+        return np.arange(total), np.ones(total, np.float32)
+    things = [o.id for o in snapshot.instances.objects if is_thing(o)]
+    small = np.isin(snapshot.instances.point_ids, things)
+    parts = (np.flatnonzero(small), np.flatnonzero(~small))
+    few = min(len(parts[0]), max(most // 2, most - len(parts[1])))
+    rows, shares = [], []
+    for part, places in zip(parts, (few, most - few), strict=True):
+        kept = part[np.linspace(0, len(part) - 1, places).astype(np.int64)] if places else part[:0]
+        rows.append(kept)
+        shares.append(np.full(len(kept), places / max(len(part), 1), np.float32))
+    order = np.argsort(np.concatenate(rows))
+    return np.concatenate(rows)[order], np.concatenate(shares)[order]
+
+
+def is_thing(thing: ObjectInstance) -> bool:
+    """False for walls and floors."""
+    return float(thing.size.max()) <= SURROUNDING
 
 
 def covariances(gaussians: GaussianBatch) -> FloatArray:

@@ -1,0 +1,121 @@
+"""The page in a real browser without a screen: loaded, asked, clicked; what is on the screenshots is what it says."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+from viewer.shelf import shelf
+
+from ig_ros.colors import id_colors
+from ig_ros.config import Config
+from ig_ros.errors import IgError
+from ig_ros.viewer import Page, SavedSource, view
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install -y chromium")
+SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+WIDTH, HEIGHT = 900, 420
+MAP_WIDTH = 490  # px left of the panel
+PATIENCE = 40.0  # s; a software renderer on a busy core
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Page]:
+    page = view(SavedSource("shelf", shelf(), None, Config()), port=0)
+    yield page
+    page.stop()
+
+
+@pytest.fixture(scope="module")
+def tab(served: Page) -> Iterator[playwright.Page]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=SOFTWARE)
+        tab = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        tab.set_default_timeout(PATIENCE * 1000)
+        tab.goto(served.address)
+        yield tab
+        browser.close()
+
+
+def picture(tab: playwright.Page) -> np.ndarray:
+    """(HEIGHT, MAP_WIDTH, 3) of what is left of the panel."""
+    shot = Image.open(io.BytesIO(tab.screenshot(timeout=PATIENCE * 1000))).convert("RGB")
+    return np.asarray(shot).astype(int)[:, :MAP_WIDTH]
+
+
+def middle(tab: playwright.Page) -> np.ndarray:
+    """(3,) mean colour where the camera looks."""
+    y, x = HEIGHT // 2, WIDTH // 2
+    return picture(tab)[y - 4 : y + 5, x - 4 : x + 5].mean(axis=(0, 1))
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.2)
+
+
+def blue(image: np.ndarray) -> int:
+    """Pixels in which the book's colour is seen."""
+    return int((image[..., 2] - image[..., 0] > 60).sum())
+
+
+def is_red(color: np.ndarray) -> bool:
+    return bool(color[0] > color[1] + 60 and color[0] > color[2] + 60)
+
+
+@needs_browser
+def test_load_query_click(served: Page, tab: playwright.Page) -> None:
+    tab.get_by_text("4 objects").wait_for()
+    for name in ("book #1", "mug #2", "plant #3", "floor #4"):
+        assert tab.get_by_role("listitem").get_by_text(name, exact=True).count() == 1
+    wait_until(lambda: is_red(middle(tab)), "the red mug in the middle of the picture")
+    wait_until(lambda: blue(picture(tab)) > 1000, "the blue book beside it")
+
+    tab.locator("form input").fill("book")
+    tab.keyboard.press("Enter")
+    tab.get_by_role("cell", name="book #1").wait_for()
+    assert tab.get_by_role("cell", name="1.00").count() == 1, "its score"
+    assert served.found == {1}
+    wait_until(lambda: np.ptp(middle(tab)) < 40, "the mug, which does not answer, turned pale")
+    assert blue(picture(tab)) < 200, "the book glows yellow"
+
+    tab.mouse.click(WIDTH / 2, HEIGHT / 2)
+    tab.get_by_role("cell", name="0.24 x 0.24 x 0.24 m").wait_for()
+    tab.get_by_role("cell", name="0.00, 0.00, 0.12 m").wait_for()
+    assert served.selected == 2
+    wait_until(lambda: np.ptp(middle(tab)) > 80, "the mug lights up")
+
+
+@needs_browser
+def test_sliders_and_clear(served: Page, tab: playwright.Page) -> None:
+    tab.get_by_role("button", name="Clear").click()
+    tab.get_by_text("Click an object in the map.").wait_for()
+    wait_until(lambda: (served.found, served.selected) == (frozenset(), 0), "nothing lit")
+    number = tab.get_by_role("textbox").and_(tab.locator("[value='0.35']"))
+    number.fill("1")
+    own = id_colors(np.array(2)).astype(int)
+    wait_until(lambda: np.abs(middle(tab) - own).max() < 60, "the mug in the colour of its id")
+
+
+@needs_browser
+def test_what_is_not_there_is_said(served: Page, tab: playwright.Page) -> None:
+    tab.locator("form input").fill("submarine")
+    tab.keyboard.press("Enter")
+    tab.get_by_text("nothing here fits 'submarine'").wait_for()
+    assert served.found == frozenset()
+
+
+def test_a_port_that_is_taken_is_refused_by_name(served: Page) -> None:
+    port = int(served.address.rsplit(":", 1)[1])
+    with pytest.raises(IgError, match=f"{port}.*choose another port"):
+        view(SavedSource("shelf", shelf(), None, Config()), port=port)
