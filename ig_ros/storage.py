@@ -28,6 +28,7 @@ SCHEMA = 3
 READABLE = (2, SCHEMA)  # 2 knows no optimiser state and no history of ids
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 MANIFEST, MODEL, KEYFRAMES, CLOUD = "map.json", "model.safetensors", "keyframes.safetensors", "cloud.safetensors"
+TILES = "tiles"  # folder of what was paged out, where anything was
 FIELDS = {"config": dict, "step": int, "keyframes": list, "next_keyframe": int}  # what every manifest has
 
 
@@ -100,7 +101,9 @@ def _write(mapper: Mapper, directory: Path) -> None:
     model = mapper.scaffold.anchors.state()
     model |= {f"decoder.{n}": p for n, p in mapper.scaffold.decoder.state_dict().items()}
     model |= _optimizer_state(mapper)
+    model |= {f"lives.{n}": torch.from_numpy(a) for n, a in mapper.lives.state().items()}
     model |= {f"identity.{n}": torch.from_numpy(a) for n, a in mapper.identity.state().items()}
+    model |= {f"away.{n}": torch.from_numpy(a) for n, a in mapper.away.state().items()}
     save_file({n: t.detach().cpu().contiguous() for n, t in model.items()}, directory / MODEL)
     images: dict[str, torch.Tensor] = {}
     for k in mapper.keyframes.items:
@@ -114,12 +117,19 @@ def _write(mapper: Mapper, directory: Path) -> None:
         "rng": mapper.trainer.rng.bit_generator.state,
         "config": to_dict(mapper.config),
         "keyframes": [_keyframe_entry(k) for k in mapper.keyframes.items],
+        "lives": mapper.lives.labels(),
         "next_keyframe": mapper.keyframes.next_uid,
+        "paging": mapper.pager.save(directory / TILES),
         "snapshot": _snapshot_entry(mapper.latest),
     }
     if mapper.latest is not None:
         save_file(_snapshot_arrays(mapper.latest), directory / CLOUD)
     (directory / MANIFEST).write_text(json.dumps(manifest))
+
+
+def _arrays(model: dict[str, torch.Tensor], prefix: str) -> dict[str, Any]:
+    """The tensors under a prefix, without it, as arrays."""
+    return {n.removeprefix(prefix): t.numpy() for n, t in model.items() if n.startswith(prefix)}
 
 
 def _optimizer_state(mapper: Mapper) -> dict[str, torch.Tensor]:
@@ -164,12 +174,18 @@ def load_map(mapper: Mapper, directory: Path) -> None:
         model, images = load_file(directory / MODEL), load_file(directory / KEYFRAMES)
         keyframes = [_read_keyframe(entry, images) for entry in manifest["keyframes"]]
         snapshot = _read_snapshot(directory, manifest)
-        identity = {n: model[f"identity.{n}"].numpy() for n in ("uid", "id", "next")}
+        identity, lives = _arrays(model, "identity."), _arrays(model, "lives.")
         decoder = {n.removeprefix("decoder."): t for n, t in model.items() if n.startswith("decoder.")}
         fresh = Mapper(mapper.config, mapper.segmenter, mapper.encoder)
         fresh.scaffold.anchors.load_state(model)
         fresh.scaffold.decoder.load_state_dict(decoder)
         fresh.identity.load_state(identity)
+        if lives:
+            fresh.lives.load_state(lives, manifest["lives"])
+        fresh.keyframes.items = keyframes
+        if "paging" in manifest:
+            fresh.pager.load(directory / TILES, manifest["paging"])
+            fresh.away.load_state(_arrays(model, "away."), snapshot)
         _resume_optimizer(fresh, model)
         if "rng" in manifest:
             fresh.trainer.rng.bit_generator.state = manifest["rng"]
@@ -177,7 +193,7 @@ def load_map(mapper: Mapper, directory: Path) -> None:
         raise StorageError(
             f"map {directory} is damaged ({type(error).__name__}: {error}): nothing was loaded"
         ) from error
-    fresh.keyframes.items, fresh.keyframes.next_uid = keyframes, manifest["next_keyframe"]
+    fresh.keyframes.next_uid = manifest["next_keyframe"]
     fresh.trainer.step = manifest["step"]
     mapper.adopt(fresh, snapshot)
 
@@ -256,6 +272,8 @@ def _snapshot_entry(snapshot: MapSnapshot | None) -> dict[str, Any] | None:
         "threshold": snapshot.instances.threshold,
         "T_world_view": None if snapshot.T_world_view is None else snapshot.T_world_view.tolist(),
         "objects": objects,
+        "merged_into": {str(a): b for a, b in snapshot.instances.merged_into.items()},
+        "vanished": list(snapshot.instances.vanished),
     }
 
 
@@ -285,6 +303,7 @@ def _read_snapshot(directory: Path, manifest: dict[str, Any]) -> MapSnapshot | N
         instances = Instances(
             a["point_ids"], a["point_confidence"], objects, a["embeddings"], entry["encoder"],
             float(entry.get("threshold", 0.0)),
+            {int(a): b for a, b in entry.get("merged_into", {}).items()}, tuple(entry.get("vanished", ())),
         )  # fmt: skip
         view = entry.get("T_world_view")
         return MapSnapshot(
