@@ -176,6 +176,7 @@ class LiveMapper:
             steps=self._mapper.trainer.step,
             steps_per_second=self._rate,
             anchors=len(self._mapper.scaffold.anchors),
+            anchors_on_disk=self._mapper.pager.count(),
             gaussians=self._gaussians,
             loss=self._loss,
             instantiation_age=age,

@@ -15,7 +15,8 @@ class LiveStats:
     dropped: dict[str, int] = field(default_factory=dict)  # cause -> frames
     steps: int = 0
     steps_per_second: float = 0.0
-    anchors: int = 0
+    anchors: int = 0  # in memory
+    anchors_on_disk: int = 0
     gaussians: int = 0  # drawn in the last step
     loss: float = 0.0  # running colour loss
     instantiation_age: float | None = None  # s since the last one ended

@@ -94,6 +94,7 @@ def _values(stats: LiveStats, problems: dict[str, int]) -> dict[str, str]:
         "steps": str(stats.steps),
         "steps per second": f"{stats.steps_per_second:.1f}",
         "anchors": str(stats.anchors),
+        "anchors on disk": str(stats.anchors_on_disk),
         "gaussians": str(stats.gaussians),
         "objects": str(stats.objects),
         "loss": f"{stats.loss:.4f}",

@@ -43,6 +43,10 @@ class Pager:
         """(M,) uids of the anchors on disk."""
         return np.concatenate([np.zeros(0, np.int64), *(tile.uid for tile in list(self.tiles.values()))])
 
+    def count(self) -> int:
+        """How many anchors are on disk; may be asked from any thread."""
+        return sum(len(tile.uid) for tile in list(self.tiles.values()))
+
     def turn(self, budget: int) -> None:
         """After a new keyframe: bring back what it is near to, and hold at most `budget` anchors in memory."""
         if not self._config.paging or not len(self._keyframes):
