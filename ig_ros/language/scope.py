@@ -19,7 +19,7 @@ class Scope:
     viewpoint: Viewpoint | None = None  # whose left and right; None = the newest camera's
     T_world_box: FloatArray | None = None  # (4, 4) only objects whose centre lies in this box; None = everywhere
     size: FloatArray | None = None  # (3,) m, its full edge lengths
-    id: int = 0  # only this object; 0 = any
+    id: int = 0  # only this object, or what it has become part of; 0 = any
 
     @property
     def narrow(self) -> bool:
@@ -30,7 +30,8 @@ class Scope:
         """(S,) bool: the objects inside."""
         admitted = np.ones(len(instances.objects), bool)
         if self.id:
-            admitted &= np.array([o.id == self.id for o in instances.objects], bool)
+            number = instances.merged_into.get(self.id, self.id)  # a holder of an old id means what it is part of now
+            admitted &= np.array([o.id == number for o in instances.objects], bool)
         if self.T_world_box is not None and self.size is not None and len(instances.objects):
             centers = np.stack([o.T_world_box[:3, 3] for o in instances.objects])
             admitted &= (np.abs(transform(inverse(self.T_world_box), centers)) <= self.size / 2).all(1)

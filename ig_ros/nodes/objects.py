@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from geometry_msgs.msg import Point, Vector3
@@ -13,9 +13,9 @@ from ig_ros.colors import id_colors
 from ig_ros.geometry import inverse
 from ig_ros.msg import Mask, Object, ObjectArray, SegmentedImage
 from ig_ros.nodes.clouds import cloud_message, surface_points, turned
-from ig_ros.nodes.conversions import image_message, pose_message
+from ig_ros.nodes.conversions import image_message, pose_message, time_message
 from ig_ros.planning import object_surface
-from ig_ros.types import FloatArray, MapSnapshot, Masks, ObjectInstance
+from ig_ros.types import FloatArray, Instances, MapSnapshot, Masks, ObjectInstance
 
 LINE_WIDTH = 0.008  # m
 TEXT_HEIGHT = 0.06  # m
@@ -26,14 +26,19 @@ _CORNERS = np.array([[(c >> axis & 1) - 0.5 for axis in range(3)] for c in range
 
 
 def object_message(
-    found: ObjectInstance, head: Header, score: float = 0.0, T_frame_world: FloatArray | None = None
-) -> Object:
-    """One object without cloud; its box is in the frame of `head`, reached by `T_frame_world` (4, 4), None = map."""
+    found: ObjectInstance, head: Header, score: float = 0.0, T_frame_world: FloatArray | None = None,
+    merged: Sequence[int] = (),
+) -> Object:  # fmt: skip
+    """One object without cloud; its box is in the frame of `head`, reached by `T_frame_world` (4, 4), None = map.
+
+    merged: ids of objects that have turned out to be part of it.
+    """
     T = found.T_world_box if T_frame_world is None else T_frame_world @ found.T_world_box
     size = Vector3(x=float(found.size[0]), y=float(found.size[1]), z=float(found.size[2]))
     return Object(
         header=head, id=found.id, label=found.label, score=float(score), confidence=float(found.confidence),
-        views=found.views, pose=pose_message(T), size=size,
+        views=found.views, pose=pose_message(T), size=size, born=time_message(found.born),
+        last_seen=time_message(found.last_seen), split_from=found.split_from, merged=sorted(merged),
     )  # fmt: skip
 
 
@@ -50,9 +55,14 @@ def add_surface(message: Object, snapshot: MapSnapshot, T_frame_world: FloatArra
     message.free_side = Vector3(x=float(x), y=float(y), z=float(z))
 
 
-def array_message(objects: Iterable[ObjectInstance], head: Header) -> ObjectArray:
-    """All objects, ordered by id."""
-    return ObjectArray(header=head, objects=[object_message(o, head) for o in sorted(objects, key=lambda o: o.id)])
+def array_message(instances: Instances, head: Header) -> ObjectArray:
+    """All objects, ordered by id, and what became of the others."""
+    parts: dict[int, list[int]] = {}
+    for number, heir in instances.merged_into.items():
+        parts.setdefault(heir, []).append(number)
+    ordered = sorted(instances.objects, key=lambda o: o.id)
+    objects = [object_message(o, head, merged=parts.get(o.id, ())) for o in ordered]
+    return ObjectArray(header=head, objects=objects, vanished=list(instances.vanished))
 
 
 def markers_message(objects: Iterable[ObjectInstance], head: Header) -> MarkerArray:

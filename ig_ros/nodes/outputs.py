@@ -26,7 +26,7 @@ from ig_ros.nodes.diagnostics import Diagnosis, Problems
 from ig_ros.nodes.inputs import Inputs
 from ig_ros.nodes.objects import array_message, markers_message
 from ig_ros.nodes.visuals import colored_points, frusta_message, rendered_images
-from ig_ros.types import Frame, MapSnapshot
+from ig_ros.types import Frame, Instances, MapSnapshot
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PATH_STEP = 0.03  # m: the path gets a new point after this much motion
 PATH_LENGTH = 5000  # points; beyond, every second one goes
+NOTHING = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
 class Outputs:
@@ -73,10 +74,10 @@ class Outputs:
             self._path.publish(path)
         snapshot = self._mapper.snapshot()
         head = header(snapshot.stamp if snapshot else 0, self._config.map_frame)
-        objects = snapshot.instances.objects if snapshot else ()  # none after a reset
+        instances = snapshot.instances if snapshot else NOTHING  # after a reset
         self._show(self._cloud, snapshot, lambda: self._cloud_message(snapshot, head))
-        self._show(self._objects, snapshot, lambda: array_message(objects, head))
-        self._show(self._markers, snapshot, lambda: markers_message(objects, head))
+        self._show(self._objects, snapshot, lambda: array_message(instances, head))
+        self._show(self._markers, snapshot, lambda: markers_message(instances.objects, head))
         self._show(self._colored, snapshot, lambda: self._colored_cloud(snapshot, head))
         self._show_views(snapshot, head)
 

@@ -31,7 +31,7 @@ def write_results(path: Path, snapshot: MapSnapshot, keyframes: Sequence[Keyfram
     messages = {
         "/ig/instance_cloud": snapshot_cloud(snapshot, head),
         "/ig/instance_colors": cloud_message(colored_points(snapshot, None), head),
-        "/ig/objects": array_message(objects, head),
+        "/ig/objects": array_message(snapshot.instances, head),
         "/ig/markers": markers_message(objects, head),
         "/ig/camera_path": PathMessage(header=head, poses=poses),
     }

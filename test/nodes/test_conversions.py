@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -14,8 +16,9 @@ from ig_ros.decoding import masks_from_message
 from ig_ros.errors import FrameError
 from ig_ros.geometry import pose_from_quaternion, rotation_angle
 from ig_ros.nodes import clouds, conversions
-from ig_ros.nodes.objects import segmented_message
+from ig_ros.nodes.objects import array_message, segmented_message
 from ig_ros.rectification import Rectifier
+from ig_ros.types import Instances, ObjectInstance
 
 HEAD = conversions.header(1_500_000_007, "camera")
 RGB = np.random.default_rng(0).integers(0, 256, (6, 5, 3)).astype(np.uint8)
@@ -170,3 +173,17 @@ def test_undistorted_pixels_are_where_the_pinhole_says(model: str, distortion: l
 def test_without_distortion_nothing_is_touched() -> None:
     rectifier = Rectifier.from_info(conversions.info_message(small_camera(), HEAD))
     assert rectifier.color(RGB) is RGB
+
+
+def test_the_fate_of_ids_travels_with_the_objects() -> None:
+    things = tuple(ObjectInstance(i, "", 0.9, 3, np.eye(4), np.ones(3), 9, 1_500_000_007, 4 * i) for i in (9, 2))
+    split = dataclasses.replace(things[1], split_from=9)
+    nothing = np.zeros(0, np.int32), np.zeros(0, np.float32)
+    instances = Instances(*nothing, (things[0], split), merged_into={5: 9, 3: 9}, vanished=(1, 4))
+    message = array_message(instances, HEAD)
+    assert [o.id for o in message.objects] == [2, 9]
+    assert [list(o.merged) for o in message.objects] == [[], [3, 5]]
+    assert [o.split_from for o in message.objects] == [9, 0]
+    assert list(message.vanished) == [1, 4]
+    assert conversions.nanoseconds(message.objects[1].born) == 1_500_000_007
+    assert conversions.nanoseconds(message.objects[1].last_seen) == 36
