@@ -1,10 +1,10 @@
-# make demo | make test | make lint | make language | make quality (an hour) | make soak (12 minutes). Each makes .venv first; afterwards only what has changed is built again.
+# make demo | make test | make lint | make language | make bench | make quality (an hour) | make soak (12 minutes). Each makes .venv first; afterwards only what has changed is built again.
 VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 
 BUILT_FROM := setup.py CMakeLists.txt package.xml $(wildcard cmake/* msg/* srv/* config/* launch/* ig_ros/raster/native/*)
 
-.PHONY: docs demo test lint build language quality soak
+.PHONY: bench docs demo test lint build language quality soak
 .DELETE_ON_ERROR:
 
 demo: build
@@ -15,6 +15,10 @@ docs: build
 
 language: build
 	OMP_WAIT_POLICY=passive $(PYTHON) -m benchmarks.language --page docs/language.md
+
+# Speed, as ratios of one run. BENCH=--quick for a look, "--only raster step" for parts.
+bench: build
+	OMP_WAIT_POLICY=passive $(PYTHON) -m benchmarks.bench $(BENCH)
 
 # One thread per process: two maps are made at a time. QUALITY=--quick, --resume or "--scannet ROOT".
 quality: build

@@ -1,0 +1,1 @@
+"""How fast everything is, as ratios taken side by side in one run."""

@@ -1,0 +1,75 @@
+"""python -m benchmarks.bench [--quick] [--only PART ...]: speed, as ratios; out/bench.json and docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench.report import GOALS, write_report
+
+PARTS = ("raster", "step", "instantiation", "sweeps", "stream")
+
+
+def main() -> int:
+    """Every part in a process of its own, so that none inherits another's memory; 0 when every goal was reached."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a look in minutes; its figures are not to be quoted")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts; others keep their figures"
+    )
+    parser.add_argument("--report", action="store_true", help="measure nothing, write the document of what there is")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=Path("out/bench.json"))
+    parser.add_argument("--docs", type=Path, help="the document; without it docs/performance.md, or none if --quick")
+    given = parser.parse_args()
+    if given.part:
+        figures = import_module(f"benchmarks.bench.{given.part}").measure(given.quick)
+        print(json.dumps(figures), flush=True)
+        return 0
+    figures = json.loads(given.out.read_text()) if given.out.is_file() else {}
+    failed = []
+    for part in [] if given.report else given.only:
+        found = measured(part, given.quick)
+        failed += [part] if found is None else []
+        figures |= found or {}
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(figures, indent=1))
+    document = given.docs or (None if given.quick else Path("docs/performance.md"))
+    if document is not None:
+        write_report(figures, shlex.join(["python", "-m", "benchmarks.bench", *sys.argv[1:]]), document)
+    return show(figures, failed)
+
+
+def measured(part: str, quick: bool) -> dict[str, Any] | None:
+    """Figures of one part, None if it failed."""
+    print(f"measuring: {part}", file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", "benchmarks.bench", "--part", part, *(["--quick"] if quick else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        return None
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def show(figures: dict[str, Any], failed: list[str]) -> int:
+    """Print the goals; the exit code."""
+    missed = 0
+    for key, text, bound, least in GOALS:
+        if key not in figures:
+            continue
+        good = figures[key] >= bound if least else figures[key] <= bound
+        missed += not good
+        print(f"{'  ' if good else '! '}{key:28} {figures[key]:10.3g}   {'>=' if least else '<='} {bound:<6g} {text}")
+    for part in failed:
+        print(f"! {part} failed: see above")
+    return 1 if missed or failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The instantiation beside HDBSCAN, beside training, and beside itself after a small change."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import time
+from multiprocessing.connection import Connection
+
+import numpy as np
+from sklearn.cluster import HDBSCAN
+
+from benchmarks.bench.clock import seconds
+from benchmarks.bench.maps import ROOM, trained
+from ig_ros.instances import Children, Identity, Instantiator, LabelledView, PointSet
+from ig_ros.instances.held import Scene
+from ig_ros.mapper import Mapper
+from ig_ros.objects import labelled_view, spread
+from ig_ros.types import FloatArray
+
+GAUSSIANS, SUB_OBJECTS = 200_000, 1000
+CHANGED = 0.05  # of the anchors, in one place
+LIMIT = 300.0  # s given to HDBSCAN
+
+
+def measure(quick: bool) -> dict[str, float]:
+    """200,000 Gaussians of a room, S = 1000."""
+    mapper = trained(ROOM, 20 if quick else 150, 24 if quick else 400)
+    scene = cut(scene_of(mapper), 20_000 if quick else GAUSSIANS)
+    config = dataclasses.replace(mapper.config.instances, sub_objects=SUB_OBJECTS)
+
+    def run(memory: Instantiator, s: Scene) -> float:
+        begin = time.perf_counter()
+        memory.run(s.points, s.children, s.views, Identity(), config)
+        return time.perf_counter() - begin
+
+    full = min(run(Instantiator(), scene) for _ in range(2))
+    again = []
+    for seed in range(3):
+        memory = Instantiator()
+        run(memory, scene)
+        again.append(run(memory, changed(scene, seed)))
+    steps = 10 if quick else 30
+    step = seconds(mapper.train_step, steps, 3)
+    other = hdbscan_seconds(scene.points.feature[scene.children.anchor], LIMIT)
+    return {
+        "instantiation_s": full,
+        "instantiation_gaussians": len(scene.children.xyz),
+        "instantiation_views": len(scene.views),
+        "hdbscan_s": other,
+        "hdbscan_finished": float(other < LIMIT),
+        "instantiation_vs_hdbscan": other / full,
+        "instantiation_vs_500_steps": full / (500 * step),
+        "incremental_s": float(np.median(again)),
+        "incremental_vs_full": full / float(np.median(again)),
+    }
+
+
+def scene_of(mapper: Mapper) -> Scene:
+    """What the mapper would instantiate now."""
+    frozen = mapper.freeze()
+    shown = [k for k in frozen.keyframes if k.masks is not None]
+    places = spread(len(shown), mapper.config.instances.max_views).tolist()
+    views: list[LabelledView] = [labelled_view(shown[i], frozen.gaussians) for i in places]
+    children = Children(frozen.gaussians.means.numpy(), frozen.gaussians.anchors.numpy())
+    return Scene(frozen.points, children, tuple(views))
+
+
+def cut(scene: Scene, gaussians: int) -> Scene:
+    """The scene without some of its anchors, evenly, so that about `gaussians` remain."""
+    share = gaussians / max(len(scene.children.xyz), 1)
+    if share >= 1:
+        return scene
+    stay = np.random.default_rng(0).random(len(scene.points.xyz)) < share
+    place = np.cumsum(stay) - 1
+    own = stay[scene.children.anchor]
+    points = PointSet(*(getattr(scene.points, f.name)[stay] for f in dataclasses.fields(scene.points)))
+    children = Children(scene.children.xyz[own], place[scene.children.anchor[own]])
+    return Scene(points, children, scene.views)
+
+
+def changed(scene: Scene, seed: int) -> Scene:
+    """A twentieth of the anchors, in one place, moved by a third of their edge."""
+    random = np.random.default_rng(seed)
+    points = scene.points
+    distance = np.linalg.norm(points.xyz - points.xyz[random.integers(len(points.xyz))], axis=1)
+    here = distance <= np.quantile(distance, CHANGED)
+    step: FloatArray = np.where(here[:, None], random.normal(0, 0.3, points.xyz.shape) * points.edge[:, None], 0.0)
+    moved = dataclasses.replace(points, xyz=points.xyz + step)
+    return Scene(moved, Children(scene.children.xyz + step[scene.children.anchor], scene.children.anchor), scene.views)
+
+
+def hdbscan_seconds(feature: FloatArray, limit: float) -> float:
+    """Wall time of scikit-learn's HDBSCAN on features (G, F), `limit` if it has not come to an end by then."""
+    receiver, sender = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=_cluster, args=(sender, feature))
+    process.start()
+    sender.close()
+    try:
+        return float(receiver.recv()) if receiver.poll(limit) else limit
+    finally:
+        process.kill()
+        process.join()
+
+
+def _cluster(sender: Connection, feature: FloatArray) -> None:
+    begin = time.perf_counter()
+    HDBSCAN(min_cluster_size=20, copy=True).fit(feature)
+    sender.send(time.perf_counter() - begin)

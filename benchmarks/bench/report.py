@@ -1,0 +1,114 @@
+"""docs/performance.md from out/bench.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench.sweeps import plot
+
+GOALS = (  # key, what it is, bound, whether it is to be at least (else at most) that
+    ("raster_vs_reference", "raster, forward + backward: times faster than tiled torch", 80.0, True),
+    ("raster_vs_scalar", "raster, forward + backward: times faster than plain Numba on one thread", 6.0, True),
+    ("raster_fma_share", "raster: share of the peak of a matrix product", 0.25, True),
+    ("step_raster_share", "training step: share of the raster", 0.6, True),
+    ("step_python_share", "training step: share of Python", 0.1, False),
+    ("instantiation_vs_hdbscan", "instantiation: times faster than HDBSCAN on the same features", 20.0, True),
+    ("instantiation_vs_500_steps", "instantiation: share of the time of 500 training steps", 0.15, False),
+    ("incremental_vs_full", "rerun after 5 % change: times faster than a first run", 5.0, True),
+    ("callback_p99_ms", "stream: delay of callbacks, p99, ms", 33.0, False),
+    ("query_p99_ms", "query over DDS while training, p99, ms", 100.0, False),
+    ("stream_rss_growth", "stream: growth of memory over the last third", 0.05, False),
+)
+
+
+def write_report(figures: dict[str, Any], command: str, document: Path) -> None:
+    """The document, and the plot beside it."""
+    document.parent.mkdir(parents=True, exist_ok=True)
+    picture = plot(figures["sweeps"], document.parent).name if "sweeps" in figures else ""
+    document.write_text("\n".join(compose(figures, command, picture)))
+
+
+def compose(figures: dict[str, Any], command: str, picture: str) -> Iterator[str]:
+    """The document, part by part."""
+    yield "# Performance\n"
+    yield (
+        f"Written by `{command}`: ratios taken side by side in one run on this machine's CPU "
+        f"({figures.get('threads', '?')} threads). Absolute times are of a noisy machine. No GPU took part: see "
+        "[the GPU report](gpu_report.md).\n"
+    )
+    yield "| figure | goal | measured | reached |\n| --- | ---: | ---: | --- |"
+    for key, text, bound, least in GOALS:
+        if key in figures:
+            good = figures[key] >= bound if least else figures[key] <= bound
+            yield f"| {text} | {'>=' if least else '<='} {bound:g} | {figures[key]:.3g} | {'yes' if good else 'no'} |"
+    yield ""
+    yield from raster(figures)
+    yield from step(figures)
+    yield from instantiation(figures)
+    yield from stream(figures)
+    if picture:
+        yield f"## Cost as work grows\n\n![{picture}]({picture})\n"
+        yield "| sweep | size | ms | MB | exponent |\n| --- | --- | --- | --- | ---: |"
+        for name, sweep in figures["sweeps"].items():
+            cells = (" / ".join(f"{v:.3g}" for v in sweep[k]) for k in ("size", "ms", "mb"))
+            yield f"| {name} | {' | '.join(cells)} | {sweep['exponent']:.2f} |"
+        yield "\nMB: the most NumPy and Python held during a call; the kernels' own workspaces are not in it.\n"
+
+
+def raster(f: dict[str, Any]) -> Iterator[str]:
+    """The kernels."""
+    if "raster_ms" not in f:
+        return
+    yield "## Rasteriser\n"
+    yield (
+        f"{f['raster_visible']} visible Gaussians, 9 channels + depth + alpha, 320x240, forward and backward: "
+        f"{f['raster_ms']:.1f} ms, {f['raster_gflops']:.1f} GFLOP/s of {f['peak_gflops']:.0f} that a matrix product "
+        "reaches. Counted are the operations that the formulas need for every blend that happens (`FORWARD`, "
+        "`BACKWARD` in benchmarks/bench/raster.py), not culled work, projection or sorting. The references are "
+        "test/reference/raster.py (`render_tiled`) and test/reference/raster_numba.py; tests hold both, and ours, to "
+        "the same slow truth.\n"
+    )
+
+
+def step(f: dict[str, Any]) -> Iterator[str]:
+    """A training step."""
+    if "step_ms" not in f:
+        return
+    yield "## Training step\n"
+    yield (
+        f"{f['step_ms']:.1f} ms with {f['step_anchors']} anchors: raster {100 * f['step_raster_share']:.0f} %, other "
+        f"compiled kernels {100 * f['step_other_kernels_share']:.0f} %, torch {100 * f['step_torch_share']:.0f} %, "
+        f"Python {100 * f['step_python_share']:.0f} %.\n"
+    )
+    for title, key in (("compiled kernel", "step_kernels_ms"), ("torch operator (profiled)", "step_operators_ms")):
+        yield f"| {title} | ms a step |\n| --- | ---: |"
+        yield from (f"| `{name}` | {ms:.2f} |" for name, ms in f[key].items())
+        yield ""
+
+
+def instantiation(f: dict[str, Any]) -> Iterator[str]:
+    """The grouping."""
+    if "instantiation_s" not in f:
+        return
+    yield "## Instantiation\n"
+    end = "" if f["hdbscan_finished"] else " (stopped there: it had not finished)"
+    yield (
+        f"{f['instantiation_gaussians']} Gaussians, {f['instantiation_views']} views, S = 1000: "
+        f"{f['instantiation_s']:.2f} s; HDBSCAN on the same features {f['hdbscan_s']:.0f} s{end}; a rerun after 5 % of "
+        f"the anchors have moved, in one place, {f['incremental_s']:.2f} s. A rerun equals a first run "
+        "(test/instances/test_rerun.py).\n"
+    )
+
+
+def stream(f: dict[str, Any]) -> Iterator[str]:
+    """The node."""
+    if "callback_p99_ms" not in f:
+        return
+    yield "## Stream\n"
+    yield (
+        f"640x480 at {f['stream_rate_hz']:.0f} Hz over DDS, sender and node on the same cores: "
+        f"{f['stream_steps_per_s']:.1f} training steps a second beside it, {f['stream_dropped']:.0f} frames dropped "
+        f"from full queues, queries {f['query_p50_ms']:.0f} ms (median).\n"
+    )

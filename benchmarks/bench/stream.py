@@ -1,0 +1,55 @@
+"""The node under a camera's stream: callbacks, queue, memory, queries, while it trains."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.soak.robot import Robot
+from benchmarks.soak.session import Plan, robot_in
+from ig_ros.datasets import open_dataset
+
+SCENE = "sim:tabletop?seed=5&width=640&frames={frames}"
+RATE = 30.0  # Hz
+ASKED = "mug"
+
+
+def measure(quick: bool) -> dict[str, float]:
+    """640x480 at 30 Hz for 60 s, a query every second."""
+    dataset = open_dataset(SCENE.format(frames=16 if quick else 60))
+    frames = [dataset[i] for i in range(len(dataset))]
+    warm_up, length = (8.0, 8.0) if quick else (20.0, 60.0)
+    plan = dataclasses.replace(Plan(), rate=RATE)
+    with robot_in(frames, plan, Path("out/bench/stream")) as robot:
+        robot.drive(warm_up)
+        if not robot.look():
+            raise RuntimeError("no objects came from the node: see out/bench/stream/node.log")
+        memory, waits = [robot.resident()], []
+        sent, steps, begin = robot.sent, robot.figure("steps"), time.monotonic()
+        while time.monotonic() - begin < length:
+            robot.drive(1.0)
+            waits.append(asked(robot))
+            memory.append(robot.resident())
+        took = time.monotonic() - begin
+        third = len(memory) // 3
+        return {
+            "stream_rate_hz": (robot.sent - sent) / took,
+            "stream_steps_per_s": (robot.figure("steps") - steps) / took,
+            "stream_frames_in": robot.figure("frames in"),
+            "stream_frames_used": robot.figure("frames used"),
+            "callback_p99_ms": robot.figure("callback delay p99 ms"),
+            "stream_dropped": robot.count("queue_full"),
+            "query_p50_ms": 1e3 * float(np.median(waits)),
+            "query_p99_ms": 1e3 * float(np.percentile(waits, 99)),
+            "stream_rss_growth": float(np.median(memory[-third:]) / np.median(memory[third : 2 * third]) - 1),
+        }
+
+
+def asked(robot: Robot) -> float:
+    """Seconds from a question to its answer, over DDS."""
+    begin = time.perf_counter()
+    robot.client.query(ASKED)
+    return time.perf_counter() - begin

@@ -1,0 +1,153 @@
+"""Cost as work grows: time and memory over Gaussians, resolution, instances and keyframes."""
+
+from __future__ import annotations
+
+import dataclasses
+import tracemalloc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from benchmarks.bench.clock import exponent, seconds
+from benchmarks.bench.instantiation import SUB_OBJECTS, cut, scene_of
+from benchmarks.bench.maps import ROOM, trained
+from benchmarks.bench.raster import both_ways, ours, scene
+from ig_ros.config import Config, InstanceConfig
+from ig_ros.instances import Identity, Instantiator
+from ig_ros.instances.held import Scene
+from ig_ros.language import make_encoder, rank
+from ig_ros.types import Instances, ObjectInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One cost over one size."""
+
+    name: str
+    unit: str  # of the size
+    sizes: Sequence[float]
+    measure: Callable[[float], tuple[float, float]]  # size -> seconds, MB
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """{sweep: {size: [...], ms: [...], mb: [...], exponent: e}}."""
+    mapper = trained(ROOM, 20 if quick else 150, 24 if quick else 400)
+    whole, config = scene_of(mapper), dataclasses.replace(mapper.config.instances, sub_objects=SUB_OBJECTS)
+    few = quick
+    sweeps = [
+        Sweep("raster, Gaussians", "Gaussians", [1e4, 3e4] if few else [1e4, 3e4, 1e5, 2.5e5, 5e5], rastered),
+        Sweep(
+            "raster, pixels",
+            "pixels",
+            [w * w * 0.75 for w in ((160, 320) if few else (160, 320, 640, 960, 1280))],
+            lambda pixels: rastered(2e4, pixels),
+        ),
+        Sweep(
+            "instantiation, Gaussians",
+            "Gaussians",
+            [5e3, 1e4] if few else [1e4, 3e4, 1e5, len(whole.children.xyz)],
+            lambda n: instantiated(cut(whole, int(n)), config),
+        ),
+        Sweep(
+            "instantiation, keyframes",
+            "keyframes",
+            [10, 20] if few else sorted({10, 30, 100, len(whole.views)}),
+            lambda n: instantiated(first_views(whole, int(n)), config),
+        ),
+        Sweep("query, instances", "instances", [10, 100] if few else [10, 30, 100, 300, 1000], queried),
+    ]
+    return {"sweeps": {sweep.name: swept(sweep) for sweep in sweeps}}
+
+
+def swept(sweep: Sweep) -> dict[str, Any]:
+    """Times, memory and the fitted exponent."""
+    rows = [sweep.measure(size) for size in sweep.sizes]
+    times = [time for time, _ in rows]
+    return {
+        "unit": sweep.unit,
+        "size": [int(s) for s in sweep.sizes],
+        "ms": [1e3 * t for t in times],
+        "mb": [mb for _, mb in rows],
+        "exponent": exponent(list(sweep.sizes), times),
+    }
+
+
+def with_memory(function: Callable[[], object]) -> float:
+    """MB that NumPy and Python allocate at the most during a call (torch's and the kernels' own are not seen)."""
+    tracemalloc.start()
+    function()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+def rastered(gaussians: float, pixels: float = 320 * 240) -> tuple[float, float]:
+    """Forward and backward over as many visible Gaussians and pixels (4:3)."""
+    width = round(float(np.sqrt(pixels / 0.75)))
+    size = (width, round(0.75 * width))
+    g, T, view, _ = scene(int(gaussians), size)
+    run = both_ways(ours(T, view), g, size)
+    return seconds(run, 5, 2), with_memory(run)
+
+
+def instantiated(scene_: Scene, config: InstanceConfig) -> tuple[float, float]:
+    """A first run."""
+
+    def run() -> None:
+        Instantiator().run(scene_.points, scene_.children, scene_.views, Identity(), config)
+
+    return seconds(run, 1, 0), with_memory(run)
+
+
+def first_views(scene_: Scene, count: int) -> Scene:
+    """The scene seen by `count` of its views, evenly chosen."""
+    places = np.linspace(0, len(scene_.views) - 1, count).round().astype(int)
+    return dataclasses.replace(scene_, views=tuple(scene_.views[i] for i in places.tolist()))
+
+
+def queried(instances: float) -> tuple[float, float]:
+    """A question that was asked before, to a map of as many objects."""
+    config = Config().language
+    encoder = make_encoder(config)
+    assert encoder is not None
+    n, random = int(instances), np.random.default_rng(0)
+    names = [f"thing {i}" for i in range(n)]
+    table = encoder.encode_text(names)
+    objects = tuple(
+        ObjectInstance(i + 1, name, 1.0, 3, pose_at(random.random(3)), np.full(3, 0.1), 10)
+        for i, name in enumerate(names)
+    )
+    found = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32), objects, table, encoder.name, 0.0)
+
+    def ask() -> None:
+        rank("thing 7", encoder, found, config, 5)
+
+    return seconds(ask, 20, 2), with_memory(ask)
+
+
+def pose_at(xyz: Any) -> Any:
+    """(4, 4) at a place."""
+    T = np.eye(4)
+    T[:3, 3] = xyz
+    return T
+
+
+def plot(sweeps: dict[str, Any], folder: Path) -> Path:
+    """Time over size of every sweep, with its exponent."""
+    figure, axes = plt.subplots(1, len(sweeps), figsize=(4 * len(sweeps), 3.6), squeeze=False)
+    for axis, (name, sweep) in zip(axes[0], sweeps.items(), strict=True):
+        axis.loglog(sweep["size"], sweep["ms"], "o-")
+        axis.set(title=f"{name}\nexponent {sweep['exponent']:.2f}", xlabel=sweep["unit"], ylabel="ms")
+        axis.grid(True, which="both", alpha=0.3)
+    figure.tight_layout()
+    path = folder / "performance_sweeps.png"
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+    return path
