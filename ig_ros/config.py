@@ -294,16 +294,12 @@ class Config:
 class NodeConfig:
     """What only the ROS node needs; `core` parameters are declared beside these under their own names."""
 
-    cameras: tuple[str, ...] = param(
-        ("",), "namespaces of the cameras, each with image, camera_info, pose, ... of its own; an empty name = none"
-    )
+    cameras: tuple[str, ...] = param(("",), "namespaces of cameras, each with topics of its own; an empty name = none")
     autostart: bool = param(True, "configure and activate at once; false: a lifecycle manager does it")
     pose_source: str = param("pose", "where camera poses come from", choices=("pose", "odometry", "tf"))
     map_frame: str = param("map", "frame of the map, of every output and default of queries")
     camera_frame: str = param("", "optical frame of the camera for tf; empty = header.frame_id of the image")
-    pose_is_optical: bool = param(
-        True, "poses are of the optical frame (z forward); false: of a body frame (x forward)"
-    )
+    pose_is_optical: bool = param(True, "poses are of the optical frame (z forward), not of a body frame (x forward)")
     pose_timeout: float = param(1.0, "an image waits this long for its pose, s", 0.0, 60.0)
     pose_max_gap: float = param(0.5, "poses further apart than this are not interpolated, s", 0.001, 60.0)
     sync_tolerance: float = param(0.02, "depth and masks belong to an image within this time, s", 0.0, 10.0)
@@ -314,6 +310,9 @@ class NodeConfig:
     diagnostics_period: float = param(1.0, "seconds between diagnostics", 0.1, 3600.0)
     max_cloud_points: int = param(500000, "the published cloud is thinned evenly to this size", 1, 100_000_000)
     map_directory: str = param("~/.ros/ig_ros", "save_map and load_map work inside this directory only")
+    viewer: bool = param(False, "serve the map on a web page (needs viser)")
+    viewer_host: str = param("127.0.0.1", "who may open the page: 0.0.0.0 = every machine, without a password")
+    viewer_port: int = param(8080, "port of the page, 0 = any free one", 0, 65535)
     odom_frame: str = param("odom", "tf: a jump of this frame in the map corrects the keyframes since the last one")
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     core: Config = field(default_factory=Config)

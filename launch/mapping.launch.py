@@ -25,6 +25,7 @@ TOPICS = {
 def generate_launch_description() -> LaunchDescription:
     share = Path(get_package_share_directory("ig_ros"))
     use_sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
+    viewer = {"viewer": ParameterValue(LaunchConfiguration("viewer"), value_type=bool)}
     remappings = [(topic, LaunchConfiguration(topic)) for topic in TOPICS]
     remappings.append(("image/compressed", [LaunchConfiguration("image"), "/compressed"]))
     arguments = [
@@ -35,6 +36,7 @@ def generate_launch_description() -> LaunchDescription:
         ),
         DeclareLaunchArgument("use_sim_time", default_value="false", description="take the time from /clock"),
         DeclareLaunchArgument("rviz", default_value="false", description="show the map in RViz"),
+        DeclareLaunchArgument("viewer", default_value="false", description="serve the map on a web page, port 8080"),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
         *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
     ]
@@ -54,7 +56,7 @@ def generate_launch_description() -> LaunchDescription:
         executable="mapping_node",
         name="mapping_node",
         namespace=LaunchConfiguration("namespace"),
-        parameters=[config, use_sim_time],
+        parameters=[config, use_sim_time, viewer],
         remappings=remappings,
         output="screen",
     )

@@ -26,6 +26,7 @@ from ig_ros.nodes.outputs import Outputs
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.planning_services import PlanningServices
 from ig_ros.nodes.query_service import QueryService, make_frame_finder
+from ig_ros.nodes.web_page import WebPage
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 from ig_ros.types import Frame
 
@@ -50,6 +51,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         self.problems = Problems(self.get_logger().warning)
         self._make_mapper = make_mapper
         self._mapper: LiveMapper | None = None
+        self.page: WebPage | None = None
         self._failure: IgError | None = None  # why it could not be configured
         self._own: set[Any] = set()  # rclpy's entities, which outlive every configuration
 
@@ -113,6 +115,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         self._planning = PlanningServices(self, mapper, frames, problems, guard, self._outputs.highlight)
         self._commands = MapServices(self, mapper, config.map_directory, problems, guard, self._on_new_map)
         self._serve()
+        self.page = WebPage(config, mapper, self.get_logger()) if config.viewer else None
         mapper.pause()
         mapper.start()
 
@@ -142,6 +145,8 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
 
     def _on_frame(self, frame: Frame) -> None:
         self._outputs.trail.add(frame)
+        if self.page is not None:
+            self.page.note(frame)
 
     def _on_new_map(self) -> None:
         self._inputs.forget()
@@ -150,9 +155,10 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
     def close(self) -> None:
         """Stop all threads, at most for STOP_TIMEOUT; harmless when nothing runs."""
         mapper, self._mapper = self._mapper, None
-        for part in (getattr(self, name, None) for name in ("_inputs", "_query")):
+        for part in (getattr(self, name, None) for name in ("_inputs", "_query", "page")):
             if part is not None:
                 part.stop()
+        self.page = None
         if mapper is not None:
             mapper.stop(STOP_TIMEOUT)
 

@@ -39,13 +39,23 @@ class Scene:
     def show(self, snapshot: MapSnapshot, look: Look) -> None:
         """Draw another snapshot."""
         self._splats = make_splats(snapshot, self._most)
-        if self._handle is not None and not len(self._splats.rows):
-            self._handle.remove()
-            self._handle = None
+        if not len(self._splats.rows):
+            self._remove_splats()
         self.repaint(snapshot, look)
         if not self._placed and snapshot.instances.objects:
             self._placed = True
             self._place_camera(snapshot)
+
+    def clear(self) -> None:
+        """Draw nothing, and place the camera anew when there is something."""
+        self._remove_splats()
+        self.show_boxes((), False, False, frozenset())
+        self._placed = False
+
+    def _remove_splats(self) -> None:
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
 
     def repaint(self, snapshot: MapSnapshot, look: Look) -> None:
         """The same Gaussians in other colours."""

@@ -22,6 +22,11 @@ class Server(viser.ViserServer):
         log.warning("a browser asked for a public address of this page: refused")
         return None
 
+    def stop(self) -> None:
+        """Close every connection, without a word on stdout."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().stop()
+
 
 def start(host: str, port: int) -> Server:
     """Serve on exactly this port, 0 = any free one. Raises IgError when it is taken."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ig_ros.errors import QueryError
+from ig_ros.live import step_back
 from ig_ros.types import MapSnapshot, ObjectInstance
 from ig_ros.viewer.panel import Panel
 from ig_ros.viewer.picking import pick
@@ -101,6 +102,7 @@ class Page:
 
     def _run(self) -> None:
         """An error while drawing is logged, and the page goes on with the next look."""
+        step_back()
         while not self._stopping.wait(LOOK):
             try:
                 self._look()
@@ -120,6 +122,11 @@ class Page:
         if click is not None and snapshot is not None:
             self._select(pick(snapshot, np.array(click[0]), np.array(click[1])))
         renewed = snapshot is not None and snapshot is not self._shown
+        if snapshot is None and self._shown is not None:  # the map was reset
+            self._shown = None
+            self._clear()
+            self._scene.clear()
+            self._panel.show_map(())
         if snapshot is not None and (renewed or repaint or clear or query is not None or click is not None):
             self._draw(snapshot, renewed)
         self._count(snapshot if renewed else None)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from PIL import Image
+from viewer.browser import HEIGHT, PATIENCE, WIDTH, needs_browser, open_tab, playwright, wait_until
 from viewer.shelf import shelf
 
 from ig_ros.colors import id_colors
@@ -17,14 +16,7 @@ from ig_ros.config import Config
 from ig_ros.errors import IgError
 from ig_ros.viewer import Page, SavedSource, view
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install -y chromium")
-SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-WIDTH, HEIGHT = 900, 420
 MAP_WIDTH = 490  # px left of the panel
-PATIENCE = 40.0  # s; a software renderer on a busy core
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +28,8 @@ def served() -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def tab(served: Page) -> Iterator[playwright.Page]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=SOFTWARE)
-        tab = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        tab.set_default_timeout(PATIENCE * 1000)
-        tab.goto(served.address)
+    with open_tab(served.address) as tab:
         yield tab
-        browser.close()
 
 
 def picture(tab: playwright.Page) -> np.ndarray:
@@ -55,13 +42,6 @@ def middle(tab: playwright.Page) -> np.ndarray:
     """(3,) mean colour where the camera looks."""
     y, x = HEIGHT // 2, WIDTH // 2
     return picture(tab)[y - 4 : y + 5, x - 4 : x + 5].mean(axis=(0, 1))
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.2)
 
 
 def blue(image: np.ndarray) -> int:
