@@ -44,7 +44,13 @@ class AwayObjects:
         seen = {o.id for o in found.objects}
         known = self._objects | (described(latest.instances) if latest is not None else {})
         self._objects = {i: known[i] for i in np.unique(self._id).tolist() if i in known and i not in seen}
+        if self._objects and not found.encoder and latest is not None:  # nothing in memory speaks for the encoder
+            found = dataclasses.replace(found, encoder=latest.instances.encoder, threshold=latest.instances.threshold)
         return with_objects(found, list(self._objects.values()))
+
+    def holds(self, number: int) -> bool:
+        """Whether all that is left of an object is on disk."""
+        return number in self._objects
 
     def state(self) -> dict[str, IntArray]:
         """Arrays for storage; what the objects look like is in the snapshot."""

@@ -164,6 +164,8 @@ class Mapper:
         """
         if self.latest is None:
             raise QueryError("no instantiation yet: there is nothing to remove")
+        if self.away.holds(number):
+            raise QueryError(f"object {number} is far away, its ground on disk: remove it when the camera is near")
         self.away.forget(number)
         self.latest, count = erase_object(self.latest, number, self.scaffold, self.keyframes.items)
         return count

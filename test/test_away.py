@@ -10,7 +10,7 @@ import pytest
 from helpers import ground_frame, look_at, small_config
 
 from ig_ros.away import AwayObjects
-from ig_ros.errors import StorageError
+from ig_ros.errors import QueryError, StorageError
 from ig_ros.instances import Identity
 from ig_ros.mapper import Mapper
 from ig_ros.storage import load_map, save_map
@@ -134,3 +134,21 @@ def test_a_saved_map_keeps_what_is_on_disk_and_resumes(tmp_path: Path) -> None:
     next((tmp_path / "map" / "tiles").iterdir()).write_bytes(b"damaged")
     with pytest.raises(StorageError, match="damaged"):
         load_map(loaded, tmp_path / "map")
+
+
+def test_the_encoder_is_known_and_an_object_on_disk_cannot_be_removed() -> None:
+    mapper = Mapper(small_config())
+    mapper.away.load_state(known([10], [4]), None)
+    assert not mapper.away.holds(4)
+    latest = snapshot(thing(4))
+    latest = dataclasses.replace(
+        latest, instances=dataclasses.replace(latest.instances, encoder="words", threshold=0.4)
+    )
+    mapper.away.load_state(known([10], [4]), latest)
+    none = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32))
+    instances = mapper.away.complete(none, known([], []), np.array([10]), latest)
+    assert (instances.encoder, instances.threshold) == ("words", 0.4)
+    assert instances.embeddings.shape == (1, 2)
+    mapper.latest = dataclasses.replace(latest, instances=instances)
+    with pytest.raises(QueryError, match="far away"):
+        mapper.remove_object(4)

@@ -109,7 +109,7 @@ class QueryService:
         head = header(snapshot.stamp, request.frame_id or self._frames.map_frame)
         for hit in result.hits:
             found = object_message(hit.object, head, hit.score, T_frame_map)
-            if request.with_cloud:
+            if request.with_cloud and (snapshot.instances.point_ids == found.id).any():  # else it is far away, on disk
                 add_surface(found, snapshot, T_frame_map)
             response.objects.append(found)
         self._highlight(highlight_message(response.objects, head))
