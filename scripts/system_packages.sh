@@ -13,6 +13,14 @@ need_library libgomp.so.1 libgomp1
 need_command g++ g++
 need_command gcc gcc
 
+# The browser that test/viewer opens the web page in: in CI only, and where none is to be had that test is skipped.
+if [ -n "${CI:-}" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then
+  echo "installing Debian package: chromium"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium ||
+    echo "no chromium here: test/viewer will be skipped"
+fi
+
 [ "${#missing[@]}" -eq 0 ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
   echo "installing Debian packages: ${missing[*]}"

@@ -20,7 +20,7 @@ EDGES = np.array([(a, b) for a, b in combinations(range(8), 2) if np.abs(CORNERS
 SELECTED = (255, 140, 0)
 ASIDE = np.array([0.55, -1.0, 0.75])  # from where a map is first seen when nobody knows where its camera stood
 LEAST_RISE = 0.45  # of the first view over the things, per metre of distance
-FRAMING = 2.2  # distance of the first view, in reaches of the things
+FRAMING = 1.9  # distance of the first view, in reaches of the things
 MOST = 75  # per cent of the things fit the first view
 
 
@@ -33,6 +33,7 @@ class Scene:
         self._splats: Splats | None = None
         self._handle: viser.GaussianSplatHandle | None = None
         self._lines: dict[str, viser.LineSegmentsHandle] = {}
+        self._names: dict[tuple[int, str, tuple[float, ...], bool], viser.LabelHandle] = {}
         self._placed = False
         server.scene.set_up_direction("+z")
 
@@ -75,16 +76,26 @@ class Scene:
         with self._server.atomic():
             self._draw_lines("/boxes", [o for o in objects if boxes and o.id not in lit and is_thing(o)], LINE)
             self._draw_lines("/lit", [o for o in objects if o.id in lit], BOLD, SELECTED)
-            self._server.scene.add_frame("/names", show_axes=False)  # takes the old names with it
-            for thing in objects:
-                if thing.id in lit or (labels and is_thing(thing)):
-                    self._server.scene.add_label(
-                        f"/names/{thing.id}",
-                        name_of(thing),
-                        position=transform(thing.T_world_box, np.array([[0, 0, thing.size[2] / 2]]))[0],
-                        anchor="bottom-center",
-                        font_screen_scale=1.25 if thing.id in lit else 0.8,
-                    )
+            self._draw_names([o for o in objects if o.id in lit or (labels and is_thing(o))], lit)
+
+    def _draw_names(self, objects: Sequence[ObjectInstance], lit: frozenset[int]) -> None:
+        """Only what has changed: a label that is made anew blinks."""
+        places = [transform(o.T_world_box, np.array([[0, 0, o.size[2] / 2]]))[0] for o in objects]
+        wanted = {
+            (o.id, name_of(o), tuple(place.round(3)), o.id in lit): place
+            for o, place in zip(objects, places, strict=True)
+        }
+        for old in self._names.keys() - wanted.keys():
+            self._names.pop(old).remove()
+        for new in wanted.keys() - self._names.keys():
+            number, text, _, bold = new
+            self._names[new] = self._server.scene.add_label(
+                f"/names/{number}",
+                text,
+                position=wanted[new],
+                anchor="bottom-center",
+                font_screen_scale=1.25 if bold else 0.8,
+            )
 
     def _draw_lines(
         self, name: str, objects: Sequence[ObjectInstance], thickness: float, color: tuple[int, int, int] | None = None

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
+import viser
 
 from ig_ros.errors import QueryError
 from ig_ros.live import step_back
@@ -73,6 +74,10 @@ class Page:
     def found(self) -> frozenset[int]:
         """Ids of the objects that answer the query."""
         return self._found
+
+    def cameras(self) -> list[viser.CameraHandle]:
+        """From where each browser looks."""
+        return [client.camera for client in self._server.get_clients().values()]
 
     def stop(self) -> None:
         """Close every connection."""

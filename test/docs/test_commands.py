@@ -29,6 +29,8 @@ SHORT: tuple[tuple[str, str], ...] = (  # pattern -> what is run in its place
     (r"sim:tabletop\?(frames=40)?", "sim:tabletop?width=80&frames=9&"),
     (r"sim:tabletop(?![?\w])", "'sim:tabletop?width=80&frames=9'"),
     (r"^(ig map .*--out out/(?!map)\w+)", r"\1 --set language.encoder=none"),  # words are asked of out/map alone
+    (r"^ig view (.*)$", r"ig view \1 --seconds 3 --port 0"),  # nobody presses Ctrl-C
+    (r"^ig view --live (.*)$", r"ig view --live \1 --set language.encoder=none"),
     (r"^(python -m ig_ros.nodes.parameters|python scripts/interfaces_page.py) > .*", r"\1 > /dev/null"),
     (r"^(mkdocs build --strict)$", r"\1 --site-dir site"),
     (r"^python -m pytest (\S+) -q$", r"python -m pytest --collect-only -q \1"),
