@@ -28,6 +28,7 @@ from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, S
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.poses import correct_poses
+from ig_ros.scaffold.vanish import Vanishing
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
 
@@ -54,6 +55,7 @@ class Mapper:
         self.keyframes = KeyframeStore(c.keyframes)
         self.trainer = Trainer(c, self.scaffold, self.keyframes)
         self.pager = Pager(self.scaffold.anchors, self.keyframes, c.memory)
+        self.vanishing = Vanishing(self.scaffold, self.keyframes)
         self.identity, self.away, self.lives = Identity(), AwayObjects(), Lives()
         self.instantiator = Instantiator()
         self.latest: MapSnapshot | None = None
@@ -63,6 +65,7 @@ class Mapper:
         self.gate = other.gate
         self.scaffold, self.keyframes, self.trainer = other.scaffold, other.keyframes, other.trainer
         self.pager, self.away, self.lives = other.pager, other.away, other.lives
+        self.vanishing = other.vanishing
         self.identity, self.instantiator, self.latest = other.identity, Instantiator(), snapshot
 
     def add_frame(self, frame: Frame) -> bool:
@@ -82,9 +85,10 @@ class Mapper:
         return dataclasses.replace(frame, masks=embed_masks(self.encoder, frame.rgb, masks))
 
     def insert(self, frame: Frame) -> None:
-        """Store a keyframe and plant anchors where it sees what the map lacks."""
+        """Store a keyframe, drop what it shows to be gone and plant anchors where it sees what the map lacks."""
         keyframe = self.keyframes.add(frame, self.config.input)
         self.pager.turn(self.config.seeding.max_anchors)
+        self.vanishing.look(keyframe)
         if keyframe.depth is not None:
             self._seed(keyframe)
             return

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from ig_ros.errors import QueryError
 from ig_ros.planning.views import render_view, select
 from ig_ros.scaffold import Keyframe, Scaffold
+from ig_ros.scaffold.vanish import paint_over
 from ig_ros.types import FloatArray, MapSnapshot
 
 
@@ -48,17 +49,7 @@ def forget(keyframe: Keyframe, snapshot: MapSnapshot, number: int) -> None:
     if not silhouette.any():
         return
     behind = render_view(snapshot, keyframe.camera, keyframe.T_world_camera, without=(number,))
-    mask = torch.from_numpy(silhouette)
-    rgb = keyframe.rgb.clone()  # frozen copies elsewhere share the old one
-    rgb[mask] = torch.from_numpy(behind.color)[mask]
-    keyframe.rgb = rgb
-    if keyframe.depth is not None:
-        keyframe.depth = torch.where(mask, torch.zeros_like(keyframe.depth), keyframe.depth)
-    if keyframe.masks is not None:
-        masks = keyframe.masks
-        labels = np.where(silhouette, 0, masks.labels).astype(np.int32)
-        keyframe.masks = dataclasses.replace(masks, labels=labels)
-        keyframe.labels = torch.from_numpy(labels)
+    paint_over(keyframe, silhouette, behind.color)
 
 
 def without(snapshot: MapSnapshot, number: int) -> MapSnapshot:
