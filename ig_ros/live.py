@@ -29,6 +29,7 @@ from ig_ros.scaffold import StepResult, Verdict
 from ig_ros.scarcity import is_out_of_memory, shrink
 from ig_ros.stats import LiveStats
 from ig_ros.storage import load_map, save_map
+from ig_ros.transit import Transit
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, QueryResult
 
 log = logging.getLogger(__name__)
@@ -47,9 +48,10 @@ class LiveMapper:
     def __init__(self, config: Config, mapper: Mapper | None = None) -> None:
         self.config = config
         self._mapper = mapper if mapper is not None else Mapper(config)
-        self._inbox: deque[Frame] = deque()
+        self._inbox: deque[tuple[int, Frame]] = deque()  # numbered from 1
         self._inbox_filled = threading.Condition()
-        self._ready: queue.Queue[Frame] = queue.Queue(READY)
+        self._ready: queue.Queue[tuple[int, Frame]] = queue.Queue(READY)
+        self._transit = Transit()
         self._commands: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._wanted: list[Future[MapSnapshot]] = []  # waiting for the next instantiation
         self._wake_instantiation = threading.Event()
@@ -104,7 +106,7 @@ class LiveMapper:
             if len(self._inbox) >= INBOX:
                 self._inbox.popleft()
                 self._dropped["inbox_full"] += 1
-            self._inbox.append(frame)
+            self._inbox.append((self._frames_in, frame))
             self._inbox_filled.notify()
 
     def submit_points(self, xyz: FloatArray, rgb: IntArray | None) -> Future[int]:
@@ -112,11 +114,12 @@ class LiveMapper:
         return self._on_trainer(lambda: self._mapper.add_points(xyz, rgb))
 
     def correct_poses(self, poses: Mapping[int, FloatArray]) -> Future[int]:
-        """Move keyframes, stamp (ns) -> T_world_camera (4, 4) m, and the map with them: how many moved.
+        """Move keyframes, stamp (ns) -> T_world_camera (4, 4) m, map and waiting frames with them: how many moved.
 
         The future raises FrameError for a pose that is not rigid.
         """
-        return self._on_trainer(lambda: self._mapper.correct_poses(poses))
+        newest, arrived = self._mapper.keyframes.next_uid - 1, self._frames_in
+        return self._on_trainer(lambda: self._transit.correct(self._mapper, poses, newest, arrived))
 
     # -- output ---------------------------------------------------------------------------------------------------
 
@@ -225,21 +228,21 @@ class LiveMapper:
                 if not self._inbox:
                     self._inbox_filled.wait(0.2)
                     continue
-                frame = self._inbox.popleft()
+                number, frame = self._inbox.popleft()
             try:
                 verdict = self._mapper.gate.judge(frame)
                 if verdict is not Verdict.KEYFRAME:
                     self._dropped[verdict.value] += 1
                     continue
-                self._put_ready(self._mapper.segment(frame))
+                self._put_ready(number, self._mapper.segment(frame))
             except IgError as error:
                 self._dropped[error.cause if isinstance(error, FrameError) else "segmenter"] += 1
                 log.warning("%s", error)
 
-    def _put_ready(self, frame: Frame) -> None:
+    def _put_ready(self, number: int, frame: Frame) -> None:
         while not self._stopping.is_set():
             try:
-                self._ready.put(frame, timeout=0.2)
+                self._ready.put((number, frame), timeout=0.2)
                 return
             except queue.Full:
                 continue
@@ -277,10 +280,10 @@ class LiveMapper:
 
     def _insert_ready(self) -> None:
         try:
-            frame = self._ready.get_nowait()
+            number, frame = self._ready.get_nowait()
         except queue.Empty:
             return
-        self._mapper.insert(frame)
+        self._mapper.insert(self._transit.arrive(number, frame))
         self._frames_used += 1
 
     def _obey(self) -> None:

@@ -21,7 +21,7 @@ LAYERS = (  # from the bottom up
     (*STAGES, "objects", "away", "lives"),
     ("planning",),
     ("mapper",),
-    ("scarcity",),
+    ("scarcity", "transit"),
     ("live", "storage", "datasets", "baselines"),
     ("nodes", "cli", "evaluation", "demo", "report", "export", "viewer"),
 )

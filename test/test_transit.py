@@ -1,0 +1,101 @@
+"""Frames that were on the way when poses were corrected arrive where they belong."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+from helpers import orbit, small_config
+
+from ig_ros.live import LiveMapper
+from ig_ros.mapper import Mapper
+from ig_ros.transit import Transit
+from ig_ros.types import Array, Camera, FloatArray, Masks
+
+PATIENCE = 30.0  # s, for a machine under load
+
+
+def shift(x: float) -> FloatArray:
+    T = np.eye(4)
+    T[0, 3] = x
+    return T
+
+
+def test_what_waits_follows_the_end_of_the_path_and_what_comes_later_does_not() -> None:
+    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(6)
+    for number in (1, 2):
+        mapper.insert(transit.arrive(number, frames[number - 1]))
+    poses = {k.stamp: shift(0.5) @ k.T_world_camera for k in mapper.keyframes.items}
+    mapper.insert(transit.arrive(3, frames[2]))  # between the correction and its turn
+    assert transit.correct(mapper, poses, newest=1, arrived=4) == 3
+    mapper.insert(transit.arrive(4, frames[3]))
+    assert transit.correct(mapper, {mapper.keyframes.items[-1].stamp: frames[3].T_world_camera}, 3, 4) == 1
+    mapper.insert(transit.arrive(5, frames[4]))  # submitted after the correction: its pose knows of it
+    moved = [(k.T_world_camera - f.T_world_camera)[0, 3] for k, f in zip(mapper.keyframes.items, frames, strict=False)]
+    np.testing.assert_allclose(moved, [0.5, 0.5, 0.5, 0.0, 0.0], atol=1e-9)
+
+
+def test_where_the_end_of_the_path_stays_nothing_follows() -> None:
+    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(4)
+    for number in (1, 2):
+        mapper.insert(transit.arrive(number, frames[number - 1]))
+    assert transit.correct(mapper, {frames[0].stamp: shift(0.5) @ frames[0].T_world_camera}, 1, 4) == 1
+    mapper.insert(transit.arrive(3, frames[2]))
+    np.testing.assert_array_equal(mapper.keyframes.items[2].T_world_camera, frames[2].T_world_camera)
+
+
+def test_two_corrections_overtake_a_frame() -> None:
+    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(4)
+    mapper.insert(transit.arrive(1, frames[0]))
+    for _ in range(2):
+        first = mapper.keyframes.items[0]
+        transit.correct(mapper, {first.stamp: shift(0.25) @ first.T_world_camera}, 0, 2)
+    late = transit.arrive(2, frames[1]).T_world_camera
+    np.testing.assert_allclose(late, shift(0.5) @ frames[1].T_world_camera, atol=1e-12)
+
+
+class Slow:
+    """A segmenter that waits until it is told to go on."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:
+        assert self.go.wait(PATIENCE)
+        assert depth is not None
+        assert rgb.shape[:2] == (camera.height, camera.width)
+        return Masks(np.zeros(rgb.shape[:2], np.int32))
+
+
+def test_a_correction_overtakes_frames_that_the_segmenter_holds() -> None:
+    segmenter = Slow()
+    live = LiveMapper(small_config(), Mapper(small_config(), segmenter))
+    first, *others = orbit(4)  # the first has masks of its own
+    live.start()
+    try:
+        live.submit(first)
+        wait_for(lambda: len(live.keyframe_poses()) == 1)
+        for frame in others:
+            live.submit(dataclasses.replace(frame, masks=None))
+        moved = live.correct_poses({first.stamp: shift(0.5) @ first.T_world_camera}).result(PATIENCE)
+        segmenter.go.set()
+        wait_for(lambda: len(live.keyframe_poses()) == 4)
+        poses = live.keyframe_poses()
+    finally:
+        segmenter.go.set()
+        live.stop()
+    assert moved == 1
+    for frame in (first, *others):
+        np.testing.assert_allclose(poses[frame.stamp], shift(0.5) @ frame.T_world_camera, atol=1e-12)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
