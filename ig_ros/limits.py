@@ -9,11 +9,14 @@ from ig_ros.schema import param
 
 @dataclass(frozen=True, slots=True)
 class MemoryConfig:
-    """Where the map goes when it outgrows seeding.max_anchors (keyframes.capacity bounds the images)."""
+    """What leaves the map, and where it goes when it outgrows seeding.max_anchors (keyframes.capacity: images)."""
 
     paging: bool = param(True, "far anchors go to disk when memory is full, and come back when the camera does")
     reach: float = param(10.0, "anchors this near to the newest keyframe stay in memory, m", 0.1, 10000.0)
     tile: float = param(2.0, "edge of the cells in which anchors travel, m", 0.1, 1000.0)
+    vanish_after: int = param(
+        3, "anchors that so many keyframes in a row look through vanish: the thing has been moved; 0 = never", 0, 1000
+    )
     directory: str = param("", "tiles are written below this directory; empty = that of temporary files")
 
 

@@ -55,7 +55,7 @@ class Mapper:
         self.keyframes = KeyframeStore(c.keyframes)
         self.trainer = Trainer(c, self.scaffold, self.keyframes)
         self.pager = Pager(self.scaffold.anchors, self.keyframes, c.memory)
-        self.vanishing = Vanishing(self.scaffold, self.keyframes)
+        self.vanishing = Vanishing(self.scaffold, self.keyframes, c.memory.vanish_after)
         self.identity, self.away, self.lives = Identity(), AwayObjects(), Lives()
         self.instantiator = Instantiator()
         self.latest: MapSnapshot | None = None

@@ -11,11 +11,12 @@ from helpers import CAMERA, TEXEL, TEXTURE, look_at, small_config
 
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold.keyframes import KeyframeStore, make_keyframe
-from ig_ros.scaffold.vanish import AFTER, evidence, shown
+from ig_ros.scaffold.vanish import evidence, shown
 from ig_ros.types import FloatArray, Frame, Masks
 
 HEIGHT = 0.15  # m, of the blocks' upper faces, all that the camera sees of them
 HALF = 0.12  # m
+AFTER = small_config().memory.vanish_after
 RED, BLUE = (1.0, 0.2, 0.2), (0.2, 0.3, 1.0)
 HERE, THERE, OTHER = (-0.25, 0.0), (0.2, 0.28), (0.25, -0.12)
 
@@ -132,4 +133,8 @@ def test_a_look_without_depth_is_no_evidence() -> None:
     before = mapper.scaffold.anchors.data["uid"].clone()
     for _ in range(AFTER + 1):
         assert mapper.vanishing.look(keyframe) == 0
+    never = Mapper(small_config(threads=1, memory__vanish_after=0))
+    for number in range(5):
+        never.add_frame(frame(number, {HERE: RED} if number == 0 else {}))
+    assert above_ground(never, HERE) > 20
     assert torch.equal(mapper.scaffold.anchors.data["uid"], before)

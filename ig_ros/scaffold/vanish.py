@@ -1,7 +1,7 @@
 """Things that are gone: anchors the depth sensor looks through vanish, and old keyframes forget what they showed there.
 
 A moved object leaves its anchors behind, and replaying the keyframes that saw it would train them for ever. An anchor
-through which AFTER keyframes in a row have looked, none of which saw a surface there, is removed.
+through which some keyframes in a row have looked, none of which saw a surface there, is removed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.model import Scaffold
 from ig_ros.types import Array, BoolArray, FloatArray, IntArray
 
-AFTER = 3  # keyframes in a row
 MARGIN, MARGIN_SLOPE = 0.015, 0.01  # m, and m per m of distance: what noise of depth and pose explains
 NEIGHBORS = 5  # pixels square in which even the nearest depth must lie behind: borders of depth are frayed
 STALE = 12  # pixels of a keyframe, fewer are not worth rendering it
@@ -26,15 +25,16 @@ STALE = 12  # pixels of a keyframe, fewer are not worth rendering it
 class Vanishing:
     """Counts for every anchor, by uid, how many keyframes in a row have looked through it."""
 
-    def __init__(self, scaffold: Scaffold, keyframes: KeyframeStore) -> None:
-        self._scaffold, self._keyframes = scaffold, keyframes
+    def __init__(self, scaffold: Scaffold, keyframes: KeyframeStore, after: int) -> None:
+        """After so many keyframes an anchor vanishes, 0 = never."""
+        self._scaffold, self._keyframes, self._after = scaffold, keyframes, after
         self._uid: IntArray = np.zeros(0, np.int64)  # ascending, of the anchors that have been looked through
         self._count: IntArray = np.zeros(0, np.int64)
 
     def look(self, keyframe: Keyframe) -> int:
         """Take a new keyframe's evidence; returns how many anchors have vanished."""
         data = self._scaffold.anchors.data
-        if keyframe.depth is None or keyframe.estimated or not len(self._scaffold.anchors):
+        if not self._after or keyframe.depth is None or keyframe.estimated or not len(self._scaffold.anchors):
             return 0
         position, edge, uid = (data[n].cpu().numpy() for n in ("position", "edge", "uid"))
         through, there = evidence(keyframe, position, edge)
@@ -43,7 +43,7 @@ class Vanishing:
         count[row] = self._count[old]
         count[there] = 0
         count[through] += 1
-        gone = count >= AFTER
+        gone = count >= self._after
         order = np.argsort(uid)
         order = order[(count[order] > 0) & ~gone[order]]
         self._uid, self._count = uid[order], count[order]
