@@ -90,5 +90,5 @@ class Robot:
         return self.wait(lambda: self.client.objects is not None and self.client.cloud is not None)
 
     def resident(self) -> int:
-        """Bytes of memory the node holds."""
-        return int(psutil.Process(self.node.pid).memory_info().rss)
+        """Bytes of memory the node holds, 0 once it has ended."""
+        return int(psutil.Process(self.node.pid).memory_info().rss) if self.node.poll() is None else 0
