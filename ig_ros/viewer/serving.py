@@ -167,7 +167,7 @@ class Page:
         self._panel.show_selected(self._object(number))
 
     def _clear(self) -> None:
-        self._panel.text.value = ""  # type: ignore[misc]  # mypy loses viser's setter, which stands apart from its getter
+        self._panel.text.value = ""  # type: ignore[misc]  # viser's setter stands apart from its getter
         self._ask("")
 
     def _object(self, number: int) -> ObjectInstance | None:
