@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +86,9 @@ def run_session(
         outcome.ids_before = places(robot)
         outcome.memory.append(memory(robot))
         for number, fault in enumerate(FAULTS):
+            if robot.node.poll() is not None:
+                outcome.faults |= {f.name: f"the node had ended: see {out / 'node.log'}" for f in FAULTS[number:]}
+                return outcome
             if disturbed:
                 outcome.faults[fault.name] = trouble = robot.suffer(fault, plan.fault)
                 say(f"{fault.name}: {trouble or 'survived'}")
@@ -103,11 +106,11 @@ def run_session(
 
 
 @contextmanager
-def robot_in(frames: Sequence[Frame], plan: Plan, out: Path) -> Iterator[Robot]:
+def robot_in(frames: Sequence[Frame], plan: Plan, out: Path, more: Mapping[str, Any] | None = None) -> Iterator[Robot]:
     """A node's process that listens and a robot that has not moved yet, in a DDS domain of their own."""
     os.environ["ROS_DOMAIN_ID"] = str(100 + os.getpid() % 80)
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    settings = SETTINGS | {"map_directory": str(out.resolve())}
+    settings = SETTINGS | {"map_directory": str(out.resolve())} | dict(more or {})
     command = [sys.executable, "-m", "benchmarks.soak.node", "--ros-args"]
     command += [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
     with child(command, out / "node.log") as node, rclpy.init(args=[]):
