@@ -119,7 +119,9 @@ class Lives:
             and np.isin(ground, uid).mean() <= GONE
         ]  # fmt: skip
         new = [i for i in there if i in self._lives]
-        fits: BoolArray = np.array([[self._fits(n, o) for o in missing] for n in new], bool).reshape(len(new), -1)
+        fits: BoolArray = np.array([[self._fits(n, o) for o in missing] for n in new], bool).reshape(
+            len(new), len(missing)
+        )
         if not fits.any():
             return {}
         cost = np.array([[np.abs(self._lives[n].color - self._lives[o].color).sum() for o in missing] for n in new])

@@ -104,7 +104,7 @@ def instantiation(f: dict[str, Any]) -> Iterator[str]:
 
 def stream(f: dict[str, Any]) -> Iterator[str]:
     """The node."""
-    if "callback_p99_ms" not in f:
+    if "stream_rate_hz" not in f:
         return
     yield "## Stream\n"
     yield (

@@ -23,10 +23,12 @@ def measure(quick: bool) -> dict[str, float]:
     frames = [dataset[i] for i in range(len(dataset))]
     warm_up, length = (8.0, 8.0) if quick else (20.0, 60.0)
     plan = dataclasses.replace(Plan(), rate=RATE)
-    with robot_in(frames, plan, Path("out/bench/stream")) as robot:
+    out = Path("out/bench/stream")
+    out.mkdir(parents=True, exist_ok=True)
+    with robot_in(frames, plan, out, {"keyframes.max_speed": 1000.0}) as robot:  # few pictures, shown fast
         robot.drive(warm_up)
         if not robot.look():
-            raise RuntimeError("no objects came from the node: see out/bench/stream/node.log")
+            raise RuntimeError(f"no objects came from the node: see {out}/node.log")
         memory, waits = [robot.resident()], []
         sent, steps, begin = robot.sent, robot.figure("steps"), time.monotonic()
         while time.monotonic() - begin < length:

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Everything that needs a CUDA GPU, on one machine in under ten minutes: builds gsplat from its wheel's sources, runs the
+# tests of the CUDA path, measures, and writes docs/gpu_report.md. PYTHON: an interpreter with a CUDA build of torch.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PYTHON="${PYTHON:-python3}"
+"$PYTHON" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' || {
+  echo "gpu_check.sh: $PYTHON sees no CUDA GPU; set PYTHON to one whose torch does" >&2
+  exit 1
+}
+"$PYTHON" -c 'import gsplat' 2>/dev/null || "$PYTHON" -m pip install --no-build-isolation gsplat
+"$PYTHON" -m pip install --quiet --no-deps -e .
+TORCH_CUDA_ARCH_LIST="$("$PYTHON" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())')"
+export TORCH_CUDA_ARCH_LIST
+"$PYTHON" -m pytest -q test/raster test/scaffold -k "cuda or gpu"
+"$PYTHON" -m benchmarks.bench.gpu --out docs/gpu_report.md

@@ -1,0 +1,89 @@
+"""The speed benchmark: its arithmetic, its report, and the same functions on this machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import ground_labels
+
+from benchmarks.bench import gpu
+from benchmarks.bench.clock import exponent
+from benchmarks.bench.instantiation import CHANGED, changed, cut
+from benchmarks.bench.report import GOALS, compose
+from ig_ros.instances import Children, PointSet
+from ig_ros.instances.held import Scene
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def scene(n: int = 4000) -> Scene:
+    random = np.random.default_rng(0)
+    xyz = np.concatenate([random.uniform(-1, 1, (n, 2)), np.zeros((n, 1))], axis=1)
+    feature = np.eye(6)[(ground_labels(*xyz[:, :2].T) > 0).astype(int)] / 2
+    points = PointSet(xyz, np.full((n, 3), 0.5), feature, np.full(n, 0.03), np.arange(n))
+    anchor = np.repeat(np.arange(n), 2)
+    return Scene(points, Children(xyz[anchor], anchor), ())
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_the_exponent_of_a_power_is_found(power: float) -> None:
+    sizes = [1e3, 1e4, 1e5]
+    assert exponent(sizes, [3e-6 * s**power for s in sizes]) == pytest.approx(power)
+
+
+def test_a_twentieth_of_the_anchors_moves_with_its_gaussians_and_nothing_else() -> None:
+    before = scene()
+    after = changed(before, 3)
+    moved = (after.points.xyz != before.points.xyz).any(1)
+    assert moved.mean() == pytest.approx(CHANGED, abs=0.005)
+    np.testing.assert_array_equal((after.children.xyz != before.children.xyz).any(1), moved[before.children.anchor])
+    here = before.points.xyz[moved]
+    assert np.ptp(here, axis=0).max() < 0.3 * np.ptp(before.points.xyz, axis=0).max(), "in one place"
+
+
+def test_a_cut_scene_is_whole() -> None:
+    part = cut(scene(), 2000)
+    assert len(part.children.xyz) == pytest.approx(2000, rel=0.1)
+    np.testing.assert_array_equal(part.children.xyz, part.points.xyz[part.children.anchor])
+    assert cut(part, 10**6) is part
+
+
+def test_the_report_tells_reached_from_missed() -> None:
+    figures = {key: bound for key, _, bound, _ in GOALS}
+    page = "\n".join(compose(figures, "make bench", ""))
+    assert page.count("| yes |") == len(GOALS)
+    worse = {key: bound * (0.5 if least else 2.0) for key, _, bound, least in GOALS}
+    assert "\n".join(compose(worse, "make bench", "")).count("| no |") == len(GOALS)
+
+
+def test_parts_keep_the_figures_of_the_others(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    out.write_text(json.dumps({"query_p99_ms": 12.0}))
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.bench",
+        "--report",
+        "--out",
+        str(out),
+        "--docs",
+        str(tmp_path / "p.md"),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "query_p99_ms" in done.stdout
+    assert "| 12 | yes |" in (tmp_path / "p.md").read_text()
+
+
+def test_what_a_gpu_would_run_runs_here() -> None:
+    figures = gpu.measure("cpu", "sim:tabletop?seed=1&width=96&frames=16", frames=4, voxel=0.05, steps=3)
+    assert set(figures) == set(gpu.GOALS)
+    assert figures["gaussians"] > 100
+    assert figures["schedule_s"] == pytest.approx(30_000 / figures["steps_per_s"])
+    assert "Not measured" not in gpu.report(figures)
+    assert "**Not measured**: no GPU" in gpu.report(None, "no GPU")
