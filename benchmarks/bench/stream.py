@@ -15,6 +15,7 @@ from ig_ros.datasets import open_dataset
 SCENE = "sim:tabletop?seed=5&width=640&frames={frames}"
 RATE = 30.0  # Hz
 ASKED = "mug"
+LOOKS = 4  # times that objects are waited for: a first instantiation takes long beside a stream
 
 
 def measure(quick: bool) -> dict[str, float]:
@@ -27,7 +28,7 @@ def measure(quick: bool) -> dict[str, float]:
     out.mkdir(parents=True, exist_ok=True)
     with robot_in(frames, plan, out, {"keyframes.max_speed": 1000.0}) as robot:  # few pictures, shown fast
         robot.drive(warm_up)
-        if not robot.look():
+        if not any(robot.look() for _ in range(LOOKS)):
             raise RuntimeError(f"no objects came from the node: see {out}/node.log")
         memory, waits = [robot.resident()], []
         sent, steps, begin = robot.sent, robot.figure("steps"), time.monotonic()
