@@ -13,7 +13,7 @@ from ig_ros.stats import LiveStats
 
 KEPT = 600  # points of a curve; the oldest go
 HEIGHT = 130  # px
-AXES = (viser.uplot.Axis(size=28), viser.uplot.Axis(size=52))
+AXES = (viser.uplot.Axis(size=28), viser.uplot.Axis(size=64))
 
 
 class Curve:
@@ -23,7 +23,10 @@ class Curve:
         self._points: deque[tuple[float, float]] = deque(maxlen=KEPT)
         self._chart = server.gui.add_uplot(
             self._data(),
-            (viser.uplot.Series(label="step"), viser.uplot.Series(label=title, stroke=color, width=2)),
+            (
+                viser.uplot.Series(label="step"),
+                viser.uplot.Series(label=title, stroke=color, width=2, points={"show": True, "size": 4}),
+            ),
             title=title,
             scales={"x": viser.uplot.Scale(time=False, auto=True), "y": viser.uplot.Scale(auto=True)},
             axes=AXES,
@@ -50,7 +53,7 @@ class Curves:
     def __init__(self, server: viser.ViserServer) -> None:
         self._loss = Curve(server, "loss", "#b45309")
         self._psnr = Curve(server, "PSNR of watched pictures (dB)", "#1d4ed8")
-        self._gaussians = Curve(server, "Gaussians drawn", "#15803d")
+        self._gaussians = Curve(server, "Gaussians drawn per view", "#15803d")
 
     def add(self, stats: LiveStats) -> None:
         """What costs nothing."""

@@ -45,7 +45,7 @@ def test_the_page_counts_and_shows_objects_as_they_come(mapper: LiveMapper) -> N
     try:
         with open_tab(page.address) as tab:
             tab.get_by_text(" objects").first.wait_for()
-            for curve in ("loss", "PSNR of watched pictures (dB)", "Gaussians drawn"):
+            for curve in ("loss", "PSNR of watched pictures (dB)", "Gaussians drawn per view"):
                 tab.get_by_text(curve, exact=True).first.wait_for()
             tab.get_by_text(f"step {mapper.stats().steps}").wait_for()
             mapper.reset().result(10)
