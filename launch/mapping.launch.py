@@ -36,7 +36,9 @@ def generate_launch_description() -> LaunchDescription:
         ),
         DeclareLaunchArgument("use_sim_time", default_value="false", description="take the time from /clock"),
         DeclareLaunchArgument("rviz", default_value="false", description="show the map in RViz"),
-        DeclareLaunchArgument("viewer", default_value="false", description="serve the map on a web page, port 8080"),
+        DeclareLaunchArgument(
+            "viewer", default_value="false", description="serve the map on a web page; decides over config"
+        ),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
         *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
     ]
