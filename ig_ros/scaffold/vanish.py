@@ -19,7 +19,8 @@ from ig_ros.types import Array, BoolArray, FloatArray, IntArray
 
 MARGIN, MARGIN_SLOPE = 0.015, 0.01  # m, and m per m of distance: what noise of depth and pose explains
 NEIGHBORS = 5  # pixels square in which even the nearest depth must lie behind: borders of depth are frayed
-STALE = 12  # pixels of a keyframe, fewer are not worth rendering it
+THING = 20  # anchors that vanish at once: a thing has gone. Fewer are frayed borders, on which training agrees anyway
+STALE = 0.002  # share of a keyframe's pixels, fewer are not worth rendering it
 
 
 class Vanishing:
@@ -49,14 +50,14 @@ class Vanishing:
         self._uid, self._count = uid[order], count[order]
         if gone.any():
             self._scaffold.anchors.keep(torch.from_numpy(~gone).to(data["position"].device))
-            for older in self._keyframes.items:
+            for older in self._keyframes.items if gone.sum() >= THING else ():
                 self._forget(older, position[gone], edge[gone])
         return int(gone.sum())
 
     def _forget(self, keyframe: Keyframe, position: FloatArray, edge: FloatArray) -> None:
         """Where a keyframe shows anchors that have gone it gets what the map has there now."""
         mask = shown(keyframe, position, edge)
-        if mask.sum() < STALE:
+        if mask.mean() < STALE:
             return
         with torch.no_grad():
             color = self._scaffold.render(keyframe.camera, keyframe.T_world_camera).features[..., :3].cpu().numpy()
