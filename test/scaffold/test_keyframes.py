@@ -111,3 +111,25 @@ def test_the_hard_share_goes_to_high_loss_and_to_the_forgotten() -> None:
     store.items[8].last_used = -400
     picks = [store.choose(100, config, rng).uid for _ in range(200)]
     assert np.mean([p == 8 for p in picks]) > 0.9
+
+
+def test_a_corridor_driven_again_and_again_stays_covered() -> None:
+    store = KeyframeStore(KeyframeConfig(capacity=30))
+    for trip in range(6):
+        for x in np.linspace(0.0, 10.0, 21)[:: 1 if trip % 2 == 0 else -1]:
+            store.add(frame(x), InputConfig())
+    where = np.sort([float(k.T_world_camera[0, 3]) for k in store.items])
+    assert len(store) == 30
+    assert np.diff(where, prepend=0.0, append=10.0).max() <= 1.0  # no stretch was given up
+    assert [k.uid for k in store.items[-10:]] == list(range(116, 126))  # and the newest are all there
+
+
+def test_keyframes_that_miss_something_sleep_unless_all_do() -> None:
+    store, rng = filled(4), np.random.default_rng(0)
+    store.items[1].missing = {7}
+    assert [k.uid for k in store.awake()] == [0, 2, 3]
+    config = TrainingConfig()
+    assert {store.choose(i, config, rng).uid for i in range(100)} == {0, 2, 3}
+    for k in store.items:
+        k.missing = {7}
+    assert [k.uid for k in store.awake()] == [0, 1, 2, 3]
