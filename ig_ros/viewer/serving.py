@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import viser
 
-from ig_ros.errors import QueryError
+from ig_ros.errors import IgError
+from ig_ros.limits import LimitsConfig
 from ig_ros.live import step_back
 from ig_ros.types import MapSnapshot, ObjectInstance
 from ig_ros.viewer.panel import Panel
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 PORT = 8080
 ANSWERS = 5  # objects of an answer at most
+LONGEST = LimitsConfig().text  # characters of a query that are read: whoever sees the page may type
 LOOK = 0.1  # s between looks for news
 COUNT = 1.0  # s between points of the curves
 
@@ -155,8 +157,8 @@ class Page:
             self._panel.show_answer("", None)
             return
         try:
-            result = self._source.query(text, ANSWERS)
-        except QueryError as error:
+            result = self._source.query(text[:LONGEST], ANSWERS)
+        except IgError as error:
             self._panel.show_answer(text, None, str(error))
             return
         self._found = frozenset(hit.object.id for hit in result.hits)
@@ -179,8 +181,7 @@ class Page:
         """Counters now and then; a rendering for every new snapshot."""
         if self._panel.curves is None:
             return
-        stats = self._source.stats()
-        if stats is not None and time.monotonic() - self._counted > COUNT:
+        if time.monotonic() - self._counted > COUNT and (stats := self._source.stats()) is not None:
             self._counted = time.monotonic()
             self._panel.show_training(stats)
         if renewed is not None and (quality := self._source.quality(renewed)) is not None:

@@ -13,20 +13,31 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install -y chromium")
-SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+SOFTWARE = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
 WIDTH, HEIGHT = 900, 420
 PATIENCE = 60.0  # s; a software renderer on a busy core
 
 
 @contextmanager
 def open_tab(address: str) -> Iterator[playwright.Page]:
-    """The page at an address."""
+    """The page at an address, which must fetch nothing from other servers: a robot may have no internet."""
+    own = (address, address.replace("http", "ws", 1), "data:", "blob:")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=BROWSER, args=SOFTWARE)
         tab = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         tab.set_default_timeout(PATIENCE * 1000)
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
         tab.goto(address)
         yield tab
+        assert asked
+        assert [url for url in asked if not url.startswith(own)] == []
         browser.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ from ig_ros.colors import id_colors
 from ig_ros.config import Config
 from ig_ros.errors import IgError
 from ig_ros.viewer import Page, SavedSource, view
+from ig_ros.viewer.panel import describe
 
 MAP_WIDTH = 490  # px left of the panel
 
@@ -99,3 +101,11 @@ def test_a_port_that_is_taken_is_refused_by_name(served: Page) -> None:
     port = int(served.address.rsplit(":", 1)[1])
     with pytest.raises(IgError, match=f"{port}.*choose another port"):
         view(SavedSource("shelf", shelf(), None, Config()), port=port)
+
+
+def test_names_and_queries_never_become_markup() -> None:
+    thing = dataclasses.replace(shelf().instances.objects[0], label="<img src=x> [click](http://x) **mug**\n# big")
+    shown = describe(thing)
+    assert "<img" not in shown
+    assert "\\[click\\]" in shown
+    assert "\\*\\*mug\\*\\* \\# big" in shown
