@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import orbit, small_config
+from safetensors.torch import load_file, save_file
 
 from ig_ros.errors import StorageError
 from ig_ros.mapper import Mapper
@@ -48,6 +49,8 @@ def assert_snapshots_equal(a: MapSnapshot | None, b: MapSnapshot | None) -> None
     for name in ("point_ids", "point_confidence", "embeddings"):
         np.testing.assert_array_equal(getattr(a.instances, name), getattr(b.instances, name))
     assert a.instances.encoder == b.instances.encoder
+    assert a.instances.merged_into == b.instances.merged_into
+    assert a.instances.vanished == b.instances.vanished
     assert len(a.instances.objects) == len(b.instances.objects) > 0
     for one, other in zip(a.instances.objects, b.instances.objects, strict=True):
         for field in dataclasses.fields(one):
@@ -74,6 +77,9 @@ def assert_maps_equal(a: Mapper, b: Mapper) -> None:
         assert one.masks.names == other.masks.names
     for name, array in a.identity.state().items():
         np.testing.assert_array_equal(array, b.identity.state()[name])
+    for name, array in a.lives.state().items():
+        np.testing.assert_array_equal(array, b.lives.state()[name])
+    assert a.lives.labels() == b.lives.labels() != []
     assert_snapshots_equal(a.latest, b.latest)
 
 
@@ -98,6 +104,20 @@ def test_new_things_of_a_loaded_map_get_new_numbers(mapper: Mapper, saved: Path)
     loaded.add_points(np.array([[2.0, 2.0, 0.0]]), None)
     assert int(anchors.data["uid"][-1]) > before
     assert loaded.keyframes.next_uid == mapper.keyframes.next_uid
+
+
+def test_a_map_of_the_schema_before_loads_without_history(mapper: Mapper, saved: Path) -> None:
+    old = json.loads((saved / MANIFEST).read_text()) | {"schema": 2}
+    del old["rng"], old["lives"], old["paging"]
+    (saved / MANIFEST).write_text(json.dumps(old))
+    known = ("parameter.", "moment", "data.", "next_uid", "decoder.", "identity.uid", "identity.id", "identity.next")
+    save_file({n: t for n, t in load_file(saved / MODEL).items() if n.startswith(known)}, saved / MODEL)
+    loaded = Mapper(mapper.config)
+    load_map(loaded, saved)
+    assert loaded.train_step() is not None
+    assert mapper.latest is not None
+    ids = {o.label: o.id for o in mapper.latest.instances.objects}
+    assert {o.label: o.id for o in loaded.instantiate().instances.objects} == ids
 
 
 def test_objects_alone_can_be_read(mapper: Mapper, saved: Path) -> None:
