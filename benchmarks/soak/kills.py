@@ -79,10 +79,11 @@ def one_kill(mapper: Mapper, target: Path, delay: float) -> tuple[int, str]:
     if saver == 0:
         save_for_ever(mapper, target, writer)
     os.close(writer)
-    time.sleep(delay)
-    os.kill(saver, signal.SIGKILL)
-    os.waitpid(saver, 0)
-    with os.fdopen(reader, "rb") as pipe:
+    with os.fdopen(reader, "rb", buffering=0) as pipe:
+        pipe.read(STEP.size)  # it lives, and saves from now on
+        time.sleep(delay)
+        os.kill(saver, signal.SIGKILL)
+        os.waitpid(saver, 0)
         reports = pipe.read()
     last = STEP.unpack(reports[-STEP.size :])[0] if reports else first
     loaded = Mapper(mapper.config)
@@ -99,6 +100,7 @@ def one_kill(mapper: Mapper, target: Path, delay: float) -> tuple[int, str]:
 def save_for_ever(mapper: Mapper, target: Path, writer: int) -> None:
     """The child: saves maps of growing step and reports each that is finished, until it is killed."""
     try:
+        os.write(writer, STEP.pack(mapper.trainer.step))
         while True:
             mapper.trainer.step += 1
             save_map(mapper, target)

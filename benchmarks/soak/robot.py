@@ -15,7 +15,8 @@ from ig_ros.nodes.player import Player
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.types import Frame
 
-PATIENCE = 20.0  # s for an answer, a counter or a picture of the map
+PATIENCE = 20.0  # s for an answer or a counter
+LONG = 120.0  # s for the map as objects, on a machine with other work
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Robot:
         """Have the map grouped into objects as it is now and wait until they have come; whether they have."""
         self.client.objects = self.client.cloud = None
         self.client.instantiate()
-        return self.wait(lambda: self.client.objects is not None and self.client.cloud is not None)
+        return self.wait(lambda: self.client.objects is not None and self.client.cloud is not None, LONG)
 
     def resident(self) -> int:
         """Bytes of memory the node holds, 0 once it has ended."""

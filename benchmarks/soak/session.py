@@ -15,7 +15,7 @@ import numpy as np
 import rclpy
 
 from benchmarks.soak.faults import FAULTS
-from benchmarks.soak.robot import Robot
+from benchmarks.soak.robot import LONG, Robot
 from ig_ros.datasets import SceneTruth
 from ig_ros.demo import child
 from ig_ros.evaluation.metrics import instance_score, transfer_ids
@@ -24,7 +24,12 @@ from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.types import FloatArray, Frame
 
-SETTINGS: dict[str, Any] = {"keyframes.capacity": 80, "instances.interval": 15.0, "diagnostics_period": 0.2}
+SETTINGS: dict[str, Any] = {
+    "keyframes.capacity": 80,
+    "seeding.max_anchors": 40_000,
+    "instances.interval": 15.0,
+    "diagnostics_period": 0.2,
+}  # a budget that the scene fills, as a day fills a larger one
 SAME_PLACE = 0.1  # m: an object that has moved less is the same one
 SAMPLES = 5  # looks at the node's memory, of which the median counts
 
@@ -33,7 +38,7 @@ SAMPLES = 5  # looks at the node's memory, of which the median counts
 class Plan:
     """How long everything takes, in seconds."""
 
-    warm_up: float = 45.0
+    warm_up: float = 120.0
     fault: float = 2.0
     calm: float = 5.0  # after each fault
     rate: float = 10.0  # frames per second
@@ -115,7 +120,7 @@ def robot_in(frames: Sequence[Frame], plan: Plan, out: Path, more: Mapping[str, 
     command += [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
     with child(command, out / "node.log") as node, rclpy.init(args=[]):
         options = PlayOptions(wait=60.0)
-        robot = Robot(node, Player(options), Player(options), MapClient(30.0), frames, plan.rate)
+        robot = Robot(node, Player(options), Player(options), MapClient(LONG), frames, plan.rate)
         if not robot.player.wait_for_subscribers():
             raise RuntimeError(f"the node does not listen: see {out / 'node.log'}")
         yield robot
