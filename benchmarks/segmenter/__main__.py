@@ -58,7 +58,8 @@ def main() -> int:
 
 def report(single: Single, whole: Whole | None, out: Path) -> None:
     """Table and file."""
-    figures = {"rate_hz": round(single.rate, 1), "table_in_one_mask": sum(n <= 1 for n in single.tables),
+    figures = {"rate_hz": round(single.rate, 1), "cpu_rate_hz": round(single.cpu_rate, 1),
+               "table_in_one_mask": sum(n <= 1 for n in single.tables),
                "frames": len(single.tables), "seen": single.seen, "apart": single.apart}  # fmt: skip
     table = Table("thing", "images that show it", "a mask of its own", "an object of its own", "its Gaussians")
     for name in THINGS:
