@@ -119,7 +119,7 @@ def robot_in(frames: Sequence[Frame], plan: Plan, out: Path, more: Mapping[str, 
     command = [sys.executable, "-m", "benchmarks.soak.node", "--ros-args"]
     command += [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
     with child(command, out / "node.log") as node, rclpy.init(args=[]):
-        options = PlayOptions(wait=60.0)
+        options = PlayOptions(wait=LONG)
         robot = Robot(node, Player(options), Player(options), MapClient(LONG), frames, plan.rate)
         if not robot.player.wait_for_subscribers():
             raise RuntimeError(f"the node does not listen: see {out / 'node.log'}")
