@@ -164,7 +164,7 @@ class Mapper:
     def remove_object(self, number: int) -> int:
         """Take an object out of the map; returns how many anchors went. Raises QueryError when it is not there.
 
-        It comes back, under a new id, when a later keyframe sees it again.
+        It comes back when a later keyframe sees it again: with its old id if it looks the same, else with a new one.
         """
         if self.latest is None:
             raise QueryError("no instantiation yet: there is nothing to remove")
