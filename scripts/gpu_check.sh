@@ -14,3 +14,6 @@ TORCH_CUDA_ARCH_LIST="$("$PYTHON" -c 'import torch; print("%d.%d" % torch.cuda.g
 export TORCH_CUDA_ARCH_LIST
 "$PYTHON" -m pytest -q test/raster test/scaffold -k "cuda or gpu"
 "$PYTHON" -m benchmarks.bench.gpu --out docs/gpu_report.md
+# The CPU's ratios on the same machine, a short look: goals that were missed are marked, and do not undo the report.
+"$PYTHON" -m benchmarks.bench --quick --only raster step instantiation --out out/bench_gpu_machine.json ||
+  echo "gpu_check.sh: some goals of the CPU were missed on this machine, see above" >&2

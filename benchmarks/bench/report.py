@@ -38,11 +38,21 @@ def compose(figures: dict[str, Any], command: str, picture: str) -> Iterator[str
         f"({figures.get('threads', '?')} threads). Absolute times are of a noisy machine. No GPU took part: see "
         "[the GPU report](gpu_report.md).\n"
     )
+    for how, text in (
+        ("quick", "Only a short look (`--quick`, smaller and noisier) was taken at"),
+        ("busy", "Other work kept the machine busy, so ratios are off too, during"),
+    ):
+        parts = [part for part, found in figures.get("parts", {}).items() if found[how]]
+        if parts:
+            yield f"{text}: {', '.join(parts)}.\n"
     yield "| figure | goal | measured | reached |\n| --- | ---: | ---: | --- |"
     for key, text, bound, least in GOALS:
+        goal = f"| {text} | {'>=' if least else '<='} {bound:g}"
         if key in figures:
             good = figures[key] >= bound if least else figures[key] <= bound
-            yield f"| {text} | {'>=' if least else '<='} {bound:g} | {figures[key]:.3g} | {'yes' if good else 'no'} |"
+            yield f"{goal} | {figures[key]:.3g} | {'yes' if good else 'no'} |"
+        else:
+            yield f"{goal} | not measured | |"
     yield ""
     yield from raster(figures)
     yield from step(figures)

@@ -59,7 +59,11 @@ def _draw(
     screen: ScreenStats | None,
     gate: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """One gsplat call: features (H, W, F), depth (H, W; empty without it), alpha (H, W)."""
+    """One gsplat call: features (H, W, F), depth (H, W; empty without it), alpha (H, W).
+
+    Not packed: gsplat's packed form saves work where a camera sees a small part of what it is given, and is slower
+    otherwise (its own note). Here only anchors in view have been decoded (`Scaffold.in_view`), so nearly all are seen.
+    """
     camera, like = request.camera, g.means
     mode = "D" if mode == "RGB+D" and g.features.shape[1] == 0 else mode
     colors, alphas, info = gsplat.rasterization(
