@@ -14,6 +14,7 @@ from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.losses import depth_loss, feature_loss, scale_loss
 from ig_ros.scaffold.model import NEAR, Scaffold, View
 from ig_ros.scaffold.phases import phase_masks
+from ig_ros.scaffold.resident import Resident
 from ig_ros.types import RenderResult
 
 COLOR, FEATURE_START = slice(0, 3), 3
@@ -37,6 +38,7 @@ class Trainer:
     def __init__(self, config: Config, scaffold: Scaffold, keyframes: KeyframeStore) -> None:
         self.config = config
         self.scaffold, self.keyframes = scaffold, keyframes
+        self.resident = Resident(scaffold.device)
         self.step = 0
         self.rng = np.random.default_rng(config.training.seed)
         decoder, c = scaffold.decoder, config.training
@@ -87,20 +89,20 @@ class Trainer:
     def _loss(self, keyframe: Keyframe, view: View, rendered: RenderResult, joint: bool, semantic: bool) -> float:
         """Sum the losses of one view and run backward; returns the colour loss."""
         c = self.config.training
-        target = keyframe.rgb.to(rendered.features.device).float() / 255.0
+        target = self.resident(keyframe.rgb).float() / 255.0
         color = image_loss(rendered.features[..., COLOR], target, c.ssim_weight, None)
         edge = None
         if c.scale_unit == "voxel":
             edge = self.scaffold.anchors.data["edge"][view.rows].repeat_interleave(self.scaffold.config.children)
         loss = color + c.scale_weight * scale_loss(view.gaussians.scales, edge)
         if keyframe.depth is not None and c.depth_weight:
-            measured = keyframe.depth.to(rendered.depth.device).float()
+            measured = self.resident(keyframe.depth).float()
             loss = loss + c.depth_weight * depth_loss(rendered.depth, rendered.alpha, measured)
         if semantic and keyframe.labels is not None:
             loss = loss + feature_loss(
                 rendered.features[..., FEATURE_START:],
                 rendered.alpha,
-                keyframe.labels.to(rendered.features.device),
+                self.resident(keyframe.labels),
                 min_pixels=c.min_mask_pixels,
                 truncation=c.truncation if joint else None,
                 contrast_weight=c.contrast_weight,
