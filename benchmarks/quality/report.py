@@ -16,6 +16,7 @@ from benchmarks.quality.reference import ABLATION_HEAD, ABLATION_TABLE, SCANNET_
 from benchmarks.quality.results import Results, flat
 from benchmarks.quality.sweeps import SWEPT
 from benchmarks.quality.tables import (
+    ablation_remark,
     ablation_table,
     aggregation_table,
     detail_table,
@@ -106,7 +107,9 @@ def introduction(results: Results, run: Run) -> Iterator[str]:
     """What was run, what is missing, what the words mean."""
     yield "# Quality\n"
     scenes = len({e["job"]["scene"] for e in results.entries})
-    took = f"{run.minutes:.0f} minutes on {run.workers} cores" if run.minutes else "figures of an earlier run"
+    cpu = sum(e["seconds"].get("cpu", 0.0) for e in results.entries) / 60
+    took = f"{run.minutes:.0f} minutes on {run.workers} cores" if run.minutes >= 1 else "figures of an earlier run"
+    took += f"; {cpu:.0f} minutes of CPU time"
     yield f"Written by `{run.command}` ({took}): {len(results.entries)} maps of {scenes} scenes. Figures are percent.\n"
     lines = [*run.notes, *(f"failed: {key}: {error}" for key, error in results.failed.items())]
     if results.absent:
@@ -136,6 +139,7 @@ def ablations(results: Results, kinds: Sequence[str]) -> Iterator[str]:
     yield "## Table 4: representation and training\n"
     table = ablation_table(results)
     yield table if table.count("\n") > 2 else "Not part of this run.\n"
+    yield ablation_remark(results)
     yield "## Table 5: aggregation of the same trained map\n"
     yield aggregation_table(results, kinds)
     yield "## Tables 8-13: hyperparameters, instance mIoU per scene\n"
