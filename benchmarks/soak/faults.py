@@ -54,7 +54,7 @@ class Fault:
 
 
 def _pose_jump(_robot: Robot, messages: Messages, count: int) -> list[Messages]:
-    if count == 1:
+    if count % 5 == 1:  # a single one may be dropped by a full inbox, unjudged
         messages["pose"].pose.position.x += 5.0
     return [messages]
 
