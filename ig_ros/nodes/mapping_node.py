@@ -10,14 +10,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import rclpy
-from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
 from ig_ros.config import Config, NodeConfig
 from ig_ros.errors import IgError
+from ig_ros.nodes.desk import Desk
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.inputs import Inputs
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from ig_ros.live import LiveMapper
 
-THREADS = 6  # of the executor: inputs, outputs, and four services at once
 SERVICE_QOS = QoSProfile(depth=256)  # requests that may wait: ROS's own ten vanish when a hundred come at once
 STOP_TIMEOUT = 1.2  # s for the mapper's threads when the node ends
 DONE, REFUSED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -114,13 +113,13 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         self._query = QueryService(mapper, frames, problems, guard, self._outputs.highlight)
         self._planning = PlanningServices(self, mapper, frames, problems, guard, self._outputs.highlight)
         self._commands = MapServices(self, mapper, config.map_directory, problems, guard, self._on_new_map)
+        self._desk = Desk(self)
         self._serve()
         self.page = WebPage(config, mapper, self.get_logger()) if config.viewer else None
         mapper.pause()
         mapper.start()
 
     def _serve(self) -> None:
-        group = ReentrantCallbackGroup()
         for kind, name, answer in (
             (QueryObject, "query_object", self._query.handle),
             (Trigger, "instantiate", self._commands.instantiate),
@@ -131,7 +130,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
             (SaveMap, "save_map", self._commands.save),
             (LoadMap, "load_map", self._commands.load),
         ):
-            self.create_service(kind, f"ig/{name}", answer, qos_profile=SERVICE_QOS, callback_group=group)
+            self.create_service(kind, f"ig/{name}", self._desk.aside(answer), qos_profile=SERVICE_QOS)
 
     def _tear_down(self) -> None:
         self.close()
@@ -155,7 +154,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
     def close(self) -> None:
         """Stop all threads, at most for STOP_TIMEOUT; harmless when nothing runs."""
         mapper, self._mapper = self._mapper, None
-        for part in (getattr(self, name, None) for name in ("_inputs", "_query", "page")):
+        for part in (getattr(self, name, None) for name in ("_inputs", "_outputs", "_desk", "_query", "page")):
             if part is not None:
                 part.stop()
         self.page = None
@@ -168,7 +167,7 @@ def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = No
     try:
         with rclpy.init(args=args):
             node = MappingNode(make_mapper)
-            executor = MultiThreadedExecutor(THREADS)
+            executor = SingleThreadedExecutor()
             executor.add_node(node)
             try:
                 if node.config.autostart:

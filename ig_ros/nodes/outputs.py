@@ -26,6 +26,7 @@ from ig_ros.nodes.diagnostics import Diagnosis, Problems
 from ig_ros.nodes.inputs import Inputs
 from ig_ros.nodes.objects import array_message, markers_message
 from ig_ros.nodes.visuals import colored_points, frusta_message, rendered_images
+from ig_ros.nodes.worker import Worker
 from ig_ros.types import Frame, Instances, MapSnapshot
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ NOTHING = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
 class Outputs:
-    """Publishes what is new, from timers; nothing here waits for the mapper."""
+    """Publishes what is new, from timers; nothing here waits for the mapper.
+
+    Clouds and pictures are made on a thread of their own: the executor's takes messages meanwhile.
+    """
 
     def __init__(self, node: Node, config: NodeConfig, mapper: LiveMapper, inputs: Inputs, problems: Problems) -> None:
         self._node, self._config, self._mapper, self._inputs, self._problems = node, config, mapper, inputs, problems
@@ -56,9 +60,11 @@ class Outputs:
         self.open = False  # nothing but diagnostics is published while it is closed
         self._shown: dict[Any, MapSnapshot | None] = {}  # what each publisher has sent last
         self._trail = Trail(config.map_frame)
+        self._worker = Worker("outputs", 1, problems)
+        self.stop = self._worker.stop
         group = MutuallyExclusiveCallbackGroup()
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation still shows its map
-        node.create_timer(config.publish_period, self._publish_map, group, clock=steady)
+        node.create_timer(config.publish_period, self._tick, group, clock=steady)
         node.create_timer(config.diagnostics_period, self._publish_diagnostics, group, clock=steady)
 
     @property
@@ -66,9 +72,11 @@ class Outputs:
         """The camera path, fed by whoever sees the frames."""
         return self._trail
 
+    def _tick(self) -> None:
+        if self.open:
+            self._worker.put(self._publish_map)
+
     def _publish_map(self) -> None:
-        if not self.open:
-            return
         path = self._trail.message() if self._path.get_subscription_count() else None
         if path is not None:
             self._path.publish(path)

@@ -13,8 +13,8 @@ from ig_ros.nodes.diagnostics import Problems
 class Worker:
     """Jobs in, results by side effect; whatever a job raises is counted and reported."""
 
-    def __init__(self, name: str, capacity: int, problems: Problems, full: tuple[str, str]) -> None:
-        """`full` is the cause and the message with which a dropped job is counted."""
+    def __init__(self, name: str, capacity: int, problems: Problems, full: tuple[str, str] | None = None) -> None:
+        """`full` is the cause and the message with which a dropped job is counted, None = it is no problem."""
         self._jobs: deque[Callable[[], None]] = deque()
         self._capacity, self._problems, self._full = capacity, problems, full
         self._filled = threading.Condition()
@@ -33,7 +33,7 @@ class Worker:
                 self._jobs.popleft()
             self._jobs.append(job)
             self._filled.notify()
-        if dropped:
+        if dropped and self._full is not None:
             self._problems.add(*self._full)
 
     def clear(self) -> None:

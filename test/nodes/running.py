@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from nodes.doubles import MaskMapper
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from ig_ros.nodes.mapping_node import MappingNode
@@ -32,7 +32,7 @@ class Running:
 def running(context: object, **settings: object) -> Iterator[Running]:
     """A spinning node; configured and active unless `autostart=False`."""
     made = Running(context, **settings)
-    executor = MultiThreadedExecutor(4, context=context)
+    executor = SingleThreadedExecutor(context=context)
     executor.add_node(made.node)
     thread = threading.Thread(target=executor.spin, daemon=True)
     thread.start()
