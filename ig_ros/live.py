@@ -8,9 +8,7 @@ in bounded queues; no lock is held across a training step, a segmentation or an 
 from __future__ import annotations
 
 import logging
-import os
 import queue
-import sys
 import threading
 import time
 from collections import Counter, deque
@@ -22,6 +20,7 @@ from typing import Any, TypeVar
 import psutil
 
 from ig_ros.config import Config
+from ig_ros.courtesy import keep_for_good, step_back
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import Scope
 from ig_ros.mapper import Mapper, answer
@@ -38,7 +37,6 @@ T = TypeVar("T")
 INBOX = 8  # frames waiting for the gate and the segmenter
 READY = 16  # keyframes waiting for the trainer
 IDLE = 0.02  # s between looks for work while there is nothing to train
-NICENESS = 10  # of the threads that compute: those that receive and answer come first
 LIVES = 2  # of a worker: after an error it is started again once
 
 
@@ -330,6 +328,8 @@ class LiveMapper:
                 log.warning("%s", error)  # of the input, for example embeddings of another encoder: try again later
                 continue
             self._instantiation_duration = time.perf_counter() - begin
+            if self._instantiated_at is None:
+                keep_for_good()
             self._instantiated_at = time.monotonic()
             for future in waiting:
                 future.set_result(snapshot)
@@ -342,9 +342,3 @@ class LiveMapper:
             except TimeoutError:
                 continue
         return None
-
-
-def step_back() -> None:
-    """Let the threads that receive and answer go first. Linux alone gives a thread a priority of its own."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

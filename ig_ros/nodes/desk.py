@@ -6,23 +6,27 @@ that takes most of the interpreter's time from the training. One thread for mess
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
 THREADS = 4  # requests that are worked on at once
+QOS = QoSProfile(depth=256)  # requests that may wait: ROS's own ten vanish when a hundred come at once
 
 Handler = Callable[[Any, Any], Any]  # (request, response) -> response
 
 
 class Desk:
-    """Turns handlers that take their time into service callbacks that do not."""
+    """Offers services whose handlers may take their time."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._group = ReentrantCallbackGroup()  # an exclusive one would take the next request after the answer
         self._pool = ThreadPoolExecutor(THREADS, "answer")
         self._closed = False
 
@@ -31,8 +35,8 @@ class Desk:
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def aside(self, handler: Handler) -> Callable[[Any, Any], Awaitable[Any]]:
-        """A service callback that has `handler` answer elsewhere; what the handler raises ends the node."""
+    def serve(self, kind: Any, name: str, handler: Handler) -> None:
+        """Offer a service. What the handler raises ends the node."""
 
         async def callback(request: Any, response: Any) -> Any:
             done: Future = Future()
@@ -40,7 +44,7 @@ class Desk:
                 self._pool.submit(self._answer, handler, request, response, done)
             return await done  # never, once the desk is closed
 
-        return callback
+        self._node.create_service(kind, name, callback, qos_profile=QOS, callback_group=self._group)
 
     def _answer(self, handler: Handler, request: Any, response: Any, done: Future) -> None:
         try:

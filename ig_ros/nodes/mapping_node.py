@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
 from ig_ros.config import Config, NodeConfig
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
     from ig_ros.live import LiveMapper
 
-SERVICE_QOS = QoSProfile(depth=256)  # requests that may wait: ROS's own ten vanish when a hundred come at once
 STOP_TIMEOUT = 1.2  # s for the mapper's threads when the node ends
 DONE, REFUSED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -130,7 +128,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
             (SaveMap, "save_map", self._commands.save),
             (LoadMap, "load_map", self._commands.load),
         ):
-            self.create_service(kind, f"ig/{name}", self._desk.aside(answer), qos_profile=SERVICE_QOS)
+            self._desk.serve(kind, f"ig/{name}", answer)
 
     def _tear_down(self) -> None:
         self.close()

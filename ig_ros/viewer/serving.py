@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import viser
 
+from ig_ros.courtesy import step_back
 from ig_ros.errors import IgError
 from ig_ros.limits import LimitsConfig
-from ig_ros.live import step_back
 from ig_ros.types import MapSnapshot, ObjectInstance
 from ig_ros.viewer.panel import Panel
 from ig_ros.viewer.picking import pick
