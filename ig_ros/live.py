@@ -14,13 +14,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
 from ig_ros.config import Config
-from ig_ros.courtesy import keep_for_good, step_back
+from ig_ros.courtesy import keep_for_good, lean, step_back
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import Scope
 from ig_ros.mapper import Mapper, answer
@@ -159,11 +160,11 @@ class LiveMapper:
 
     def save(self, directory: Path) -> Future[Path]:
         """Write the map between two steps. The future raises StorageError."""
-        return self._on_trainer(lambda: save_map(self._mapper, directory))
+        return self._on_trainer(lambda: lean(partial(save_map, self._mapper, directory)))
 
     def load(self, directory: Path) -> Future[None]:
         """Replace the map between two steps. The future raises StorageError; the running map is then untouched."""
-        return self._on_trainer(lambda: load_map(self._mapper, directory))
+        return self._on_trainer(lambda: lean(partial(load_map, self._mapper, directory)))
 
     def stats(self) -> LiveStats:
         """Counters as of now."""
@@ -319,7 +320,7 @@ class LiveMapper:
                 frozen = self._wait_for(self._on_trainer(self._mapper.freeze))
                 if frozen is None:
                     return
-                snapshot = self._mapper.instantiate(frozen)
+                snapshot = lean(partial(self._mapper.instantiate, frozen))
             except Exception as error:
                 for future in waiting:
                     future.set_exception(error)

@@ -16,7 +16,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
 from ig_ros.nodes.conversions import byte_array, nanoseconds
-from ig_ros.nodes.mapping_node import SERVICE_QOS
+from ig_ros.nodes.desk import QOS
 from ig_ros.nodes.objects import segmented_message
 from ig_ros.srv import QueryObject
 from ig_ros.types import Masks
@@ -154,7 +154,7 @@ def _lost_subscriber(_robot: Robot) -> Check:
 
 
 def _many_queries(robot: Robot) -> Check:
-    caller = robot.client.create_client(QueryObject, "ig/query_object", qos_profile=SERVICE_QOS)
+    caller = robot.client.create_client(QueryObject, "ig/query_object", qos_profile=QOS)
     if not caller.wait_for_service(timeout_sec=10.0):
         return lambda: "the query service is not there"
     asked = [caller.call_async(QueryObject.Request(text="something red")) for _ in range(QUERIES)]

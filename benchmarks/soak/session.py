@@ -135,7 +135,11 @@ def places(robot: Robot) -> dict[int, FloatArray]:
 
 
 def memory(robot: Robot) -> int:
-    """Median of a few looks at the node's resident memory, bytes, while it drives on."""
+    """Median of a few looks at the node's resident memory, bytes, while it drives on.
+
+    Always after an instantiation, which needs much memory while it runs: else its phase would be what is measured.
+    """
+    robot.look()
     looks = []
     for _ in range(SAMPLES):
         robot.drive(0.4)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances.observations import HIDDEN, Observations
+from ig_ros.instances.observations import Observations
+from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 FULL_WEIGHT = 30.0  # visible points from which on a view counts fully
@@ -25,23 +26,14 @@ class MaskHistograms:
 
     def __init__(self, labels: IntArray, size: int, observed: Observations, config: InstanceConfig) -> None:
         self._lay_out(observed, config)
-        known = labels >= 0
-        self.count = np.zeros((size, len(self.view_of_column)), np.float32)
-        for k, mask in enumerate(observed.mask):
-            seen = ((mask != HIDDEN) & known).nonzero()[0]
-            first, last = self.start[k], self.end[k]
-            place = np.maximum(mask[seen] - self._before[k], 0)  # 0 is "unlabelled"
-            flat = labels[seen].astype(np.int64) * (last - first) + place
-            self.count[:, first:last] = np.bincount(flat, minlength=size * (last - first)).reshape(size, last - first)
+        self.count = counting.mask_counts(observed.mask, self._masks, labels, size)
         self._judge_all()
 
     def _lay_out(self, observed: Observations, config: InstanceConfig) -> None:
         views = len(observed.mask)
-        self._before = np.searchsorted(observed.view_of_column[1:], np.arange(views))  # masks of earlier views
-        masks = np.bincount(observed.view_of_column[1:], minlength=views)
-        self.start = self._before + np.arange(views)
-        self.end = self.start + masks + 1
-        self.view_of_column = np.repeat(np.arange(views), masks + 1)
+        self._masks = np.bincount(observed.view_of_column[1:], minlength=views)
+        self.start = np.cumsum(self._masks) - self._masks + np.arange(views)
+        self.view_of_column = np.repeat(np.arange(views), self._masks + 1)
         self.unlabelled = np.zeros(len(self.view_of_column), bool)
         self.unlabelled[self.start] = True
         self._config = config
@@ -66,31 +58,17 @@ class MaskHistograms:
         return result
 
     def _judge_all(self) -> None:
-        shape = (len(self.count), len(self.start))
-        self.dominant = np.full(shape, UNDECIDED, np.int32)
-        self.weight = np.zeros(shape, np.float32)
-        for s in range(len(self.count)):
-            self._judge(s)
+        self.dominant, self.weight = self._judged(self.count)
 
-    def _judge(self, s: int) -> None:
-        """Renew the dominant mask of sub-object s in every view."""
-        row = self.count[s]
-        if not len(self.start):
-            return
-        total = np.add.reduceat(row, self.start)
-        top = np.maximum.reduceat(row, self.start)
-        decided = (total >= self._config.min_points) & (top >= self._config.dominance * total)
-        top[~decided] = -1.0
-        best = np.flatnonzero(row == top[self.view_of_column])[::-1]
-        self.dominant[s] = UNDECIDED
-        self.dominant[s, self.view_of_column[best]] = best  # of equals the first, which is written last
-        self.dominant[s, self.dominant[s] == self.start] = UNDECIDED
-        self.weight[s] = np.where(self.dominant[s] >= 0, np.minimum(1.0, total / FULL_WEIGHT), 0.0)
+    def _judged(self, count: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Dominant mask and weight in every view of some rows."""
+        config = self._config
+        return counting.dominant_masks(count, self._masks, config.min_points, config.dominance, FULL_WEIGHT)
 
     def merge(self, s: int, t: int) -> None:
         """Add sub-object t to s."""
         self.count[s] += self.count[t]
-        self._judge(s)
+        self.dominant[s : s + 1], self.weight[s : s + 1] = self._judged(self.count[s : s + 1])
 
     def agreement(self, s: IntArray, t: IntArray) -> tuple[FloatArray, FloatArray]:
         """Weighted number of views in which s and t (n,) share a mask, and in which both have one; (n,) each."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from ig_ros.instances.groups import changed_groups, in_order
 from ig_ros.instances.observations import UNLABELLED, Observations
+from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 IMPURITY = 0.15  # mean share of visible points outside a view's top mask, from which a sub-object is looked at
@@ -52,7 +53,7 @@ def purify(labels: IntArray, observed: Observations) -> IntArray:
     labels = labels.astype(np.int64)
     suspects = np.arange(labels.max() + 1)
     for _ in range(ROUNDS):
-        suspects = suspects[impurity(labels, observed)[suspects] > IMPURITY]
+        suspects = suspects[impurity(labels, observed, suspects) > IMPURITY]
         order = np.argsort(labels, kind="stable")
         start = np.searchsorted(labels[order], np.arange(labels.max() + 2))
         born = []
@@ -69,22 +70,21 @@ def purify(labels: IntArray, observed: Observations) -> IntArray:
     return labels.astype(np.int32)
 
 
-def impurity(labels: IntArray, observed: Observations) -> FloatArray:
-    """(S,) mean over views of the share of labelled points outside the sub-object's top mask there."""
-    size = int(labels.max()) + 1
-    lost, seen = np.zeros(size), np.zeros(size)
-    for mask in observed.mask:
-        shown = (mask > UNLABELLED).nonzero()[0]
-        if not len(shown):
-            continue
-        pairs, count = np.unique(labels[shown] * len(observed.pixels) + mask[shown], return_counts=True)
-        owner = pairs // len(observed.pixels)
-        total = np.bincount(owner, weights=count, minlength=size)
-        top = np.zeros(size)
-        np.maximum.at(top, owner, count)
-        lost += total - top
-        seen += total
-    return lost / np.maximum(seen, 1)
+def impurity(labels: IntArray, observed: Observations, among: IntArray | None = None) -> FloatArray:
+    """(S,) mean over views of the share of labelled points outside the sub-object's top mask there.
+
+    among (S,) the sub-objects that are asked about, None = all.
+    """
+    size = int(labels.max(initial=-1)) + 1
+    owner = labels
+    if among is not None:
+        place = np.full(size, -1)
+        place[among] = np.arange(len(among))
+        owner, size = place[labels], len(among)
+    masks = np.bincount(observed.view_of_column[1:], minlength=len(observed.mask))
+    lost, seen = counting.impurity(observed.mask, masks, owner, size)
+    share: FloatArray = lost / np.maximum(seen, 1)
+    return share
 
 
 def _second_part(mask: IntArray) -> IntArray | None:

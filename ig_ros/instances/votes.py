@@ -13,6 +13,7 @@ from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.observations import Observations
 from ig_ros.instances.sight import Seen
+from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 NONE = -1
@@ -148,13 +149,7 @@ def tally(rows: IntArray, prior: IntArray, instances: int, instance_of: IntArray
 
     prior (P,) the group of a point, `instances` = none; instance_of (M,) likewise of every column of `observed`.
     """
-    votes = np.zeros((len(rows), instances + 1), np.float32)
-    everything = len(rows) == observed.mask.shape[1]
-    for row in observed.mask:
-        mask = row if everything else row[rows]
-        labelled = (mask > 0).nonzero()[0]
-        votes[labelled, instance_of[mask[labelled]]] += 1.0
-        votes[mask == 0, instances] += NONE_WEIGHT
+    votes = counting.tally(observed.mask, rows, instance_of, instances, NONE_WEIGHT)
     total, mine = votes.sum(1), (np.arange(len(rows)), prior[rows])
     backing = np.clip(votes[mine] / (BACKING * np.maximum(total, 1.0)), 0.0, 1.0)
     votes[mine] += PRIOR_WEIGHT + PRIOR_SHARE * backing * total

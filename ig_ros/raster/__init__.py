@@ -1,9 +1,19 @@
 """Differentiable rasterisation of Gaussians, on the CPU (own kernels) and on CUDA (gsplat), and the image loss."""
 
+from ig_ros.raster import counting
 from ig_ros.raster.adam_rows import adam_rows
 from ig_ros.raster.image_loss import image_loss
 from ig_ros.raster.rasterizer import rasterize, select_device, top_contributor
 from ig_ros.raster.request import ScreenStats
 from ig_ros.raster.visibility import visible_pixels
 
-__all__ = ["ScreenStats", "adam_rows", "image_loss", "rasterize", "select_device", "top_contributor", "visible_pixels"]
+__all__ = [
+    "ScreenStats",
+    "adam_rows",
+    "counting",
+    "image_loss",
+    "rasterize",
+    "select_device",
+    "top_contributor",
+    "visible_pixels",
+]

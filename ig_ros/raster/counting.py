@@ -1,0 +1,95 @@
+"""Counting masks over all points and views, by the compiled kernels; every array here lives on the CPU.
+
+`mask` is always (K, N) int32 with the rows together: the mask, numbered from 1 through all views, that point n falls on
+in view k, 0 = visible on none, negative = hidden. `masks` (K,) is the number of masks of each view.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import torch
+
+from ig_ros.raster.library import load
+from ig_ros.types import FloatArray, IntArray
+
+
+def mask_counts(mask: IntArray, masks: IntArray, owner: IntArray, size: int) -> FloatArray:
+    """(size, W) float32 visible points of every group on every mask; owner (N,) their group, negative = of none.
+
+    A view has one column more than masks: its first, for points that are visible on none.
+    """
+    before = np.cumsum(masks) - masks
+    first = before + np.arange(len(masks))
+    count = np.zeros((size, int(masks.sum()) + len(masks)), np.float32)
+    _call("ig_mask_counts", *_sight(mask), _long(owner), _long(first), _long(before), count.shape[1], count)
+    return count
+
+
+def impurity(mask: IntArray, masks: IntArray, owner: IntArray, size: int) -> tuple[IntArray, IntArray]:
+    """Points of every group outside its most frequent mask, and those on any mask, summed over the views; (size,) each.
+
+    owner (N,) the group of a point, negative = of none. Raises MemoryError.
+    """
+    lost, seen = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    before = np.cumsum(masks) - masks
+    _call("ig_impurity", *_sight(mask), _long(owner), size, _long(masks), _long(before), lost, seen)
+    return lost, seen
+
+
+def dominant_masks(
+    count: FloatArray, masks: IntArray, least: float, dominance: float, full: float
+) -> tuple[IntArray, FloatArray]:
+    """The column on which each row of `mask_counts` mainly lies in each view, (S, K) int32, and its weight (S, K).
+
+    -1 where fewer than `least` points are visible, where no mask has the share `dominance` of them, and where most are
+    on none; the weight grows to 1 with `full` visible points.
+    """
+    first = np.cumsum(masks) - masks + np.arange(len(masks))
+    dominant = np.empty((len(count), len(masks)), np.int32)
+    weight = np.empty((len(count), len(masks)), np.float32)
+    numbers = [ctypes.c_float(v) for v in (least, dominance, full)]
+    rows, end = np.ascontiguousarray(count, np.float32), first + masks + 1
+    _call(
+        "ig_dominant_masks", rows, *rows.shape, _long(first), _long(end), len(masks), *numbers, dominant, weight
+    )  # fmt: skip
+    return dominant, weight
+
+
+def tally(mask: IntArray, rows: IntArray, instance_of: IntArray, instances: int, none: float) -> FloatArray:
+    """(R, instances + 1) float32 views in which the points `rows` (R,) fall on a mask of each instance.
+
+    instance_of (M,) of every mask, from number 0 on, which is none; `instances` = of none. The last column counts those
+    masks, and `none` for every view in which a point is visible on no mask.
+    """
+    votes = np.zeros((len(rows), instances + 1), np.float32)
+    _call(
+        "ig_tally",
+        *_sight(mask),
+        _long(rows),
+        len(rows),
+        _long(instance_of),
+        votes.shape[1],
+        ctypes.c_float(none),
+        votes,
+    )
+    return votes
+
+
+def _sight(mask: IntArray) -> tuple[IntArray, int, int]:
+    return np.ascontiguousarray(mask, np.int32), *mask.shape
+
+
+def _long(values: IntArray) -> IntArray:
+    return np.ascontiguousarray(values, np.int64)
+
+
+def _call(name: str, *arguments: Any) -> None:
+    """Arrays go by address, integers as int64, the number of threads last. Raises MemoryError."""
+    passed = [
+        ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else ctypes.c_int64(a) if isinstance(a, int) else a
+        for a in arguments
+    ]
+    load().call(name, *passed, ctypes.c_int32(torch.get_num_threads()))

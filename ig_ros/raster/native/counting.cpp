@@ -1,0 +1,112 @@
+// Counting over what all points see in all views: tens of millions of (view, point) pairs, each looked at once.
+//
+// mask is (views, points) int32: the mask (> 0, numbered through all views) a point falls on in a view, 0 = it is
+// visible on none, < 0 = it is hidden. A task owns whole views or whole points, and counts are integers: results do
+// not depend on the number of threads.
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <new>
+#include <vector>
+
+namespace {
+
+constexpr int64_t BLOCK = 1024;  // points whose votes stay in cache
+
+// Adds one view's share to lost[s] and seen[s]: `row` is the view's part of mask, `table` scratch of groups x masks.
+void view_impurity(const int32_t* row, int64_t points, int64_t masks, int64_t before, const int64_t* owner, int64_t groups,
+                   int32_t* table, int64_t* lost, int64_t* seen) {
+  std::fill_n(table, groups * masks, 0);
+  for (int64_t i = 0; i < points; i++)
+    if (row[i] > 0 && owner[i] >= 0) table[owner[i] * masks + row[i] - 1 - before]++;
+  for (int64_t s = 0; s < groups; s++) {
+    int64_t total = 0;
+    int32_t top = 0;
+    for (const int32_t *c = table + s * masks, *end = c + masks; c < end; c++) total += *c, top = std::max(top, *c);
+    lost[s] += total - top;
+    seen[s] += total;
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+// count[s * columns + c] = visible points of group s on column c; the first column of a view is of its unlabelled
+// points. owner (points), -1 = of no group; count is zero before. Returns 0.
+int ig_mask_counts(const int32_t* mask, int64_t views, int64_t points, const int64_t* owner, const int64_t* first,
+                   const int64_t* before, int64_t columns, float* count, int32_t threads) {
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+  for (int64_t k = 0; k < views; k++) {
+    const int32_t* row = mask + k * points;
+    for (int64_t i = 0; i < points; i++) {
+      if (row[i] < 0 || owner[i] < 0) continue;
+      count[owner[i] * columns + first[k] + (row[i] ? row[i] - before[k] : 0)] += 1.f;
+    }
+  }
+  return 0;
+}
+
+// Over all views: lost[s] = labelled points of group s outside its most frequent mask, seen[s] = its labelled points.
+// masks[k], before[k]: masks of view k and of earlier ones. Returns 0, or 1 when memory ran out.
+int ig_impurity(const int32_t* mask, int64_t views, int64_t points, const int64_t* owner, int64_t groups,
+                const int64_t* masks, const int64_t* before, int64_t* lost, int64_t* seen, int32_t threads) try {
+  const int64_t most = views ? *std::max_element(masks, masks + views) : 0;
+  std::vector<int32_t> tables(threads * groups * most);
+  std::vector<int64_t> sums(threads * 2 * groups, 0);
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+  for (int64_t k = 0; k < views; k++) {
+    const int64_t t = omp_get_thread_num();
+    int64_t* own = sums.data() + t * 2 * groups;
+    view_impurity(mask + k * points, points, masks[k], before[k], owner, groups, tables.data() + t * groups * most, own,
+                  own + groups);
+  }
+  for (int64_t t = 0; t < threads; t++)
+    for (int64_t s = 0; s < groups; s++) lost[s] += sums[t * 2 * groups + s], seen[s] += sums[(t * 2 + 1) * groups + s];
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
+// The mask (column) on which each row of count (rows, columns) mainly lies in every view, -1 = undecided or none, and
+// its weight. Columns first[k] .. end[k] - 1 are those of view k, the first of unlabelled points. Of equals the first
+// wins. Returns 0.
+int ig_dominant_masks(const float* count, int64_t rows, int64_t columns, const int64_t* first, const int64_t* end,
+                      int64_t views, float least, float dominance, float full, int32_t* dominant, float* weight,
+                      int32_t threads) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int64_t s = 0; s < rows; s++)
+    for (int64_t k = 0; k < views; k++) {
+      const float* row = count + s * columns;
+      float total = 0.f, top = 0.f;
+      int64_t best = first[k];
+      for (int64_t c = first[k]; c < end[k]; c++) {
+        total += row[c];
+        if (row[c] > top) top = row[c], best = c;
+      }
+      const bool decided = total >= least && top >= dominance * total && best != first[k];
+      dominant[s * views + k] = decided ? static_cast<int32_t>(best) : -1;
+      weight[s * views + k] = decided ? std::min(1.f, total / full) : 0.f;
+    }
+  return 0;
+}
+
+// votes[r * width + instance_of[m]] += 1 for every view in which point rows[r] falls on mask m, and += `none` in the
+// last column where it is visible on no mask. Returns 0.
+int ig_tally(const int32_t* mask, int64_t views, int64_t points, const int64_t* rows, int64_t count,
+             const int64_t* instance_of, int64_t width, float none, float* votes, int32_t threads) {
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+  for (int64_t begin = 0; begin < count; begin += BLOCK)
+    for (int64_t k = 0; k < views; k++) {
+      const int32_t* row = mask + k * points;
+      for (int64_t r = begin; r < std::min(count, begin + BLOCK); r++) {
+        const int32_t m = row[rows[r]];
+        if (m > 0) votes[r * width + instance_of[m]] += 1.f;
+        else if (m == 0) votes[r * width + width - 1] += none;
+      }
+    }
+  return 0;
+}
+
+}  // extern "C"
