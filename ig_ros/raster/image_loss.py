@@ -46,6 +46,33 @@ def compiled_image_loss(
     return loss
 
 
+def image_loss_gradient(
+    library: Library,
+    rendered: torch.Tensor,
+    target: torch.Tensor,
+    ssim_weight: float,
+    mask: torch.Tensor | None,
+    gradient: torch.Tensor | None,
+) -> float:
+    """The loss as a number; its gradient is written into `gradient` (H, W, 3), which may be part of a wider image.
+
+    `target` (H, W, 3) may be uint8: 0 .. 255 then stand for 0 .. 1. Otherwise as compiled_image_loss.
+    """
+    height, width, _ = rendered.shape
+    bytes_ = target.contiguous() if target.dtype == torch.uint8 else None
+    x, y = _pixels(rendered), None if bytes_ is not None else _pixels(target)
+    weight = None if mask is None else mask.detach().float().contiguous()
+    total = float(height * width) if weight is None else float(weight.sum())
+    struct = _Input(
+        *map(address, (x, y, weight, bytes_)),
+        *(x.stride(1), 3 if y is None else y.stride(1), 3 if gradient is None else gradient.stride(1)),
+        *(height, width, torch.get_num_threads(), ssim_weight, 1 / max(3 * total, 1e-8)),
+    )
+    loss = ctypes.c_double()
+    library.call("ig_image_loss", struct, ctypes.c_void_p(address(gradient)), ctypes.byref(loss))
+    return loss.value
+
+
 def image_loss_torch(
     rendered: torch.Tensor, target: torch.Tensor, ssim_weight: float, mask: torch.Tensor | None
 ) -> torch.Tensor:
@@ -64,8 +91,11 @@ class _Input(ctypes.Structure):
     """Mirror of ImageLossInput in native/image_loss.cpp."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("rendered", "target", "mask")),
-        *((name, ctypes.c_int32) for name in ("rendered_stride", "target_stride", "height", "width", "threads")),
+        *((name, ctypes.c_void_p) for name in ("rendered", "target", "mask", "target_bytes")),
+        *(
+            (name, ctypes.c_int32)
+            for name in ("rendered_stride", "target_stride", "gradient_stride", "height", "width", "threads")
+        ),
         *((name, ctypes.c_float) for name in ("ssim_weight", "scale")),
     ]
 
@@ -80,21 +110,9 @@ class _ImageLoss(torch.autograd.Function):
         ssim_weight: float,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
-        height, width, _ = rendered.shape
-        x, y = _pixels(rendered), _pixels(target)
-        weight = None if mask is None else mask.detach().float().contiguous()
-        total = float(height * width) if weight is None else float(weight.sum())
-        scale = 1 / max(3 * total, 1e-8)
-        gradient = torch.empty(height, width, 3) if ctx.needs_input_grad[1] else None
-        struct = _Input(
-            *map(address, (x, y, weight)),
-            *(x.stride(1), y.stride(1), height, width, torch.get_num_threads()),
-            *(ssim_weight, scale),
-        )
-        loss = ctypes.c_double()
-        library.call("ig_image_loss", struct, ctypes.c_void_p(address(gradient)), ctypes.byref(loss))
+        gradient = torch.empty(rendered.shape) if ctx.needs_input_grad[1] else None
         ctx.gradient = gradient
-        return rendered.new_tensor(loss.value)
+        return rendered.new_tensor(image_loss_gradient(library, rendered, target, ssim_weight, mask, gradient))
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

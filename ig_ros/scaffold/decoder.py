@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ig_ros.config import ScaffoldConfig
+from ig_ros.raster.decode import AnchorLeaves, DecodeRequest, decode
 from ig_ros.scaffold import turns
 from ig_ros.types import GaussianBatch
 
@@ -52,6 +53,32 @@ class Decoder(nn.Module):
         instance feature mapped to (f^ + 1) / 2 [OG]. `turn` (n, 4) unit wxyz rotates offsets, shapes and the view
         direction of anchors whose keyframe's pose was corrected.
         """
+        if position.device.type != "cpu" or leaves["offsets"].dtype != torch.float32:
+            return self.reference(leaves, position, rows, center, with_feature, turn)
+        c = self.config
+        geometry, color = c.view_dependent_geometry, c.view_dependent_color
+        x, y, z = center.tolist()
+        gathered = AnchorLeaves(
+            leaves["offsets"],
+            leaves["log_scale"],
+            leaves["embedding"],
+            leaves["color"] if c.anchor_color else None,
+            leaves["feature"] if with_feature else None,
+        )
+        request = DecodeRequest(position, turn, (x, y, z), (geometry, geometry, color))
+        mlps = [p for mlp in (self.opacity, self.covariance, self.color) for p in mlp.parameters()]
+        return GaussianBatch(*decode(request, gathered, mlps), anchors=rows.repeat_interleave(c.children))
+
+    def reference(
+        self,
+        leaves: dict[str, torch.Tensor],
+        position: torch.Tensor,
+        rows: torch.Tensor,
+        center: torch.Tensor,
+        with_feature: bool,
+        turn: torch.Tensor | None = None,
+    ) -> GaussianBatch:
+        """The same in plain torch, for other devices and as the truth of the test."""
         k, n = self.config.children, len(position)
         e = leaves["embedding"]
         seen = e

@@ -7,7 +7,48 @@ from __future__ import annotations
 
 import torch
 
-MIN_ALPHA = 0.7  # pixels the model hardly covers say nothing about instances [OG]
+from ig_ros.raster import image_loss
+from ig_ros.raster import view_loss as kernels
+from ig_ros.raster.view_loss import COLORS, MAX_DEPTH_ERROR, MIN_ALPHA, FeatureTerms, Target
+from ig_ros.types import RenderResult
+
+
+def view_loss(
+    rendered: RenderResult, target: Target, ssim_weight: float, depth_weight: float, terms: FeatureTerms
+) -> tuple[torch.Tensor, float]:
+    """Weighted sum of the losses of one rendered view (a scalar) and its colour loss alone: kernels on the CPU."""
+    if rendered.features.device.type == "cpu" and rendered.features.dtype == torch.float32:
+        return kernels.view_loss(rendered, target, ssim_weight, depth_weight, terms)
+    return view_loss_torch(rendered, target, ssim_weight, depth_weight, terms)
+
+
+def view_loss_torch(
+    rendered: RenderResult, target: Target, ssim_weight: float, depth_weight: float, terms: FeatureTerms
+) -> tuple[torch.Tensor, float]:
+    """The same in plain torch, for other devices and as the truth of the test."""
+    rgb = target.rgb.to(rendered.features) / 255.0 if target.rgb.dtype == torch.uint8 else target.rgb
+    color = image_loss(rendered.features[..., :COLORS], rgb, ssim_weight, None)
+    loss = color
+    if target.depth is not None and depth_weight:
+        loss = loss + depth_weight * depth_loss(rendered.depth, rendered.alpha, target.depth.to(rendered.depth))
+    if target.labels is not None and rendered.features.shape[2] > COLORS:
+        loss = loss + feature_loss(
+            rendered.features[..., COLORS:],
+            rendered.alpha,
+            target.labels,
+            min_pixels=terms.min_pixels,
+            truncation=terms.truncation,
+            contrast_weight=terms.contrast_weight,
+            smooth_weight=terms.smooth_weight,
+        )
+    return loss, float(color.detach())
+
+
+def volume_loss(scales: torch.Tensor, edge: torch.Tensor | None, children: int, weight: float) -> torch.Tensor:
+    """weight x scale_loss() of n * children Gaussians whose anchors have edge (n,) m: a kernel on the CPU."""
+    if scales.device.type == "cpu" and scales.dtype == torch.float32:
+        return kernels.scale_loss(scales, edge, children, weight)
+    return weight * scale_loss(scales, None if edge is None else edge.repeat_interleave(children))
 
 
 def mask_means(
@@ -90,7 +131,7 @@ def depth_loss(depth: torch.Tensor, alpha: torch.Tensor, measured: torch.Tensor)
     if not bool(valid.any()):
         return depth.sum() * 0.0
     error = (depth - alpha * measured)[valid].abs() / measured[valid]
-    return error.clamp_max(0.3).mean()
+    return error.clamp_max(MAX_DEPTH_ERROR).mean()
 
 
 def scale_loss(scales: torch.Tensor, edge: torch.Tensor | None) -> torch.Tensor:

@@ -8,16 +8,17 @@ import numpy as np
 import torch
 
 from ig_ros.config import Config, TrainingConfig
-from ig_ros.raster import ScreenStats, image_loss, rasterize
+from ig_ros.raster import ScreenStats, rasterize
+from ig_ros.raster.view_loss import FeatureTerms, Target
 from ig_ros.scaffold import growth
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
-from ig_ros.scaffold.losses import depth_loss, feature_loss, scale_loss
+from ig_ros.scaffold.losses import view_loss, volume_loss
 from ig_ros.scaffold.model import NEAR, Scaffold, View
 from ig_ros.scaffold.phases import phase_masks
 from ig_ros.scaffold.resident import Resident
 from ig_ros.types import RenderResult
 
-COLOR, FEATURE_START = slice(0, 3), 3
+FEATURE_START = 3
 LOSS_MEMORY = 0.8  # of a keyframe's running loss
 OPACITY_MEMORY = 0.95  # of an anchor's running opacity
 
@@ -88,29 +89,19 @@ class Trainer:
 
     def _loss(self, keyframe: Keyframe, view: View, rendered: RenderResult, joint: bool, semantic: bool) -> float:
         """Sum the losses of one view and run backward; returns the colour loss."""
-        c = self.config.training
-        target = self.resident(keyframe.rgb).float() / 255.0
-        color = image_loss(rendered.features[..., COLOR], target, c.ssim_weight, None)
-        edge = None
-        if c.scale_unit == "voxel":
-            edge = self.scaffold.anchors.data["edge"][view.rows].repeat_interleave(self.scaffold.config.children)
-        loss = color + c.scale_weight * scale_loss(view.gaussians.scales, edge)
-        if keyframe.depth is not None and c.depth_weight:
-            measured = self.resident(keyframe.depth).float()
-            loss = loss + c.depth_weight * depth_loss(rendered.depth, rendered.alpha, measured)
-        if semantic and keyframe.labels is not None:
-            loss = loss + feature_loss(
-                rendered.features[..., FEATURE_START:],
-                rendered.alpha,
-                self.resident(keyframe.labels),
-                min_pixels=c.min_mask_pixels,
-                truncation=c.truncation if joint else None,
-                contrast_weight=c.contrast_weight,
-                smooth_weight=c.smooth_weight,
-            )
+        c, anchors = self.config.training, self.scaffold.anchors
+        target = Target(
+            self.resident(keyframe.rgb),
+            None if keyframe.depth is None else self.resident(keyframe.depth),
+            self.resident(keyframe.labels) if semantic and keyframe.labels is not None else None,
+        )
+        terms = FeatureTerms(c.min_mask_pixels, c.truncation if joint else None, c.contrast_weight, c.smooth_weight)
+        loss, color = view_loss(rendered, target, c.ssim_weight, c.depth_weight, terms)
+        edge = anchors.data["edge"][view.rows] if c.scale_unit == "voxel" else None
+        loss = loss + volume_loss(view.gaussians.scales, edge, self.scaffold.config.children, c.scale_weight)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        return float(color.detach())
+        return color
 
     @torch.no_grad()
     def _apply(self, view: View, awake: torch.Tensor, mature: torch.Tensor) -> None:

@@ -32,6 +32,8 @@ struct Image {
 
 struct LossInput {
   Image rendered, target;
+  const uint8_t* target_bytes;  // the target as (H, W, 3) of 0 .. 255 instead
+  int gradient_stride;          // floats between pixels of the gradient
   const float* mask;  // (H, W) or null
   int height, width, threads;
   float ssim_weight, scale;  // scale: 1 / (3 sum of mask)
@@ -69,12 +71,17 @@ static void split_planes(const LossInput& in, float* planes) {
 #pragma omp parallel for num_threads(in.threads) schedule(static)
   for (int y = 0; y < in.height; y++)
     for (int image = 0; image < 2; image++) {
+      const bool bytes = image && in.target_bytes;
       const Image& source = image ? in.target : in.rendered;
-      const float* from = source.data + size_t(y) * in.width * source.stride;
+      const float* from = bytes ? nullptr : source.data + size_t(y) * in.width * source.stride;
+      const uint8_t* from_bytes = bytes ? in.target_bytes + size_t(y) * in.width * CHANNELS : nullptr;
       for (int c = 0; c < CHANNELS; c++) {
         float* to = planes + (image * CHANNELS + c) * in.plane() + size_t(y) * row;
         std::fill_n(to, MARGIN, 0.f);
-        for (int x = 0; x < in.width; x++) to[MARGIN + x] = from[size_t(x) * source.stride + c];
+        if (bytes)
+          for (int x = 0; x < in.width; x++) to[MARGIN + x] = float(from_bytes[size_t(x) * CHANNELS + c]) / 255.f;
+        else
+          for (int x = 0; x < in.width; x++) to[MARGIN + x] = from[size_t(x) * source.stride + c];
         std::fill(to + MARGIN + in.width, to + row, 0.f);
       }
     }
@@ -166,10 +173,10 @@ static void gradient_band(const LossInput& in, const Window& window, const float
       blur_column(window, scratch + k * lane + size_t(r - first + RADIUS) * row, row, blurred + k * row, in.width);
     const float* x = planes + channel * in.plane() + size_t(r) * row + MARGIN;
     const float *y = x + CHANNELS * in.plane(), *mask = in.mask ? in.mask + size_t(r) * in.width : nullptr;
-    float* out = gradient + size_t(r) * in.width * CHANNELS + channel;
+    float* out = gradient + size_t(r) * in.width * in.gradient_stride + channel;
     for (int i = 0; i < in.width; i++) {
       float l1 = (1 - in.ssim_weight) * in.scale * (mask ? mask[i] : 1.f) * float((x[i] > y[i]) - (x[i] < y[i]));
-      out[size_t(i) * CHANNELS] = l1 + blurred[i] + 2 * x[i] * blurred[row + i] + y[i] * blurred[2 * row + i];
+      out[size_t(i) * in.gradient_stride] = l1 + blurred[i] + 2 * x[i] * blurred[row + i] + y[i] * blurred[2 * row + i];
     }
   }
 }
@@ -205,13 +212,16 @@ extern "C" {
 // Mirrored by image_loss.py.
 struct ImageLossInput {
   const float *rendered, *target, *mask;
-  int32_t rendered_stride, target_stride, height, width, threads;
+  const uint8_t* target_bytes;  // (H, W, 3) in 0 .. 255, read instead of target unless null
+  int32_t rendered_stride, target_stride, gradient_stride, height, width, threads;
   float ssim_weight, scale;
 };
 
 int ig_image_loss(const ImageLossInput* in, float* gradient, double* loss) try {
   *loss = ig::image_loss({{in->rendered, in->rendered_stride},
                           {in->target, in->target_stride},
+                          in->target_bytes,
+                          in->gradient_stride,
                           in->mask,
                           in->height,
                           in->width,

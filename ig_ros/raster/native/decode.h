@@ -1,0 +1,81 @@
+// Anchors to Gaussians, the decoder of Scaffold-GS [SG 4.1]: types shared by its two passes. The structs at the top are
+// the C ABI: decode.py mirrors them.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "product.h"
+#include "raster.h"
+
+extern "C" {
+
+struct DecodeMlp {
+  const float *weight1, *bias1, *weight2, *bias2;  // (hidden, inputs) (hidden) (outputs, hidden) (outputs)
+};
+
+struct DecodeInput {
+  const float *offsets, *log_scale, *embedding, *color, *feature;  // (n,k,3) (n,6) (n,E) (n,3) (n,f,F); last two or null
+  const float *position, *turn;                                    // (n,3) (n,4) unit wxyz or null
+  DecodeMlp mlp[3];                                                // opacity, covariance, colour
+  int32_t directed[3];  // the MLP reads the viewing direction after the embedding
+  int32_t count, children, embedding_size, hidden, feature_size;  // n, k, E, ., F
+  int32_t feature_per_child, threads;                             // f is k or 1
+  float center[3];                                                // m
+};
+
+// Of the n * k children. `hidden` (n, 3 * padded hidden) is kept for the backward pass; null if there will be none.
+struct DecodeOutput {
+  float *means, *quats, *scales, *opacities, *features, *hidden;
+};
+
+struct DecodeMlpGradients {
+  float *weight1, *bias1, *weight2, *bias2;
+};
+
+struct DecodeGradients {
+  const float *means, *quats, *scales, *opacities, *features;  // of the children, null = zero
+  float *offsets, *log_scale, *embedding, *color, *feature;    // color and feature null where the input has none
+  DecodeMlpGradients mlp[3];
+};
+
+}  // extern "C"
+
+namespace ig {
+
+constexpr int MLPS = 3, ANCHORS = 64;  // anchors of a block: its matrices stay in cache
+enum { OPACITY, COVARIANCE, COLOR };
+
+static inline int padded(int n) { return (n + 15) & ~15; }
+
+// Sizes of the matrices. A row of MLP inputs is: embedding, 1 (takes the bias), viewing direction.
+struct Sizes {
+  int hidden, inputs, embedding, outputs[MLPS], wide[MLPS];
+  explicit Sizes(const DecodeInput& in) : hidden(padded(in.hidden)), inputs(in.embedding_size + 4), embedding(padded(in.embedding_size)) {
+    const int per_child[MLPS] = {1, 7, 3};
+    for (int m = 0; m < MLPS; m++) outputs[m] = per_child[m] * in.children, wide[m] = padded(outputs[m]);
+  }
+  int inputs_of(const DecodeInput& in, int m) const { return in.embedding_size + (in.directed[m] ? 4 : 1); }
+  size_t activations() const { return size_t(MLPS) * hidden; }
+};
+
+IG_INLINE void quat_product(const float* a, const float* b, float* o) {
+  o[0] = a[0] * b[0] - a[1] * b[1] - a[2] * b[2] - a[3] * b[3];
+  o[1] = a[0] * b[1] + a[1] * b[0] + a[2] * b[3] - a[3] * b[2];
+  o[2] = a[0] * b[2] - a[1] * b[3] + a[2] * b[0] + a[3] * b[1];
+  o[3] = a[0] * b[3] + a[1] * b[2] - a[2] * b[1] + a[3] * b[0];
+}
+
+// v turned by the unit quaternion (w, sign * xyz): sign -1 undoes it.
+IG_INLINE void turn_vector(const float* q, float sign, float* v) {
+  const float x = sign * q[1], y = sign * q[2], z = sign * q[3];
+  const float a = 2 * (y * v[2] - z * v[1]), b = 2 * (z * v[0] - x * v[2]), c = 2 * (x * v[1] - y * v[0]);
+  v[0] += q[0] * a + y * c - z * b;
+  v[1] += q[0] * b + z * a - x * c;
+  v[2] += q[0] * c + x * b - y * a;
+}
+
+// Rows of MLP inputs of `count` anchors from `first` on.
+void decode_inputs(const DecodeInput& in, const Sizes& size, int first, int count, float* rows);
+
+}  // namespace ig

@@ -1,0 +1,167 @@
+// Decoding anchors: a block of them goes through the three MLPs and the activations while it is in cache, and the
+// children are written as the rasteriser reads them.
+#include <omp.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "decode.h"
+
+namespace ig {
+
+// e^x for any x: relative error < 3e-7; NaN stays NaN.
+IG_INLINE Lanes exp_lanes(Lanes x) {
+  const Lanes magic = broadcast(12582912.f);
+  x = select(x < broadcast(-87.f), broadcast(-87.f), x);
+  x = select(x > broadcast(88.f), broadcast(88.f), x);
+  const Lanes shifted = x * broadcast(1.44269504f) + magic, whole = shifted - magic;
+  const Lanes rest = x - whole * broadcast(0.693359375f) + whole * broadcast(2.12194440e-4f);
+  Lanes p = broadcast(1.9875691500e-4f);
+  p = p * rest + broadcast(1.3981999507e-3f);
+  p = p * rest + broadcast(8.3334519073e-3f);
+  p = p * rest + broadcast(4.1665795894e-2f);
+  p = p * rest + broadcast(1.6666665459e-1f);
+  p = p * rest + broadcast(5.0000001201e-1f);
+  p = p * rest * rest + rest + broadcast(1.f);
+  return (Lanes)((LaneMask)p + ((LaneMask)shifted << 23)) + (x - x);
+}
+
+IG_INLINE Lanes sigmoid(Lanes x) { return broadcast(1.f) / (broadcast(1.f) + exp_lanes(-x)); }
+IG_INLINE Lanes tanh(Lanes x) { return broadcast(1.f) - broadcast(2.f) / (exp_lanes(x + x) + broadcast(1.f)); }
+
+// Weights as the products read them: transposed and padded with zeros.
+struct ForwardWeights {
+  std::vector<float> first[MLPS], second[MLPS], bias[MLPS];  // (inputs, hidden) (hidden, wide) (wide)
+  ForwardWeights(const DecodeInput& in, const Sizes& size) {
+    for (int m = 0; m < MLPS; m++) {
+      const DecodeMlp& mlp = in.mlp[m];
+      const int e = in.embedding_size, columns = e + (in.directed[m] ? 3 : 0);
+      first[m].assign(size_t(size.inputs) * size.hidden, 0.f);
+      second[m].assign(size_t(in.hidden) * size.wide[m], 0.f);
+      bias[m].assign(size.wide[m], 0.f);
+      for (int h = 0; h < in.hidden; h++) {
+        for (int i = 0; i < columns; i++)
+          first[m][size_t(i < e ? i : i + 1) * size.hidden + h] = mlp.weight1[size_t(h) * columns + i];
+        first[m][size_t(e) * size.hidden + h] = mlp.bias1[h];
+        for (int o = 0; o < size.outputs[m]; o++)
+          second[m][size_t(h) * size.wide[m] + o] = mlp.weight2[size_t(o) * in.hidden + h];
+      }
+      std::copy_n(mlp.bias2, size.outputs[m], bias[m].begin());
+    }
+  }
+};
+
+void decode_inputs(const DecodeInput& in, const Sizes& size, int first, int count, float* rows) {
+  const int e = in.embedding_size;
+  for (int i = 0; i < count; i++, rows += size.inputs) {
+    const size_t anchor = size_t(first) + i;
+    std::memcpy(rows, in.embedding + anchor * e, e * sizeof(float));
+    float* direction = rows + e + 1;
+    for (int j = 0; j < 3; j++) direction[j] = in.position[3 * anchor + j] - in.center[j];
+    const float norm = std::sqrt(direction[0] * direction[0] + direction[1] * direction[1] + direction[2] * direction[2]);
+    for (int j = 0; j < 3; j++) direction[j] /= norm < 1e-12f ? 1e-12f : norm;
+    if (in.turn) turn_vector(in.turn + 4 * anchor, -1.f, direction);
+    rows[e] = 1.f;
+  }
+}
+
+// Means, shapes and opacities of one anchor's children from the activated outputs of its MLPs.
+static void write_geometry(const DecodeInput& in, size_t anchor, const float* const* row, const float* shape,
+                           const DecodeOutput& out) {
+  const float *log_scale = in.log_scale + 6 * anchor, *turn = in.turn ? in.turn + 4 * anchor : nullptr;
+  float scale[6];
+  for (int j = 0; j < 6; j++) scale[j] = std::exp(log_scale[j]);
+  for (int c = 0; c < in.children; c++) {
+    const size_t child = anchor * in.children + c;
+    float offset[3];
+    for (int j = 0; j < 3; j++) offset[j] = in.offsets[3 * child + j] * scale[j];
+    if (turn) turn_vector(turn, 1.f, offset);
+    for (int j = 0; j < 3; j++) out.means[3 * child + j] = in.position[3 * anchor + j] + offset[j];
+    for (int j = 0; j < 3; j++) out.scales[3 * child + j] = scale[3 + j] * row[COVARIANCE][7 * c + j];
+    if (turn) quat_product(turn, shape + 7 * c + 3, out.quats + 4 * child);
+    else std::memcpy(out.quats + 4 * child, shape + 7 * c + 3, 4 * sizeof(float));
+    const float opacity = row[OPACITY][c];
+    out.opacities[child] = opacity < 0.f ? 0.f : opacity;
+  }
+}
+
+// Colour and, mapped to (f^ + 1) / 2 [OG], the instance feature of one anchor's children.
+static void write_features(const DecodeInput& in, size_t anchor, const float* color, float* out) {
+  const int size = in.feature_size, width = 3 + size;
+  for (int c = 0; c < in.children; c++, out += width) {
+    std::memcpy(out, color + 3 * c, 3 * sizeof(float));
+    if (!size) continue;
+    if (c && !in.feature_per_child) {
+      std::memcpy(out + 3, out + 3 - width, size * sizeof(float));
+      continue;
+    }
+    const float* feature = in.feature + (in.feature_per_child ? anchor * in.children + c : anchor) * size;
+    float square = 0.f;
+    for (int f = 0; f < size; f++) square += feature[f] * feature[f];
+    const float norm = std::sqrt(square), inverse = 1.f / (norm < 1e-12f ? 1e-12f : norm);
+    for (int f = 0; f < size; f++) out[3 + f] = (feature[f] * inverse + 1.f) * 0.5f;
+  }
+}
+
+// Activates one anchor's rows of outputs in place; the raw covariance row is copied to `shape` first.
+static void activate(const DecodeInput& in, const Sizes& size, size_t anchor, float* const* row, float* shape) {
+  std::memcpy(shape, row[COVARIANCE], size.wide[COVARIANCE] * sizeof(float));
+  if (in.color)
+    for (int c = 0; c < in.children; c++)
+      for (int j = 0; j < 3; j++) row[COLOR][3 * c + j] += in.color[3 * anchor + j];
+  for (int i = 0; i < size.wide[OPACITY]; i += LANES) store(row[OPACITY] + i, tanh(load(row[OPACITY] + i)));
+  for (int i = 0; i < size.wide[COVARIANCE]; i += LANES)
+    store(row[COVARIANCE] + i, sigmoid(load(row[COVARIANCE] + i)));
+  for (int i = 0; i < size.wide[COLOR]; i += LANES) store(row[COLOR] + i, sigmoid(load(row[COLOR] + i)));
+}
+
+// Scratch of one thread, a block of anchors at a time.
+struct ForwardBlock {
+  std::vector<float> inputs, hidden, outputs[MLPS], shape;
+  explicit ForwardBlock(const Sizes& size)
+      : inputs(size_t(ANCHORS) * size.inputs), hidden(ANCHORS * size.activations()), shape(size.wide[COVARIANCE]) {
+    for (int m = 0; m < MLPS; m++) outputs[m].resize(size_t(ANCHORS) * size.wide[m]);
+  }
+};
+
+static void decode_block(const DecodeInput& in, const Sizes& size, const ForwardWeights& weights, ForwardBlock& block,
+                         const DecodeOutput& out, int first) {
+  const int count = std::min(ANCHORS, in.count - first);
+  const size_t pitch = size.activations();
+  decode_inputs(in, size, first, count, block.inputs.data());
+  float* hidden = out.hidden ? out.hidden + size_t(first) * pitch : block.hidden.data();
+  for (int m = 0; m < MLPS; m++) {
+    float* activations = hidden + size_t(m) * size.hidden;
+    product({block.inputs.data(), size_t(size.inputs), 1}, {weights.first[m].data(), size_t(size.hidden)}, {nullptr, 0},
+            {activations, pitch}, count, size.hidden, size.inputs_of(in, m));
+    for (int i = 0; i < count; i++)
+      for (int h = 0; h < size.hidden; h++) {
+        float& x = activations[i * pitch + h];
+        x = x < 0.f ? 0.f : x;
+      }
+    product({activations, pitch, 1}, {weights.second[m].data(), size_t(size.wide[m])}, {weights.bias[m].data(), 0},
+            {block.outputs[m].data(), size_t(size.wide[m])}, count, size.wide[m], in.hidden);
+  }
+  for (int i = 0; i < count; i++) {
+    const size_t anchor = size_t(first) + i;
+    float* row[MLPS];
+    for (int m = 0; m < MLPS; m++) row[m] = block.outputs[m].data() + size_t(i) * size.wide[m];
+    activate(in, size, anchor, row, block.shape.data());
+    write_geometry(in, anchor, row, block.shape.data(), out);
+    write_features(in, anchor, row[COLOR], out.features + anchor * in.children * (3 + in.feature_size));
+  }
+}
+
+}  // namespace ig
+
+extern "C" int ig_decode_forward(const DecodeInput* in, const DecodeOutput* out) try {
+  const ig::Sizes size(*in);
+  const ig::ForwardWeights weights(*in, size);
+  std::vector<ig::ForwardBlock> blocks(in->threads, ig::ForwardBlock(size));
+#pragma omp parallel for num_threads(in->threads) schedule(dynamic)
+  for (int first = 0; first < in->count; first += ig::ANCHORS)
+    ig::decode_block(*in, size, weights, blocks[omp_get_thread_num()], *out, first);
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}

@@ -1,0 +1,195 @@
+// Instance features of one view: pixels of a mask agree [OG eq. 1], masks differ [OG eq. 2, IG eq. 3]; value and gradient
+// in one call. Pixels are cut into PARTS shares that are summed apart and added in one order: the result is the same for
+// any number of threads.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "raster.h"
+
+extern "C" {
+
+// Mirrored by view_loss.py. Pixels lie in one row; those of alpha <= min_alpha or label <= 0 take no part.
+struct FeatureLossInput {
+  const float *feature, *alpha;  // (P, channels) with `stride` floats between pixels, (P)
+  const int32_t* labels;         // (P)
+  float* gradient;               // (P, channels), `gradient_stride` floats apart; every pixel's is written
+  int32_t pixels, channels, stride, gradient_stride, min_pixels, threads;
+  float min_alpha, truncation, contrast_weight, smooth_weight;  // truncation < 0: none
+};
+
+}  // extern "C"
+
+namespace ig {
+
+constexpr int PARTS = 16;
+
+// Which counted mask a pixel belongs to, -1 for none, and what is known of the masks.
+struct Masks {
+  std::vector<int32_t> row_of_label;
+  std::vector<float> pixels;  // of each counted mask
+  int count = 0;
+  explicit Masks(const FeatureLossInput& in) {
+    std::vector<int32_t> found(1, 0);
+    for (int p = 0; p < in.pixels; p++) {
+      const int32_t label = in.labels[p];
+      if (!(in.alpha[p] > in.min_alpha) || label <= 0) continue;
+      if (size_t(label) >= found.size()) found.resize(std::max(size_t(label) + 1, 2 * found.size()), 0);
+      found[label]++;
+    }
+    row_of_label.assign(found.size(), -1);
+    for (size_t label = 1; label < found.size(); label++)
+      if (found[label] >= std::max(in.min_pixels, 1)) row_of_label[label] = count++, pixels.push_back(float(found[label]));
+  }
+  int row(const FeatureLossInput& in, int pixel) const {
+    const int32_t label = in.labels[pixel];
+    return in.alpha[pixel] > in.min_alpha && label > 0 ? row_of_label[label] : -1;
+  }
+};
+
+template <class Visit>
+static void for_each_part(const FeatureLossInput& in, const Visit& visit) {
+#pragma omp parallel for num_threads(in.threads) schedule(dynamic)
+  for (int part = 0; part < PARTS; part++)
+    visit(part, int(int64_t(in.pixels) * part / PARTS), int(int64_t(in.pixels) * (part + 1) / PARTS));
+}
+
+// parts[0] += the others, in order.
+static void add_parts(std::vector<float>& parts, size_t size) {
+  for (int part = 1; part < PARTS; part++)
+    for (size_t i = 0; i < size; i++) parts[i] += parts[part * size + i];
+}
+
+static std::vector<float> mask_means(const FeatureLossInput& in, const Masks& masks) {
+  const int channels = in.channels;
+  const size_t size = size_t(masks.count) * channels;
+  std::vector<float> means(PARTS * size, 0.f);
+  for_each_part(in, [&](int part, int begin, int end) {
+    for (int p = begin; p < end; p++) {
+      const int row = masks.row(in, p);
+      if (row < 0) continue;
+      float* sum = &means[part * size + size_t(row) * channels];
+      for (int c = 0; c < channels; c++) sum[c] += in.feature[size_t(p) * in.stride + c];
+    }
+  });
+  add_parts(means, size);
+  means.resize(size);
+  for (size_t i = 0; i < size; i++) means[i] /= masks.pixels[i / channels];
+  return means;
+}
+
+// Mean over masks of the mean distance of a mask's pixels to its mean. Writes the pixels' own part of the gradient and
+// takes what pulls at the means from `means_gradient`.
+static double smoothness(const FeatureLossInput& in, const Masks& masks, const std::vector<float>& means,
+                         std::vector<float>& means_gradient) {
+  const int channels = in.channels;
+  const size_t size = means.size();
+  std::vector<float> pull(PARTS * size, 0.f);
+  double losses[PARTS] = {};
+  for_each_part(in, [&](int part, int begin, int end) {
+    for (int p = begin; p < end; p++) {
+      float* gradient = in.gradient + size_t(p) * in.gradient_stride;
+      const int row = masks.row(in, p);
+      if (row < 0) {
+        std::memset(gradient, 0, channels * sizeof(float));
+        continue;
+      }
+      const float *feature = in.feature + size_t(p) * in.stride, *mean = &means[size_t(row) * channels];
+      float square = 1e-12f;
+      for (int c = 0; c < channels; c++) square += (feature[c] - mean[c]) * (feature[c] - mean[c]);
+      const float distance = std::sqrt(square), share = in.smooth_weight / (masks.count * masks.pixels[row]);
+      float* sum = &pull[part * size + size_t(row) * channels];
+      for (int c = 0; c < channels; c++) {
+        gradient[c] = share / distance * (feature[c] - mean[c]);
+        sum[c] += gradient[c];
+      }
+      losses[part] += share * distance;
+    }
+  });
+  add_parts(pull, size);
+  for (size_t i = 0; i < size; i++) means_gradient[i] -= pull[i];
+  double loss = 0;
+  for (double part : losses) loss += part;
+  return loss;
+}
+
+// Weight of mask i's pair with every other: 1 .. 0.1 by closeness rank, 0 beyond the truncation. Keys are the bits of the
+// non-negative squares, so that even NaN has its place.
+static void rank_weights(const FeatureLossInput& in, int i, int count, const float* square, float* weight) {
+  std::vector<uint64_t> order;
+  order.reserve(count);
+  for (int j = 0; j < count; j++) {
+    uint32_t bits;
+    std::memcpy(&bits, square + j, sizeof bits);
+    if (j != i) order.push_back(uint64_t(bits) << 32 | uint32_t(j));
+  }
+  std::sort(order.begin(), order.end());
+  weight[i] = 0.f;
+  for (int rank = 0; rank < count - 1; rank++) {
+    const uint32_t j = uint32_t(order[rank]);
+    const bool far = in.truncation >= 0.f && square[j] > in.truncation * in.truncation;
+    weight[j] = far ? 0.f : 1.f - 0.9f * rank / std::max(count - 2, 1);
+  }
+}
+
+// Mean over pairs of w_ij / (|M_i - M_j|^2 + 1); adds to the gradient of the means.
+static double contrast(const FeatureLossInput& in, const std::vector<float>& means, int count,
+                       std::vector<float>& means_gradient) {
+  const int channels = in.channels;
+  const double scale = in.contrast_weight / (double(count) * (count - 1));
+  std::vector<float> square(size_t(count) * count), weight(size_t(count) * count);
+  std::vector<double> losses(count);
+#pragma omp parallel for num_threads(in.threads) schedule(dynamic, 8)
+  for (int i = 0; i < count; i++) {
+    float* row = &square[size_t(i) * count];
+    for (int j = 0; j < count; j++) {
+      row[j] = 0.f;
+      for (int c = 0; c < channels; c++) {
+        const float apart = means[size_t(i) * channels + c] - means[size_t(j) * channels + c];
+        row[j] += apart * apart;
+      }
+    }
+    rank_weights(in, i, count, row, &weight[size_t(i) * count]);
+    for (int j = 0; j < count; j++) losses[i] += weight[size_t(i) * count + j] / (row[j] + 1.f);
+  }
+#pragma omp parallel for num_threads(in.threads) schedule(static)
+  for (int i = 0; i < count; i++)
+    for (int j = 0; j < count; j++) {
+      const size_t to = size_t(i) * count + j, from = size_t(j) * count + i;
+      const float fall = 1.f / (square[to] + 1.f), slope = float(-2 * scale) * (weight[to] + weight[from]) * fall * fall;
+      for (int c = 0; c < channels; c++)
+        means_gradient[size_t(i) * channels + c] +=
+            slope * (means[size_t(i) * channels + c] - means[size_t(j) * channels + c]);
+    }
+  double loss = 0;
+  for (double row : losses) loss += row;
+  return scale * loss;
+}
+
+static double feature_loss(const FeatureLossInput& in) {
+  const Masks masks(in);
+  const int channels = in.channels;
+  const std::vector<float> means = mask_means(in, masks);
+  std::vector<float> gradient(means.size(), 0.f);
+  double loss = smoothness(in, masks, means, gradient);
+  if (masks.count >= 2) loss += contrast(in, means, masks.count, gradient);
+  for (size_t i = 0; i < gradient.size(); i++) gradient[i] /= masks.pixels[i / channels];
+  for_each_part(in, [&](int, int begin, int end) {
+    for (int p = begin; p < end; p++) {
+      const int row = masks.row(in, p);
+      for (int c = 0; c < channels && row >= 0; c++)
+        in.gradient[size_t(p) * in.gradient_stride + c] += gradient[size_t(row) * channels + c];
+    }
+  });
+  return loss;
+}
+
+}  // namespace ig
+
+extern "C" int ig_feature_loss(const FeatureLossInput* in, double* loss) try {
+  *loss = ig::feature_loss(*in);
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
