@@ -21,7 +21,8 @@ def adam_rows(
     """One Adam step [Kingma & Ba 2015] on `rows` (n,) int64 of parameter (N, ...) and its two moments, in place.
 
     gradient (n, ...) belongs to those rows, visits (N,) int32 counts each row's steps including this one and corrects
-    the bias, rate is one number or one per row (n,). Rows are distinct; others are not touched.
+    the bias, rate is one number or one per row (n,), negative to leave that row as it is. Rows are distinct; others are
+    not touched.
     """
     if parameter.device.type != "cpu":
         _reference(parameter, moments, rows, gradient, visits, rate)
@@ -30,8 +31,8 @@ def adam_rows(
     gradient = gradient.float().contiguous()
     tensors = (parameter, *moments, gradient, rows.contiguous(), visits, rates)
     width = gradient[0].numel() if len(gradient) else 1
-    load().native.ig_adam_rows(
-        *map(address, tensors), int(isinstance(rate, float)), len(rows), width, BETA1, BETA2, EPSILON,
+    load().call(
+        "ig_adam_rows", *map(address, tensors), int(isinstance(rate, float)), len(rows), width, BETA1, BETA2, EPSILON,
         torch.get_num_threads(),
     )  # fmt: skip
 
@@ -46,6 +47,9 @@ def _reference(
 ) -> None:
     """The same in torch, for other devices and as the truth of the test."""
     first, second = moments
+    if not isinstance(rate, float):
+        moving = rate >= 0
+        rows, gradient, rate = rows[moving], gradient[moving], rate[moving]
     shape = (-1, *[1] * (gradient.dim() - 1))
     age = visits[rows].clamp_min(1).to(gradient).view(shape)
     m = torch.lerp(gradient, first[rows], BETA1)

@@ -101,6 +101,8 @@ class Library:
         self.native.ig_raster_forward.argtypes = [_pointer] * 3
         self.native.ig_raster_backward.argtypes = [_pointer] * 4
         self.native.ig_raster_top.argtypes = [_pointer] * 3
+        self.native.ig_rows_in_view.argtypes = [_pointer, _pointer, _long, _pointer, _int, _pointer, _pointer]
+        self.native.ig_gather_rows.argtypes = [_pointer, _long, _pointer, _long, _int]
         self.native.ig_depth_loss.argtypes = [*[_pointer] * 3, _long, _float, _float, _int, *[_pointer] * 3]
         self.native.ig_scale_loss.argtypes = [_pointer, _pointer, _long, _long, _float, _int, _pointer, _pointer]
         self.native.ig_adam_rows.argtypes = [*[_pointer] * 7, _int, _long, _long, _float, _float, _float, _int]

@@ -13,6 +13,7 @@ import torch
 
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import adam_rows
+from ig_ros.raster.view_rows import gather_rows
 from ig_ros.scaffold import turns
 
 WAVELENGTH = 2.0  # m, of the smooth field instance features start from
@@ -137,6 +138,12 @@ class AnchorStore:
         self.data["turn"] = torch.nn.functional.normalize(turns.compose(turn, self.data["turn"]), dim=1)
         self.turned = True
 
+    def gather(self, rows: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Copies of the parameters and positions (n, 3) m of some anchors (n,)."""
+        tables = [*self.parameters.values(), self.data["position"]]
+        *found, position = gather_rows(tables, rows) if rows.device.type == "cpu" else [t[rows] for t in tables]
+        return dict(zip(self.parameters, found, strict=True)), position
+
     def turns(self, rows: torch.Tensor) -> torch.Tensor | None:
         """(n, 4) rotations of some anchors, None while none in the map is rotated."""
         return self.data["turn"][rows] if self.turned else None
@@ -166,7 +173,7 @@ class AnchorStore:
 
         Rows out of view keep their moments untouched: the cost is that of the view, not of the map. Bias is corrected
         by the row's own number of steps (`visits`, for features `lessons`, which the caller has counted up), so an
-        anchor born late starts as fast as one born early.
+        anchor born late starts as fast as one born early. A row of a negative rate is left as it is.
         """
         steps = self.data["lessons" if name == "feature" else "visits"]
         adam_rows(self.parameters[name], self.moments[name], rows, gradient, steps, rate)

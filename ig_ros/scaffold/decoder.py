@@ -67,7 +67,8 @@ class Decoder(nn.Module):
         )
         request = DecodeRequest(position, turn, (x, y, z), (geometry, geometry, color))
         mlps = [p for mlp in (self.opacity, self.covariance, self.color) for p in mlp.parameters()]
-        return GaussianBatch(*decode(request, gathered, mlps), anchors=rows.repeat_interleave(c.children))
+        owners = rows[:, None].expand(-1, c.children).reshape(-1)
+        return GaussianBatch(*decode(request, gathered, mlps), anchors=owners)
 
     def reference(
         self,

@@ -8,6 +8,7 @@ import torch
 
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import rasterize
+from ig_ros.raster.view_rows import rows_in_view
 from ig_ros.scaffold.anchors import AnchorStore
 from ig_ros.scaffold.decoder import Decoder
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
@@ -42,17 +43,26 @@ class Scaffold:
     @torch.no_grad()
     def in_view(self, camera: Camera, T_world_camera: FloatArray) -> torch.Tensor:
         """(n,) rows of the anchors inside the camera's frustum, with a border for their size."""
+        position, edge = self.anchors.data["position"], self.anchors.data["edge"]
+        if self.device.type == "cpu":
+            return rows_in_view(position, edge, camera, T_world_camera, NEAR, BORDER)
+        return self._in_view_torch(position, edge, camera, T_world_camera)
+
+    def _in_view_torch(
+        self, position: torch.Tensor, edge: torch.Tensor, camera: Camera, T_world_camera: FloatArray
+    ) -> torch.Tensor:
+        """The same in plain torch, for other devices and as the truth of the test."""
         T = torch.as_tensor(T_world_camera, dtype=torch.float32, device=self.device)
-        local = (self.anchors.data["position"] - T[:3, 3]) @ T[:3, :3]
+        local = (position - T[:3, 3]) @ T[:3, :3]
         x, y, z = local.unbind(1)
         depth = z.clamp_min(NEAR)
-        reach = 2 * self.anchors.data["edge"] / depth
+        reach = 2 * edge / depth
         K = camera.K
         u, v = x / depth * (K[0, 0] / camera.width), y / depth * (K[1, 1] / camera.height)
         u0, v0 = K[0, 2] / camera.width, K[1, 2] / camera.height
         u_reach, v_reach = reach * (K[0, 0] / camera.width) + BORDER, reach * (K[1, 1] / camera.height) + BORDER
         inside = (u > -u0 - u_reach) & (u < 1 - u0 + u_reach) & (v > -v0 - v_reach) & (v < 1 - v0 + v_reach)
-        return torch.nonzero((z > NEAR - 2 * self.anchors.data["edge"]) & inside)[:, 0]
+        return torch.nonzero((z > NEAR - 2 * edge) & inside)[:, 0]
 
     def decode(
         self, camera: Camera, T_world_camera: FloatArray, with_feature: bool, rows: torch.Tensor | None = None
@@ -63,10 +73,10 @@ class Scaffold:
         """
         rows = self.in_view(camera, T_world_camera) if rows is None else rows
         grad = torch.is_grad_enabled()
-        leaves = {name: p[rows].requires_grad_(grad) for name, p in self.anchors.parameters.items()}
+        gathered, position = self.anchors.gather(rows)
+        leaves = {name: p.requires_grad_(grad) for name, p in gathered.items()}
         center = torch.as_tensor(T_world_camera[:3, 3], dtype=torch.float32, device=self.device)
-        position, turn = self.anchors.data["position"][rows], self.anchors.turns(rows)
-        gaussians = self.decoder(leaves, position, rows, center, with_feature, turn)
+        gaussians = self.decoder(leaves, position, rows, center, with_feature, self.anchors.turns(rows))
         return View(rows, leaves, gaussians)
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from ig_ros.config import Config, TrainingConfig
 from ig_ros.raster import ScreenStats, rasterize
 from ig_ros.raster.view_loss import FeatureTerms, Target
+from ig_ros.raster.view_rows import account_view
 from ig_ros.scaffold import growth
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.losses import view_loss, volume_loss
@@ -19,6 +20,7 @@ from ig_ros.scaffold.resident import Resident
 from ig_ros.types import RenderResult
 
 FEATURE_START = 3
+ASLEEP = -1.0  # rate of a feature that does not learn yet
 LOSS_MEMORY = 0.8  # of a keyframe's running loss
 OPACITY_MEMORY = 0.95  # of an anchor's running opacity
 
@@ -50,6 +52,7 @@ class Trainer:
                 {"params": decoder.color.parameters(), "lr": c.lr_mlp_color},
             ],
             eps=1e-15,
+            fused=True,
         )
 
     def train_step(self) -> StepResult | None:
@@ -75,7 +78,7 @@ class Trainer:
             near=NEAR,
             screen=screen,
             gated_channels=slice(FEATURE_START, None) if semantic else None,
-            geometry_gate=mature.float().repeat_interleave(self.scaffold.config.children) if semantic else None,
+            geometry_gate=_of_children(mature.float(), self.scaffold.config.children) if semantic else None,
         )
         color_loss = self._loss(keyframe, view, rendered, joint, semantic)
         self._apply(view, awake, mature)
@@ -108,7 +111,7 @@ class Trainer:
         """Move the anchors in view and the shared MLPs at this step's rates; young anchors keep their feature."""
         c = self.config.training
         anchors = self.scaffold.anchors
-        anchors.data["visits"][view.rows] += 1
+        anchors.data["visits"].index_add_(0, view.rows, torch.ones_like(awake, dtype=torch.int32))
         rates: dict[str, float] = {
             "offsets": decay(c.lr_offset, c.lr_offset_final, self.step, c),
             "log_scale": c.lr_scale,
@@ -121,10 +124,9 @@ class Trainer:
                 anchors.adam_step(name, view.rows, gradient, rate)
         gradient = view.leaves["feature"].grad
         if gradient is not None:
-            learning = awake.nonzero()[:, 0]
-            anchors.data["lessons"][view.rows[learning]] += 1
-            rate_of = torch.where(mature[learning], c.lr_feature_joint, c.lr_feature)
-            anchors.adam_step("feature", view.rows[learning], gradient[learning], rate_of)
+            anchors.data["lessons"].index_add_(0, view.rows, awake.int())
+            rate_of = torch.where(mature, c.lr_feature_joint, c.lr_feature)
+            anchors.adam_step("feature", view.rows, gradient, rate_of.masked_fill(~awake, ASLEEP))
         finals = [
             (c.lr_mlp_opacity, c.lr_mlp_opacity_final),
             (c.lr_mlp_covariance,) * 2,
@@ -147,22 +149,42 @@ class Trainer:
     @torch.no_grad()
     def _account(self, keyframe: Keyframe, view: View, screen: ScreenStats, color_loss: float) -> None:
         """Keep the statistics that replay, growth and pruning live on."""
-        k = self.scaffold.config.children
-        data = self.scaffold.anchors.data
-        summed = view.gaussians.opacities.detach().view(-1, k).sum(1)
-        data["opacity"][view.rows] = torch.lerp(summed, data["opacity"][view.rows], OPACITY_MEMORY)
         growing = self.config.training.growth and self.step < self.config.training.growth_until
+        seen = None
         if growing and screen.gradient is not None and screen.visible is not None:
-            # Normalised image units, as in [SG]: gradients in pixels times half the image size.
-            half = screen.gradient.new_tensor([keyframe.camera.width / 2, keyframe.camera.height / 2])
-            strength = (screen.gradient * half).norm(dim=1) * screen.visible
-            data["gradient_sum"].index_add_(0, view.rows, strength.view(-1, k))
-            data["gradient_count"].index_add_(0, view.rows, screen.visible.view(-1, k).float())
+            seen = (screen.gradient, screen.visible)
+        size, opacities = (keyframe.camera.width, keyframe.camera.height), view.gaussians.opacities.detach()
+        account = account_view if opacities.device.type == "cpu" else account_view_torch
+        account(self.scaffold.anchors.data, view.rows, opacities, OPACITY_MEMORY, seen, size)
         keyframe.loss = (
             color_loss if not keyframe.uses else LOSS_MEMORY * keyframe.loss + (1 - LOSS_MEMORY) * color_loss
         )
         keyframe.uses += 1
         keyframe.last_used = self.step
+
+
+def account_view_torch(
+    data: dict[str, torch.Tensor],
+    rows: torch.Tensor,
+    opacities: torch.Tensor,
+    memory: float,
+    screen: tuple[torch.Tensor, torch.Tensor] | None,
+    size: tuple[int, int],
+) -> None:
+    """account_view() in plain torch, for other devices and as the truth of the test."""
+    k = data["gradient_sum"].shape[1]
+    data["opacity"][rows] = torch.lerp(opacities.view(-1, k).sum(1), data["opacity"][rows], memory)
+    if screen is not None:
+        # Normalised image units, as in [SG]: gradients in pixels times half the image size.
+        gradient, visible = screen
+        strength = (gradient * gradient.new_tensor(size) / 2).norm(dim=1) * visible
+        data["gradient_sum"].index_add_(0, rows, strength.view(-1, k))
+        data["gradient_count"].index_add_(0, rows, visible.view(-1, k).float())
+
+
+def _of_children(values: torch.Tensor, children: int) -> torch.Tensor:
+    """(n * k,) value of each child's anchor."""
+    return values[:, None].expand(-1, children).reshape(-1)
 
 
 def decay(first: float, final: float, step: int, config: TrainingConfig) -> float:

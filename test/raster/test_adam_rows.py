@@ -94,3 +94,14 @@ def test_gradients_that_are_views_are_read_right() -> None:
     adam_rows(*ours[:2], rows, wide[:, ::2], ours[2], 0.01)
     _reference(*truth[:2], rows, wide[:, ::2], truth[2], 0.01)
     assert torch.allclose(ours[0], truth[0], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("step", [adam_rows, _reference])
+def test_a_negative_rate_leaves_a_row_and_its_moments_as_they_are(step: object) -> None:
+    parameter, moments, visits = table(6, (3,), 1)
+    before = copy((parameter, moments, visits))
+    rates = torch.tensor([0.1, -1.0, 0.1])
+    step(parameter, moments, torch.tensor([5, 2, 0]), torch.ones(3, 3), visits, rates)  # type: ignore[operator]
+    for mine, old in zip((parameter, *moments), (before[0], *before[1]), strict=True):
+        assert torch.equal(mine[2], old[2])
+        assert not torch.equal(mine[0], old[0])
