@@ -20,6 +20,7 @@ NEIGHBORS = 10  # nearest points looked at
 SMOOTH = 5  # px, window over which a depth image's slope is taken
 JUMP = 0.04  # relative depth difference between pixels that are not on one surface
 CREASE = 0.35  # sine-like measure of concavity at which a crease is half believed
+TABLE = 1 << 23  # pairs of sub-objects that may be counted in a table
 COLOR_STEP = 0.22  # RGB distance at which a change of colour is half believed
 
 
@@ -106,11 +107,16 @@ def boundaries(
 def _by_pair(s: IntArray, t: IntArray, smooth: FloatArray) -> Boundaries:
     """Contacts (E,) between sub-objects s and t summed by pair."""
     size = int(max(s.max(initial=0), t.max(initial=0))) + 1
-    code, where = np.unique(np.minimum(s, t).astype(np.int64) * size + np.maximum(s, t), return_inverse=True)
-    pairs = np.stack([code // size, code % size], axis=1)
-    return Boundaries(
-        pairs, np.bincount(where).astype(np.float64), np.asarray(np.bincount(where, weights=smooth), np.float64)
-    )
+    code = np.minimum(s, t).astype(np.int64) * size + np.maximum(s, t)
+    if size * size > TABLE:
+        found, code = np.unique(code, return_inverse=True)
+        length, total = np.bincount(code), np.bincount(code, weights=smooth)
+    else:  # faster than sorting
+        length, total = np.bincount(code), np.bincount(code, weights=smooth)
+        found = np.flatnonzero(length)
+        length, total = length[found], total[found]
+    pairs = np.stack([found // size, found % size], axis=1)
+    return Boundaries(pairs, length.astype(np.float64), np.asarray(total, np.float64))
 
 
 def _smooth(p: FloatArray, q: FloatArray, n: FloatArray, m: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:

@@ -21,9 +21,13 @@ def changed_groups(now: IntArray, before: IntArray, size: IntArray) -> BoolArray
 
 
 def in_order(labels: IntArray) -> IntArray:
-    """(N,) labels numbered from 0 in the order of their first point."""
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    number = np.empty(len(first), np.int64)
-    number[np.argsort(first)] = np.arange(len(first))
-    ordered: IntArray = number[inverse]
+    """(N,) labels, not far below 0 nor above N, numbered from 0 in the order of their first point."""
+    low = int(labels.min(initial=0))
+    n, size = len(labels), int(labels.max(initial=-1)) + 1 - low
+    first = np.full(size, n)
+    first[labels[::-1] - low] = np.arange(n)[::-1]  # of equal places the last one written stays: the first point
+    found = np.flatnonzero(first < n)
+    number = np.zeros(size, np.int64)
+    number[found[np.argsort(first[found])]] = np.arange(len(found))
+    ordered: IntArray = number[labels - low]
     return ordered

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ig_ros.raster import visible_pixels
+from ig_ros.raster import Surface, visible_pixels
 from ig_ros.types import Camera, FloatArray, IntArray
 
 HIDDEN = -1  # outside the image, behind something, or of unknown depth
@@ -71,6 +71,11 @@ def mask_places(labels: IntArray) -> tuple[IntArray, IntArray, IntArray]:
 
 def visible_points(points: FloatArray, view: LabelledView, depth_tolerance: float) -> tuple[IntArray, IntArray]:
     """Indices (P,) of the points visible in a view and the pixels they fall on, as places in the flattened image."""
-    pixel = visible_pixels(points, view.camera, view.T_world_camera, view.depth, depth_tolerance, view.tolerance)
+    pixel = visible_pixels(points, surface_of(view, depth_tolerance))
     index = np.flatnonzero(pixel >= 0)
     return index, pixel[index]
+
+
+def surface_of(view: LabelledView, depth_tolerance: float) -> Surface:
+    """What a view sees of the scene, with the thickness that counts as seen."""
+    return Surface(view.camera, view.T_world_camera, view.depth, depth_tolerance, view.tolerance)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ig_ros.instances.boundary import normal_image
 from ig_ros.instances.held import Kept
-from ig_ros.instances.observations import HIDDEN, UNLABELLED, LabelledView, Observations, mask_places, visible_points
+from ig_ros.instances.observations import HIDDEN, LabelledView, Observations, mask_places, surface_of
+from ig_ros.raster import Look
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 QUANTUM = 127  # steps of a normal's component: sums of integers do not depend on their order
@@ -37,7 +40,6 @@ class Sight:
     """Remembers the last look."""
 
     def __init__(self) -> None:
-        self._xyz: FloatArray = np.zeros((0, 3))
         self._views: tuple[LabelledView, ...] = ()
         self._images: list[_Image] = []
         self._first: IntArray = np.zeros(0, np.int64)  # (K,) masks of earlier views
@@ -47,43 +49,33 @@ class Sight:
     def look(self, xyz: FloatArray, views: tuple[LabelledView, ...], tolerance: float, kept: Kept) -> Seen:
         """xyz (G, 3) m; a Gaussian is visible if it lies within tolerance * depth of the surface."""
         old = kept.point >= 0
-        rows = kept.point[old]
-        fresh = np.flatnonzero(~old)
-        images = [
-            self._images[j] if j >= 0 else _image(view) for j, view in zip(kept.view.tolist(), views, strict=True)
-        ]
+        rows, fresh, row = np.flatnonzero(old), np.flatnonzero(~old), np.maximum(kept.point, 0)
+        images = self._images_of(views, kept.view)
         first = np.cumsum([0, *(len(image.labels) for image in images)])
-        mask = np.full((len(views), len(xyz)), HIDDEN, np.int32)
+        mask = np.empty((len(views), len(xyz)), np.int32)
         total = np.zeros((len(xyz), 3), np.int32)
-        steady = old.copy()
-        total[old] = self._total[rows]
+        total[rows] = self._total[kept.point[rows]]
+        known = Look(np.ascontiguousarray(xyz, np.float32), total, old.copy())
         for j in np.setdiff1d(np.arange(len(self._views)), kept.view).tolist():  # no longer among the views
-            index, pixel = visible_points(self._xyz[rows], self._views[j], tolerance)
-            gone = np.flatnonzero(old)[index]
-            total[gone] -= self._images[j].normal[pixel]
-            steady[gone] = False
+            known.take_away(surface_of(self._views[j], tolerance), rows, self._images[j].normal)
         for k, (view, j) in enumerate(zip(views, kept.view.tolist(), strict=True)):
             looked = fresh if j >= 0 else np.arange(len(xyz))
             if j >= 0 and len(rows):
-                np.take(self._mask[j], np.maximum(kept.point, 0), out=mask[k], mode="clip")
-                mask[k, fresh] = HIDDEN
-                if first[k] != self._first[j]:
-                    mask[k, mask[k] > 0] += np.int32(first[k] - self._first[j])
-            index, pixel = visible_points(xyz[looked], view, tolerance)
-            shown = looked[index]
-            mask[k, shown] = np.where(place := images[k].place[pixel], place + np.int32(first[k]), UNLABELLED)
-            total[shown] += images[k].normal[pixel]
-            steady[shown] = False
-        self._xyz, self._views, self._images, self._first, self._mask, self._total = (
-            xyz,
-            views,
-            images,
-            first,
-            mask,
-            total,
-        )
+                np.take(self._mask[j], row, out=mask[k], mode="clip")
+            mask[k, looked] = HIDDEN
+            if j >= 0 and first[k] != self._first[j]:
+                mask[k, mask[k] > 0] += np.int32(first[k] - self._first[j])
+            surface, image = surface_of(view, tolerance), images[k]
+            known.add(surface, looked, image.place, image.normal, int(first[k]), mask[k])
+        self._views, self._images, self._first, self._mask, self._total = views, images, first, mask, total
         length = np.linalg.norm(total, axis=1, keepdims=True)
-        return Seen(_observations(mask, images), total / np.maximum(length, 1e-6), steady)
+        return Seen(_observations(mask, images), total / np.maximum(length, 1e-6), known.steady)
+
+    def _images_of(self, views: tuple[LabelledView, ...], kept: IntArray) -> list[_Image]:
+        """Those of the last run where they are known; the others are made side by side."""
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            fresh = pool.map(_image, [view for view, j in zip(views, kept, strict=True) if j < 0])
+            return [self._images[j] if j >= 0 else next(fresh) for j in kept.tolist()]
 
 
 def _image(view: LabelledView) -> _Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.held import Kept
@@ -17,6 +17,7 @@ from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 NONE = -1
+CHUNK = 4096  # points whose votes are counted at once: few of the instances get any, so they are kept sparse
 NONE_WEIGHT = 0.5  # a view without a mask there speaks half as loud: segmenters miss more than they invent
 PRIOR_WEIGHT = 0.5  # the group a point was merged into, in views ...
 PRIOR_SHARE = 0.4  # ... and as a share of all its votes: errors that repeat are no majority against the merge ...
@@ -98,11 +99,11 @@ class Ballot:
                 levels.append(np.unique(neighbor[levels[-1]]))
         votes = tally(levels[-1], prior, instances, instance_of, observed)
         for inner, outer in zip(levels[-2::-1], levels[:0:-1], strict=True):
-            votes = _average(neighbor[inner], outer) @ votes
+            votes = _average(neighbor[inner], outer, n) @ votes
         old = np.flatnonzero(~dirty)
         winner, share = np.zeros(n, np.int32), np.zeros(n, np.float32)
         winner[old], share[old] = name[self._winner[kept.point[old]]], self._share[kept.point[old]]
-        winner[levels[0]], share[levels[0]] = votes.argmax(1), votes.max(1)
+        winner[levels[0]], share[levels[0]] = _winners(votes)
         self._prior, self._instances, self._masks, self._winner, self._share = prior, instances, masks, winner, share
         return np.where(winner == instances, NONE, winner).astype(np.int32), share
 
@@ -144,21 +145,43 @@ def _names(before: IntArray, now: IntArray, old: int, new: int) -> IntArray:
     return name
 
 
-def tally(rows: IntArray, prior: IntArray, instances: int, instance_of: IntArray, observed: Observations) -> FloatArray:
+def tally(rows: IntArray, prior: IntArray, instances: int, instance_of: IntArray, observed: Observations) -> csr_matrix:
     """(R, instances + 1) float32 shares of the votes of points `rows` (R,); the last column is "none".
 
     prior (P,) the group of a point, `instances` = none; instance_of (M,) likewise of every column of `observed`.
     """
-    votes = counting.tally(observed.mask, rows, instance_of, instances, NONE_WEIGHT)
-    total, mine = votes.sum(1), (np.arange(len(rows)), prior[rows])
-    backing = np.clip(votes[mine] / (BACKING * np.maximum(total, 1.0)), 0.0, 1.0)
-    votes[mine] += PRIOR_WEIGHT + PRIOR_SHARE * backing * total
-    votes /= votes.sum(1, keepdims=True)
-    return votes
+    parts = [np.zeros((0, instances + 1), np.float32)]
+    for some in np.split(rows, np.arange(CHUNK, len(rows), CHUNK)):
+        votes = counting.tally(observed.mask, some, instance_of, instances, NONE_WEIGHT)
+        total, mine = votes.sum(1), (np.arange(len(some)), prior[some])
+        backing = np.clip(votes[mine] / (BACKING * np.maximum(total, 1.0)), 0.0, 1.0)
+        votes[mine] += PRIOR_WEIGHT + PRIOR_SHARE * backing * total
+        votes /= votes.sum(1, keepdims=True)
+        parts.append(_sparse(votes))
+    return vstack(parts, "csr", np.float32)
 
 
-def _average(neighbor: IntArray, rows: IntArray) -> csr_matrix:
-    """Mean over the neighbours (n, k), which are among the sorted `rows` (r,), as a matrix (n, r)."""
+def _sparse(votes: FloatArray) -> csr_matrix:
+    """The same, without its zeros; neighbours vote for a few columns, the others are not looked through."""
+    columns = np.flatnonzero(votes.max(0, initial=0.0))
+    some = csr_matrix(votes[:, columns])
+    return csr_matrix((some.data, columns[some.indices], some.indptr), shape=votes.shape)
+
+
+def _average(neighbor: IntArray, rows: IntArray, points: int) -> csr_matrix:
+    """Mean over the neighbours (n, k) of `points` points, which are among `rows` (r,), as a matrix (n, r)."""
     n, k = neighbor.shape
-    column = np.searchsorted(rows, neighbor).ravel()
-    return csr_matrix((np.full(n * k, 1.0 / k, np.float32), column, np.arange(0, n * k + 1, k)), shape=(n, len(rows)))
+    place = np.zeros(points, np.int32)
+    place[rows] = np.arange(len(rows))
+    start = np.arange(0, n * k + 1, k, dtype=np.int32)
+    return csr_matrix((np.full(n * k, 1.0 / k, np.float32), place[neighbor].ravel(), start), shape=(n, len(rows)))
+
+
+def _winners(votes: csr_matrix) -> tuple[IntArray, FloatArray]:
+    """(R,) column of the largest share of each row, of equals the first, and that share; no row is empty."""
+    if not votes.shape[0]:
+        return np.zeros(0, np.int32), np.zeros(0, np.float32)
+    start = votes.indptr[:-1]
+    top = np.maximum.reduceat(votes.data, start)
+    largest = votes.data == np.repeat(top, np.diff(votes.indptr))
+    return np.minimum.reduceat(np.where(largest, votes.indices, votes.shape[1]), start), top

@@ -5,10 +5,12 @@ from ig_ros.raster.adam_rows import adam_rows
 from ig_ros.raster.image_loss import image_loss
 from ig_ros.raster.rasterizer import rasterize, select_device, top_contributor
 from ig_ros.raster.request import ScreenStats
-from ig_ros.raster.visibility import visible_pixels
+from ig_ros.raster.visibility import Look, Surface, visible_pixels
 
 __all__ = [
+    "Look",
     "ScreenStats",
+    "Surface",
     "adam_rows",
     "counting",
     "image_loss",

@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr int64_t BLOCK = 1024;  // points whose votes stay in cache
+constexpr int64_t BLOCK = 256;  // points whose votes stay in cache
 
 // Adds one view's share to lost[s] and seen[s]: `row` is the view's part of mask, `table` scratch of groups x masks.
 void view_impurity(const int32_t* row, int64_t points, int64_t masks, int64_t before, const int64_t* owner, int64_t groups,
@@ -101,9 +101,8 @@ int ig_tally(const int32_t* mask, int64_t views, int64_t points, const int64_t* 
     for (int64_t k = 0; k < views; k++) {
       const int32_t* row = mask + k * points;
       for (int64_t r = begin; r < std::min(count, begin + BLOCK); r++) {
-        const int32_t m = row[rows[r]];
-        if (m > 0) votes[r * width + instance_of[m]] += 1.f;
-        else if (m == 0) votes[r * width + width - 1] += none;
+        const int32_t m = row[rows[r]];  // without branches: what is visible where is as good as random
+        votes[r * width + (m > 0 ? instance_of[m] : width - 1)] += m > 0 ? 1.f : m < 0 ? 0.f : none;
       }
     }
   return 0;

@@ -4,27 +4,57 @@
 
 extern "C" {
 
-// pixel[i] = row * width + col of point i (x, y, z in the world), or -1 where it is outside the image, nearer than
-// `nearest`, of unknown depth (0), or further than `relative` * z + `absolute` from the surface. Returns 0.
-int ig_visible_pixels(const float* points, int64_t count, const float* world_to_camera, const float* intrinsics,
-                      const float* depth, int32_t width, int32_t height, float nearest, float relative, float absolute,
-                      int32_t* pixel, int32_t threads) {
-  const float* T = world_to_camera;  // 3 x 4, by rows
-  const float fx = intrinsics[0], fy = intrinsics[1], cx = intrinsics[2], cy = intrinsics[3];
-  const float right = static_cast<float>(width), bottom = static_cast<float>(height);
+// Mirrored by visibility.py.
+struct SurfaceView {
+  const float *world_to_camera, *intrinsics;  // 3 x 4 by rows; fx, fy, cx, cy
+  const float* depth;                         // (height, width) m, 0 = unknown
+  int32_t width, height;
+  float nearest, relative, absolute;  // m before the camera; a point is shown within relative * z + absolute
+};
+
+}  // extern "C"
+
+namespace {
+
+// row * width + col of the pixel that shows a point, -1 = none.
+inline int32_t shown_at(const SurfaceView& view, const float* point) {
+  const float *T = view.world_to_camera, x = point[0], y = point[1], z = point[2];
+  const float depth = T[8] * x + T[9] * y + T[10] * z + T[11];
+  if (!(depth > view.nearest)) return -1;
+  const float u = (T[0] * x + T[1] * y + T[2] * z + T[3]) / depth * view.intrinsics[0] + view.intrinsics[2];
+  const float v = (T[4] * x + T[5] * y + T[6] * z + T[7]) / depth * view.intrinsics[1] + view.intrinsics[3];
+  if (!(u >= 0.0f && v >= 0.0f && u < float(view.width) && v < float(view.height))) return -1;
+  const int32_t at = static_cast<int32_t>(v) * view.width + static_cast<int32_t>(u);
+  const float surface = view.depth[at];
+  return surface > 0.0f && std::fabs(depth - surface) <= view.relative * depth + view.absolute ? at : -1;
+}
+
+}  // namespace
+
+extern "C" {
+
+// pixel[i] = where point i (x, y, z in the world) is shown, -1 = nowhere. Returns 0.
+int ig_visible_pixels(const SurfaceView* view, const float* points, int64_t count, int32_t* pixel, int32_t threads) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int64_t i = 0; i < count; i++) pixel[i] = shown_at(*view, points + 3 * i);
+  return 0;
+}
+
+// For every point among `rows` that the view shows: mask[row] = place[pixel] + before, or 0 where place is 0, total[row]
+// (3) += sign * normal[pixel], and steady[row] = 0. A null mask leaves masks alone. Returns 0.
+int ig_look(const SurfaceView* view, const float* points, const int64_t* rows, int64_t count, const int32_t* place,
+            const int8_t* normal, int32_t before, int32_t sign, int32_t* mask, int32_t* total, uint8_t* steady,
+            int32_t threads) {
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (int64_t i = 0; i < count; i++) {
-    const float x = points[3 * i], y = points[3 * i + 1], z = points[3 * i + 2];
-    pixel[i] = -1;
-    const float depth_of_point = T[8] * x + T[9] * y + T[10] * z + T[11];
-    if (!(depth_of_point > nearest)) continue;
-    const float u = (T[0] * x + T[1] * y + T[2] * z + T[3]) / depth_of_point * fx + cx;
-    const float v = (T[4] * x + T[5] * y + T[6] * z + T[7]) / depth_of_point * fy + cy;
-    if (!(u >= 0.0f && v >= 0.0f && u < right && v < bottom)) continue;
-    const int32_t at = static_cast<int32_t>(v) * width + static_cast<int32_t>(u);
-    const float surface = depth[at];
-    if (surface > 0.0f && std::fabs(depth_of_point - surface) <= relative * depth_of_point + absolute) pixel[i] = at;
+    const int64_t row = rows[i];
+    const int32_t at = shown_at(*view, points + 3 * row);
+    if (at < 0) continue;
+    if (mask) mask[row] = place[at] ? place[at] + before : 0;
+    for (int c = 0; c < 3; c++) total[3 * row + c] += sign * normal[3 * int64_t(at) + c];
+    steady[row] = 0;
   }
   return 0;
 }
-}
+
+}  // extern "C"
