@@ -21,6 +21,14 @@ if [ -n "${CI:-}" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && 
     echo "no chromium here: test/viewer will be skipped"
 fi
 
+# The compiler and emulator with which test/raster/test_aarch64.py runs the kernels of another processor: as above.
+if [ -n "${CI:-}" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && ! command -v qemu-aarch64-static >/dev/null; then
+  echo "installing Debian packages: g++-aarch64-linux-gnu qemu-user-static"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends g++-aarch64-linux-gnu qemu-user-static ||
+    echo "no emulator here: test/raster/test_aarch64.py will be skipped"
+fi
+
 [ "${#missing[@]}" -eq 0 ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
   echo "installing Debian packages: ${missing[*]}"

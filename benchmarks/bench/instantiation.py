@@ -25,7 +25,7 @@ LIMIT = 300.0  # s given to HDBSCAN
 
 def measure(quick: bool) -> dict[str, float]:
     """200,000 Gaussians of a room, S = 1000."""
-    mapper = trained(ROOM, 20 if quick else 150, 24 if quick else 400)
+    mapper = trained(ROOM, 20 if quick else 500, 24 if quick else 400)
     scene = cut(scene_of(mapper), 20_000 if quick else GAUSSIANS)
     config = dataclasses.replace(mapper.config.instances, sub_objects=SUB_OBJECTS)
 

@@ -38,7 +38,7 @@ class Sweep:
 
 def measure(quick: bool) -> dict[str, Any]:
     """{sweep: {size: [...], ms: [...], mb: [...], exponent: e}}."""
-    mapper = trained(ROOM, 20 if quick else 150, 24 if quick else 400)
+    mapper = trained(ROOM, 20 if quick else 500, 24 if quick else 400)
     whole, config = scene_of(mapper), dataclasses.replace(mapper.config.instances, sub_objects=SUB_OBJECTS)
     few = quick
     sweeps = [

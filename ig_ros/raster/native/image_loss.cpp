@@ -209,14 +209,6 @@ static double image_loss(const LossInput& in, float* gradient) {
 
 extern "C" {
 
-// Mirrored by image_loss.py.
-struct ImageLossInput {
-  const float *rendered, *target, *mask;
-  const uint8_t* target_bytes;  // (H, W, 3) in 0 .. 255, read instead of target unless null
-  int32_t rendered_stride, target_stride, gradient_stride, height, width, threads;
-  float ssim_weight, scale;
-};
-
 int ig_image_loss(const ImageLossInput* in, float* gradient, double* loss) try {
   *loss = ig::image_loss({{in->rendered, in->rendered_stride},
                           {in->target, in->target_stride},

@@ -32,6 +32,13 @@ struct RasterGradients {
   float* screen;  // (N,2) gradient of the projected means, per pixel
 };
 
+struct ImageLossInput {  // mirrored by image_loss.py
+  const float *rendered, *target, *mask;  // (H, W, >= 3) twice, (H, W) or null
+  const uint8_t* target_bytes;            // (H, W, 3) in 0 .. 255, read instead of target unless null
+  int32_t rendered_stride, target_stride, gradient_stride, height, width, threads;
+  float ssim_weight, scale;
+};
+
 }  // extern "C"
 
 namespace ig {
