@@ -91,7 +91,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
     rows = [
         ("frames sent / in / keyframes / lost", *("{sent} / {in} / {used} / {lost}".format(**frames[b]) for b in both)),
         ("faults survived", "-", f"{figures['faults_survived_share']:.0%} of {figures['faults_injected']}"),
-        ("RSS after warm-up, middle, end (MB)", *(", ".join(f"{m:.0f}" for m in rss[b]) for b in both)),
+        ("RSS by thirds after warm-up (MB)", *(", ".join(f"{m:.0f}" for m in rss[b]) for b in both)),
         ("RSS growth", f"{figures['rss_growth_undisturbed']:+.1%}", f"{figures['rss_growth']:+.1%}"),
         ("ids kept", f"{figures['ids_kept_share_undisturbed']:.0%}", f"{figures['ids_kept_share']:.0%}"),
         ("instance mIoU (%)", *(f"{figures['miou'][b]:.1f}" for b in both)),

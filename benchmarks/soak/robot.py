@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
@@ -31,6 +31,7 @@ class Robot:
     rate: float  # frames per second
     place: int = 0
     sent: int = 0
+    memory: list[int] = field(default_factory=list)  # bytes the node held, once a second while driving
 
     def drive(self, seconds: float, fault: Fault | None = None) -> None:
         """Stream for a while; with a fault every frame passes through it."""
@@ -40,6 +41,8 @@ class Robot:
             for part in [messages] if fault is None else fault.spoil(self, messages, count):
                 self.player.send(part)
             self.place, count, self.sent = self.place + 1, count + 1, self.sent + 1
+            if count % max(round(self.rate), 1) == 0:
+                self.memory.append(self.resident())
             self.client.listen(max(count / self.rate - now, 0.001))
 
     def messages(self, stamp: int | None = None) -> Messages:

@@ -31,7 +31,6 @@ SETTINGS: dict[str, Any] = {
     "diagnostics_period": 0.2,
 }  # a budget that the scene fills, as a day fills a larger one
 SAME_PLACE = 0.1  # m: an object that has moved less is the same one
-SAMPLES = 5  # looks at the node's memory, of which the median counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Outcome:
     frames_used: int = 0
     lost: int = 0  # sent and never given to the mapper
     steps: int = 0
-    memory: list[int] = field(default_factory=list)  # bytes after the warm-up, in the middle, at the end
+    memory: list[int] = field(default_factory=list)  # bytes in each third of the time after the warm-up
     ids_before: dict[int, FloatArray] = field(default_factory=dict)  # id -> centre of the box (3,) m
     ids_after: dict[int, FloatArray] = field(default_factory=dict)
     miou: float = 0.0  # percent
@@ -76,7 +75,7 @@ class Outcome:
 
     @property
     def growth(self) -> float:
-        """Of the memory after the warm-up."""
+        """Of the memory from the first to the last third."""
         return self.memory[-1] / self.memory[0] - 1 if self.memory else 0.0
 
 
@@ -89,7 +88,7 @@ def run_session(
     with robot_in(frames, plan, out) as robot:
         robot.drive(plan.warm_up)
         outcome.ids_before = places(robot)
-        outcome.memory.append(memory(robot))
+        robot.memory.clear()
         for number, fault in enumerate(FAULTS):
             if robot.node.poll() is not None:
                 outcome.faults |= {f.name: f"the node had ended: see {out / 'node.log'}" for f in FAULTS[number:]}
@@ -103,9 +102,7 @@ def run_session(
             robot.drive(plan.calm)
             if disturbed and not outcome.faults[fault.name] and not robot.figure("frames in") > used:
                 outcome.faults[fault.name] = "good frames were not taken again"
-            if number == len(FAULTS) // 2:
-                outcome.memory.append(memory(robot))
-        outcome.memory.append(memory(robot))
+        outcome.memory = by_thirds(robot.memory)
         conclude(outcome, robot, truth)
     return outcome
 
@@ -134,17 +131,9 @@ def places(robot: Robot) -> dict[int, FloatArray]:
     return {o.id: np.array([o.pose.position.x, o.pose.position.y, o.pose.position.z]) for o in found}
 
 
-def memory(robot: Robot) -> int:
-    """Median of a few looks at the node's resident memory, bytes, while it drives on.
-
-    Always after an instantiation, which needs much memory while it runs: else its phase would be what is measured.
-    """
-    robot.look()
-    looks = []
-    for _ in range(SAMPLES):
-        robot.drive(0.4)
-        looks.append(robot.resident())
-    return int(np.median(looks))
+def by_thirds(memory: Sequence[int]) -> list[int]:
+    """Median of each third: steps and instantiations need more memory while they run, so that single looks differ."""
+    return [int(np.median(third)) for third in np.array_split(np.array(memory), 3) if len(third)]
 
 
 def conclude(outcome: Outcome, robot: Robot, truth: SceneTruth) -> None:

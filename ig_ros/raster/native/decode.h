@@ -1,6 +1,7 @@
 // Anchors to Gaussians, the decoder of Scaffold-GS [SG 4.1]: types shared by its two passes. The structs at the top are
 // the C ABI: decode.py mirrors them.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -65,6 +66,33 @@ IG_INLINE void quat_product(const float* a, const float* b, float* o) {
   o[2] = a[0] * b[2] - a[1] * b[3] + a[2] * b[0] + a[3] * b[1];
   o[3] = a[0] * b[3] + a[1] * b[2] - a[2] * b[1] + a[3] * b[0];
 }
+
+// e^x for any x: relative error < 3e-7; NaN stays NaN.
+IG_INLINE Lanes exp_lanes(Lanes x) {
+  const Lanes magic = broadcast(12582912.f);
+  x = select(x < broadcast(-87.f), broadcast(-87.f), x);
+  x = select(x > broadcast(88.f), broadcast(88.f), x);
+  const Lanes shifted = x * broadcast(1.44269504f) + magic, whole = shifted - magic;
+  const Lanes rest = x - whole * broadcast(0.693359375f) + whole * broadcast(2.12194440e-4f);
+  Lanes p = broadcast(1.9875691500e-4f);
+  p = p * rest + broadcast(1.3981999507e-3f);
+  p = p * rest + broadcast(8.3334519073e-3f);
+  p = p * rest + broadcast(4.1665795894e-2f);
+  p = p * rest + broadcast(1.6666665459e-1f);
+  p = p * rest + broadcast(5.0000001201e-1f);
+  p = p * rest * rest + rest + broadcast(1.f);
+  return (Lanes)((LaneMask)p + ((LaneMask)shifted << 23)) + (x - x);
+}
+
+// e^log_scale of one anchor: 3 for the offsets, 3 for the children's extent.
+struct Scales {
+  float value[16] = {};
+  explicit Scales(const float* log_scale) {
+    std::copy(log_scale, log_scale + 6, value);
+    for (int j = 0; j < 6; j += LANES) store(value + j, exp_lanes(load(value + j)));
+  }
+  float operator[](int j) const { return value[j]; }
+};
 
 // v turned by the unit quaternion (w, sign * xyz): sign -1 undoes it.
 IG_INLINE void turn_vector(const float* q, float sign, float* v) {

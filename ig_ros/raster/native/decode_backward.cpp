@@ -54,8 +54,9 @@ struct BackwardBlock {
 static void geometry_backward(const DecodeInput& in, const DecodeOutput& out, const DecodeGradients& grad, size_t anchor,
                               float* shape) {
   const float *turn = in.turn ? in.turn + 4 * anchor : nullptr, *log_scale = in.log_scale + 6 * anchor;
-  float scale[6], scale_gradient[6] = {};
-  for (int j = 0; j < 6; j++) scale[j] = std::exp(log_scale[j]);
+  const Scales scale(log_scale);
+  const float inverse[3] = {1.f / scale[3], 1.f / scale[4], 1.f / scale[5]};
+  float scale_gradient[6] = {};
   for (int c = 0; c < in.children; c++, shape += 7) {
     const size_t child = anchor * in.children + c;
     float mean[3] = {};
@@ -67,7 +68,7 @@ static void geometry_backward(const DecodeInput& in, const DecodeOutput& out, co
       scale_gradient[j] += scaled * in.offsets[3 * child + j];
       const float size = out.scales[3 * child + j], g = grad.scales ? grad.scales[3 * child + j] * size : 0.f;
       scale_gradient[3 + j] += g;
-      shape[j] = g * (1.f - size / scale[3 + j]);
+      shape[j] = g * (1.f - size * inverse[j]);
     }
     if (!grad.quats) continue;
     if (turn) {

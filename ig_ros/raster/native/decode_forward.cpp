@@ -9,23 +9,6 @@
 
 namespace ig {
 
-// e^x for any x: relative error < 3e-7; NaN stays NaN.
-IG_INLINE Lanes exp_lanes(Lanes x) {
-  const Lanes magic = broadcast(12582912.f);
-  x = select(x < broadcast(-87.f), broadcast(-87.f), x);
-  x = select(x > broadcast(88.f), broadcast(88.f), x);
-  const Lanes shifted = x * broadcast(1.44269504f) + magic, whole = shifted - magic;
-  const Lanes rest = x - whole * broadcast(0.693359375f) + whole * broadcast(2.12194440e-4f);
-  Lanes p = broadcast(1.9875691500e-4f);
-  p = p * rest + broadcast(1.3981999507e-3f);
-  p = p * rest + broadcast(8.3334519073e-3f);
-  p = p * rest + broadcast(4.1665795894e-2f);
-  p = p * rest + broadcast(1.6666665459e-1f);
-  p = p * rest + broadcast(5.0000001201e-1f);
-  p = p * rest * rest + rest + broadcast(1.f);
-  return (Lanes)((LaneMask)p + ((LaneMask)shifted << 23)) + (x - x);
-}
-
 IG_INLINE Lanes sigmoid(Lanes x) { return broadcast(1.f) / (broadcast(1.f) + exp_lanes(-x)); }
 IG_INLINE Lanes tanh(Lanes x) { return broadcast(1.f) - broadcast(2.f) / (exp_lanes(x + x) + broadcast(1.f)); }
 
@@ -69,8 +52,7 @@ void decode_inputs(const DecodeInput& in, const Sizes& size, int first, int coun
 static void write_geometry(const DecodeInput& in, size_t anchor, const float* const* row, const float* shape,
                            const DecodeOutput& out) {
   const float *log_scale = in.log_scale + 6 * anchor, *turn = in.turn ? in.turn + 4 * anchor : nullptr;
-  float scale[6];
-  for (int j = 0; j < 6; j++) scale[j] = std::exp(log_scale[j]);
+  const Scales scale(log_scale);
   for (int c = 0; c < in.children; c++) {
     const size_t child = anchor * in.children + c;
     float offset[3];
@@ -88,18 +70,18 @@ static void write_geometry(const DecodeInput& in, size_t anchor, const float* co
 // Colour and, mapped to (f^ + 1) / 2 [OG], the instance feature of one anchor's children.
 static void write_features(const DecodeInput& in, size_t anchor, const float* color, float* out) {
   const int size = in.feature_size, width = 3 + size;
+  const float* feature = size ? in.feature + anchor * size * (in.feature_per_child ? in.children : 1) : nullptr;
+  float inverse = 0.f;
   for (int c = 0; c < in.children; c++, out += width) {
-    std::memcpy(out, color + 3 * c, 3 * sizeof(float));
-    if (!size) continue;
-    if (c && !in.feature_per_child) {
-      std::memcpy(out + 3, out + 3 - width, size * sizeof(float));
-      continue;
+    for (int j = 0; j < 3; j++) out[j] = color[3 * c + j];
+    if (!c || in.feature_per_child) {
+      float square = 0.f;
+      for (int f = 0; f < size; f++) square += feature[f] * feature[f];
+      const float norm = std::sqrt(square);
+      inverse = 1.f / (norm < 1e-12f ? 1e-12f : norm);
     }
-    const float* feature = in.feature + (in.feature_per_child ? anchor * in.children + c : anchor) * size;
-    float square = 0.f;
-    for (int f = 0; f < size; f++) square += feature[f] * feature[f];
-    const float norm = std::sqrt(square), inverse = 1.f / (norm < 1e-12f ? 1e-12f : norm);
     for (int f = 0; f < size; f++) out[3 + f] = (feature[f] * inverse + 1.f) * 0.5f;
+    if (in.feature_per_child) feature += size;
   }
 }
 
