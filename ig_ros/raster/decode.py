@@ -48,7 +48,8 @@ def decode(
     and (f / |f| + 1) / 2 [SG 4.1, OG]. Raises MemoryError.
     """
     tensors = (leaves.offsets, leaves.log_scale, leaves.embedding, leaves.color, leaves.feature)
-    out = _Decode.apply(library or load(), request, *tensors, *mlps)  # type: ignore[no-untyped-call]
+    settings = (library or load(), request, torch.is_grad_enabled())
+    out = _Decode.apply(*settings, *tensors, *mlps)  # type: ignore[no-untyped-call]
     means, quats, scales, opacities, features = out
     return means, quats, scales, opacities, features
 
@@ -94,7 +95,7 @@ class _Gradients(ctypes.Structure):
 class _Decode(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, library: Library, request: DecodeRequest, *tensors: torch.Tensor | None
+        ctx: Any, library: Library, request: DecodeRequest, learning: bool, *tensors: torch.Tensor | None
     ) -> tuple[torch.Tensor, ...]:
         held = [None if t is None else t.detach().contiguous() for t in tensors]
         offsets, feature, hidden = held[0], held[4], held[5]
@@ -103,7 +104,7 @@ class _Decode(torch.autograd.Function):
         n, k, _ = offsets.shape
         size = 0 if feature is None else feature.shape[-1]
         outputs = [offsets.new_empty(n * k, w) for w in (3, 4, 3, 1, 3 + size)]
-        kept = offsets.new_empty(n, MLPS * -(-len(hidden) // 16) * 16) if any(ctx.needs_input_grad) else None
+        kept = offsets.new_empty(n, MLPS * -(-len(hidden) // 16) * 16) if learning else None
         library.call("ig_decode_forward", _input(request, held), _Output(*map(address, (*outputs, kept))))
         ctx.library, ctx.request, ctx.held, ctx.kept, ctx.outputs = library, request, held, kept, outputs
         ctx.set_materialize_grads(False)
@@ -118,7 +119,7 @@ class _Decode(torch.autograd.Function):
         struct.mlp[:] = _mlps(gradients[5:])
         output = _Output(*map(address, (*ctx.outputs, ctx.kept)))
         ctx.library.call("ig_decode_backward", _input(ctx.request, ctx.held), output, struct)
-        return None, None, *gradients
+        return None, None, None, *gradients
 
 
 def _mlps(tensors: list[torch.Tensor | None]) -> list[_Mlp]:

@@ -124,6 +124,19 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
             assert torch.equal(tensor, other[name]), name
 
 
+def test_the_same_values_where_nothing_is_learnt() -> None:
+    config = ScaffoldConfig()
+    torch.manual_seed(0)
+    decoder = Decoder(config)
+    leaves, position, _ = anchors(70, config)
+    learning = decoder(leaves, position, torch.arange(70), CENTER, True)
+    with torch.no_grad():
+        looking = decoder(leaves, position, torch.arange(70), CENTER, True)
+    for name in ("means", "quats", "scales", "opacities", "features", "anchors"):
+        assert torch.equal(getattr(looking, name), getattr(learning, name)), name
+        assert not getattr(looking, name).requires_grad, name
+
+
 def test_what_no_one_asks_for_gets_no_gradient_and_nan_stays_visible() -> None:
     config = ScaffoldConfig()
     torch.manual_seed(0)

@@ -16,10 +16,11 @@ struct DecodeMlp {
 };
 
 struct DecodeInput {
-  const float *offsets, *log_scale, *embedding, *color, *feature;  // (n,k,3) (n,6) (n,E) (n,3) (n,f,F); last two or null
-  const float *position, *turn;                                    // (n,3) (n,4) unit wxyz or null
-  DecodeMlp mlp[3];                                                // opacity, covariance, colour
-  int32_t directed[3];  // the MLP reads the viewing direction after the embedding
+  const float *offsets, *log_scale, *embedding;  // (n,k,3) (n,6) (n,E)
+  const float *color, *feature;                  // (n,3) (n,f,F), either may be null
+  const float *position, *turn;                  // (n,3) (n,4) unit wxyz or null
+  DecodeMlp mlp[3];                              // opacity, covariance, colour
+  int32_t directed[3];                           // the MLP reads the viewing direction after the embedding
   int32_t count, children, embedding_size, hidden, feature_size;  // n, k, E, ., F
   int32_t feature_per_child, threads;                             // f is k or 1
   float center[3];                                                // m
@@ -52,7 +53,8 @@ static inline int padded(int n) { return (n + 15) & ~15; }
 // Sizes of the matrices. A row of MLP inputs is: embedding, 1 (takes the bias), viewing direction.
 struct Sizes {
   int hidden, inputs, embedding, outputs[MLPS], wide[MLPS];
-  explicit Sizes(const DecodeInput& in) : hidden(padded(in.hidden)), inputs(in.embedding_size + 4), embedding(padded(in.embedding_size)) {
+  explicit Sizes(const DecodeInput& in)
+      : hidden(padded(in.hidden)), inputs(in.embedding_size + 4), embedding(padded(in.embedding_size)) {
     const int per_child[MLPS] = {1, 7, 3};
     for (int m = 0; m < MLPS; m++) outputs[m] = per_child[m] * in.children, wide[m] = padded(outputs[m]);
   }

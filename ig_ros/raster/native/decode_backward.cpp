@@ -51,8 +51,8 @@ struct BackwardBlock {
 };
 
 // Gradients of one anchor's offsets and scales, and of the covariance MLP's outputs.
-static void geometry_backward(const DecodeInput& in, const DecodeOutput& out, const DecodeGradients& grad, size_t anchor,
-                              float* shape) {
+static void geometry_backward(const DecodeInput& in, const DecodeOutput& out, const DecodeGradients& grad,
+                              size_t anchor, float* shape) {
   const float *turn = in.turn ? in.turn + 4 * anchor : nullptr, *log_scale = in.log_scale + 6 * anchor;
   const Scales scale(log_scale);
   const float inverse[3] = {1.f / scale[3], 1.f / scale[4], 1.f / scale[5]};
@@ -116,8 +116,8 @@ static void color_backward(const DecodeInput& in, const DecodeOutput& out, const
 }
 
 // What reaches the outputs of the MLPs; leaves the gradients of everything that is not behind them.
-static void output_gradients(const DecodeInput& in, const Sizes& size, const DecodeOutput& out, const DecodeGradients& grad,
-                             size_t anchor, float* const* row) {
+static void output_gradients(const DecodeInput& in, const Sizes& size, const DecodeOutput& out,
+                             const DecodeGradients& grad, size_t anchor, float* const* row) {
   for (int m = 0; m < MLPS; m++) std::fill_n(row[m], size.wide[m], 0.f);
   for (int c = 0; c < in.children && grad.opacities; c++) {
     const float opacity = out.opacities[anchor * in.children + c];
@@ -140,7 +140,8 @@ static void mlp_backward(const DecodeInput& in, const Sizes& size, const Backwar
   product({outputs, wide, 1}, {weights.second[m].data(), hidden}, {nullptr, 0}, {back, hidden}, count, hidden,
           size.outputs[m]);
   for (int i = 0; i < count; i++)
-    for (size_t h = 0; h < hidden; h++) back[i * hidden + h] = activations[i * pitch + h] <= 0.f ? 0.f : back[i * hidden + h];
+    for (size_t h = 0; h < hidden; h++)
+      if (activations[i * pitch + h] <= 0.f) back[i * hidden + h] = 0.f;
   product({block.inputs.data(), 1, size_t(size.inputs)}, {back, hidden}, {first, hidden}, {first, hidden},
           size.inputs_of(in, m), hidden, count);
   float* embedding = block.embedding.data();
@@ -150,8 +151,8 @@ static void mlp_backward(const DecodeInput& in, const Sizes& size, const Backwar
 }
 
 static void decode_block(const DecodeInput& in, const Sizes& size, const BackwardWeights& weights, BackwardBlock& block,
-                         const DecodeOutput& out, const DecodeGradients& grad, const GradientLayout& layout, float* sums,
-                         int first, int last) {
+                         const DecodeOutput& out, const DecodeGradients& grad, const GradientLayout& layout,
+                         float* sums, int first, int last) {
   const int count = last - first;
   decode_inputs(in, size, first, count, block.inputs.data());
   for (int i = 0; i < count; i++) {
@@ -160,8 +161,8 @@ static void decode_block(const DecodeInput& in, const Sizes& size, const Backwar
     output_gradients(in, size, out, grad, size_t(first) + i, row);
   }
   for (int m = 0; m < MLPS; m++)
-    mlp_backward(in, size, weights, block, out.hidden + first * size.activations() + size_t(m) * size.hidden, layout, sums,
-                 m, count);
+    mlp_backward(in, size, weights, block, out.hidden + first * size.activations() + size_t(m) * size.hidden, layout,
+                 sums, m, count);
   for (int i = 0; i < count; i++)
     std::memcpy(grad.embedding + size_t(first + i) * in.embedding_size, &block.embedding[size_t(i) * size.embedding],
                 in.embedding_size * sizeof(float));
@@ -196,8 +197,8 @@ static void decode_backward(const DecodeInput& in, const DecodeOutput& out, cons
   for (int part = 0; part < PARTS; part++) {
     const int begin = int(int64_t(total) * part / PARTS), end = int(int64_t(total) * (part + 1) / PARTS);
     for (int b = begin; b < end; b++)
-      decode_block(in, size, weights, blocks[omp_get_thread_num()], out, grad, layout, sums.data() + part * layout.whole,
-                   b * ANCHORS, std::min(in.count, (b + 1) * ANCHORS));
+      decode_block(in, size, weights, blocks[omp_get_thread_num()], out, grad, layout,
+                   sums.data() + part * layout.whole, b * ANCHORS, std::min(in.count, (b + 1) * ANCHORS));
   }
   for (int part = 1; part < PARTS; part++)
     for (size_t i = 0; i < layout.whole; i++) sums[i] += sums[part * layout.whole + i];

@@ -41,7 +41,9 @@ void decode_inputs(const DecodeInput& in, const Sizes& size, int first, int coun
     std::memcpy(rows, in.embedding + anchor * e, e * sizeof(float));
     float* direction = rows + e + 1;
     for (int j = 0; j < 3; j++) direction[j] = in.position[3 * anchor + j] - in.center[j];
-    const float norm = std::sqrt(direction[0] * direction[0] + direction[1] * direction[1] + direction[2] * direction[2]);
+    float square = 0.f;
+    for (int j = 0; j < 3; j++) square += direction[j] * direction[j];
+    const float norm = std::sqrt(square);
     for (int j = 0; j < 3; j++) direction[j] /= norm < 1e-12f ? 1e-12f : norm;
     if (in.turn) turn_vector(in.turn + 4 * anchor, -1.f, direction);
     rows[e] = 1.f;

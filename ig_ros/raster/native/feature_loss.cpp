@@ -1,6 +1,6 @@
-// Instance features of one view: pixels of a mask agree [OG eq. 1], masks differ [OG eq. 2, IG eq. 3]; value and gradient
-// in one call. Pixels are cut into PARTS shares that are summed apart and added in one order: the result is the same for
-// any number of threads.
+// Instance features of one view: pixels of a mask agree [OG eq. 1], masks differ [OG eq. 2, IG eq. 3]. Value and
+// gradient in one call. Pixels are cut into PARTS shares that are summed apart and added in one order: the result is
+// the same for any number of threads.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -40,7 +40,10 @@ struct Masks {
     }
     row_of_label.assign(found.size(), -1);
     for (size_t label = 1; label < found.size(); label++)
-      if (found[label] >= std::max(in.min_pixels, 1)) row_of_label[label] = count++, pixels.push_back(float(found[label]));
+      if (found[label] >= std::max(in.min_pixels, 1)) {
+        row_of_label[label] = count++;
+        pixels.push_back(float(found[label]));
+      }
   }
   int row(const FeatureLossInput& in, int pixel) const {
     const int32_t label = in.labels[pixel];
@@ -114,8 +117,8 @@ static double smoothness(const FeatureLossInput& in, const Masks& masks, const s
   return loss;
 }
 
-// Weight of mask i's pair with every other: 1 .. 0.1 by closeness rank, 0 beyond the truncation. Keys are the bits of the
-// non-negative squares, so that even NaN has its place.
+// Weight of mask i's pair with every other: 1 .. 0.1 by closeness rank, 0 beyond the truncation. Keys are the bits of
+// the non-negative squares, so that even NaN has its place.
 static void rank_weights(const FeatureLossInput& in, int i, int count, const float* square, float* weight) {
   std::vector<uint64_t> order;
   order.reserve(count);
@@ -157,7 +160,8 @@ static double contrast(const FeatureLossInput& in, const std::vector<float>& mea
   for (int i = 0; i < count; i++)
     for (int j = 0; j < count; j++) {
       const size_t to = size_t(i) * count + j, from = size_t(j) * count + i;
-      const float fall = 1.f / (square[to] + 1.f), slope = float(-2 * scale) * (weight[to] + weight[from]) * fall * fall;
+      const float fall = 1.f / (square[to] + 1.f);
+      const float slope = float(-2 * scale) * (weight[to] + weight[from]) * fall * fall;
       for (int c = 0; c < channels; c++)
         means_gradient[size_t(i) * channels + c] +=
             slope * (means[size_t(i) * channels + c] - means[size_t(j) * channels + c]);

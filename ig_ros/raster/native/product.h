@@ -65,8 +65,8 @@ static void product_rows(Left a, Right b, Right start, Result c, int rows, int d
     if (rows) product_rows<M / 2, V>(a, b, start, c, rows, depth);
 }
 
-// c (rows, columns) = start + a (rows, depth) b (depth, columns); columns is a multiple of LANES. Every element is summed
-// in the order of k, whatever the tiling.
+// c (rows, columns) = start + a (rows, depth) b (depth, columns); columns is a multiple of LANES. Every element is
+// summed in the order of k, whatever the tiling.
 static inline void product(Left a, Right b, Right start, Result c, int rows, int columns, int depth) {
   for (int left = columns / LANES; left > 0;) {
     const int width = LANES == 16 && left == 3 ? 3 : left == 1 ? 1 : 2;

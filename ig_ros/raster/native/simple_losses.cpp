@@ -25,10 +25,10 @@ static Sum sum_parts(int64_t items, int threads, const Visit& visit) {
 
 extern "C" {
 
-// Mean over the measured pixels of weight * min(|depth - alpha measured| / measured, limit); pixels of measured <= 0 are
-// none. Writes the gradients of depth and alpha (P each). Returns 0.
-int ig_depth_loss(const float* depth, const float* alpha, const float* measured, int64_t pixels, float weight, float limit,
-                  int32_t threads, float* depth_gradient, float* alpha_gradient, double* loss) {
+// Mean over the measured pixels of weight * min(|depth - alpha measured| / measured, limit); pixels of measured <= 0
+// are none. Writes the gradients of depth and alpha (P each). Returns 0.
+int ig_depth_loss(const float* depth, const float* alpha, const float* measured, int64_t pixels, float weight,
+                  float limit, int32_t threads, float* depth_gradient, float* alpha_gradient, double* loss) {
   const ig::Sum valid = ig::sum_parts(pixels, threads, [&](int64_t begin, int64_t end) {
     ig::Sum sum;
     for (int64_t p = begin; p < end; p++) sum.count += measured[p] > 0.f;
@@ -53,8 +53,8 @@ int ig_depth_loss(const float* depth, const float* alpha, const float* measured,
 
 // weight * mean of the volumes prod(scale) [SG eq. 8] of `count` * `children` Gaussians, in units of edge^3 of their
 // anchor if edge is not null. Writes the gradient of scales (count * children, 3). Returns 0.
-int ig_scale_loss(const float* scales, const float* edge, int64_t count, int64_t children, float weight, int32_t threads,
-                  float* gradient, double* loss) {
+int ig_scale_loss(const float* scales, const float* edge, int64_t count, int64_t children, float weight,
+                  int32_t threads, float* gradient, double* loss) {
   const float share = weight / (float(count) * float(children));
   const ig::Sum total = ig::sum_parts(count, threads, [&](int64_t begin, int64_t end) {
     ig::Sum sum;

@@ -75,7 +75,8 @@ int ig_rows_in_view(const float* position, const float* edge, int64_t anchors, c
 }
 
 // to[i] = from[rows[i]] for every table. Returns 0.
-int ig_gather_rows(const GatherTable* tables, int64_t table_count, const int64_t* rows, int64_t count, int32_t threads) {
+int ig_gather_rows(const GatherTable* tables, int64_t table_count, const int64_t* rows, int64_t count,
+                   int32_t threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t i = 0; i < count; i++)
     for (int64_t t = 0; t < table_count; t++) {
