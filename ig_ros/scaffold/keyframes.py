@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -13,6 +15,9 @@ from scipy.spatial import cKDTree
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
 from ig_ros.types import Camera, FloatArray, Frame, Masks
 
+T = TypeVar("T")
+
+TABLE = 1 << 20  # ids of masks from which on they are renumbered
 FRESH = 10  # newest keyframes that are not forgotten, where there are twice as many
 
 
@@ -39,8 +44,25 @@ class Keyframe:
         """Attach a segmentation of the full-size image, reduced to training resolution (nearest pixel)."""
         size = (self.camera.width, self.camera.height)
         labels = cv2.resize(masks.labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
-        self.labels = torch.from_numpy(labels)
-        self.masks = Masks(labels, masks.names, masks.scores, masks.embeddings)
+        self.masks = with_small_ids(Masks(labels, masks.names, masks.scores, masks.embeddings))
+        self.labels = torch.from_numpy(self.masks.labels)
+
+
+def with_small_ids(masks: Masks) -> Masks:
+    """The same masks under ids that fit a table: segmenters may number by colour or by hash."""
+    if masks.labels.max(initial=0) < TABLE:
+        return masks
+    ids, place = np.unique(np.maximum(masks.labels, 0), return_inverse=True)
+    first = int(ids[0] != 0)
+    number = {int(old): new for new, old in enumerate(ids.tolist(), first) if old}
+    labels = (place.reshape(masks.labels.shape) + first).astype(np.int32)
+    return Masks(
+        labels, _renamed(masks.names, number), _renamed(masks.scores, number), _renamed(masks.embeddings, number)
+    )
+
+
+def _renamed(words: Mapping[int, T], number: Mapping[int, int]) -> dict[int, T]:
+    return {number[i]: word for i, word in words.items() if i in number}
 
 
 def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:

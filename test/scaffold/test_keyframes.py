@@ -64,6 +64,23 @@ def test_masks_that_come_late_are_reduced_too() -> None:
     assert not keyframe.labels[:, :32].any()
 
 
+@pytest.mark.parametrize("background", [0, 5])
+def test_huge_mask_ids_are_renumbered_with_all_that_is_said_of_them(background: int) -> None:
+    labels = np.full((CAMERA.height, CAMERA.width), background, np.int32)
+    labels[:10, :10], labels[-10:, -10:] = 2**31 - 1, 3_000_000
+    keyframe = make_keyframe(1, frame(), InputConfig())
+    keyframe.set_masks(Masks(labels, {3_000_000: "mug", 3: "not there"}, {2**31 - 1: 0.5}))
+    assert keyframe.labels is not None
+    assert keyframe.masks is not None
+    small = keyframe.labels.numpy()
+    np.testing.assert_array_equal(small, keyframe.masks.labels)
+    assert small.max() <= 3
+    assert len(np.unique(np.stack([small.ravel(), labels.ravel()]), axis=1).T) == 3, "one to one"
+    assert (small == 0).any() == (background == 0)
+    assert keyframe.masks.names == {int(small[-1, -1]): "mug"}
+    assert keyframe.masks.scores == {int(small[0, 0]): 0.5}
+
+
 def test_when_full_the_redundant_inner_view_goes_and_uids_go_on() -> None:
     store = KeyframeStore(KeyframeConfig(capacity=4))
     for x in (0.0, 1.0, 1.1, 2.0):
