@@ -26,7 +26,7 @@ from ig_ros.types import FloatArray, Frame
 
 SETTINGS: dict[str, Any] = {
     "keyframes.capacity": 80,
-    "seeding.max_anchors": 40_000,
+    "seeding.max_anchors": 25_000,
     "instances.interval": 15.0,
     "diagnostics_period": 0.2,
 }  # a budget that the scene fills, as a day fills a larger one
