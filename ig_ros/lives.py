@@ -18,6 +18,7 @@ from ig_ros.types import Array, BoolArray, FloatArray, Instances, IntArray, Obje
 
 GONE = 0.3  # a place is empty when at most this share of an object's anchors is left
 COLOR = 0.15  # of [0, 1]: mean colours further apart are different looks
+LIGHT = 1.4  # so much brighter or darker may the same colour be in another place
 STRETCH = 1.7  # so may the box's edges differ, longest with longest: it may stand differently, and be half seen
 ALIKE = 0.9  # cosine of embeddings of one thing seen twice
 
@@ -35,7 +36,7 @@ class Life:
 
     def resembles(self, other: Life) -> bool:
         """Whether both may be one thing: colour, size, and embedding or, where one is unknown, label."""
-        if np.abs(self.color - other.color).max() > COLOR:
+        if difference(self.color, other.color) > COLOR:
             return False
         if (np.maximum(self.size, other.size) > STRETCH * np.maximum(np.minimum(self.size, other.size), 1e-3)).any():
             return False
@@ -124,7 +125,7 @@ class Lives:
         )
         if not fits.any():
             return {}
-        cost = np.array([[np.abs(self._lives[n].color - self._lives[o].color).sum() for o in missing] for n in new])
+        cost = np.array([[difference(self._lives[n].color, self._lives[o].color) for o in missing] for n in new])
         pairs = zip(*linear_sum_assignment(np.where(fits, cost, 1e3)), strict=True)
         return {new[i]: missing[j] for i, j in pairs if fits[i, j]}
 
@@ -138,6 +139,12 @@ class Lives:
             return thing
         split = identity.split_from.get(thing.id, 0)
         return dataclasses.replace(thing, born=life.born, last_seen=life.last_seen, split_from=split)
+
+
+def difference(one: FloatArray, other: FloatArray) -> float:
+    """Largest difference of two mean colours (3,) in [0, 1] when the lights of their places are made equal."""
+    light = float(np.clip(one @ other / max(float(other @ other), 1e-6), 1 / LIGHT, LIGHT))
+    return float(np.abs(one / np.sqrt(light) - other * np.sqrt(light)).max())
 
 
 def with_id(instances: Instances, number: int, by: int) -> Instances:

@@ -105,7 +105,11 @@ def test_what_vanishes_is_told_and_returns_to_its_place() -> None:
     assert world.instances.vanished == ()
 
 
-MOVED: dict[str, dict[str, Any]] = {"as it was": {}, "seen a little differently": {"color": (185, 40, 45)}}
+MOVED: dict[str, dict[str, Any]] = {
+    "as it was": {},
+    "seen a little differently": {"color": (185, 40, 45)},
+    "in the shade": {"color": (140, 25, 25)},
+}
 
 
 @pytest.mark.parametrize("change", MOVED)
@@ -128,6 +132,7 @@ def test_a_moved_thing_has_its_old_id_again(change: str, overlap: bool) -> None:
 
 OTHERS: dict[str, dict[str, Any]] = {
     "another colour": {"color": BLUE},
+    "the same colour, far darker": {"color": (80, 12, 12)},
     "another size": {"size": (0.1, 0.1, 0.4)},
     "another embedding": {"embedding": BOOK},
     "another label": {"embedding": np.zeros(3), "label": "book"},

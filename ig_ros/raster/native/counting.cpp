@@ -75,7 +75,7 @@ int ig_impurity(const int32_t* mask, int64_t views, int64_t points, const int64_
 int ig_dominant_masks(const float* count, int64_t rows, int64_t columns, const int64_t* first, const int64_t* end,
                       int64_t views, float least, float dominance, float full, int32_t* dominant, float* weight,
                       int32_t threads) {
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (rows > 32)  // one is asked for after every merge
   for (int64_t s = 0; s < rows; s++)
     for (int64_t k = 0; k < views; k++) {
       const float* row = count + s * columns;
