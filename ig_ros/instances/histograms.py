@@ -20,30 +20,24 @@ class MaskHistograms:
     """
 
     count: FloatArray  # (S, W) float32; every view's columns begin with the one of its unlabelled points
+    masks: IntArray  # (K,) masks of each view
     start: IntArray  # (K,) first column of each view
     view_of_column: IntArray  # (W,)
     unlabelled: BoolArray  # (W,) the first column of each view
 
     def __init__(self, labels: IntArray, size: int, observed: Observations, config: InstanceConfig) -> None:
         self._lay_out(observed, config)
-        self.count = counting.mask_counts(observed.mask, self._masks, labels, size)
+        self.count = counting.mask_counts(observed.mask, self.masks, labels, size)
         self._judge_all()
 
     def _lay_out(self, observed: Observations, config: InstanceConfig) -> None:
         views = len(observed.mask)
-        self._masks = np.bincount(observed.view_of_column[1:], minlength=views)
-        self.start = np.cumsum(self._masks) - self._masks + np.arange(views)
-        self.view_of_column = np.repeat(np.arange(views), self._masks + 1)
+        self.masks = np.bincount(observed.view_of_column[1:], minlength=views)
+        self.start = np.cumsum(self.masks) - self.masks + np.arange(views)
+        self.view_of_column = np.repeat(np.arange(views), self.masks + 1)
         self.unlabelled = np.zeros(len(self.view_of_column), bool)
         self.unlabelled[self.start] = True
         self._config = config
-
-    def copy(self) -> MaskHistograms:
-        """Another that can be merged without touching this one."""
-        result = object.__new__(MaskHistograms)
-        result.__dict__.update(self.__dict__)
-        result.count, result.dominant, result.weight = self.count.copy(), self.dominant.copy(), self.weight.copy()
-        return result
 
     def grouped(self, group: IntArray, size: int) -> MaskHistograms:
         """Histograms of `size` groups of sub-objects, group (S,) from 0; those of -1 are left out."""
@@ -58,17 +52,11 @@ class MaskHistograms:
         return result
 
     def _judge_all(self) -> None:
-        self.dominant, self.weight = self._judged(self.count)
-
-    def _judged(self, count: FloatArray) -> tuple[IntArray, FloatArray]:
-        """Dominant mask and weight in every view of some rows."""
+        """Dominant mask and weight in every view, (S, K) each."""
         config = self._config
-        return counting.dominant_masks(count, self._masks, config.min_points, config.dominance, FULL_WEIGHT)
-
-    def merge(self, s: int, t: int) -> None:
-        """Add sub-object t to s."""
-        self.count[s] += self.count[t]
-        self.dominant[s : s + 1], self.weight[s : s + 1] = self._judged(self.count[s : s + 1])
+        self.dominant, self.weight = counting.dominant_masks(
+            self.count, self.masks, config.min_points, config.dominance, FULL_WEIGHT
+        )
 
     def agreement(self, s: IntArray, t: IntArray) -> tuple[FloatArray, FloatArray]:
         """Weighted number of views in which s and t (n,) share a mask, and in which both have one; (n,) each."""

@@ -111,7 +111,7 @@ class Instantiator:
         reach = 2.0 * np.maximum(points.edge[anchor], config.voxel)
         edges = self._borders.find(xyz, seen.normal, points.color[anchor], reach, sub_objects, config.voxel, kept.point)
         histograms = MaskHistograms(sub_objects, len(feature), seen.observed, config)
-        merged = merge_sub_objects(sub_objects, edges, feature, histograms.copy(), config)
+        merged = merge_sub_objects(sub_objects, edges, feature, histograms, config)
         group = drop_small(merged, config.min_anchors, np.bincount(sub_objects, minlength=len(feature)))
         count = int(group.max(initial=NONE)) + 1
         part_of = join_pieces(xyz, group[sub_objects], float(np.median(points.edge)), histograms.grouped(group, count))

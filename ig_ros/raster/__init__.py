@@ -1,19 +1,22 @@
-"""Differentiable rasterisation of Gaussians, on the CPU (own kernels) and on CUDA (gsplat), and the image loss."""
+"""Differentiable rasterisation of Gaussians on the CPU (own kernels) and CUDA (gsplat), and other compiled kernels."""
 
 from ig_ros.raster import counting
 from ig_ros.raster.adam_rows import adam_rows
 from ig_ros.raster.image_loss import image_loss
+from ig_ros.raster.merging import MergeRule, merge_groups
 from ig_ros.raster.rasterizer import rasterize, select_device, top_contributor
 from ig_ros.raster.request import ScreenStats
 from ig_ros.raster.visibility import Look, Surface, visible_pixels
 
 __all__ = [
     "Look",
+    "MergeRule",
     "ScreenStats",
     "Surface",
     "adam_rows",
     "counting",
     "image_loss",
+    "merge_groups",
     "rasterize",
     "select_device",
     "top_contributor",

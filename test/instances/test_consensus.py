@@ -8,18 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference.consensus import clarity, feature_prior, surface_prior, unequal
+from reference.consensus import merge_sub_objects as merge_slowly
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.boundary import Boundaries
-from ig_ros.instances.consensus import (
-    GOES_ON,
-    SAME_CLARITY,
-    clarity,
-    feature_prior,
-    merge_sub_objects,
-    surface_prior,
-    unequal,
-)
+from ig_ros.instances.consensus import GOES_ON, SAME_CLARITY, merge_sub_objects
 from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.observations import HIDDEN, Observations
 from ig_ros.types import FloatArray, IntArray
@@ -232,3 +226,30 @@ def test_features_are_clear_at_both_ends() -> None:
         assert clarity(np.array([0.9 * gap]), sizes, gap) == 0.0
     assert clarity(np.array([2 * gap]), equal, gap) == 0.0
     assert clarity(np.array([2 * gap]), unlike, gap) == 1.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), size=st.integers(1, 60), views=st.integers(0, 12))
+def test_the_kernel_merges_as_plain_python_does(seed: int, size: int, views: int) -> None:
+    random = np.random.default_rng(seed)
+    points = random.integers(1, 60, size)
+    labels = np.repeat(np.arange(size), points)
+    thing = random.integers(0, max(1, size // 4), size)  # true things, each of some sub-objects
+    shown = np.where(random.random((views, size)) < 0.2, random.integers(-1, 9, (views, size)), thing + 1)
+    column, view_of = np.zeros((views, len(labels)), np.int32), [0]
+    for k in range(views):
+        row = np.where(random.random(len(labels)) < 0.1, random.integers(-1, 9, len(labels)), shown[k][labels])
+        ids = np.unique(row[row > 0])
+        column[k] = np.where(row > 0, len(view_of) + np.searchsorted(ids, row), row)
+        view_of += [k] * len(ids)
+    observed = Observations(column, np.array(view_of), np.array(view_of), np.ones(len(view_of), np.int64))
+    s, t = np.nonzero(np.triu(random.random((size, size)) < 0.2, 1))
+    length = random.integers(1, 300, len(s)).astype(float)
+    edges = Boundaries(np.stack([s, t], axis=1), length, length * random.random(len(s)))
+    feature = 0.3 * random.random((max(1, size // 4), 4))[thing] + 0.02 * random.normal(size=(size, 4))
+    histograms = MaskHistograms(labels, size, observed, CONFIG)
+    before = histograms.count.copy(), histograms.dominant.copy(), histograms.weight.copy(), feature.copy()
+    fast, slow = (merge(labels, edges, feature, histograms, CONFIG) for merge in (merge_sub_objects, merge_slowly))
+    np.testing.assert_array_equal(fast, slow)
+    for a, b in zip(before, (histograms.count, histograms.dominant, histograms.weight, feature), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -10,6 +10,8 @@
 #include <new>
 #include <vector>
 
+#include "dominant.h"
+
 namespace {
 
 constexpr int64_t BLOCK = 256;  // points whose votes stay in cache
@@ -70,25 +72,15 @@ int ig_impurity(const int32_t* mask, int64_t views, int64_t points, const int64_
 }
 
 // The mask (column) on which each row of count (rows, columns) mainly lies in every view, -1 = undecided or none, and
-// its weight. Columns first[k] .. end[k] - 1 are those of view k, the first of unlabelled points. Of equals the first
-// wins. Returns 0.
+// its weight. Columns first[k] .. end[k] - 1 are those of view k, the first of unlabelled points. Returns 0.
 int ig_dominant_masks(const float* count, int64_t rows, int64_t columns, const int64_t* first, const int64_t* end,
                       int64_t views, float least, float dominance, float full, int32_t* dominant, float* weight,
                       int32_t threads) {
-#pragma omp parallel for schedule(static) num_threads(threads) if (rows > 32)  // one is asked for after every merge
+  const Dominance rule{least, dominance, full};
+#pragma omp parallel for schedule(static) num_threads(threads)
   for (int64_t s = 0; s < rows; s++)
-    for (int64_t k = 0; k < views; k++) {
-      const float* row = count + s * columns;
-      float total = 0.f, top = 0.f;
-      int64_t best = first[k];
-      for (int64_t c = first[k]; c < end[k]; c++) {
-        total += row[c];
-        if (row[c] > top) top = row[c], best = c;
-      }
-      const bool decided = total >= least && top >= dominance * total && best != first[k];
-      dominant[s * views + k] = decided ? static_cast<int32_t>(best) : -1;
-      weight[s * views + k] = decided ? std::min(1.f, total / full) : 0.f;
-    }
+    for (int64_t k = 0; k < views; k++)
+      dominant_mask(count + s * columns, first[k], end[k], rule, dominant + s * views + k, weight + s * views + k);
   return 0;
 }
 
