@@ -11,6 +11,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
@@ -22,9 +23,15 @@ from ig_ros.msg import ObjectArray
 from ig_ros.nodes.outputs import LATCHED
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 
+ASK_AGAIN = 3.0  # s; DDS loses answers of a server that has not yet found this client, and a lossy radio more
+READS = (QueryObject, ObjectAt, RenderView, GetState)  # services that may be asked twice
+
 
 class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
-    """Calls the node's services one at a time, with a time limit. All methods raise QueryError when it is exceeded."""
+    """Calls the node's services one at a time, with a time limit. All methods raise QueryError when it is exceeded.
+
+    What only reads is asked again while no answer comes.
+    """
 
     def __init__(self, timeout: float = 10.0, **node_arguments: Any) -> None:
         """`timeout` in seconds holds for finding a service and for its answer, each."""
@@ -92,13 +99,24 @@ class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
                 f"service {client.srv_name} is not there after {self.timeout:g} s: is the mapping node running?"
             )
         begin = time.perf_counter()
-        future = client.call_async(request)
-        self._executor.spin_until_future_complete(future, timeout_sec=self.timeout)
-        if not future.done():
+        deadline, again = time.monotonic() + self.timeout, ASK_AGAIN if kind in READS else self.timeout
+        asked: list[Any] = []
+        while not any(future.done() for future in asked) and (left := deadline - time.monotonic()) > 0:
+            asked.append(client.call_async(request))
+            self._wait_for(asked, min(again, left))
+        done = [future for future in asked if future.done()]
+        for future in asked:
             client.remove_pending_request(future)
+        if not done:
             raise QueryError(f"service {client.srv_name} has not answered within {self.timeout:g} s")
         self.slowest[name] = max(self.slowest.get(name, 0.0), time.perf_counter() - begin)
-        return future.result()
+        return done[0].result()
+
+    def _wait_for(self, asked: list[Any], seconds: float) -> None:
+        """Until one of several futures is done, or that long."""
+        end = time.monotonic() + seconds
+        while not any(future.done() for future in asked) and (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
 
     def _on_objects(self, message: ObjectArray) -> None:
         self.objects = message
