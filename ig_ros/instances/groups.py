@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from ig_ros.types import BoolArray, IntArray
 
@@ -31,3 +32,11 @@ def in_order(labels: IntArray) -> IntArray:
     number[found[np.argsort(first[found])]] = np.arange(len(found))
     ordered: IntArray = number[labels - low]
     return ordered
+
+
+def rows_of(labels: IntArray, size: int) -> list[IntArray]:
+    """For every label from 0 to below size the rows of labels (N,) that bear it, ascending; -1 = none."""
+    own = np.flatnonzero(labels >= 0)
+    ones = np.ones(len(own), np.int8)
+    by_label = csr_matrix((ones, (labels[own], own)), shape=(size, len(labels)))  # counts: faster than sorting
+    return list(np.split(by_label.indices, by_label.indptr[1:-1])) if size else []

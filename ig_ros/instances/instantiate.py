@@ -11,7 +11,7 @@ from ig_ros.config import InstanceConfig
 from ig_ros.instances.boundary import Borders
 from ig_ros.instances.boxes import upright_box
 from ig_ros.instances.consensus import merge_sub_objects
-from ig_ros.instances.groups import in_order
+from ig_ros.instances.groups import in_order, rows_of
 from ig_ros.instances.held import Children, Kept, Scene, hold
 from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.identity import Identity
@@ -90,8 +90,8 @@ class Instantiator:
         ids = identity.rename(points.uid, anchor_owner(owner, children.anchor, len(points.xyz)), len(keep))
         showing = tuple(tuple(m for m in accepted if m.instance == old) for old in keep)
         objects = tuple(
-            _describe(int(ids[i]), children.xyz[owner == i], share[owner == i], len({m.view for m in showing[i]}))
-            for i in range(len(keep))
+            _describe(int(ids[i]), children.xyz[own], share[own], len({m.view for m in showing[i]}))
+            for i, own in enumerate(rows_of(owner, len(keep)))
         )
         child_ids = np.where(owner >= 0, np.append(ids, NONE)[owner], NONE).astype(np.int32)
         return Instantiation(child_ids, share, objects, showing, seen.observed)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ig_ros.instances.groups import rows_of
 from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.types import FloatArray, IntArray
 
@@ -21,6 +22,7 @@ LARGE = 0.4  # m, width of a piece of the shell in both directions
 MAX_TURN = 5.0  # deg between the planes of two pieces
 FEWEST = 50  # points that make a plane
 TRIMS = 3
+MEMBERS = 4_000  # points of a group that are asked for its plane
 SAMPLE = 20_000  # points of the scene asked whether they stand behind
 
 
@@ -39,7 +41,7 @@ def join_pieces(xyz: FloatArray, group: IntArray, spacing: float, histograms: Ma
     """
     count = len(histograms.count)
     tolerance = 2.0 * spacing
-    members = np.split(np.argsort(group, kind="stable"), np.searchsorted(np.sort(group), np.arange(count)))[1:]
+    members = rows_of(group, count)
     planes = {g: plane for g, m in enumerate(members) if (plane := shell_plane(xyz[m], xyz, tolerance)) is not None}
     flat = np.array(list(planes), np.int64)
     label = np.arange(count)
@@ -59,8 +61,10 @@ def join_pieces(xyz: FloatArray, group: IntArray, spacing: float, histograms: Ma
 
 def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plane | None:
     """The plane of a large flat group (n, 3) behind which the scene (P, 3) ends; None for everything else."""
-    if len(points) < FEWEST:
+    # Of points in a box with diagonal d no plane has a second variance above d^2 / 8.
+    if len(points) < FEWEST or 1.5 * (np.ptp(points, axis=0).astype(np.float64) ** 2).sum() < LARGE**2:
         return None
+    points = points[:: max(1, len(points) // MEMBERS)]
     near = points
     for _ in range(TRIMS):  # trimmed least squares: things that stand on the surface do not tilt it
         center = near.mean(0)

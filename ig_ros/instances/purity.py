@@ -42,7 +42,7 @@ class Purifier:
         if len(rows):
             _, local = np.unique(labels[rows], return_inverse=True)
             some = len(rows) < len(labels)
-            seen = dataclasses.replace(observed, mask=observed.mask[:, rows]) if some else observed
+            seen = dataclasses.replace(observed, mask=observed.mask.take(rows, axis=1)) if some else observed
             after[rows] = purify(local, seen) + int(self._after.max(initial=-1)) + 1
         self._before, self._after = labels.astype(np.int64), in_order(after)
         return self._after

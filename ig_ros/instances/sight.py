@@ -11,10 +11,11 @@ import torch
 from ig_ros.instances.boundary import normal_image
 from ig_ros.instances.held import Kept
 from ig_ros.instances.observations import HIDDEN, LabelledView, Observations, mask_places, surface_of
-from ig_ros.raster import Look
+from ig_ros.raster import Look, carry
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 QUANTUM = 127  # steps of a normal's component: sums of integers do not depend on their order
+SPARE = 3  # times the memory needed that is kept at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,11 @@ class _Image:
 
 
 class Sight:
-    """Remembers the last look."""
+    """Remembers the last look.
+
+    Tables of masks take turns in two pieces of memory, as fresh memory costs more than filling it: what a look returned
+    is overwritten by the next but one.
+    """
 
     def __init__(self) -> None:
         self._views: tuple[LabelledView, ...] = ()
@@ -45,14 +50,17 @@ class Sight:
         self._first: IntArray = np.zeros(0, np.int64)  # (K,) masks of earlier views
         self._mask: IntArray = np.zeros((0, 0), np.int32)  # (K, G) of Observations
         self._total: IntArray = np.zeros((0, 3), np.int32)  # sum of the normals over the views
+        self._memory = [np.zeros(0, np.int32), np.zeros(0, np.int32)]  # of the last table and the one before
 
     def look(self, xyz: FloatArray, views: tuple[LabelledView, ...], tolerance: float, kept: Kept) -> Seen:
         """xyz (G, 3) m; a Gaussian is visible if it lies within tolerance * depth of the surface."""
         old = kept.point >= 0
-        rows, fresh, row = np.flatnonzero(old), np.flatnonzero(~old), np.maximum(kept.point, 0)
+        rows, fresh = np.flatnonzero(old), np.flatnonzero(~old)
         images = self._images_of(views, kept.view)
         first = np.cumsum([0, *(len(image.labels) for image in images)])
-        mask = np.empty((len(views), len(xyz)), np.int32)
+        shift = np.where(kept.view >= 0, first[:-1] - np.append(self._first, 0)[kept.view], 0)
+        mask = self._table(len(views), len(xyz))
+        carry(mask, self._mask, kept.view, shift, kept.point, HIDDEN)
         total = np.zeros((len(xyz), 3), np.int32)
         total[rows] = self._total[kept.point[rows]]
         known = Look(np.ascontiguousarray(xyz, np.float32), total, old.copy())
@@ -60,16 +68,19 @@ class Sight:
             known.take_away(surface_of(self._views[j], tolerance), rows, self._images[j].normal)
         for k, (view, j) in enumerate(zip(views, kept.view.tolist(), strict=True)):
             looked = fresh if j >= 0 else np.arange(len(xyz))
-            if j >= 0 and len(rows):
-                np.take(self._mask[j], row, out=mask[k], mode="clip")
-            mask[k, looked] = HIDDEN
-            if j >= 0 and first[k] != self._first[j]:
-                mask[k, mask[k] > 0] += np.int32(first[k] - self._first[j])
             surface, image = surface_of(view, tolerance), images[k]
             known.add(surface, looked, image.place, image.normal, int(first[k]), mask[k])
         self._views, self._images, self._first, self._mask, self._total = views, images, first, mask, total
         length = np.linalg.norm(total, axis=1, keepdims=True)
         return Seen(_observations(mask, images), total / np.maximum(length, 1e-6), known.steady)
+
+    def _table(self, views: int, gaussians: int) -> IntArray:
+        size = views * gaussians
+        last, spare = self._memory
+        if not size <= len(spare) <= SPARE * size:
+            spare = np.empty(size + size // 8, np.int32)  # maps grow
+        self._memory = [spare, last]
+        return spare[:size].reshape(views, gaussians)
 
     def _images_of(self, views: tuple[LabelledView, ...], kept: IntArray) -> list[_Image]:
         """Those of the last run where they are known; the others are made side by side."""

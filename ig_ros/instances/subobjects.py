@@ -10,6 +10,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from ig_ros.config import InstanceConfig
+from ig_ros.instances.groups import rows_of
 from ig_ros.types import FloatArray, IntArray
 
 # One unit of the joint space is the typical extent of a sub-object.
@@ -115,10 +116,11 @@ def _reach(radii: FloatArray, count: int) -> float:
 def _tiles(xyz: FloatArray, size: float) -> tuple[list[tuple[int, ...]], list[IntArray]]:
     """The occupied cubes of side `size` m, and the rows of the points (N, 3) m in each."""
     cell = np.floor(xyz / size).astype(np.int64)
-    keys, tile = np.unique(cell, axis=0, return_inverse=True)
-    tile = tile.ravel()
-    members: list[IntArray] = list(np.split(np.argsort(tile, kind="stable"), np.cumsum(np.bincount(tile))[:-1]))
-    return [tuple(key) for key in keys.tolist()], members
+    low = cell.min(0)
+    span = cell.max(0) - low + 1
+    code = ((cell - low) @ np.array([span[1] * span[2], span[2], 1])).astype(np.int64)
+    found, first, tile = np.unique(code, return_index=True, return_inverse=True)
+    return [tuple(key) for key in cell[first].tolist()], rows_of(tile, len(found))
 
 
 def _clustered(tile: _Tile, reach: float, steps: int) -> IntArray:

@@ -6,7 +6,7 @@ from ig_ros.raster.image_loss import image_loss
 from ig_ros.raster.merging import MergeRule, merge_groups
 from ig_ros.raster.rasterizer import rasterize, select_device, top_contributor
 from ig_ros.raster.request import ScreenStats
-from ig_ros.raster.visibility import Look, Surface, visible_pixels
+from ig_ros.raster.visibility import Look, Surface, carry, visible_pixels
 
 __all__ = [
     "Look",
@@ -14,6 +14,7 @@ __all__ = [
     "ScreenStats",
     "Surface",
     "adam_rows",
+    "carry",
     "counting",
     "image_loss",
     "merge_groups",

@@ -76,6 +76,22 @@ class Look:
         _call("ig_look", surface, self.xyz, places, count, place, normal, *numbers, mask, self.total, self.steady)
 
 
+def carry(mask: IntArray, earlier: IntArray, view: IntArray, shift: IntArray, row: IntArray, hidden: int) -> None:
+    """Fill mask (K, N) int32 of N points in K views with what an earlier run saw, and `hidden` where it did not.
+
+    earlier (K', N') int32; view (K,) and row (N,) the earlier view and point, -1 = new; shift (K,) is added to masks,
+    which are above 0.
+    """
+    arrays = [np.ascontiguousarray(earlier, np.int32), np.ascontiguousarray(view, np.int64)]
+    arrays += [np.ascontiguousarray(a, np.int32) for a in (shift, row)]
+    before, views, shifts, rows = (ctypes.c_void_p(a.ctypes.data) for a in arrays)
+    sizes = [ctypes.c_int64(n) for n in (earlier.shape[1], *mask.shape)]
+    load().call(
+        "ig_carry", before, sizes[0], views, shifts, sizes[1], rows, sizes[2], ctypes.c_int32(hidden),
+        ctypes.c_void_p(mask.ctypes.data), ctypes.c_int32(torch.get_num_threads()),
+    )  # fmt: skip
+
+
 def visible_pixels(points: FloatArray, surface: Surface) -> IntArray:
     """(N,) int32 place in the flattened image of the pixel that shows each point (N, 3) m, -1 = hidden."""
     cloud = np.ascontiguousarray(points, np.float32)

@@ -1,4 +1,5 @@
 // Which pixel of a view shows each point: projection and comparison with the surface the view measured, in one pass.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -53,6 +54,36 @@ int ig_look(const SurfaceView* view, const float* points, const int64_t* rows, i
     if (mask) mask[row] = place[at] ? place[at] + before : 0;
     for (int c = 0; c < 3; c++) total[3 * row + c] += sign * normal[3 * int64_t(at) + c];
     steady[row] = 0;
+  }
+  return 0;
+}
+
+// What views saw of points in an earlier run, (earlier views, earlier points), is what they see now, (views, points):
+// view[k] and row[i] are the earlier view and point, -1 = new. Masks (> 0) of view k are numbered shift[k] higher now;
+// what is new becomes `hidden`. Returns 0.
+int ig_carry(const int32_t* earlier, int64_t earlier_points, const int64_t* view, const int32_t* shift, int64_t views,
+             const int32_t* row, int64_t points, int32_t hidden, int32_t* mask, int32_t threads) {
+  constexpr int64_t BLOCK = 4096;  // rows that stay in cache from view to view
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int64_t begin = 0; begin < points; begin += BLOCK) {
+    const int64_t end = std::min(points, begin + BLOCK);
+    for (int64_t k = 0; k < views; k++) {
+      int32_t* now = mask + k * points;
+      if (view[k] < 0) {
+        std::fill(now + begin, now + end, hidden);
+        continue;
+      }
+      const int32_t *then = earlier + view[k] * earlier_points, more = shift[k];
+      for (int64_t i = begin, next; i < end; i = next) {  // most points kept their neighbours in the table: whole runs
+        for (next = i + 1; next < end && row[next] == (row[i] < 0 ? row[i] : row[next - 1] + 1);) next++;
+        if (row[i] < 0) {
+          std::fill(now + i, now + next, hidden);
+          continue;
+        }
+        const int32_t* from = then + row[i];
+        for (int64_t n = 0; n < next - i; n++) now[i + n] = from[n] + (from[n] > 0 ? more : 0);
+      }
+    }
   }
   return 0;
 }
