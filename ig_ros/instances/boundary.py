@@ -10,18 +10,19 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from ig_ros.instances.groups import changed_groups
 from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.observations import LabelledView
+from ig_ros.raster import contacts
 from ig_ros.types import FloatArray, IntArray
 
 NEIGHBORS = 10  # nearest points looked at
 SMOOTH = 5  # px, window over which a depth image's slope is taken
 JUMP = 0.04  # relative depth difference between pixels that are not on one surface
-CREASE = 0.35  # sine-like measure of concavity at which a crease is half believed
-TABLE = 1 << 23  # pairs of sub-objects that may be counted in a table
-COLOR_STEP = 0.22  # RGB distance at which a change of colour is half believed
+CREASE = 0.35, 8.0  # concavity, of unit normals 2 sin(half the angle), at which a crease is half believed, sharpness
+COLOR_STEP = 0.22, 20.0  # RGB distance at which a change of colour is half believed, sharpness
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +79,18 @@ class Borders:
         span = cell.max(0) + 1
         key = ((labels.astype(np.int64) * span[0] + cell[:, 0]) * span[1] + cell[:, 1]) * span[2] + cell[:, 2]
         first, group = _equal(key)
-        count = np.bincount(group)
-        p, n, c = (
-            (np.stack([np.bincount(group, weights=a) for a in value.T], axis=1) / count[:, None]).astype(np.float32)
-            for value in (xyz, normal, color)
-        )
+        among = csr_matrix((np.ones(len(key)), (group, np.arange(len(key)))))
+        mean = among @ np.concatenate([xyz, normal, color], axis=1) / np.bincount(group)[:, None]
+        p, n, c = np.split(mean.astype(np.float32), [3, 6], axis=1)
         owner, r = labels[first].astype(np.int32), reach[first]
         before = np.where(kept >= 0, self._cell[kept], -1) if len(self._cell) else np.full(len(xyz), -1)
         same = ~changed_groups(group, before, np.bincount(self._cell, minlength=1))
         k = min(NEIGHBORS, len(p))
         neighbor, _ = self._neighbors.find(p, k, np.where(same, before[first], -1))
         self._cell = group
-        across = np.flatnonzero(owner[neighbor] != owner[:, None])
-        i, j = across // k, neighbor.ravel()[across]
-        near = ((p[i] - p[j]) ** 2).sum(1) <= np.maximum(r[i], r[j]) ** 2
-        i, j = i[near], j[near]
-        return _by_pair(owner[i], owner[j], _smooth(p[i], p[j], n[i], n[j], c[i], c[j]))
+        smooth = contacts(p, n, c, r, owner, neighbor, CREASE, COLOR_STEP).ravel()
+        touching = np.flatnonzero(smooth >= 0)
+        return _by_pair(owner[touching // k], owner[neighbor.ravel()[touching]], smooth[touching])
 
 
 def _equal(key: IntArray) -> tuple[IntArray, IntArray]:
@@ -117,22 +114,8 @@ def _by_pair(s: IntArray, t: IntArray, smooth: FloatArray) -> Boundaries:
     """Contacts (E,) between sub-objects s and t summed by pair."""
     size = int(max(s.max(initial=0), t.max(initial=0))) + 1
     code = np.minimum(s, t).astype(np.int64) * size + np.maximum(s, t)
-    if size * size > TABLE:
-        found, code = np.unique(code, return_inverse=True)
-        length, total = np.bincount(code), np.bincount(code, weights=smooth)
-    else:  # faster than sorting
-        length, total = np.bincount(code), np.bincount(code, weights=smooth)
-        found = np.flatnonzero(length)
-        length, total = length[found], total[found]
+    first, group = _equal(code)
+    found = code[first]
+    length, total = np.bincount(group), np.bincount(group, weights=smooth)
     pairs = np.stack([found // size, found % size], axis=1)
     return Boundaries(pairs, length.astype(np.float64), np.asarray(total, np.float64))
-
-
-def _smooth(p: FloatArray, q: FloatArray, n: FloatArray, m: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
-    """(E,) belief that the surface goes on from p to q: no concave crease, no step of colour."""
-    along = (q - p) / np.maximum(np.linalg.norm(q - p, axis=1, keepdims=True), 1e-6)
-    concavity = ((n - m) * along).sum(1)  # of unit normals: 2 sin(half the angle) for a crease
-    crease = 1 / (1 + np.exp(-8 * (concavity - CREASE)))
-    step = 1 / (1 + np.exp(-20 * (np.linalg.norm(c - d, axis=1) - COLOR_STEP)))
-    smooth: FloatArray = (1 - crease) * (1 - step)
-    return smooth

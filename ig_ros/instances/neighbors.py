@@ -41,7 +41,7 @@ def _disturbed(xyz: FloatArray, old: IntArray, fresh: IntArray, reach: FloatArra
     if not len(old) or not len(fresh):
         return np.zeros(0, np.int64)
     close = old[_inside(xyz[old], xyz[fresh], margin := reach[old].max())]
-    distance, _ = cKDTree(xyz[fresh]).query(xyz[close], distance_upper_bound=margin * 1.001)
+    distance, _ = _tree(xyz[fresh]).query(xyz[close], distance_upper_bound=margin * 1.001, workers=-1)
     found: IntArray = close[distance <= reach[close]]
     return found
 
@@ -61,8 +61,12 @@ def _nearest(xyz: FloatArray, rows: IntArray, count: int, margin: float) -> tupl
 
 
 def _query(xyz: FloatArray, among: IntArray, rows: IntArray, count: int) -> tuple[IntArray, FloatArray]:
-    distance, found = cKDTree(xyz[among]).query(xyz[rows], k=count, workers=-1)
+    distance, found = _tree(xyz[among]).query(xyz[rows], k=count, workers=-1)
     return among[found.reshape(-1, count)], distance.reshape(-1, count)[:, -1]
+
+
+def _tree(xyz: FloatArray) -> cKDTree:
+    return cKDTree(xyz, balanced_tree=False, compact_nodes=False)  # asked once: building it is most of the time
 
 
 def _inside(xyz: FloatArray, of: FloatArray, margin: float) -> IntArray:

@@ -68,7 +68,8 @@ def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plan
     near = points
     for _ in range(TRIMS):  # trimmed least squares: things that stand on the surface do not tilt it
         center = near.mean(0)
-        spread, axes = np.linalg.eigh(np.cov((near - center).T))
+        offset = near - center
+        spread, axes = np.linalg.eigh(offset.T @ offset / max(len(near) - 1, 1))
         normal = axes[:, 0]
         near = points[np.abs((points - center) @ normal) < 2 * tolerance]
         if len(near) < FLAT * len(points):

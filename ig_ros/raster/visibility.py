@@ -82,7 +82,7 @@ def carry(mask: IntArray, earlier: IntArray, view: IntArray, shift: IntArray, ro
     earlier (K', N') int32; view (K,) and row (N,) the earlier view and point, -1 = new; shift (K,) is added to masks,
     which are above 0.
     """
-    arrays = [np.ascontiguousarray(earlier, np.int32), np.ascontiguousarray(view, np.int64)]
+    arrays: list[IntArray] = [np.ascontiguousarray(earlier, np.int32), np.ascontiguousarray(view, np.int64)]
     arrays += [np.ascontiguousarray(a, np.int32) for a in (shift, row)]
     before, views, shifts, rows = (ctypes.c_void_p(a.ctypes.data) for a in arrays)
     sizes = [ctypes.c_int64(n) for n in (earlier.shape[1], *mask.shape)]
