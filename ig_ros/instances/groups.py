@@ -1,11 +1,43 @@
-"""Labels that number groups of points: their order, and which of them are what they were in the run before."""
+"""Labels that number groups of points: their order, and what of them is as it was in the run before."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from ig_ros.types import BoolArray, IntArray
+
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """What was found out about groups of points, kept for those that have exactly the points they had."""
+
+    def __init__(self) -> None:
+        self._labels: IntArray = np.zeros(0, np.int64)
+        self._found: list[T] = []
+
+    def each(self, labels: IntArray, kept: IntArray, size: int, find: Callable[[IntArray], T]) -> list[T]:
+        """`find` of the rows of every group from 0 to below size; labels (N,), -1 = of none.
+
+        kept (N,) is the row in the last run of a point that is as it was, -1 = it is new or changed.
+        """
+        own = np.flatnonzero(labels >= 0)
+        known = kept[own] if len(self._labels) else np.full(len(own), -1)
+        before = np.where(known >= 0, np.append(self._labels, -1)[known], -1)
+        changed = np.ones(size, bool)
+        now = changed_groups(labels[own], before, np.bincount(self._labels[self._labels >= 0], minlength=1))
+        changed[: len(now)] = now
+        then = np.full(size, -1)
+        then[labels[own]] = before
+        self._found = [
+            find(rows) if changed[g] else self._found[then[g]] for g, rows in enumerate(rows_of(labels, size))
+        ]
+        self._labels = labels.astype(np.int64)
+        return self._found
 
 
 def changed_groups(now: IntArray, before: IntArray, size: IntArray) -> BoolArray:

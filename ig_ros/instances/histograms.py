@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.observations import Observations
@@ -43,11 +44,9 @@ class MaskHistograms:
         """Histograms of `size` groups of sub-objects, group (S,) from 0; those of -1 are left out."""
         result = object.__new__(MaskHistograms)
         result.__dict__.update(self.__dict__)
-        result.count = np.zeros((size, self.count.shape[1]), np.float32)
-        order = np.argsort(group, kind="stable")[np.count_nonzero(group < 0) :]
-        if len(order):
-            found, first = np.unique(group[order], return_index=True)
-            result.count[found] = np.add.reduceat(self.count[order], first, axis=0)
+        own = np.flatnonzero(group >= 0)
+        table = csr_matrix((np.ones(len(own), np.float32), (group[own], own)), shape=(size, len(group)))
+        result.count = table @ self.count
         result._judge_all()
         return result
 

@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.boundary import Borders
 from ig_ros.instances.boxes import upright_box
 from ig_ros.instances.consensus import merge_sub_objects
-from ig_ros.instances.groups import in_order, rows_of
+from ig_ros.instances.groups import Remembered, in_order
 from ig_ros.instances.held import Children, Kept, Scene, hold
 from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.identity import Identity
 from ig_ros.instances.observations import LabelledView, Observations, observe
-from ig_ros.instances.pieces import join_pieces
+from ig_ros.instances.pieces import Pieces
 from ig_ros.instances.purity import Purifier
 from ig_ros.instances.sight import Seen, Sight
 from ig_ros.instances.subobjects import OverSegmentation, PointSet
@@ -57,7 +58,9 @@ class Instantiator:
         self._over_segmentation = OverSegmentation()
         self._purifier = Purifier()
         self._borders = Borders()
+        self._pieces = Pieces()
         self._ballot = Ballot()
+        self._boxes: Remembered[tuple[FloatArray, FloatArray]] = Remembered()
 
     def run(
         self,
@@ -89,9 +92,12 @@ class Instantiator:
         owner, keep = drop_unseen(owner, children.anchor, accepted, count, config)
         ids = identity.rename(points.uid, anchor_owner(owner, children.anchor, len(points.xyz)), len(keep))
         showing = tuple(tuple(m for m in accepted if m.instance == old) for old in keep)
+        boxes = self._boxes.each(owner, kept.point, len(keep), lambda rows: upright_box(children.xyz[rows]))
+        size = np.bincount(owner[owner >= 0], minlength=len(keep))
+        sure = np.bincount(owner[owner >= 0], share[owner >= 0], len(keep)) / np.maximum(size, 1)
         objects = tuple(
-            _describe(int(ids[i]), children.xyz[own], share[own], len({m.view for m in showing[i]}))
-            for i, own in enumerate(rows_of(owner, len(keep)))
+            ObjectInstance(int(ids[i]), "", float(sure[i]), len({m.view for m in showing[i]}), *box, int(size[i]))
+            for i, box in enumerate(boxes)
         )
         child_ids = np.where(owner >= 0, np.append(ids, NONE)[owner], NONE).astype(np.int32)
         return Instantiation(child_ids, share, objects, showing, seen.observed)
@@ -114,7 +120,8 @@ class Instantiator:
         merged = merge_sub_objects(sub_objects, edges, feature, histograms, config)
         group = drop_small(merged, config.min_anchors, np.bincount(sub_objects, minlength=len(feature)))
         count = int(group.max(initial=NONE)) + 1
-        part_of = join_pieces(xyz, group[sub_objects], float(np.median(points.edge)), histograms.grouped(group, count))
+        spacing = float(np.median(points.edge))
+        part_of = self._pieces.join(xyz, group[sub_objects], spacing, histograms.grouped(group, count), kept.point)
         group = in_order(np.append(NONE, np.append(part_of, NONE)[group]))[1:] - 1
         return group[sub_objects], histograms.grouped(group, int(group.max(initial=NONE)) + 1)
 
@@ -153,9 +160,7 @@ def drop_unseen(
     views = np.zeros(count, np.int64)
     for i, _ in {(m.instance, m.view) for m in matches}:
         views[i] += 1
-    own = owner >= 0
-    pairs = np.unique(owner[own].astype(np.int64) * (int(anchor.max(initial=0)) + 1) + anchor[own])
-    anchors = np.bincount(pairs // (int(anchor.max(initial=0)) + 1), minlength=count)
+    anchors = np.bincount(_owners(owner, anchor, int(anchor.max(initial=-1)) + 1).indices, minlength=count)
     good = (views >= config.min_views) & (anchors >= config.min_anchors)
     number = np.append(np.where(good, np.cumsum(good) - 1, NONE), NONE)
     return number[owner], np.flatnonzero(good).tolist()
@@ -163,16 +168,17 @@ def drop_unseen(
 
 def anchor_owner(owner: IntArray, anchor: IntArray, anchors: int) -> IntArray:
     """(N,) instance of each anchor: that of most of its children, -1 where none has one."""
-    own = owner >= 0
+    table = _owners(owner, anchor, anchors)
+    order = np.argsort(table.data, kind="stable")
     result = np.full(anchors, NONE, np.int64)
-    if own.any():
-        width = int(owner.max()) + 1
-        pairs, count = np.unique(anchor[own].astype(np.int64) * width + owner[own], return_counts=True)
-        order = np.argsort(count, kind="stable")
-        result[pairs[order] // width] = pairs[order] % width
+    result[np.repeat(np.arange(anchors), np.diff(table.indptr))[order]] = table.indices[order]
     return result
 
 
-def _describe(identity: int, xyz: FloatArray, share: FloatArray, views: int) -> ObjectInstance:
-    pose, size = upright_box(xyz)
-    return ObjectInstance(identity, "", float(share.mean()), views, pose, size, len(xyz))
+def _owners(owner: IntArray, anchor: IntArray, anchors: int) -> csr_matrix:
+    """(N, instances) number of children of every anchor in every instance."""
+    own = np.flatnonzero(owner >= 0)
+    shape = (anchors, int(owner.max(initial=-1)) + 1)
+    table = csr_matrix((np.ones(len(own), np.int32), (anchor[own], owner[own])), shape=shape)
+    table.sum_duplicates()
+    return table

@@ -12,7 +12,7 @@ class Neighbors:
     """Remembers the neighbours of the last run."""
 
     def __init__(self) -> None:
-        self._index: IntArray = np.zeros((0, 0), np.int64)
+        self._index: IntArray = np.zeros((0, 0), np.int32)
         self._reach: FloatArray = np.zeros(0)  # (P,) m to the farthest of them
 
     def find(self, xyz: FloatArray, count: int, kept: IntArray) -> tuple[IntArray, BoolArray]:
@@ -20,15 +20,15 @@ class Neighbors:
 
         kept (P,) is the row of a point in the last run, -1 = it is new or has moved. count is at most P.
         """
-        index = np.full((len(xyz), count), -1)
+        index = np.full((len(xyz), count), -1, np.int32)
         reach = np.zeros(len(xyz))
         old = np.flatnonzero(kept >= 0) if self._index.shape[1] == count else np.zeros(0, np.int64)
         if len(old):
-            now = np.full(len(self._index), -1)
+            now = np.full(len(self._index), -1, np.int32)
             now[kept[old]] = old
             index[old] = now[self._index[kept[old]]]
             reach[old] = self._reach[kept[old]]
-        same: BoolArray = np.all(index >= 0, axis=1)
+        same: BoolArray = index.min(axis=1) >= 0
         same[_disturbed(xyz, old, np.flatnonzero(kept < 0), reach)] = False
         missing = np.flatnonzero(~same)
         index[missing], reach[missing] = _nearest(xyz, missing, count, float(reach[old].max()) if len(old) else np.inf)

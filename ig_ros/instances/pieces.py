@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ig_ros.instances.groups import rows_of
+from ig_ros.instances.groups import Remembered
 from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.types import FloatArray, IntArray
 
@@ -34,33 +34,58 @@ class Plane:
     distance: float
 
 
-def join_pieces(xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms) -> IntArray:
-    """(G,) group that each group becomes a part of: itself, or a lower one.
+class Pieces:
+    """Joins pieces; remembers the planes of the groups of the last run."""
 
-    xyz (P, 3) m, group (P,) from 0, -1 = none; spacing m of the points' anchors; histograms of the G groups.
-    """
-    count = len(histograms.count)
-    tolerance = 2.0 * spacing
-    members = rows_of(group, count)
-    planes = {g: plane for g, m in enumerate(members) if (plane := shell_plane(xyz[m], xyz, tolerance)) is not None}
-    flat = np.array(list(planes), np.int64)
-    label = np.arange(count)
-    apart = np.zeros((count, count), bool)  # views say that these two are not one
-    pairs = []
-    for s in flat.tolist():
-        others = flat[flat > s]
-        same, both = histograms.agreement(np.full(len(others), s), others)
-        apart[s, others] = apart[others, s] = (both >= VIEWS) & (same < SURE * both)
-        pairs += [(s, t) for t in others.tolist() if _coplanar(planes[s], planes[t], xyz[members[t]], tolerance)]
-    for s, t in sorted(pairs, key=lambda pair: -min(len(members[pair[0]]), len(members[pair[1]]))):
-        one, other = label == label[s], label == label[t]
-        if not apart[np.ix_(one, other)].any():  # a scrap that nobody tells from either must not tie rug and floor
-            label[one | other] = min(label[s], label[t])
-    return label
+    def __init__(self) -> None:
+        self._flats: Remembered[Plane | None] = Remembered()
+        self._tolerance = 0.0
+
+    def join(
+        self, xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms, kept: IntArray
+    ) -> IntArray:
+        """(G,) group that each group becomes a part of: itself, or a lower one.
+
+        xyz (P, 3) m, group (P,) from 0, -1 = none; spacing m of the points' anchors; histograms of the G groups; kept
+        (P,) the row in the last run of a point that is where it was, else -1.
+        """
+        count, tolerance = len(histograms.count), 2.0 * spacing
+        if tolerance != self._tolerance:
+            self._flats, self._tolerance = Remembered(), tolerance
+        flats = self._flats.each(group, kept, count, lambda rows: flat_plane(xyz[rows], tolerance))
+        scene = xyz[:: max(1, len(xyz) // SAMPLE)]
+        shell = {g: facing_in(flat, scene, tolerance) for g, flat in enumerate(flats) if flat is not None}
+        planes = {g: plane for g, plane in shell.items() if plane is not None}
+        flat = np.array(list(planes), np.int64)
+        label = np.arange(count)
+        apart = np.zeros((count, count), bool)  # views say that these two are not one
+        members = {g: xyz[group == g] for g in planes}
+        pairs = []
+        for s in flat.tolist():
+            others = flat[flat > s]
+            same, both = histograms.agreement(np.full(len(others), s), others)
+            apart[s, others] = apart[others, s] = (both >= VIEWS) & (same < SURE * both)
+            pairs += [(s, t) for t in others.tolist() if _coplanar(planes[s], planes[t], members[t], tolerance)]
+        for s, t in sorted(pairs, key=lambda pair: -min(len(members[pair[0]]), len(members[pair[1]]))):
+            one, other = label == label[s], label == label[t]
+            if not apart[np.ix_(one, other)].any():  # a scrap that nobody tells from either must not tie rug and floor
+                label[one | other] = min(label[s], label[t])
+        return label
+
+
+def join_pieces(xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms) -> IntArray:
+    """`Pieces.join` without a memory of earlier runs."""
+    return Pieces().join(xyz, group, spacing, histograms, np.full(len(xyz), -1))
 
 
 def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plane | None:
     """The plane of a large flat group (n, 3) behind which the scene (P, 3) ends; None for everything else."""
+    flat = flat_plane(points, tolerance)
+    return None if flat is None else facing_in(flat, scene[:: max(1, len(scene) // SAMPLE)], tolerance)
+
+
+def flat_plane(points: FloatArray, tolerance: float) -> Plane | None:
+    """The plane of a large flat group (n, 3), turned to either side; None for everything else."""
     # Of points in a box with diagonal d no plane has a second variance above d^2 / 8.
     if len(points) < FEWEST or 1.5 * (np.ptp(points, axis=0).astype(np.float64) ** 2).sum() < LARGE**2:
         return None
@@ -77,12 +102,15 @@ def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plan
     flat = (np.abs((points - center) @ normal) < tolerance).mean() >= FLAT
     if not flat or np.sqrt(12 * spread[1]) < LARGE:  # a uniform strip of width w has variance w^2 / 12
         return None
-    height = (scene[:: max(1, len(scene) // SAMPLE)] - center) @ normal
-    if np.median(height) < 0:
-        normal, height = -normal, -height
-    if (height < -2 * tolerance).mean() > BEHIND:
-        return None
     return Plane(normal, float(normal @ center))
+
+
+def facing_in(flat: Plane, scene: FloatArray, tolerance: float) -> Plane | None:
+    """The plane with its normal to the side of the scene (P, 3), None if some of it stands behind."""
+    height = scene @ flat.normal - flat.distance
+    if np.median(height) < 0:
+        flat, height = Plane(-flat.normal, -flat.distance), -height
+    return None if (height < -2 * tolerance).mean() > BEHIND else flat
 
 
 def _coplanar(a: Plane, b: Plane, points_of_b: FloatArray, tolerance: float) -> bool:

@@ -96,7 +96,9 @@ class Ballot:
                 dirty = dirty | ~same | dirty[neighbor].any(1)
             levels = [np.flatnonzero(dirty)]
             for _ in range(rounds):
-                levels.append(np.unique(neighbor[levels[-1]]))
+                near = np.zeros(n, bool)
+                near[neighbor[levels[-1]]] = True
+                levels.append(np.flatnonzero(near))
         votes = tally(levels[-1], prior, instances, instance_of, observed)
         for inner, outer in zip(levels[-2::-1], levels[:0:-1], strict=True):
             votes = _average(neighbor[inner], outer, n) @ votes
@@ -134,11 +136,12 @@ def _names(before: IntArray, now: IntArray, old: int, new: int) -> IntArray:
 
     before, now (n,) the instances of the same points in both runs: two are one if each has most of the other's.
     """
-    pair, count = np.unique(before * (new + 1) + now, return_counts=True)
-    pair = pair[np.argsort(count, kind="stable")]
+    table = csr_matrix((np.ones(len(now), np.int32), (before, now)), shape=(old + 1, new + 1))
+    table.sum_duplicates()
+    order = np.argsort(table.data, kind="stable")
+    before, now = np.repeat(np.arange(old + 1), np.diff(table.indptr))[order], table.indices[order]
     heir, parent = np.full(old + 1, -1), np.full(new + 1, -1)
-    heir[pair // (new + 1)] = pair % (new + 1)  # the largest is written last
-    parent[pair % (new + 1)] = pair // (new + 1)
+    heir[before], parent[now] = now, before  # the largest is written last
     name = np.where((heir >= 0) & (parent[heir] == np.arange(old + 1)), heir, -1)
     name[name == new] = -1
     name[old] = new

@@ -38,7 +38,7 @@ def contacts(
     `step` the RGB distance, at which the belief is one half, and the sharpness of that decision.
     """
     arrays = [np.ascontiguousarray(a, np.float32) for a in (position, normal, color, reach)]
-    arrays += [np.ascontiguousarray(owner, np.int32), np.ascontiguousarray(neighbor, np.int64)]
+    arrays += [np.ascontiguousarray(a, np.int32) for a in (owner, neighbor)]
     points = _ContactPoints(*(a.ctypes.data for a in arrays), *neighbor.shape, *crease, *step)
     smooth = np.empty(neighbor.shape, np.float32)
     load().call("ig_contacts", points, ctypes.c_void_p(smooth.ctypes.data), ctypes.c_int32(torch.get_num_threads()))

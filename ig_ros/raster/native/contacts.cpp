@@ -10,7 +10,7 @@ struct ContactPoints {
   const float *position, *normal, *color;  // (N, 3) m; unit or zero; in [0, 1]
   const float* reach;                      // (N) m
   const int32_t* owner;                    // (N) group
-  const int64_t* neighbor;                 // (N, k)
+  const int32_t* neighbor;                 // (N, k)
   int64_t count, neighbors;
   float crease, crease_sharpness, step, step_sharpness;  // of the two sigmoids
 };
