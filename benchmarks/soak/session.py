@@ -26,7 +26,7 @@ from ig_ros.types import FloatArray, Frame
 
 SETTINGS: dict[str, Any] = {
     "keyframes.capacity": 80,
-    "seeding.max_anchors": 25_000,
+    "seeding.max_anchors": 40_000,
     "instances.interval": 15.0,
     "diagnostics_period": 0.2,
 }  # a budget that the scene fills, as a day fills a larger one
@@ -37,7 +37,7 @@ SAME_PLACE = 0.1  # m: an object that has moved less is the same one
 class Plan:
     """How long everything takes, in seconds."""
 
-    warm_up: float = 120.0
+    warm_up: float = 240.0  # the map of the scene has filled by then
     fault: float = 2.0
     calm: float = 5.0  # after each fault
     rate: float = 10.0  # frames per second

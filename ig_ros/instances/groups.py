@@ -30,9 +30,10 @@ class Remembered(Generic[T]):
         before = np.where(known >= 0, np.append(self._labels, -1)[known], -1)
         changed = np.ones(size, bool)
         now = changed_groups(labels[own], before, np.bincount(self._labels[self._labels >= 0], minlength=1))
-        changed[: len(now)] = now
         then = np.full(size, -1)
         then[labels[own]] = before
+        changed[: len(now)] = now
+        changed |= then < 0  # nobody is in it
         self._found = [
             find(rows) if changed[g] else self._found[then[g]] for g, rows in enumerate(rows_of(labels, size))
         ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ig_ros.geometry import inverse, pose_from_quaternion, project, transform
-from ig_ros.raster import Look, Surface, visible_pixels
+from ig_ros.raster import Look, Surface, carry, visible_pixels
 from ig_ros.types import Camera, FloatArray, IntArray
 
 CAMERA = Camera(np.array([[50.0, 0, 31.5], [0, 55.0, 23.0], [0, 0, 1]]), 64, 48)
@@ -73,3 +73,23 @@ def test_a_look_says_what_the_pixel_says_and_can_be_taken_back() -> None:
 
     known.take_away(surface, rows, normal)
     np.testing.assert_array_equal(known.total, start)
+
+
+@pytest.mark.parametrize("points", [0, 1, 9000])
+def test_what_was_seen_is_carried_over(points: int) -> None:
+    random = np.random.default_rng(points)
+    earlier = random.integers(-1, 20, (4, 7000)).astype(np.int32)
+    view, shift = np.array([2, -1, 0]), np.array([5, 0, -1])
+    row = np.sort(random.integers(0, 7000, points))
+    row[random.random(points) < 0.3] = -1
+    mask = np.full((3, points), 77, np.int32)
+    carry(mask, earlier, view, shift, row, -1)
+    for k, j in enumerate(view):
+        seen = earlier[j, row] if j >= 0 else np.full(points, -1)
+        np.testing.assert_array_equal(mask[k], np.where(row < 0, -1, np.where(seen > 0, seen + shift[k], seen)))
+
+
+def test_a_first_run_has_nothing_to_carry() -> None:
+    mask = np.full((2, 5), 77, np.int32)
+    carry(mask, np.zeros((0, 0), np.int32), np.full(2, -1), np.zeros(2, int), np.full(5, -1), -1)
+    assert (mask == -1).all()
