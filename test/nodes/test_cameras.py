@@ -13,7 +13,7 @@ from ig_ros.nodes.player import Player, PlayOptions
 
 
 def test_two_cameras_each_with_its_own_calibration_poses_and_companions(context: object) -> None:
-    with running(context, cameras=["front", "rear"], depth_timeout=0.1, mask_timeout=0.1) as made:
+    with running(context, cameras=["front", "rear"], depth_timeout=1.0, mask_timeout=1.0) as made:
         front = Player(PlayOptions(frame_id="front_optical"), context=context, namespace="front")
         rear = Player(PlayOptions(frame_id="rear_optical", depth=False, masks=False), context=context, namespace="rear")
         assert front.wait_for_subscribers()
@@ -25,18 +25,18 @@ def test_two_cameras_each_with_its_own_calibration_poses_and_companions(context:
             rear.publish(small_frame(9, 80, 60), stamp)
 
         by = lambda name: [f for f in made.mapper.frames if f.source == name]  # noqa: E731
-        assert until(lambda: min(len(by("front")), len(by("rear"))) >= 4, between=send), made.node.problems.counts()
+        # A frame may go on without a companion: before the first one was seen, or when best-effort DDS drops it.
+        whole = lambda: [f for f in by("front") if f.depth is not None and f.masks is not None]  # noqa: E731
+        assert until(lambda: min(len(whole()), len(by("rear"))) >= 4, between=send), made.node.problems.counts()
         for frame in by("front"):
             assert (frame.camera.width, frame.T_world_camera[0, 3]) == (160, 0.0)
-            assert frame.depth is not None
-            assert frame.masks is not None
         for frame in by("rear"):
             assert (frame.camera.width, frame.T_world_camera[0, 3]) == (80, -0.18)
             assert frame.depth is None
             assert frame.masks is None
         stamps = [f.stamp for f in made.mapper.frames]
         assert len(set(stamps)) == len(stamps), "one trigger for both, and still every frame has a stamp of its own"
-        assert made.node.problems.counts() == {}
+        assert set(made.node.problems.counts()) <= {"depth_late", "masks_late"}
         front.destroy_node()
         rear.destroy_node()
 

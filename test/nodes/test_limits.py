@@ -134,8 +134,12 @@ def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_pat
             answer = client._call(kind, f"ig/{name}", request)
             assert not answer.success
             assert "limits" in answer.message, answer.message
-        player.publish(small_frame(), player.get_clock().now().nanoseconds)
-        assert until(lambda: len(made.mapper.frames) == 1, between=lambda: client.listen(0.1)), counts()
+
+        def good() -> None:
+            player.publish(small_frame(), player.get_clock().now().nanoseconds)
+            client.listen(0.1)
+
+        assert until(lambda: made.mapper.frames, between=good), counts()
         assert not client._call(ObjectAt, "ig/object_at", ObjectAt.Request()).success
         player.destroy_node()
         client.destroy_node()
