@@ -112,10 +112,10 @@ def boundaries(
 
 def _by_pair(s: IntArray, t: IntArray, smooth: FloatArray) -> Boundaries:
     """Contacts (E,) between sub-objects s and t summed by pair."""
-    size = int(max(s.max(initial=0), t.max(initial=0))) + 1
-    code = np.minimum(s, t).astype(np.int64) * size + np.maximum(s, t)
-    first, group = _equal(code)
-    found = code[first]
-    length, total = np.bincount(group), np.bincount(group, weights=smooth)
-    pairs = np.stack([found // size, found % size], axis=1)
-    return Boundaries(pairs, length.astype(np.float64), np.asarray(total, np.float64))
+    size = int(max(s.max(initial=-1), t.max(initial=-1))) + 1
+    place = np.minimum(s, t), np.maximum(s, t)
+    length, total = (
+        csr_matrix((value, place), shape=(size, size)) for value in (np.ones(len(s)), smooth.astype(float))
+    )
+    first = np.repeat(np.arange(size), np.diff(length.indptr))
+    return Boundaries(np.stack([first, length.indices], axis=1).astype(np.int64), length.data, total.data)

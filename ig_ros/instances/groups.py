@@ -34,9 +34,8 @@ class Remembered(Generic[T]):
         then[labels[own]] = before
         changed[: len(now)] = now
         changed |= then < 0  # nobody is in it
-        self._found = [
-            find(rows) if changed[g] else self._found[then[g]] for g, rows in enumerate(rows_of(labels, size))
-        ]
+        rows = rows_of(np.where(np.append(changed, False)[labels], labels, -1), size)
+        self._found = [find(rows[g]) if changed[g] else self._found[then[g]] for g in range(size)]
         self._labels = labels.astype(np.int64)
         return self._found
 

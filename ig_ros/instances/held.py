@@ -103,9 +103,9 @@ def _kept_children(old: Children, new: Children, anchor: IntArray, edge: FloatAr
 def _rank(anchor: IntArray) -> IntArray:
     """(G,) place of each Gaussian among those of its anchor."""
     order = np.argsort(anchor, kind="stable")
-    first = np.searchsorted(anchor[order], anchor[order])
+    size = np.bincount(anchor)
     rank = np.empty(len(anchor), np.int64)
-    rank[order] = np.arange(len(anchor)) - first
+    rank[order] = np.arange(len(anchor)) - np.repeat(np.cumsum(size) - size, size)
     return rank
 
 

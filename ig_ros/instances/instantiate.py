@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from ig_ros.instances.groups import Remembered, in_order
 from ig_ros.instances.held import Children, Kept, Scene, hold
 from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.identity import Identity
+from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.observations import LabelledView, Observations, observe
 from ig_ros.instances.pieces import Pieces
 from ig_ros.instances.purity import Purifier
@@ -59,6 +61,7 @@ class Instantiator:
         self._purifier = Purifier()
         self._borders = Borders()
         self._pieces = Pieces()
+        self._near = Neighbors()
         self._ballot = Ballot()
         self._boxes: Remembered[tuple[FloatArray, FloatArray]] = Remembered()
 
@@ -83,11 +86,15 @@ class Instantiator:
         scene, kept = hold(self._scene, Scene(points, children, tuple(views)))
         self._scene = scene
         points, children = scene.points, scene.children
-        seen = self._sight.look(children.xyz, scene.views, config.depth_tolerance, kept)
-        group, histograms = self._group(scene, seen, kept, refine)
+        with ThreadPoolExecutor(1) as aside:  # neighbours depend on positions only: looked up beside the grouping
+            near = aside.submit(
+                self._near.find, children.xyz, min(config.vote_neighbors, len(children.xyz)), kept.point
+            )
+            seen = self._sight.look(children.xyz, scene.views, config.depth_tolerance, kept)
+            group, histograms = self._group(scene, seen, kept, refine)
         matches = assign_masks(histograms)
         count = len(histograms.count)
-        owner, share = self._ballot.vote(children.xyz, group, count, seen, matches, kept, config)
+        owner, share = self._ballot.vote(near.result(), group, count, seen, matches, kept, config)
         accepted = [m for m in matches if m.iou > MIN_IOU]
         owner, keep = drop_unseen(owner, children.anchor, accepted, count, config)
         ids = identity.rename(points.uid, anchor_owner(owner, children.anchor, len(points.xyz)), len(keep))

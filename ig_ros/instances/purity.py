@@ -7,6 +7,7 @@ a two-means on signatures (comparing only views that see the point) tells them a
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -87,52 +88,76 @@ def impurity(labels: IntArray, observed: Observations, among: IntArray | None = 
     return share
 
 
+@dataclass(frozen=True, slots=True)
+class _Signatures:
+    """The masks of some points: entry e says that point[e] lies on mask place[e]."""
+
+    points: int
+    point: IntArray  # (E,)
+    place: IntArray  # (E,)
+    view_of: IntArray  # (C,) view of each mask
+
+    def count(self, some: BoolArray) -> FloatArray:
+        """(C,) how many of some (n,) of the points lie on each mask."""
+        return np.bincount(self.place[some[self.point]], minlength=len(self.view_of)).astype(np.float64)
+
+    def sums(self, value: FloatArray | BoolArray) -> FloatArray:
+        """(n,) sum of value (C,) over the masks of each point."""
+        return np.bincount(self.point, value[self.place], self.points).astype(np.float64)
+
+
 def _second_part(mask: IntArray) -> IntArray | None:
     """Members (by place) of the smaller part of a sub-object with masks (K, n), None if it does not fall in two."""
     n = mask.shape[1]
     mask = mask[(mask > UNLABELLED).sum(1) >= 2]
     if n < 2 * MIN_POINTS or not len(mask):
         return None
-    shown = mask > UNLABELLED
-    columns, place = np.unique(mask[shown], return_inverse=True)
-    view, point = shown.nonzero()
-    signature = np.zeros((n, len(columns)), np.float32)
-    signature[point, place] = 1.0
-    view_of = np.zeros(len(columns), np.int64)
-    view_of[place] = view
-    part = _two_means(signature, view_of, shown)
+    signatures = _signatures(mask)
+    part = _two_means(signatures)
     if part is None:
         return None
-    before = _outside_top(signature.sum(0), view_of).sum()
-    after = sum(_outside_top(signature[part == c].sum(0), view_of).sum() for c in (0, 1))
+    before = _outside_top(signatures.count(part >= 0), signatures.view_of).sum()
+    after = sum(_outside_top(signatures.count(part == c), signatures.view_of).sum() for c in (0, 1))
     size = np.bincount(part, minlength=2)
     if size.min() < MIN_POINTS or after > GAIN * before:
         return None
     return np.flatnonzero(part == size.argmin())
 
 
-def _two_means(signature: FloatArray, view_of: IntArray, shown: BoolArray) -> IntArray | None:
-    """(n,) part 0 or 1. signature (n, C) one-hot masks, view_of (C,) their views, shown (K, n); None: no view has two.
+def _signatures(mask: IntArray) -> _Signatures:
+    """Those of points with masks (K, n)."""
+    view, point = (mask > UNLABELLED).nonzero()
+    column = mask[view, point]
+    known = np.bincount(column) > 0
+    place = (np.cumsum(known) - 1)[column]
+    view_of = np.zeros(int(known.sum()), np.int64)
+    view_of[place] = view
+    return _Signatures(mask.shape[1], point, place, view_of)
+
+
+def _two_means(signatures: _Signatures) -> IntArray | None:
+    """(n,) part 0 or 1 of each point; None: no view has two.
 
     It starts from the view that is divided most evenly; a point belongs where its masks are the common ones, on average
     over the views that see it.
     """
-    views = len(shown)
-    count = signature.sum(0)
+    view_of = signatures.view_of
+    count = signatures.count(np.ones(signatures.points, bool))
     outside = _outside_top(count, view_of)
     pivot = int(outside.argmax())
     if outside[pivot] < 2:
         return None
     candidates = np.flatnonzero(view_of == pivot)
-    first, second = candidates[np.argsort(-count[candidates], kind="stable")[:2]]
-    mine = np.stack([signature[:, first] > 0, signature[:, second] > 0])
+    columns = np.arange(len(view_of))
+    two = candidates[np.argsort(-count[candidates], kind="stable")[:2]]
+    mine = np.stack([signatures.sums(columns == c) > 0 for c in two])
     for _ in range(STEPS):
         score = np.zeros(mine.shape)
         for c in (0, 1):
-            histogram = signature[mine[c]].sum(0)
-            total = np.bincount(view_of, weights=histogram, minlength=views)
-            known = np.maximum((shown & (total > 0)[:, None]).sum(0), 1)
-            score[c] = signature @ (histogram / np.maximum(total, 1)[view_of]) / known
+            histogram = signatures.count(mine[c])
+            total = np.bincount(view_of, weights=histogram)[view_of]
+            known = signatures.sums(total > 0)
+            score[c] = signatures.sums(histogram / np.maximum(total, 1)) / np.maximum(known, 1)
         part = (score[1] > score[0]).astype(np.int64)
         mine = np.stack([part == 0, part == 1])
         if not mine.any(1).all():

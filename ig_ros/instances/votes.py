@@ -10,7 +10,6 @@ from scipy.sparse import csr_matrix, vstack
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.held import Kept
 from ig_ros.instances.histograms import MaskHistograms
-from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.observations import Observations
 from ig_ros.instances.sight import Seen
 from ig_ros.raster import counting
@@ -57,7 +56,6 @@ class Ballot:
     """Lets every point vote; remembers the last run, so that only points vote anew whose votes may have changed."""
 
     def __init__(self) -> None:
-        self._neighbors = Neighbors()
         self._prior: IntArray = np.zeros(0, np.int64)
         self._instances = 0
         self._masks: list[IntArray] = []  # (M,) instance of each mask, by view
@@ -66,7 +64,7 @@ class Ballot:
 
     def vote(
         self,
-        xyz: FloatArray,
+        near: tuple[IntArray, BoolArray],
         prior: IntArray,
         instances: int,
         seen: Seen,
@@ -76,10 +74,10 @@ class Ballot:
     ) -> tuple[IntArray, FloatArray]:
         """Instance (P,) int32 of every point, NONE = none, and the share (P,) float32 of the votes it won by.
 
-        xyz (P, 3) m; prior (P,) the group its anchor was merged into. Votes are averaged over the nearest
-        vote_neighbors points vote_rounds times.
+        near is every point's nearest points (P, k), itself first, and (P,) whether they are those of the last run;
+        prior (P,) the group its anchor was merged into. Votes are averaged over these vote_rounds times.
         """
-        observed, n = seen.observed, len(xyz)
+        (neighbor, same), observed, n = near, seen.observed, len(prior)
         instance_of = np.full(len(observed.view_of_column), instances, np.int64)
         for m in matches:
             instance_of[m.column] = m.instance
@@ -88,17 +86,13 @@ class Ballot:
         masks: list[IntArray] = list(np.split(instance_of[1:], first))
         name, dirty = self._changed(prior, instances, masks, seen, kept)
         rounds = config.vote_rounds if n > config.vote_neighbors else 0
-        rows = np.flatnonzero(dirty)
-        levels = [rows]
-        if rounds:
-            neighbor, same = self._neighbors.find(xyz, config.vote_neighbors, kept.point)
-            for _ in range(rounds):
-                dirty = dirty | ~same | dirty[neighbor].any(1)
-            levels = [np.flatnonzero(dirty)]
-            for _ in range(rounds):
-                near = np.zeros(n, bool)
-                near[neighbor[levels[-1]]] = True
-                levels.append(np.flatnonzero(near))
+        for _ in range(rounds):
+            dirty = dirty | ~same | dirty[neighbor].any(1)
+        levels = [np.flatnonzero(dirty)]
+        for _ in range(rounds):
+            asked = np.zeros(n, bool)
+            asked[neighbor[levels[-1]]] = True
+            levels.append(np.flatnonzero(asked))
         votes = tally(levels[-1], prior, instances, instance_of, observed)
         for inner, outer in zip(levels[-2::-1], levels[:0:-1], strict=True):
             votes = _average(neighbor[inner], outer, n) @ votes

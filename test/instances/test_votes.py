@@ -10,6 +10,7 @@ import pytest
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.held import Kept
 from ig_ros.instances.histograms import MaskHistograms
+from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.observations import HIDDEN, Observations
 from ig_ros.instances.sight import Seen
 from ig_ros.instances.votes import NONE, Ballot, MaskMatch, assign_masks
@@ -42,7 +43,8 @@ def vote(
     """A first vote, without anything to remember."""
     n = len(prior)
     seen = Seen(observed, np.zeros((n, 3)), np.zeros(n, bool))
-    return Ballot().vote(xyz, prior, instances, seen, matches, Kept.nothing(n, len(observed.mask)), config)
+    near = Neighbors().find(xyz, min(config.vote_neighbors, n), np.full(n, -1))
+    return Ballot().vote(near, prior, instances, seen, matches, Kept.nothing(n, len(observed.mask)), config)
 
 
 def test_a_mask_goes_to_the_group_with_most_of_its_points() -> None:
