@@ -13,6 +13,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 NICENESS = 10  # of the threads that compute
+# glibc's mallopt: parameters of malloc.h, and what suits a process that holds few large arrays for hours.
+ARENAS = -8, 2  # heaps at most: each thread may fill one of its own, and each keeps what it once needed
+MAPPED = -3, 32 << 20  # B from which a block is mapped by itself, fixed: else one large block of a rare code path ...
+TRIMMED = -1, 64 << 20  # ... raises both for good; B that may lie idle on top of a heap
 
 
 def step_back() -> None:
@@ -28,6 +32,14 @@ def keep_for_good() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def settle_allocator() -> None:
+    """Have the allocator keep as much memory after hours as in the beginning; before threads start. glibc alone can."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for parameter, value in (ARENAS, MAPPED, TRIMMED):
+            mallopt(parameter, value)
 
 
 def lean(work: Callable[[], T]) -> T:

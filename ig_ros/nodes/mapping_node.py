@@ -15,6 +15,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import Trigger
 
 from ig_ros.config import Config, NodeConfig
+from ig_ros.courtesy import settle_allocator
 from ig_ros.errors import IgError
 from ig_ros.nodes.desk import Desk
 from ig_ros.nodes.diagnostics import Problems
@@ -162,6 +163,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
 
 def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = None) -> int:
     """Spin a mapping node until it is interrupted; 1 and one line on stderr when it cannot start."""
+    settle_allocator()
     try:
         with rclpy.init(args=args):
             node = MappingNode(make_mapper)
