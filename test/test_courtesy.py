@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from ig_ros.courtesy import NICENESS, keep_for_good, lean, settle_allocator, step_back
+from ig_ros.courtesy import NICENESS, keep_for_good, lean, step_back
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a thread a priority of its own")
