@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 NICENESS = 10  # of the threads that compute
 # glibc's mallopt: parameters of malloc.h, and what suits a process that holds few large arrays for hours.
-ARENAS = -8, 2  # heaps at most: each thread may fill one of its own, and each keeps what it once needed
+ARENAS = -8, 4  # heaps at most: each thread may fill one of its own, and each keeps what it once needed
 MAPPED = -3, 32 << 20  # B from which a block is mapped by itself, fixed: else one large block of a rare code path ...
 TRIMMED = -1, 64 << 20  # ... raises both for good; B that may lie idle on top of a heap
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import fpsample
 import numpy as np
 import torch
-from scipy.spatial.distance import cdist
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.groups import rows_of
+from ig_ros.raster import farthest_points
 from ig_ros.types import FloatArray, IntArray
 
 # One unit of the joint space is the typical extent of a sub-object.
@@ -21,6 +20,8 @@ STEP = 1.1  # of the scale that derived quantities stick to
 TILE = 50.0  # side of a tile, in spacings of the anchors
 MOST = 5.0  # seeds a tile can have at most, in its share by number of points
 CHUNK = 1 << 24  # distances computed at once
+
+Key = tuple[int, ...]  # of a tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ class _Tile:
     radius: FloatArray  # (s,) of each seed: its distance to those before it
     clusters: dict[int, IntArray]  # number of seeds used -> (n,) cluster of each point
 
+    def covers(self, joint: FloatArray, seeds: int) -> bool:
+        return len(self.seeds) == seeds and np.array_equal(self.joint, joint)
+
 
 class OverSegmentation:
     """Cuts anchors into sub-objects; remembers the tiles of the last run, so that only those that changed are cut anew.
@@ -55,7 +59,7 @@ class OverSegmentation:
     """
 
     def __init__(self) -> None:
-        self._tiles: dict[tuple[int, ...], _Tile] = {}
+        self._tiles: dict[Key, _Tile] = {}
 
     def cut(self, points: PointSet, config: InstanceConfig, use_feature: bool) -> IntArray:
         """(N,) int32 sub-object of each point: farthest point seeds, then nearest centre, then k-means steps."""
@@ -70,10 +74,8 @@ class OverSegmentation:
             parts.append(FEATURE_WEIGHT * points.feature)
         joint = np.concatenate(parts, axis=1).astype(np.float32)
         keys, members = _tiles(points.xyz, TILE * spacing)
-        self._tiles = {
-            key: self._cover(key, joint[rows], int(np.ceil(MOST * share * len(rows))))
-            for key, rows in zip(keys, members, strict=True)
-        }
+        most = [int(np.ceil(MOST * share * len(rows))) for rows in members]
+        self._cover({key: joint[rows] for key, rows in zip(keys, members, strict=True)}, most)
         reach = _reach(np.concatenate([tile.radius for tile in self._tiles.values()]), count)
         labels = np.zeros(n, np.int32)
         born = 0
@@ -83,15 +85,14 @@ class OverSegmentation:
             born += int(local.max()) + 1
         return labels
 
-    def _cover(self, key: tuple[int, ...], joint: FloatArray, most: int) -> _Tile:
-        most = min(len(joint), max(1, most))
-        old = self._tiles.get(key)
-        if old is not None and len(old.seeds) == most and np.array_equal(old.joint, joint):
-            return old
-        seeds = fpsample.fps_sampling(joint, most, start_idx=0).astype(np.int64)
-        apart = cdist(joint[seeds], joint[seeds])
-        apart[np.triu_indices(most)] = np.inf
-        return _Tile(joint, seeds, apart.min(1), {})
+    def _cover(self, joint: dict[Key, FloatArray], most: list[int]) -> None:
+        """Tiles of these points, each with `most` seeds at most; those that have not changed stay."""
+        seeds = {key: min(len(joint[key]), max(1, most)) for key, most in zip(joint, most, strict=True)}
+        kept = {key: old for key, old in self._tiles.items() if key in joint and old.covers(joint[key], seeds[key])}
+        new = [key for key in joint if key not in kept]
+        covers = farthest_points([joint[key] for key in new], [seeds[key] for key in new])
+        made = {key: _Tile(joint[key], *cover, {}) for key, cover in zip(new, covers, strict=True)}
+        self._tiles = kept | made
 
 
 def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) -> IntArray:
@@ -113,7 +114,7 @@ def _reach(radii: FloatArray, count: int) -> float:
     return min(steady(float(np.partition(radii, len(radii) - count)[len(radii) - count])), REACH)
 
 
-def _tiles(xyz: FloatArray, size: float) -> tuple[list[tuple[int, ...]], list[IntArray]]:
+def _tiles(xyz: FloatArray, size: float) -> tuple[list[Key], list[IntArray]]:
     """The occupied cubes of side `size` m, and the rows of the points (N, 3) m in each."""
     cell = np.floor(xyz / size).astype(np.int64)
     low = cell.min(0)

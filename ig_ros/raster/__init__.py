@@ -3,6 +3,7 @@
 from ig_ros.raster import counting
 from ig_ros.raster.adam_rows import adam_rows
 from ig_ros.raster.contacts import contacts
+from ig_ros.raster.farthest import farthest_points
 from ig_ros.raster.image_loss import image_loss
 from ig_ros.raster.merging import MergeRule, merge_groups
 from ig_ros.raster.rasterizer import rasterize, select_device, top_contributor
@@ -18,6 +19,7 @@ __all__ = [
     "carry",
     "contacts",
     "counting",
+    "farthest_points",
     "image_loss",
     "merge_groups",
     "rasterize",
