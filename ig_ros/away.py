@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 
 import numpy as np
 
@@ -11,23 +12,28 @@ from ig_ros.types import Array, FloatArray, Instances, IntArray, MapSnapshot, Ob
 
 
 class AwayObjects:
-    """Remembers of anchors that went to disk to which object they belonged; used by the instantiating thread alone."""
+    """Remembers of anchors that went to disk to which object they belonged.
+
+    `recall` and `complete` are for the instantiating thread; the rest may be called from any other meanwhile.
+    """
 
     def __init__(self) -> None:
-        self._uid: IntArray = np.zeros(0, np.int64)
-        self._id: IntArray = np.zeros(0, np.int64)
+        self._owner: tuple[IntArray, IntArray] = (np.zeros(0, np.int64), np.zeros(0, np.int64))  # uids, and their ids
+        self._forgotten: deque[int] = deque()  # ids that are to go
         self._objects: dict[int, tuple[ObjectInstance, FloatArray]] = {}  # id -> last seen so
 
     def recall(self, identity: Identity, uid: IntArray) -> None:
         """Anchors uid (N,) are in memory now: tell `identity` what those among them that were away belonged to."""
-        back = np.isin(self._uid, uid)
+        self._forget()
+        anchors, owners = self._owner
+        back = np.isin(anchors, uid)
         if not back.any():
             return
         state = identity.state()
-        new = back & ~np.isin(self._uid, state["uid"])
-        uids, ids = np.concatenate([state["uid"], self._uid[new]]), np.concatenate([state["id"], self._id[new]])
-        identity.load_state(state | {"uid": uids, "id": ids} | woken(state, self._id[new]))
-        self._uid, self._id = self._uid[~back], self._id[~back]
+        new = back & ~np.isin(anchors, state["uid"])
+        uids, ids = np.concatenate([state["uid"], anchors[new]]), np.concatenate([state["id"], owners[new]])
+        identity.load_state(state | {"uid": uids, "id": ids} | woken(state, owners[new]))
+        self._owner = anchors[~back], owners[~back]
 
     def complete(
         self, found: Instances, before: dict[str, IntArray], away: IntArray, latest: MapSnapshot | None
@@ -37,13 +43,13 @@ class AwayObjects:
         before: identity.state() of before this instantiation; away (M,): uids of the anchors on disk; latest: the
         snapshot in which an object that has just gone was last seen.
         """
-        gone = np.isin(before["uid"], away) & ~np.isin(before["uid"], self._uid)
-        self._uid, self._id = (
-            np.concatenate(p) for p in ((self._uid, before["uid"][gone]), (self._id, before["id"][gone]))
-        )
+        anchors, owners = self._owner
+        gone = np.isin(before["uid"], away) & ~np.isin(before["uid"], anchors)
+        self._owner = np.concatenate([anchors, before["uid"][gone]]), np.concatenate([owners, before["id"][gone]])
+        self._forget()
         seen = {o.id for o in found.objects}
         known = self._objects | (described(latest.instances) if latest is not None else {})
-        self._objects = {i: known[i] for i in np.unique(self._id).tolist() if i in known and i not in seen}
+        self._objects = {i: known[i] for i in np.unique(self._owner[1]).tolist() if i in known and i not in seen}
         if self._objects and not found.encoder and latest is not None:  # nothing in memory speaks for the encoder
             found = dataclasses.replace(found, encoder=latest.instances.encoder, threshold=latest.instances.threshold)
         return with_objects(found, list(self._objects.values()))
@@ -54,19 +60,27 @@ class AwayObjects:
 
     def state(self) -> dict[str, IntArray]:
         """Arrays for storage; what the objects look like is in the snapshot."""
-        return {"uid": self._uid, "id": self._id}
+        anchors, owners = self._owner
+        stay = ~np.isin(owners, list(self._forgotten))
+        return {"uid": anchors[stay], "id": owners[stay]}
 
     def load_state(self, state: dict[str, IntArray], latest: MapSnapshot | None) -> None:
         """Restore what `state` returned; `latest` is the snapshot stored with it."""
-        self._uid, self._id = state["uid"], state["id"]
+        self._owner = state["uid"], state["id"]
         known = described(latest.instances) if latest is not None else {}
-        self._objects = {i: known[i] for i in np.unique(self._id).tolist() if i in known}
+        self._objects = {i: known[i] for i in np.unique(state["id"]).tolist() if i in known}
 
     def forget(self, number: int) -> None:
         """An object was taken out of the map."""
-        self._objects.pop(number, None)
-        keep = self._id != number
-        self._uid, self._id = self._uid[keep], self._id[keep]
+        self._forgotten.append(number)
+
+    def _forget(self) -> None:
+        """The objects that were taken out since the last time."""
+        while self._forgotten:
+            number, (anchors, owners) = self._forgotten[0], self._owner
+            self._owner = anchors[owners != number], owners[owners != number]
+            self._objects.pop(number, None)
+            self._forgotten.popleft()
 
 
 def woken(state: dict[str, IntArray], ids: IntArray) -> dict[str, IntArray]:

@@ -201,6 +201,8 @@ class LiveMapper:
                 work()
                 return
             except Exception as error:
+                if self._stopping.is_set():  # the interpreter goes: what a thread still asks of it fails
+                    return
                 reason = f"{name} thread stopped: {type(error).__name__}: {error}"
                 log.exception(reason)
                 if life < LIVES:
@@ -324,9 +326,11 @@ class LiveMapper:
             except Exception as error:
                 for future in waiting:
                     future.set_exception(error)
-                if not isinstance(error, IgError) or "_train" in self._dead:
+                famine = is_out_of_memory(error)
+                if not (famine or isinstance(error, IgError)) or "_train" in self._dead:
                     raise
-                log.warning("%s", error)  # of the input, for example embeddings of another encoder: try again later
+                self._dropped["out_of_memory"] += famine
+                log.warning("no objects this time: %s", error or "out of memory")  # for example of another encoder
                 continue
             self._instantiation_duration = time.perf_counter() - begin
             if self._instantiated_at is None:

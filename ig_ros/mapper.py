@@ -7,6 +7,7 @@ and then: instantiate. `LiveMapper` (live.py) does the same from threads.
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ from ig_ros.instances import Identity, Instantiator, PointSet
 from ig_ros.language import Encoder, Place, Scope, embed_masks, make_encoder, rank
 from ig_ros.lives import Lives
 from ig_ros.objects import FrozenMap, find_objects
-from ig_ros.planning import erase_object
+from ig_ros.planning import erase_object, without
 from ig_ros.raster import select_device
 from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, stereo
 from ig_ros.scaffold.keyframes import Keyframe
@@ -40,6 +41,7 @@ class Mapper:
 
     def __init__(self, config: Config, segmenter: Segmenter | None = None, encoder: Encoder | None = None) -> None:
         self.config = config
+        self._publishing = threading.Lock()  # around replacing `latest`, nothing else
         self.device = select_device(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -59,6 +61,7 @@ class Mapper:
         self.identity, self.away, self.lives = Identity(), AwayObjects(), Lives()
         self.instantiator = Instantiator()
         self.latest: MapSnapshot | None = None
+        self.removed: list[int] = []  # ids of objects taken out of the map
 
     def adopt(self, other: Mapper, snapshot: MapSnapshot | None) -> None:
         """Take over another mapper's map (a loaded one) and its latest objects."""
@@ -67,6 +70,7 @@ class Mapper:
         self.pager, self.away, self.lives = other.pager, other.away, other.lives
         self.vanishing = other.vanishing
         self.identity, self.instantiator, self.latest = other.identity, Instantiator(), snapshot
+        self.removed = []
 
     def add_frame(self, frame: Frame) -> bool:
         """Take a frame if its view is new: True if it became a keyframe. Raises FrameError for a pose that jumped."""
@@ -136,25 +140,29 @@ class Mapper:
         keyframes = tuple(dataclasses.replace(k) for k in self.keyframes.awake())
         stamp = keyframes[-1].stamp if keyframes else 0
         points = PointSet(*(a.detach().cpu().numpy().copy() for a in arrays))
-        return FrozenMap(self.trainer.step, stamp, self.scaffold.canonical(), points, keyframes, self.pager.away())
+        canonical, away = self.scaffold.canonical(), self.pager.away()
+        return FrozenMap(self.trainer.step, stamp, canonical, points, keyframes, away, len(self.removed))
 
     def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:
         """Group the (frozen) map into objects, name them, and keep the result as the latest snapshot."""
         frozen = frozen if frozen is not None else self.freeze()
-        identity, away, lives = self.identity, self.away, self.lives
+        identity, away, lives, removed, latest = self.identity, self.away, self.lives, self.removed, self.latest
         away.recall(identity, frozen.points.uid)
         before = identity.state()
         instances = find_objects(frozen, identity, self.encoder, self.config, self.instantiator)
-        instances = away.complete(instances, before, frozen.away, self.latest)
-        version = self.latest.version + 1 if self.latest else 1
+        instances = away.complete(instances, before, frozen.away, latest)
+        version = latest.version + 1 if latest else 1
         rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)
         instances = lives.update(instances, identity, frozen.points.uid, rgb)
         xyz, opacity = to_numpy(frozen.gaussians.means), to_numpy(frozen.gaussians.opacities)
         snapshot = MapSnapshot(
             version, frozen.step, frozen.stamp, xyz, rgb, opacity, instances, newest_pose(frozen), frozen.gaussians
         )
-        if self.identity is identity:  # else the map was reset or replaced meanwhile: these objects are of the old one
-            self.latest = snapshot
+        with self._publishing:
+            for number in removed[frozen.removed :]:  # meanwhile
+                snapshot = without(snapshot, number)
+            if self.identity is identity:  # else the map was reset or replaced: these objects are of the old one
+                self.latest = snapshot
         return snapshot
 
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
@@ -170,8 +178,11 @@ class Mapper:
             raise QueryError("no instantiation yet: there is nothing to remove")
         if self.away.holds(number):
             raise QueryError(f"object {number} is far away, its ground on disk: remove it when the camera is near")
+        count = erase_object(self.latest, number, self.scaffold, self.keyframes.items)
         self.away.forget(number)
-        self.latest, count = erase_object(self.latest, number, self.scaffold, self.keyframes.items)
+        with self._publishing:
+            self.removed.append(number)
+            self.latest = without(self.latest, number)
         return count
 
     def view(self, stamp: int | None = None) -> Keyframe:

@@ -29,6 +29,7 @@ class FrozenMap:
     points: PointSet  # the anchors
     keyframes: tuple[Keyframe, ...]  # copies; their images are never written after they are stored
     away: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # uids of the anchors on disk
+    removed: int = 0  # objects that had been taken out of the map by then
 
 
 def find_objects(

@@ -16,9 +16,10 @@ from helpers import orbit, small_config
 from ig_ros.errors import EncoderError, FrameError, IgError, StorageError
 from ig_ros.live import INBOX, LiveMapper
 from ig_ros.mapper import Mapper
+from ig_ros.objects import FrozenMap
 from ig_ros.scaffold import StepResult
 from ig_ros.segmentation import Segmenter
-from ig_ros.types import Camera, FloatArray, Masks, QueryStatus
+from ig_ros.types import Camera, FloatArray, MapSnapshot, Masks, QueryStatus
 
 PATIENCE = 30.0  # s, for a machine under load
 
@@ -301,6 +302,18 @@ class StarvedMapper(Mapper):
         return super().train_step()
 
 
+class HungryMapper(Mapper):
+    """A mapper that has no memory for two of its instantiations."""
+
+    famines = 2
+
+    def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:
+        if self.famines:
+            self.famines -= 1
+            raise MemoryError
+        return super().instantiate(frozen)
+
+
 def test_without_memory_the_map_shrinks_and_training_goes_on() -> None:
     config = small_config()
     live = LiveMapper(config, StarvedMapper(config))
@@ -317,6 +330,27 @@ def test_without_memory_the_map_shrinks_and_training_goes_on() -> None:
         assert (live.stats().restarts, live.stats().error) == (0, "")
     finally:
         live.stop()
+
+
+def test_without_memory_for_it_an_instantiation_comes_later() -> None:
+    config = small_config()
+    live = LiveMapper(config, HungryMapper(config))
+    live.start()
+    try:
+        feed(live)
+        train(live, 5)
+        wait_for(lambda: asked(live), "objects after two famines")
+        assert live.stats().dropped["out_of_memory"] == 2
+        assert (live.stats().restarts, live.stats().error) == (0, "")
+    finally:
+        live.stop()
+
+
+def asked(live: LiveMapper) -> bool:
+    try:
+        return bool(live.instantiate().result(PATIENCE).instances.objects)
+    except MemoryError:
+        return False
 
 
 def test_a_paused_mapper_answers_and_obeys_and_trains_no_step(live: LiveMapper) -> None:

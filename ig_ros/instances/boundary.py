@@ -103,13 +103,6 @@ def _equal(key: IntArray) -> tuple[IntArray, IntArray]:
     return np.minimum.reduceat(order, begins), group
 
 
-def boundaries(
-    xyz: FloatArray, normal: FloatArray, color: FloatArray, reach: FloatArray, labels: IntArray, voxel: float
-) -> Boundaries:
-    """`Borders.find` without a memory of earlier runs."""
-    return Borders().find(xyz, normal, color, reach, labels, voxel, np.full(len(xyz), -1))
-
-
 def _by_pair(s: IntArray, t: IntArray, smooth: FloatArray) -> Boundaries:
     """Contacts (E,) between sub-objects s and t summed by pair."""
     size = int(max(s.max(initial=-1), t.max(initial=-1))) + 1

@@ -41,7 +41,7 @@ def merge_sub_objects(
     labels (N,) sub-object of each point, edges the touching pairs, feature (S, F) mean half-space features,
     histograms of the sub-objects.
     """
-    mass = np.bincount(labels, minlength=len(feature)) + 1e-9  # a sub-object may have no Gaussian that is drawn
+    mass = np.bincount(labels, minlength=len(feature)) + 1e-9  # a number may be nobody's
     return merge_groups(
         _rule(config), mass, feature, histograms.masks, histograms.count, histograms.dominant, histograms.weight,
         edges.pairs, edges.smooth, edges.length,

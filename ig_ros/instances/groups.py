@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Remembered(Generic[T]):
-    """What was found out about groups of points, kept for those that have exactly the points they had."""
+    """What was found out about groups of points, kept for those with exactly the points they had, in their order."""
 
     def __init__(self) -> None:
         self._labels: IntArray = np.zeros(0, np.int64)
@@ -34,6 +34,7 @@ class Remembered(Generic[T]):
         then[labels[own]] = before
         changed[: len(now)] = now
         changed |= then < 0  # nobody is in it
+        changed[labels[own][_out_of_order(labels[own], known)]] = True
         rows = rows_of(np.where(np.append(changed, False)[labels], labels, -1), size)
         self._found = [find(rows[g]) if changed[g] else self._found[then[g]] for g in range(size)]
         self._labels = labels.astype(np.int64)
@@ -51,6 +52,16 @@ def changed_groups(now: IntArray, before: IntArray, size: IntArray) -> BoolArray
     one[now] = before
     alike = np.bincount(now, weights=(before == one[now]) & (before >= 0), minlength=groups) == total
     return np.asarray(~alike | (size[one] != total))
+
+
+def _out_of_order(labels: IntArray, row: IntArray) -> IntArray:
+    """Points (n,) whose row in the last run comes before that of an earlier point with the same label."""
+    if (np.diff(row[row >= 0]) > 0).all():  # as long as nothing came back from disk
+        return np.zeros(0, np.int64)
+    order = np.argsort(labels, kind="stable")
+    back = (np.diff(row[order]) < 0) & (np.diff(labels[order]) == 0)
+    found: IntArray = order[1:][back]
+    return found
 
 
 def in_order(labels: IntArray) -> IntArray:

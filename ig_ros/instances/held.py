@@ -132,9 +132,17 @@ def _merged(old: PointSet, new: PointSet, place: IntArray) -> PointSet:
 
 def _kept_views(old: Sequence[LabelledView], new: Sequence[LabelledView]) -> IntArray:
     """(K,) row of the old view that shows the same as each new one, -1 = none."""
-    known = {v.T_world_camera.tobytes(): j for j, v in enumerate(old)}
-    place = [known.get(v.T_world_camera.tobytes(), -1) for v in new]
-    return np.array([j if j >= 0 and _alike(old[j], v) else -1 for j, v in zip(place, new, strict=True)], np.int64)
+    known: dict[bytes, list[int]] = {}
+    for j, v in enumerate(old):
+        known.setdefault(v.T_world_camera.tobytes(), []).append(j)
+    place = np.full(len(new), -1, np.int64)
+    for k, v in enumerate(new):
+        there = known.get(v.T_world_camera.tobytes(), [])  # several, of a camera that stood still
+        same = next((j for j in there if _alike(old[j], v)), None)
+        if same is not None:
+            there.remove(same)  # stands for one view only
+            place[k] = same
+    return place
 
 
 def _alike(a: LabelledView, b: LabelledView) -> bool:

@@ -11,7 +11,6 @@ from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 FULL_WEIGHT = 30.0  # visible points from which on a view counts fully
-UNDECIDED = -1  # no dominant mask in a view
 
 
 class MaskHistograms:

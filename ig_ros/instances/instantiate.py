@@ -40,7 +40,7 @@ class Instantiation:
     child_confidence: FloatArray  # (G,) float32
     objects: tuple[ObjectInstance, ...]  # labels still empty
     matches: tuple[tuple[MaskMatch, ...], ...]  # per object, masks accepted as showing it
-    observed: Observations  # columns the matches refer to
+    observed: Observations  # columns the matches refer to; the Instantiator's next run but one overwrites its masks
 
 
 class Instantiator:
@@ -76,16 +76,27 @@ class Instantiator:
     ) -> Instantiation:
         """Today's objects; `identity` is updated.
 
-        1 look up the mask of every Gaussian in every view, 2 group them, 3 give masks to groups, 4 let every Gaussian
-        vote, 5 drop noise, 6 keep the ids of old objects, 7 fit boxes.
+        What raises is forgotten: the next run is a first one.
         """
         if config != self._config or not len(children.xyz):
             self._forget(config)
         if not len(children.xyz):
             return Instantiation(np.zeros(0, np.int32), np.zeros(0, np.float32), (), (), observe(children.xyz, [], 0.0))
-        scene, kept = hold(self._scene, Scene(points, children, tuple(views)))
+        try:
+            return self._run(Scene(points, children, tuple(views)), identity, refine)
+        except BaseException:
+            self._forget(config)  # what is remembered would be of two runs
+            raise
+
+    def _run(self, now: Scene, identity: Identity, refine: Refine | None) -> Instantiation:
+        """Of a scene with Gaussians.
+
+        1 look up the mask of every Gaussian in every view, 2 group them, 3 give masks to groups, 4 let every Gaussian
+        vote, 5 drop noise, 6 keep the ids of old objects, 7 fit boxes.
+        """
+        scene, kept = hold(self._scene, now)
         self._scene = scene
-        points, children = scene.points, scene.children
+        config, points, children = self._config, scene.points, scene.children
         with ThreadPoolExecutor(1) as aside:  # neighbours depend on positions only: looked up beside the grouping
             near = aside.submit(
                 self._near.find, children.xyz, min(config.vote_neighbors, len(children.xyz)), kept.point

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.spatial import cKDTree
 
 from ig_ros.types import BoolArray, FloatArray, IntArray
@@ -41,7 +42,8 @@ def _disturbed(xyz: FloatArray, old: IntArray, fresh: IntArray, reach: FloatArra
     if not len(old) or not len(fresh):
         return np.zeros(0, np.int64)
     close = old[_inside(xyz[old], xyz[fresh], margin := reach[old].max())]
-    distance, _ = _tree(xyz[fresh]).query(xyz[close], distance_upper_bound=margin * 1.001, workers=-1)
+    tree, threads = _tree(xyz[fresh]), torch.get_num_threads()
+    distance, _ = tree.query(xyz[close], distance_upper_bound=margin * 1.001, workers=threads)
     found: IntArray = close[distance <= reach[close]]
     return found
 
@@ -61,7 +63,7 @@ def _nearest(xyz: FloatArray, rows: IntArray, count: int, margin: float) -> tupl
 
 
 def _query(xyz: FloatArray, among: IntArray, rows: IntArray, count: int) -> tuple[IntArray, FloatArray]:
-    distance, found = _tree(xyz[among]).query(xyz[rows], k=count, workers=-1)
+    distance, found = _tree(xyz[among]).query(xyz[rows], k=count, workers=torch.get_num_threads())
     return among[found.reshape(-1, count)], distance.reshape(-1, count)[:, -1]
 
 

@@ -73,17 +73,6 @@ class Pieces:
         return label
 
 
-def join_pieces(xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms) -> IntArray:
-    """`Pieces.join` without a memory of earlier runs."""
-    return Pieces().join(xyz, group, spacing, histograms, np.full(len(xyz), -1))
-
-
-def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plane | None:
-    """The plane of a large flat group (n, 3) behind which the scene (P, 3) ends; None for everything else."""
-    flat = flat_plane(points, tolerance)
-    return None if flat is None else facing_in(flat, scene[:: max(1, len(scene) // SAMPLE)], tolerance)
-
-
 def flat_plane(points: FloatArray, tolerance: float) -> Plane | None:
     """The plane of a large flat group (n, 3), turned to either side; None for everything else."""
     # Of points in a box with diagonal d no plane has a second variance above d^2 / 8.

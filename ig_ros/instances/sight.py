@@ -47,7 +47,7 @@ class Sight:
     def __init__(self) -> None:
         self._views: tuple[LabelledView, ...] = ()
         self._images: list[_Image] = []
-        self._first: IntArray = np.zeros(0, np.int64)  # (K,) masks of earlier views
+        self._first: IntArray = np.zeros(0, np.int64)  # (K + 1,) masks of earlier views
         self._mask: IntArray = np.zeros((0, 0), np.int32)  # (K, G) of Observations
         self._total: IntArray = np.zeros((0, 3), np.int32)  # sum of the normals over the views
         self._memory = [np.zeros(0, np.int32), np.zeros(0, np.int32)]  # of the last table and the one before

@@ -83,7 +83,8 @@ class Ballot:
             instance_of[m.column] = m.instance
         prior = np.where(prior >= 0, prior, instances)
         first = np.searchsorted(observed.view_of_column[1:], np.arange(1, len(observed.mask)))
-        masks: list[IntArray] = list(np.split(instance_of[1:], first))
+        parts: list[IntArray] = list(np.split(instance_of[1:], first))
+        masks = parts[: len(observed.mask)]  # one too many without views
         name, dirty = self._changed(prior, instances, masks, seen, kept)
         rounds = config.vote_rounds if n > config.vote_neighbors else 0
         for _ in range(rounds):

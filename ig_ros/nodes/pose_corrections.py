@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,4 +112,9 @@ class PoseCorrections:
     def _tell(self, correction: Correction) -> None:
         poses = correction.apply(self._mapper.keyframe_poses())
         if poses:
-            self._mapper.correct_poses(poses)
+            self._mapper.correct_poses(poses).add_done_callback(self._report)
+
+    def _report(self, moved: Future[int]) -> None:
+        error = moved.exception()
+        if error is not None:
+            self._problems.add(error.cause if isinstance(error, FrameError) else "internal", str(error))

@@ -24,13 +24,13 @@ from ig_ros.nodes.outputs import LATCHED
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 
 ASK_AGAIN = 3.0  # s; DDS loses answers of a server that has not yet found this client, and a lossy radio more
-READS = (QueryObject, ObjectAt, RenderView, GetState)  # services that may be asked twice
+READS = (QueryObject, ObjectAt, GetState)  # services that may be asked twice: they change nothing and cost little
 
 
 class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
     """Calls the node's services one at a time, with a time limit. All methods raise QueryError when it is exceeded.
 
-    What only reads is asked again while no answer comes.
+    What only reads, and quickly, is asked again while no answer comes.
     """
 
     def __init__(self, timeout: float = 10.0, **node_arguments: Any) -> None:

@@ -16,13 +16,11 @@ from ig_ros.scaffold.vanish import paint_over
 from ig_ros.types import FloatArray, MapSnapshot
 
 
-def erase_object(
-    snapshot: MapSnapshot, number: int, scaffold: Scaffold, keyframes: list[Keyframe]
-) -> tuple[MapSnapshot, int]:
-    """Remove object `number` from the model, from the keyframes' memory of it and from the snapshot.
+def erase_object(snapshot: MapSnapshot, number: int, scaffold: Scaffold, keyframes: list[Keyframe]) -> int:
+    """Remove object `number` of the snapshot from the model and from the keyframes' memory of it.
 
     Where a keyframe shows the object it gets what the map has behind it, without depth and masks: training on the old
-    picture would grow the object again. Returns the new snapshot and how many anchors went. Raises QueryError.
+    picture would grow the object again. Returns how many anchors went. Raises QueryError.
     """
     if all(o.id != number for o in snapshot.instances.objects):
         raise QueryError(f"object {number} is not in the map")
@@ -31,7 +29,7 @@ def erase_object(
     anchors = scaffold.anchors
     own = anchor_mask(anchors.data["position"].cpu().numpy(), snapshot, number)
     anchors.keep(torch.from_numpy(~own).to(anchors.data["position"].device))
-    return without(snapshot, number), int(own.sum())
+    return int(own.sum())
 
 
 def anchor_mask(positions: FloatArray, snapshot: MapSnapshot, number: int) -> npt.NDArray[np.bool_]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ig_ros.instances.boundary import boundaries
+from ig_ros.instances.boundary import Borders, Boundaries
 from ig_ros.instances.held import Kept
 from ig_ros.instances.observations import LabelledView
 from ig_ros.instances.sight import Sight
-from ig_ros.types import Camera, FloatArray
+from ig_ros.types import Camera, FloatArray, IntArray
 
 VOXEL = 0.02
 UP, SIDE = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
@@ -28,6 +28,13 @@ def corner(second_normal: FloatArray, sign: float) -> tuple[FloatArray, FloatArr
     wall = np.stack([np.zeros(len(flat)), flat[:, 1], sign * flat[:, 0]], axis=1)
     normal = np.concatenate([np.tile(UP, (len(flat), 1)), np.tile(second_normal, (len(flat), 1))])
     return np.concatenate([floor, wall]), normal, np.repeat([0, 1], len(flat))
+
+
+def boundaries(
+    xyz: FloatArray, normal: FloatArray, color: FloatArray, reach: FloatArray, labels: IntArray, voxel: float
+) -> Boundaries:
+    """Without a memory of earlier runs."""
+    return Borders().find(xyz, normal, color, reach, labels, voxel, np.full(len(xyz), -1))
 
 
 def smoothness(xyz: FloatArray, normal: FloatArray, color: FloatArray, labels: np.ndarray) -> float:

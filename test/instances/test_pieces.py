@@ -7,7 +7,7 @@ import numpy as np
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.observations import Observations
-from ig_ros.instances.pieces import join_pieces, shell_plane
+from ig_ros.instances.pieces import Pieces, Plane, facing_in, flat_plane
 from ig_ros.types import FloatArray, IntArray
 
 SPACING = 0.02
@@ -42,7 +42,13 @@ def joined(*args: object) -> bool:
 def rejoined(xyz: FloatArray, group: IntArray, observed: Observations) -> IntArray:
     """(P,) group of every point afterwards, -1 stays -1."""
     count = int(group.max()) + 1
-    return np.append(join_pieces(xyz, group, SPACING, MaskHistograms(group, count, observed, CONFIG)), -1)[group]
+    histograms = MaskHistograms(group, count, observed, CONFIG)
+    return np.append(Pieces().join(xyz, group, SPACING, histograms, np.full(len(xyz), -1)), -1)[group]
+
+
+def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plane | None:
+    flat = flat_plane(points, tolerance)
+    return None if flat is None else facing_in(flat, scene, tolerance)
 
 
 def test_a_floor_in_two_pieces_is_one() -> None:

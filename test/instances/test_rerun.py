@@ -10,11 +10,12 @@ from helpers import ground_frame, ground_labels, look_at
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances import Children, Identity, Instantiation, Instantiator, LabelledView, PointSet
-from ig_ros.instances.groups import changed_groups, in_order
+from ig_ros.instances.groups import Remembered, changed_groups, in_order
 from ig_ros.instances.held import MOVED, Scene, hold
 from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.observations import observe
 from ig_ros.instances.sight import Sight
+from ig_ros.types import FloatArray
 
 CONFIG = dataclasses.replace(InstanceConfig(), sub_objects=60)
 EDGE = 0.03
@@ -73,10 +74,17 @@ def changed(s: Scene, what: str, random: np.random.Generator) -> Scene:
     if what == "relabelled":
         labels = np.where(s.views[1].labels == 1, 7, s.views[1].labels)
         return dataclasses.replace(s, views=(s.views[0], dataclasses.replace(s.views[1], labels=labels), *s.views[2:]))
+    if what == "permuted":  # went to disk and came back
+        order = random.permutation(n)
+        points = PointSet(*(getattr(s.points, f.name)[order] for f in dataclasses.fields(s.points)))
+        child = np.argsort(np.argsort(order)[s.children.anchor], kind="stable")
+        return Scene(points, Children(s.children.xyz[child], np.argsort(order)[s.children.anchor[child]]), s.views)
+    if what == "stood still":
+        return dataclasses.replace(s, views=(*s.views, dataclasses.replace(s.views[-1])))
     return s
 
 
-CHANGES = ["moved", "learnt", "pruned", "grown", "looked", "forgot", "relabelled", "nothing"]
+CHANGES = ["permuted", "stood still", "moved", "learnt", "pruned", "grown", "looked", "forgot", "relabelled", "nothing"]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -93,6 +101,41 @@ def test_a_rerun_equals_a_first_run(seed: int) -> None:
         np.testing.assert_allclose(again.child_confidence, first.child_confidence, atol=1e-6, err_msg=what)
         assert [o.id for o in again.objects] == [o.id for o in first.objects]
         assert again.matches == first.matches
+
+
+@pytest.mark.parametrize("what", ["grown", "pruned"])
+def test_a_run_that_fails_is_forgotten(what: str) -> None:
+    def no_memory(sub_objects: object, feature: object) -> FloatArray:
+        raise MemoryError
+
+    s, memory, random = scene(), Instantiator(), np.random.default_rng(3)
+    for _ in range(2):
+        run(memory, s)
+        s = changed(s, what, random)
+        with pytest.raises(MemoryError):
+            memory.run(s.points, s.children, s.views, Identity(), CONFIG, no_memory)
+        np.testing.assert_array_equal(run(memory, s).child_ids, run(Instantiator(), s).child_ids)
+
+
+def test_without_views_nothing_is_found_again_and_again() -> None:
+    s, memory = dataclasses.replace(scene(), views=()), Instantiator()
+    for _ in range(3):
+        assert (run(memory, s).child_ids == -1).all()
+
+
+def test_a_group_in_another_order_is_looked_at_again() -> None:
+    remembered: Remembered[tuple[int, ...]] = Remembered()
+    labels = np.array([0, 1, 0, 1, 0])
+    remembered.each(labels, np.full(5, -1), 2, lambda rows: tuple(rows.tolist()))
+    looked = []
+    remembered.each(labels, np.array([4, 1, 2, 3, 0]), 2, lambda rows: looked.append(rows.tolist()) or (0,))
+    assert looked == [[0, 2, 4]]
+
+
+def test_each_of_two_views_from_one_place_is_known_again() -> None:
+    s = scene(views=1)
+    s = dataclasses.replace(s, views=(s.views[0], dataclasses.replace(s.views[0])))
+    np.testing.assert_array_equal(hold(s, s)[1].view, [0, 1])
 
 
 def test_a_look_at_part_of_it_equals_a_look_at_all() -> None:

@@ -86,6 +86,24 @@ def test_a_removed_object_stays_away_and_the_others_stay(mapper: Mapper) -> None
         other.remove_object(red)
 
 
+def test_an_object_removed_during_an_instantiation_stays_away(mapper: Mapper) -> None:
+    other = Mapper(mapper.config)
+    for frame in orbit(8):
+        other.add_frame(frame)
+    for _ in range(60):
+        other.train_step()
+    other.instantiate()
+    red, frozen = number_of(other, "red card"), other.freeze()
+    other.remove_object(red)
+    version = other.latest.version
+    snapshot = other.instantiate(frozen)  # of the map with the card
+    assert other.latest is snapshot
+    assert red not in [o.id for o in snapshot.instances.objects]
+    assert not (snapshot.instances.point_ids == red).any()
+    assert snapshot.version > version
+    assert "blue card" in [o.label for o in snapshot.instances.objects]
+
+
 def block_on_a_table(wall: bool) -> MapSnapshot:
     """A 10 cm cube on z = 0.7, a table under it and, if asked for, a wall right of it and a lid above."""
     random = np.random.default_rng(1)

@@ -50,7 +50,7 @@ class _Merger:
         self.count, self.dominant = histograms.count.copy(), histograms.dominant.copy()
         self.weight = histograms.weight.copy()
         self.group = np.arange(size)
-        self.mass = np.bincount(labels, minlength=size) + 1e-9  # a sub-object may have no Gaussian that is drawn
+        self.mass = np.bincount(labels, minlength=size) + 1e-9  # a number may be nobody's
         self.mean = feature.astype(np.float64).copy()
         self.neighbors = _contacts(edges, size)
         self.version = [0] * size  # counts up with every merge; -1 once taken over

@@ -36,7 +36,7 @@ struct MergeState {
 namespace {
 
 struct Contact {
-  double smooth = 0, length = 0;  // pairs of points across, and those of them over which the surface goes on
+  double smooth = 0, length = 0;  // pairs of points over which the surface goes on, and all across
 };
 
 // Order: best score first, of equals the lowest numbers.
