@@ -141,15 +141,21 @@ class Mapper:
         stamp = keyframes[-1].stamp if keyframes else 0
         points = PointSet(*(a.detach().cpu().numpy().copy() for a in arrays))
         canonical, away = self.scaffold.canonical(), self.pager.away()
-        return FrozenMap(self.trainer.step, stamp, canonical, points, keyframes, away, len(self.removed))
+        return FrozenMap(self.trainer.step, stamp, canonical, points, keyframes, away, len(self.removed), self.identity)
 
     def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:
-        """Group the (frozen) map into objects, name them, and keep the result as the latest snapshot."""
+        """Group the (frozen) map into objects, name them, and keep the result as the latest snapshot.
+
+        Raises QueryError when the map that was frozen is no longer this one.
+        """
         frozen = frozen if frozen is not None else self.freeze()
-        identity, away, lives, removed, latest = self.identity, self.away, self.lives, self.removed, self.latest
+        identity, away, lives, instantiator = self.identity, self.away, self.lives, self.instantiator
+        removed, latest = self.removed, self.latest
+        if frozen.identity not in (None, self.identity):
+            raise QueryError("the map has been emptied or replaced meanwhile: ask again")
         away.recall(identity, frozen.points.uid)
         before = identity.state()
-        instances = find_objects(frozen, identity, self.encoder, self.config, self.instantiator)
+        instances = find_objects(frozen, identity, self.encoder, self.config, instantiator)
         instances = away.complete(instances, before, frozen.away, latest)
         version = latest.version + 1 if latest else 1
         rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)

@@ -30,6 +30,7 @@ class FrozenMap:
     keyframes: tuple[Keyframe, ...]  # copies; their images are never written after they are stored
     away: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # uids of the anchors on disk
     removed: int = 0  # objects that had been taken out of the map by then
+    identity: Identity | None = None  # that of the map
 
 
 def find_objects(

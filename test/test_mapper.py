@@ -179,6 +179,16 @@ def test_without_masks_the_map_has_no_objects_and_says_so() -> None:
     assert mapper.query("red card").status is QueryStatus.NOT_READY
 
 
+def test_a_map_frozen_before_a_reset_is_not_instantiated_after_it() -> None:
+    mapper = Mapper(small_config())
+    mapper.add_frame(next(iter(orbit(1))))
+    frozen = mapper.freeze()
+    mapper.reset()
+    with pytest.raises(QueryError, match="emptied or replaced"):
+        mapper.instantiate(frozen)
+    assert mapper.latest is None
+
+
 def test_reset_forgets_everything_and_starts_as_new() -> None:
     mapper = trained()
     first = mapper.instantiate()

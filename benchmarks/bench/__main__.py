@@ -43,13 +43,20 @@ def main() -> int:
         failed += [part] if found is None else []
         figures |= found or {}
         if found is not None:
-            figures.setdefault("parts", {})[part] = {"quick": given.quick, "busy": busy}
+            figures.setdefault("parts", {})[part] = {"quick": given.quick, "busy": busy, "code": code()}
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(figures, indent=1))
     document = given.docs or (None if given.quick else Path("docs/performance.md"))
     if document is not None:
         write_report(figures, shlex.join(["python", "-m", "benchmarks.bench", *sys.argv[1:]]), document)
     return show(figures, failed)
+
+
+def code() -> str:
+    """The commit at work, "+" where files differ from it, "unknown" outside of a clone."""
+    name = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    done = subprocess.run(name, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return done.stdout.strip() or "unknown"
 
 
 def measured(part: str, quick: bool) -> dict[str, Any] | None:

@@ -34,10 +34,13 @@ def compose(figures: dict[str, Any], command: str, picture: str) -> Iterator[str
     """The document, part by part."""
     yield "# Performance\n"
     yield (
-        f"Written by `{command}`: ratios taken side by side in one run on this machine's CPU "
+        f"Written by `{command}`: ratios, the two sides of each taken side by side on this machine's CPU "
         f"({figures.get('threads', '?')} threads). Absolute times are of a noisy machine. No GPU took part: see "
         "[the GPU report](gpu_report.md).\n"
     )
+    taken = [f"{part} {found['code']}" for part, found in figures.get("parts", {}).items() if "code" in found]
+    if taken:
+        yield f"Each part runs by itself; the commit that it measured last: {', '.join(taken)}.\n"
     for how, text in (
         ("quick", "Only a short look (`--quick`, smaller and noisier) was taken at"),
         ("busy", "Other work kept the machine busy, so ratios are off too, during"),

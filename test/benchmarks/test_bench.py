@@ -62,11 +62,12 @@ def test_the_report_tells_reached_from_missed() -> None:
 
 
 def test_the_report_names_what_is_missing_and_what_was_only_looked_at() -> None:
-    parts = {"stream": {"quick": True, "busy": False}, "step": {"quick": False, "busy": True}}
+    parts = {"stream": {"quick": True, "busy": False}, "step": {"quick": False, "busy": True, "code": "0ff1ce+"}}
     page = "\n".join(compose({"query_p99_ms": 12.0, "parts": parts}, "bench", ""))
     assert page.count("| not measured |") == len(GOALS) - 1
     assert "was taken at: stream." in page
     assert "during: step." in page
+    assert "measured last: step 0ff1ce+." in page
 
 
 def test_parts_keep_the_figures_of_the_others(tmp_path: Path) -> None:
