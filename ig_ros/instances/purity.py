@@ -6,7 +6,6 @@ a two-means on signatures (comparing only views that see the point) tells them a
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,25 +41,23 @@ class Purifier:
         rows = np.flatnonzero(changed)
         if len(rows):
             _, local = np.unique(labels[rows], return_inverse=True)
-            some = len(rows) < len(labels)
-            seen = dataclasses.replace(observed, mask=observed.mask.take(rows, axis=1)) if some else observed
-            after[rows] = purify(local, seen) + int(self._after.max(initial=-1)) + 1
+            after[rows] = purify(local, rows, observed) + int(self._after.max(initial=-1)) + 1
         self._before, self._after = labels.astype(np.int64), in_order(after)
         return self._after
 
 
-def purify(labels: IntArray, observed: Observations) -> IntArray:
-    """(N,) int32 labels with impure sub-objects split; labels (N,) and observed of the same points."""
+def purify(labels: IntArray, rows: IntArray, observed: Observations) -> IntArray:
+    """(n,) int32 labels with impure sub-objects split; labels (n,) are those of the points rows (n,) of `observed`."""
     labels = labels.astype(np.int64)
     suspects = np.arange(labels.max() + 1)
     for _ in range(ROUNDS):
-        suspects = suspects[impurity(labels, observed, suspects) > IMPURITY]
+        suspects = suspects[impurity(labels, rows, observed, suspects) > IMPURITY]
         order = np.argsort(labels, kind="stable")
         start = np.searchsorted(labels[order], np.arange(labels.max() + 2))
         born = []
         for s in suspects.tolist():
             members = order[start[s] : start[s + 1]]
-            second = _second_part(observed.mask[:, members])
+            second = _second_part(observed.mask[:, rows[members]])
             if second is not None:
                 born.append(int(labels.max()) + 1)
                 labels[members[second]] = born[-1]
@@ -71,19 +68,16 @@ def purify(labels: IntArray, observed: Observations) -> IntArray:
     return labels.astype(np.int32)
 
 
-def impurity(labels: IntArray, observed: Observations, among: IntArray | None = None) -> FloatArray:
-    """(S,) mean over views of the share of labelled points outside the sub-object's top mask there.
+def impurity(labels: IntArray, rows: IntArray, observed: Observations, among: IntArray) -> FloatArray:
+    """(S,) mean over views of the share of labelled points outside the top mask there of the sub-objects among (S,).
 
-    among (S,) the sub-objects that are asked about, None = all.
+    labels (n,) are those of the points rows (n,) of `observed`.
     """
-    size = int(labels.max(initial=-1)) + 1
-    owner = labels
-    if among is not None:
-        place = np.full(size, -1)
-        place[among] = np.arange(len(among))
-        owner, size = place[labels], len(among)
+    place = np.full(int(labels.max(initial=-1)) + 1, -1)
+    place[among] = np.arange(len(among))
+    own = np.flatnonzero(place[labels] >= 0)
     masks = np.bincount(observed.view_of_column[1:], minlength=len(observed.mask))
-    lost, seen = counting.impurity(observed.mask, masks, owner, size)
+    lost, seen = counting.impurity(observed.mask, masks, rows[own], place[labels[own]], len(among))
     share: FloatArray = lost / np.maximum(seen, 1)
     return share
 

@@ -28,14 +28,15 @@ def mask_counts(mask: IntArray, masks: IntArray, owner: IntArray, size: int) -> 
     return count
 
 
-def impurity(mask: IntArray, masks: IntArray, owner: IntArray, size: int) -> tuple[IntArray, IntArray]:
+def impurity(mask: IntArray, masks: IntArray, rows: IntArray, owner: IntArray, size: int) -> tuple[IntArray, IntArray]:
     """Points of every group outside its most frequent mask, and those on any mask, summed over the views; (size,) each.
 
-    owner (N,) the group of a point, negative = of none. Raises MemoryError.
+    rows (n,) the points that are in a group, owner (n,) their groups. Raises MemoryError.
     """
     lost, seen = np.zeros(size, np.int64), np.zeros(size, np.int64)
     before = np.cumsum(masks) - masks
-    _call("ig_impurity", *_sight(mask), _long(owner), size, _long(masks), _long(before), lost, seen)
+    own = _long(rows), len(rows), _long(owner)
+    _call("ig_impurity", *_sight(mask), *own, size, _long(masks), _long(before), lost, seen)
     return lost, seen
 
 

@@ -47,7 +47,8 @@ def test_counts_are_those_of_a_loop(seed: int, threads: int) -> None:
 @pytest.mark.parametrize("seed", [2, 3])
 def test_impurity_counts_what_lies_outside_the_most_frequent_mask(seed: int, threads: int) -> None:
     mask, masks, owner = sight(seed)
-    lost, seen = counting.impurity(mask, masks, owner, 9)
+    own = np.flatnonzero(owner >= 0)
+    lost, seen = counting.impurity(mask, masks, own, owner[own], 9)
     for s in range(9):
         found = [Counter(row[(owner == s) & (row > 0)].tolist()) for row in mask]
         assert seen[s] == sum(sum(c.values()) for c in found)
@@ -97,7 +98,7 @@ def test_nothing_counts_to_nothing() -> None:
     none, no_masks = np.zeros((0, 5), np.int32), np.zeros(0, np.int64)
     owner = np.zeros(5, np.int64)
     assert counting.mask_counts(none, no_masks, owner, 2).shape == (2, 0)
-    assert counting.impurity(none, no_masks, owner, 2)[1].tolist() == [0, 0]
+    assert counting.impurity(none, no_masks, np.arange(5), owner, 2)[1].tolist() == [0, 0]
     dominant, weight = counting.dominant_masks(np.zeros((2, 0), np.float32), no_masks, LEAST, DOMINANCE, FULL)
     assert dominant.shape == weight.shape == (2, 0)
     assert counting.tally(none, np.arange(5), np.zeros(1, np.int64), 3, 0.5).sum() == 0

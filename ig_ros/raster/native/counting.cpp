@@ -17,11 +17,11 @@ namespace {
 constexpr int64_t BLOCK = 256;  // points whose votes stay in cache
 
 // Adds one view's share to lost[s] and seen[s]: `row` is the view's part of mask, `table` scratch of groups x masks.
-void view_impurity(const int32_t* row, int64_t points, int64_t masks, int64_t before, const int64_t* owner, int64_t groups,
-                   int32_t* table, int64_t* lost, int64_t* seen) {
+void view_impurity(const int32_t* row, const int64_t* rows, int64_t count, int64_t masks, int64_t before,
+                   const int64_t* owner, int64_t groups, int32_t* table, int64_t* lost, int64_t* seen) {
   std::fill_n(table, groups * masks, 0);
-  for (int64_t i = 0; i < points; i++)
-    if (row[i] > 0 && owner[i] >= 0) table[owner[i] * masks + row[i] - 1 - before]++;
+  for (int64_t i = 0; i < count; i++)
+    if (const int32_t m = row[rows[i]]; m > 0) table[owner[i] * masks + m - 1 - before]++;
   for (int64_t s = 0; s < groups; s++) {
     int64_t total = 0;
     int32_t top = 0;
@@ -51,9 +51,11 @@ int ig_mask_counts(const int32_t* mask, int64_t views, int64_t points, const int
 }
 
 // Over all views: lost[s] = labelled points of group s outside its most frequent mask, seen[s] = its labelled points.
-// masks[k], before[k]: masks of view k and of earlier ones. Returns 0, or 1 when memory ran out.
-int ig_impurity(const int32_t* mask, int64_t views, int64_t points, const int64_t* owner, int64_t groups,
-                const int64_t* masks, const int64_t* before, int64_t* lost, int64_t* seen, int32_t threads) try {
+// owner (count): group of each of the points rows (count), others are not looked at. masks[k], before[k]: masks of view
+// k and of earlier ones. Returns 0, or 1 when memory ran out.
+int ig_impurity(const int32_t* mask, int64_t views, int64_t points, const int64_t* rows, int64_t count,
+                const int64_t* owner, int64_t groups, const int64_t* masks, const int64_t* before, int64_t* lost,
+                int64_t* seen, int32_t threads) try {
   const int64_t most = views ? *std::max_element(masks, masks + views) : 0;
   std::vector<int32_t> tables(threads * groups * most);
   std::vector<int64_t> sums(threads * 2 * groups, 0);
@@ -61,8 +63,8 @@ int ig_impurity(const int32_t* mask, int64_t views, int64_t points, const int64_
   for (int64_t k = 0; k < views; k++) {
     const int64_t t = omp_get_thread_num();
     int64_t* own = sums.data() + t * 2 * groups;
-    view_impurity(mask + k * points, points, masks[k], before[k], owner, groups, tables.data() + t * groups * most, own,
-                  own + groups);
+    view_impurity(mask + k * points, rows, count, masks[k], before[k], owner, groups, tables.data() + t * groups * most,
+                  own, own + groups);
   }
   for (int64_t t = 0; t < threads; t++)
     for (int64_t s = 0; s < groups; s++) lost[s] += sums[t * 2 * groups + s], seen[s] += sums[(t * 2 + 1) * groups + s];
