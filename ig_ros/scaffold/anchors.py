@@ -7,7 +7,7 @@ cannot forget one of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -35,6 +35,12 @@ class NewAnchors:
         """At most the first n rows."""
         rest = (None if t is None else t[:n] for t in (self.embedding, self.feature, self.turn))
         return NewAnchors(self.position[:n], self.color[:n], self.edge[:n], self.owner[:n], *rest)
+
+    @classmethod
+    def together(cls, parts: Sequence[NewAnchors]) -> NewAnchors:
+        """The rows of all parts, which give the same fields, in order."""
+        columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
+        return cls(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
 
 
 class AnchorStore:

@@ -24,7 +24,8 @@ def grow(anchors: AnchorStore, config: TrainingConfig, seeding: SeedingConfig, g
     asked = count > config.growth_seen
     mean = torch.where(asked, data["gradient_sum"] / count.clamp_min(1), 0.0)
     mean[data["visits"] > config.growth_visits] = 0.0  # old ground has had its say: a standing robot's map settles
-    planted = 0
+    planted: list[NewAnchors] = []  # appended together: every append copies the whole map
+    room = seeding.max_anchors - len(anchors)
     for level in range(config.growth_levels):
         lucky = torch.rand(mean.shape, generator=generator).to(mean) < 1 - 0.5 ** (level + 1)
         parent, child = ((mean > config.growth_gradient * 2**level) & lucky).nonzero().unbind(1)
@@ -33,21 +34,30 @@ def grow(anchors: AnchorStore, config: TrainingConfig, seeding: SeedingConfig, g
         edges = cell * (unit if config.growth_grid == "anchor" else torch.full_like(unit, seeding.voxel))
         for edge in sorted(set(edges.tolist())):
             mine = edges == edge
-            new = _free_cells(anchors, parent[mine], child[mine], edge, config)
-            if new is not None:
-                new = new.first(max(seeding.max_anchors - len(anchors), 0))
-                anchors.append(new)
-                planted += len(new.position)
+            new = _free_cells(anchors, planted, parent[mine], child[mine], edge, config)
+            if new is not None and room > 0:
+                planted.append(new.first(room))
+                room -= len(planted[-1].position)
     for name in ("gradient_sum", "gradient_count"):
-        data[name][: len(asked)][asked] = 0.0
-    return planted
+        data[name][asked] = 0.0
+    if not planted:
+        return 0
+    new = NewAnchors.together(planted)
+    anchors.append(new)
+    return len(new.position)
 
 
 def _free_cells(
-    anchors: AnchorStore, parent: torch.Tensor, child: torch.Tensor, edge: float, config: TrainingConfig
+    anchors: AnchorStore,
+    planted: list[NewAnchors],
+    parent: torch.Tensor,
+    child: torch.Tensor,
+    edge: float,
+    config: TrainingConfig,
 ) -> NewAnchors | None:
     """New rows for the proposing children (parent, child) (p,), one per cell of `edge` metres in which nothing stands.
 
+    Nothing: none of the anchors, and none that is about to be planted.
     The embedding is the maximum over the proposers of a cell [SG]; colour, owner and, where labels are to stay where
     they were (METHOD 7.4), the instance feature are those of the first proposer. None where every cell is taken.
     """
@@ -57,7 +67,8 @@ def _free_cells(
     if anchors.turned:
         offset = rotate(data["turn"][parent], offset)
     points = data["position"][parent] + offset
-    taken = voxel_keys(data["position"].cpu().numpy(), np.full(len(anchors), edge))
+    standing = torch.cat([data["position"], *(new.position for new in planted)]).cpu().numpy()
+    taken = voxel_keys(standing, np.full(len(standing), edge))
     keys = voxel_keys(points.cpu().numpy(), np.full(len(points), edge))
     unique, first, group = np.unique(keys, return_index=True, return_inverse=True)
     place = np.searchsorted(unique, taken).clip(max=max(len(unique) - 1, 0))  # cheaper than np.isin: few are proposed

@@ -86,9 +86,8 @@ class Trainer:
         self.step += 1
         if c.growth and self.step % c.growth_every == 0:
             self._grow()
-        return StepResult(
-            self.step, keyframe.uid, color_loss, int(screen.visible.sum()) if screen.visible is not None else 0
-        )
+        drawn = 0 if screen.visible is None else int(torch.count_nonzero(screen.visible))
+        return StepResult(self.step, keyframe.uid, color_loss, drawn)
 
     def _loss(self, keyframe: Keyframe, view: View, rendered: RenderResult, joint: bool, semantic: bool) -> float:
         """Sum the losses of one view and run backward; returns the colour loss."""
