@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -23,14 +23,15 @@ import psutil
 from ig_ros.config import Config
 from ig_ros.courtesy import keep_for_good, lean, step_back
 from ig_ros.errors import FrameError, IgError
+from ig_ros.intake import Inbox, Intake, LateMasks
 from ig_ros.language import Scope
 from ig_ros.mapper import Mapper, answer
-from ig_ros.scaffold import StepResult, Verdict
+from ig_ros.scaffold import StepResult
 from ig_ros.scarcity import is_out_of_memory, shrink
 from ig_ros.stats import LiveStats
 from ig_ros.storage import load_map, save_map
 from ig_ros.transit import Transit
-from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, QueryResult
+from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,9 +48,8 @@ class LiveMapper:
     def __init__(self, config: Config, mapper: Mapper | None = None) -> None:
         self.config = config
         self._mapper = mapper if mapper is not None else Mapper(config)
-        self._inbox: deque[tuple[int, Frame]] = deque()  # numbered from 1
-        self._inbox_filled = threading.Condition()
-        self._ready: queue.Queue[tuple[int, Frame]] = queue.Queue(READY)
+        self._ready: queue.Queue[tuple[int, Frame | LateMasks]] = queue.Queue(READY)
+        self._intake = Intake(self._mapper)
         self._transit = Transit()
         self._commands: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._wanted: list[Future[MapSnapshot]] = []  # waiting for the next instantiation
@@ -59,7 +59,7 @@ class LiveMapper:
         self._restarts = 0
         self._seen = time.monotonic()  # the trainer, between two steps
         self._dropped: Counter[str] = Counter()
-        self._frames_in = 0
+        self._inbox = Inbox(INBOX, self._dropped)
         self._frames_used = 0
         self._loss = 0.0
         self._gaussians = 0
@@ -83,8 +83,7 @@ class LiveMapper:
         """Ask all threads to end after what they are doing and wait for them at most `timeout` seconds."""
         self._stopping.set()
         self._wake_instantiation.set()
-        with self._inbox_filled:
-            self._inbox_filled.notify_all()
+        self._inbox.wake()
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -100,13 +99,11 @@ class LiveMapper:
 
     def submit(self, frame: Frame) -> None:
         """Hand over a frame; never blocks. The oldest waiting frame is dropped and counted when the inbox is full."""
-        with self._inbox_filled:
-            self._frames_in += 1
-            if len(self._inbox) >= INBOX:
-                self._inbox.popleft()
-                self._dropped["inbox_full"] += 1
-            self._inbox.append((self._frames_in, frame))
-            self._inbox_filled.notify()
+        self._inbox.put(frame)
+
+    def submit_masks(self, stamp: int, masks: Masks) -> None:
+        """Hand over masks of a frame (ns) that was submitted without any, its image in whatever size; never blocks."""
+        self._inbox.put(LateMasks(stamp, masks))
 
     def submit_points(self, xyz: FloatArray, rgb: IntArray | None) -> Future[int]:
         """Hand over sparse points (P, 3) m world with optional rgb (P, 3) u8; the result is how many became anchors."""
@@ -117,7 +114,7 @@ class LiveMapper:
 
         The future raises FrameError for a pose that is not rigid.
         """
-        newest, arrived = self._mapper.keyframes.next_uid - 1, self._frames_in
+        newest, arrived = self._mapper.keyframes.next_uid - 1, self._inbox.frames
         return self._on_trainer(lambda: self._transit.correct(self._mapper, poses, newest, arrived))
 
     # -- output ---------------------------------------------------------------------------------------------------
@@ -171,7 +168,7 @@ class LiveMapper:
         age = None if self._instantiated_at is None else time.monotonic() - self._instantiated_at
         latest = self._mapper.latest
         return LiveStats(
-            frames_in=self._frames_in,
+            frames_in=self._inbox.frames,
             frames_used=self._frames_used,
             keyframes=len(self._mapper.keyframes),
             dropped=dict(self._dropped),
@@ -225,25 +222,23 @@ class LiveMapper:
     def _ingest(self) -> None:
         """Gate and segment frames, newest work first in line for the trainer."""
         while not self._stopping.is_set():
-            with self._inbox_filled:
-                if not self._inbox:
-                    self._inbox_filled.wait(0.2)
-                    continue
-                number, frame = self._inbox.popleft()
+            item = self._inbox.take(0.2)
+            if item is None:
+                continue
             try:
-                verdict = self._mapper.gate.judge(frame)
-                if verdict is not Verdict.KEYFRAME:
-                    self._dropped[verdict.value] += 1
-                    continue
-                self._put_ready(number, self._mapper.segment(frame))
+                taken = self._intake.take(*item)
+                if not isinstance(taken, str):
+                    self._put_ready(*taken)
+                elif isinstance(item[1], Frame):  # masks that are not needed are no loss
+                    self._dropped[taken] += 1
             except IgError as error:
                 self._dropped[error.cause if isinstance(error, FrameError) else "segmenter"] += 1
                 log.warning("%s", error)
 
-    def _put_ready(self, number: int, frame: Frame) -> None:
+    def _put_ready(self, number: int, item: Frame | LateMasks) -> None:
         while not self._stopping.is_set():
             try:
-                self._ready.put((number, frame), timeout=0.2)
+                self._ready.put((number, item), timeout=0.2)
                 return
             except queue.Full:
                 continue
@@ -281,10 +276,14 @@ class LiveMapper:
 
     def _insert_ready(self) -> None:
         try:
-            number, frame = self._ready.get_nowait()
+            number, item = self._ready.get_nowait()
         except queue.Empty:
             return
-        self._mapper.insert(self._transit.arrive(number, frame))
+        if isinstance(item, LateMasks):
+            if not item.attach(self._mapper):  # the keyframe has been forgotten
+                self._dropped["masks_too_late"] += 1
+            return
+        self._mapper.insert(self._transit.arrive(number, item))
         self._frames_used += 1
 
     def _obey(self) -> None:

@@ -26,7 +26,7 @@ from ig_ros.objects import FrozenMap, find_objects
 from ig_ros.planning import erase_object, without
 from ig_ros.raster import select_device
 from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, stereo
-from ig_ros.scaffold.keyframes import Keyframe
+from ig_ros.scaffold.keyframes import Keyframe, newest
 from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.poses import correct_poses
 from ig_ros.scaffold.vanish import Vanishing
@@ -138,7 +138,7 @@ class Mapper:
         unit = self.scaffold.instance_features() / 2
         arrays = (data["position"], torch.sigmoid(parameters["color"]), unit, data["edge"], data["uid"])
         keyframes = tuple(dataclasses.replace(k) for k in self.keyframes.awake())
-        stamp = keyframes[-1].stamp if keyframes else 0
+        stamp = newest(keyframes).stamp if keyframes else 0
         points = PointSet(*(a.detach().cpu().numpy().copy() for a in arrays))
         canonical, away = self.scaffold.canonical(), self.pager.away()
         return FrozenMap(self.trainer.step, stamp, canonical, points, keyframes, away, len(self.removed), self.identity)
@@ -196,7 +196,7 @@ class Mapper:
         items = list(self.keyframes.items)
         if not items:
             raise QueryError("no image has been mapped yet")
-        return items[-1] if stamp is None else min(items, key=lambda k: abs(k.stamp - stamp))
+        return newest(items) if stamp is None else min(items, key=lambda k: abs(k.stamp - stamp))
 
     def _seed(self, keyframe: Keyframe) -> int:
         """Plant anchors on the keyframe's depth where the model does not cover it."""
@@ -239,7 +239,7 @@ def answer(
 
 def newest_pose(frozen: FrozenMap) -> FloatArray | None:
     """(4, 4) camera pose of the newest keyframe."""
-    return frozen.keyframes[-1].T_world_camera if frozen.keyframes else None
+    return newest(frozen.keyframes).T_world_camera if frozen.keyframes else None
 
 
 def to_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:

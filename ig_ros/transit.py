@@ -9,6 +9,8 @@ from ig_ros.geometry import inverse
 from ig_ros.mapper import Mapper
 from ig_ros.types import FloatArray, Frame
 
+BACK = 300  # frames: an older one comes after newer ones when its masks were late
+
 
 class Transit:
     """Frames numbered in the order of arrival, and the motions that have overtaken them; for the trainer's thread."""
@@ -34,8 +36,9 @@ class Transit:
         return moved
 
     def arrive(self, number: int, frame: Frame) -> Frame:
-        """Frame `number`, counted from 1, with the pose it has by now; numbers grow from call to call."""
-        self._motions = [(arrived, motion) for arrived, motion in self._motions if number <= arrived]
-        for _, motion in self._motions:
-            frame = dataclasses.replace(frame, T_world_camera=motion @ frame.T_world_camera)
+        """Frame `number`, counted from 1, with the pose it has by now; numbers fall back by BACK at most."""
+        self._motions = [(arrived, motion) for arrived, motion in self._motions if number <= arrived + BACK]
+        for arrived, motion in self._motions:
+            if number <= arrived:
+                frame = dataclasses.replace(frame, T_world_camera=motion @ frame.T_world_camera)
         return frame

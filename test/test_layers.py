@@ -21,7 +21,7 @@ LAYERS = (  # from the bottom up
     (*STAGES, "objects", "away", "lives"),
     ("planning",),
     ("mapper",),
-    ("scarcity", "transit"),
+    ("scarcity", "transit", "intake"),
     ("live", "storage", "datasets", "baselines"),
     ("nodes", "cli", "evaluation", "demo", "report", "export", "viewer"),
 )

@@ -28,7 +28,7 @@ from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, PoseBuffer, TfLookup, TfPos
 from ig_ros.nodes.streams import OneSender
 from ig_ros.nodes.synchronizer import Synchronizer, Waits
 from ig_ros.nodes.timing import Delays
-from ig_ros.types import Frame
+from ig_ros.types import Frame, Masks
 
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
@@ -40,13 +40,14 @@ class CameraInput:
 
     def __init__(
         self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: Delays,
-        submit: Callable[[Frame], None], tf: TfLookup | None,
+        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: TfLookup | None,
     ) -> None:  # fmt: skip
-        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`."""
+        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks with the
+        frame's stamp to `submit_masks`."""
         self._node, self._config, self._problems, self._delays = node, config, problems, delays
         self._name = config.cameras[place]
         self._guard = Guard(config.limits)
-        self._builder = FrameBuilder((self._name, place), submit, problems, self._guard)
+        self._builder = FrameBuilder((self._name, place), submit, submit_masks, problems, self._guard)
         self._buffer = PoseBuffer(config.pose_max_gap)
         self._tf = TfPoses(tf, config.map_frame) if tf is not None else None
         waits = Waits(
@@ -130,7 +131,10 @@ class CameraInput:
         self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())
 
     def _on_masks(self, message: SegmentedImage) -> None:
-        self._line.add_masks(nanoseconds(message.header.stamp), message, self._now())
+        problem = self._line.add_masks(nanoseconds(message.header.stamp), message, self._now())
+        if problem is not None:
+            self._problems.add(problem.cause, problem.message)
+        self._advance()
 
     def _advance(self) -> None:
         if self._forgotten:
@@ -143,3 +147,5 @@ class CameraInput:
             self._problems.add(problem.cause, problem.message)
         for bundle in bundles:
             self._builder.put(bundle)
+        for late in self._line.take_late():
+            self._builder.put_late(late)

@@ -9,11 +9,12 @@ from sensor_msgs.msg import CameraInfo
 
 from ig_ros.decoding import masks_from_message
 from ig_ros.errors import FrameError
+from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import depth_from_image, rgb_from_message
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.streams import Calibration
-from ig_ros.nodes.synchronizer import Bundle
+from ig_ros.nodes.synchronizer import Bundle, Late
 from ig_ros.nodes.worker import Worker
 from ig_ros.rectification import Rectifier
 from ig_ros.types import Array, Camera, FloatArray, Frame, Masks
@@ -24,16 +25,18 @@ BLANK = 6  # grey levels: an image without any greater difference shows nothing
 
 
 class FrameBuilder:
-    """Decodes, undistorts and assembles; hands every usable frame to `submit` and every problem to `problems`."""
+    """Decodes, undistorts and assembles; hands every usable frame to `submit`, masks that came after their frame to
+    `submit_masks`, and every problem to `problems`."""
 
     def __init__(
-        self, camera: tuple[str, int], submit: Callable[[Frame], None], problems: Problems, guard: Guard
-    ) -> None:
+        self, camera: tuple[str, int], submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None],
+        problems: Problems, guard: Guard,
+    ) -> None:  # fmt: skip
         """`camera` is its name and its place among the cameras; stamps are shifted by so many nanoseconds, so that
         those of several cameras triggered together stay unique."""
         self.calibration = Calibration()
         self._name, self._shift = camera
-        self._submit, self._problems, self._guard = submit, problems, guard
+        self._submit, self._submit_masks, self._problems, self._guard = submit, submit_masks, problems, guard
         self._worker = Worker(f"decoder_{self._name}", CAPACITY, problems, FULL)
         self.stop = self._worker.stop
         self.clear = self._worker.clear
@@ -50,6 +53,15 @@ class FrameBuilder:
         """Never blocks: the oldest waiting bundle makes room."""
         self._worker.put(lambda: self._submit(self.build(bundle)))
 
+    def put_late(self, late: Late) -> None:
+        """Masks of an image that was put without any. Never blocks: the oldest waiting bundle makes room."""
+        self._worker.put(lambda: self._attach(late))
+
+    def _attach(self, late: Late) -> None:
+        masks = self._masks(late.masks, self.calibration.rectifier)
+        if masks is not None:
+            self._submit_masks(late.stamp + self._shift, masks)
+
     def build(self, bundle: Bundle) -> Frame:
         """The frame of a bundle. Unusable depth or masks are reported and left out; FrameError when the image is."""
         rectifier = self.calibration.rectifier
@@ -64,7 +76,7 @@ class FrameBuilder:
         )
         if int(np.ptp(rgb[::4, ::4])) < BLANK:
             raise FrameError("image_blank", "image dropped: it is of one colour; check lens cap, exposure and light")
-        depth, masks = self._depth(bundle, rectifier), self._masks(bundle, rectifier)
+        depth, masks = self._depth(bundle, rectifier), self._masks(bundle.masks, rectifier)
         return Frame(
             bundle.stamp + self._shift, rectifier.color(rgb), rectifier.camera, bundle.T_world_camera, depth, masks,
             source=self._name,
@@ -83,11 +95,11 @@ class FrameBuilder:
             return None
         return np.asarray(rectifier.nearest(depth), np.float32)
 
-    def _masks(self, bundle: Bundle, rectifier: Rectifier) -> Masks | None:
-        if bundle.masks is None:
+    def _masks(self, message: SegmentedImage | None, rectifier: Rectifier) -> Masks | None:
+        if message is None:
             return None
         try:
-            masks = masks_from_message(bundle.masks)
+            masks = masks_from_message(message)
             self._guard.labels(masks.labels)
             _demand_size(
                 "mask_size", "label image", masks.labels, rectifier.camera, "the image is", "segment the full image"

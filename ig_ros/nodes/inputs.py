@@ -21,7 +21,7 @@ from ig_ros.nodes.pose_buffer import TfLookup
 from ig_ros.nodes.pose_corrections import PoseCorrections
 from ig_ros.nodes.timing import Delays
 from ig_ros.nodes.worker import Worker
-from ig_ros.types import Frame
+from ig_ros.types import Frame, Masks
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
@@ -45,7 +45,7 @@ class Inputs:
         self._guard = Guard(config.limits)
         tf = TfLookup(node) if config.pose_source == "tf" else None
         self._cameras = [
-            CameraInput(node, config, place, problems, self.delays, self._submit, tf)
+            CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_masks, tf)
             for place in range(len(config.cameras))
         ]
         self._points = Worker("map_points", CLOUDS, problems, FULL)
@@ -103,3 +103,7 @@ class Inputs:
         self._mapper.submit(frame)
         self._corrections.note(frame)
         self._used(frame)
+
+    def _submit_masks(self, stamp: int, masks: Masks) -> None:
+        if self.open:
+            self._mapper.submit_masks(stamp, masks)

@@ -1,12 +1,13 @@
 """Images wait here, in order, until everything that belongs to them has come. Pure logic: no ROS, no threads, no clock.
 
 An image leaves in one of two ways: as a Bundle, or dropped with a cause. It needs a calibration and a pose; it takes
-along the depth and masks within `tolerance` of its stamp, and waits for each only while that stream is alive.
+along the depth and masks within `tolerance` of its stamp, and waits for each only while that stream is alive. Masks
+that come when their image has left without them leave on their own, for the keyframe that it became.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from ig_ros.nodes.pose_buffer import PoseSource
 from ig_ros.types import FloatArray
 
 ALIVE = 5.0  # s: depth or masks silent for longer are no longer waited for
+LEFT = 600  # stamps of images that have left are remembered for masks to come: twenty seconds at 30 Hz
 RESTART = 5  # images in order but older than the newest: the clock (a looping bag) has started again
 
 
@@ -37,6 +39,14 @@ class Bundle:
     T_world_camera: FloatArray
     depth: Any | None
     masks: Any | None
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Masks, as they were received, of an image that left without them."""
+
+    stamp: int  # ns, of the image
+    masks: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,8 @@ class Synchronizer:
         self._depth = _Companions(waits.tolerance, waits.depth, waits.capacity)
         self._masks = _Companions(waits.tolerance, waits.masks, waits.capacity)
         self._line: deque[_Waiting] = deque()
+        self._left: OrderedDict[int, bool] = OrderedDict()  # stamps of images that left, and whether with masks
+        self._late: list[Late] = []
         self._newest: int | None = None
         self._older: list[int] = []  # stamps of refused images in a row, in order
         self.calibrated = False  # set once a usable camera_info has come
@@ -105,9 +117,24 @@ class Synchronizer:
         """Offer a depth image."""
         self._depth.add(stamp, message, now)
 
-    def add_masks(self, stamp: int, message: Any, now: float) -> None:
-        """Offer a label image."""
+    def add_masks(self, stamp: int, message: Any, now: float) -> Problem | None:
+        """Offer a label image. It waits for its image, or is late for it, see `take_late`, or is too late: then why."""
         self._masks.add(stamp, message, now)
+        if self._newest is None or stamp > self._newest:
+            return None
+        near = [waiting.stamp for waiting in self._line] + list(self._left)
+        image = min(near, key=lambda known: abs(known - stamp), default=None)
+        if image is None or abs(image - stamp) > self._waits.tolerance * 1e9:
+            return Problem("masks_too_late", "masks came for an image that is not known, or not any more: dropped")
+        if not self._left.get(image, True):
+            self._left[image] = True
+            self._late.append(Late(image, message))
+        return None
+
+    def take_late(self) -> list[Late]:
+        """The masks that have come for images which `advance` has given out without any."""
+        late, self._late = self._late, []
+        return late
 
     def add_image(self, stamp: int, image: Any, now: float) -> Problem | None:
         """Put an image into the line, or say why not: stamps must grow, unless the whole stream has started again."""
@@ -133,6 +160,8 @@ class Synchronizer:
     def clear(self) -> None:
         """Forget everything that waits and every stamp."""
         self._line.clear()
+        self._left.clear()
+        self._late.clear()
         self._older.clear()
         self._depth.clear()
         self._masks.clear()
@@ -151,9 +180,15 @@ class Synchronizer:
             problems += notes
             if isinstance(outcome, Bundle):
                 bundles.append(outcome)
+                self._remember(outcome)
             else:
                 problems.append(outcome)
         return bundles, problems
+
+    def _remember(self, bundle: Bundle) -> None:
+        self._left[bundle.stamp] = bundle.masks is not None
+        if len(self._left) > LEFT:
+            self._left.popitem(last=False)
 
     def _settle(self, waiting: _Waiting, now: float, full: bool) -> tuple[Bundle | Problem | None, list[Problem]]:
         """What becomes of the first image now (None: it waits on), and remarks about what it goes without."""

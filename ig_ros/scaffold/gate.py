@@ -31,6 +31,7 @@ class Track:
     last: Frame | None = None  # newest frame believed
     suspect: Frame | None = None  # newest frame refused for its jump
     keyframe: FloatArray | None = None  # (4, 4) pose of the newest keyframe
+    masked: FloatArray | None = None  # (4, 4) pose of the newest keyframe that came with masks
     blurred: int = field(default=0)  # candidates refused in a row
 
 
@@ -50,21 +51,36 @@ class KeyframeGate:
         """A keyframe has moved or turned since its camera's last one, or its depth shows new area; and it is sharp.
 
         Of candidates that are blurred against their neighbours at most `blur_patience` in a row are refused: where all
-        is blurred, a blurred picture is better than none. Raises FrameError for a pose that jumped; a jump that stays
-        (the SLAM system relocalised) is believed as soon as two frames agree on it.
+        is blurred, a blurred picture is better than none. Where masks come for some frames only, a frame with masks is
+        judged by the last keyframe that has some: else they would be lost with it. Raises FrameError for a pose that
+        jumped; a jump that stays (the SLAM system relocalised) is believed as soon as two frames agree on it.
         """
         track = self._tracks.setdefault(frame.source, Track(Sharpness()))
         self._believe(track, frame)
         blurred = track.sharpness.note(frame.rgb) < self._config.blur_ratio
-        if not self._moved(track, frame) and self._area.new_share(frame) <= self._config.new_area:
+        moved = _moved(track.keyframe, frame, self._config)
+        moved = moved or (frame.masks is not None and _moved(track.masked, frame, self._config))
+        if not moved and self._area.new_share(frame) <= self._config.new_area:
             return Verdict.NOT_NEW
         if blurred and track.blurred < self._config.blur_patience:
             track.blurred += 1
             return Verdict.BLURRED
         track.blurred = 0
         track.keyframe = frame.T_world_camera
+        track.masked = frame.T_world_camera if frame.masks is not None else track.masked
         self._area.add(frame)
         return Verdict.KEYFRAME
+
+    def admit_masks(self, frame: Frame) -> bool:
+        """Masks have come for a frame that was judged before: whether its camera has moved since the last with some.
+
+        If so, the frame counts as one that has.
+        """
+        track = self._tracks.setdefault(frame.source, Track(Sharpness()))
+        if not _moved(track.masked, frame, self._config):
+            return False
+        track.masked = frame.T_world_camera
+        return True
 
     def forget_area(self) -> None:
         """Past poses have changed: what was seen is no longer where it was noted."""
@@ -80,14 +96,16 @@ class KeyframeGate:
                 )
         track.last, track.suspect = frame, None
 
-    def _moved(self, track: Track, frame: Frame) -> bool:
-        if track.keyframe is None:
-            return True
-        moved = float(np.linalg.norm(frame.T_world_camera[:3, 3] - track.keyframe[:3, 3]))
-        turned = np.degrees(rotation_angle(track.keyframe, frame.T_world_camera))
-        return bool(moved >= self._config.min_translation or turned >= self._config.min_rotation)
-
     def _jumped(self, before: Frame, after: Frame) -> bool:
         seconds = abs(after.stamp - before.stamp) * 1e-9
         distance = float(np.linalg.norm(after.T_world_camera[:3, 3] - before.T_world_camera[:3, 3]))
         return distance > self._config.max_speed * max(seconds, 1.0 / 30) + 0.1
+
+
+def _moved(before: FloatArray | None, frame: Frame, config: KeyframeConfig) -> bool:
+    """Whether the camera has moved or turned enough since the pose (4, 4), None = there was none yet."""
+    if before is None:
+        return True
+    moved = float(np.linalg.norm(frame.T_world_camera[:3, 3] - before[:3, 3]))
+    turned = np.degrees(rotation_angle(before, frame.T_world_camera))
+    return bool(moved >= config.min_translation or turned >= config.min_rotation)

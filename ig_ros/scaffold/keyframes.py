@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from ig_ros.types import Camera, FloatArray, Frame, Masks
 T = TypeVar("T")
 
 TABLE = 1 << 20  # ids of masks from which on they are renumbered
+LATEST = 30_000_000_000  # ns, by which masks may be late; what is newer is of a clock that has started again
 FRESH = 10  # newest keyframes that are not forgotten, where there are twice as many
 
 
@@ -83,6 +84,12 @@ def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
     if frame.masks is not None:
         keyframe.set_masks(frame.masks)
     return keyframe
+
+
+def newest(items: Sequence[Keyframe]) -> Keyframe:
+    """Which of some keyframes, in order of arrival, was taken last: one whose masks came late stands behind it."""
+    last = items[-1]
+    return max((k for k in items[-FRESH:] if k.stamp - last.stamp < LATEST), key=lambda k: k.stamp)
 
 
 @dataclass(slots=True)

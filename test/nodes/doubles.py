@@ -27,6 +27,7 @@ from ig_ros.types import (
     GaussianBatch,
     Instances,
     MapSnapshot,
+    Masks,
     ObjectInstance,
     QueryHit,
     QueryResult,
@@ -67,6 +68,9 @@ class MaskMapper:
 
     def submit(self, frame: Frame) -> None:
         self.frames.append(frame)
+
+    def submit_masks(self, stamp: int, masks: Masks) -> None:
+        self.frames = [replace(f, masks=masks) if f.stamp == stamp else f for f in self.frames]
 
     def submit_points(self, xyz: np.ndarray, _rgb: np.ndarray | None) -> Future[int]:
         self.points += len(xyz)

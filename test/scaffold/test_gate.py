@@ -15,7 +15,7 @@ from ig_ros.errors import FrameError
 from ig_ros.scaffold.gate import KeyframeGate, Verdict
 from ig_ros.scaffold.novelty import SeenArea
 from ig_ros.scaffold.sharpness import laplacian_variance
-from ig_ros.types import Frame
+from ig_ros.types import Frame, Masks
 
 GATE = KeyframeConfig(min_translation=0.05, min_rotation=5.0, max_speed=2.0)
 BLANK = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
@@ -148,3 +148,17 @@ def test_plain_ground_is_not_blurred_ground_and_cameras_are_judged_apart() -> No
         assert other.admit(soft)
     take_all = KeyframeGate(dataclasses.replace(GATE, blur_ratio=0.0))
     assert all(take_all.admit(ground(0.06 * i, i, blur=3.0 * (i % 2))) for i in range(6))
+
+
+def test_where_few_frames_have_masks_these_are_judged_by_the_last_keyframe_that_has_some() -> None:
+    gate = KeyframeGate(GATE)
+    masks = Masks(np.zeros((CAMERA.height, CAMERA.width), np.int32))
+    assert gate.admit(frame())
+    assert gate.admit(dataclasses.replace(frame(0.01, stamp=0.1), masks=masks))  # the first with masks
+    assert not gate.admit(dataclasses.replace(frame(0.03, stamp=0.2), masks=masks))
+    assert gate.admit(frame(0.065, stamp=0.3))
+    assert not gate.admit(frame(0.07, stamp=0.4))
+    assert gate.admit(dataclasses.replace(frame(0.07, stamp=0.5), masks=masks))
+    assert not gate.admit_masks(frame(0.1, stamp=0.6))
+    assert gate.admit_masks(frame(0.13, stamp=0.7))
+    assert not gate.admit_masks(frame(0.13, stamp=0.7))

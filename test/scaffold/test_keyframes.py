@@ -10,7 +10,7 @@ from helpers import CAMERA, ground_frame, look_at
 from scipy.spatial.transform import Rotation
 
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
-from ig_ros.scaffold.keyframes import KeyframeStore, make_keyframe
+from ig_ros.scaffold.keyframes import KeyframeStore, make_keyframe, newest
 from ig_ros.types import Camera, Frame, Masks
 
 BLANK = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
@@ -150,3 +150,12 @@ def test_keyframes_that_miss_something_sleep_unless_all_do() -> None:
     for k in store.items:
         k.missing = {7}
     assert [k.uid for k in store.awake()] == [0, 1, 2, 3]
+
+
+def test_a_keyframe_whose_masks_came_late_is_not_the_newest_and_a_clock_that_started_again_is() -> None:
+    store = KeyframeStore(KeyframeConfig())
+    for x, stamp in enumerate((100.0, 102.5, 101.0)):
+        store.add(frame(0.1 * x, stamp=stamp), InputConfig())
+    assert newest(store.items).stamp == 102_500_000_000
+    store.add(frame(0.5, stamp=1.0), InputConfig())
+    assert newest(store.items).stamp == 1_000_000_000

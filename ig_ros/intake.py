@@ -1,0 +1,141 @@
+"""What becomes of a frame before the trainer sees it: judged, segmented, and remembered for masks that come late.
+
+A slow segmenter answers when its image has long been judged. Those masks go to the keyframe that the image became; did
+it become none, then it becomes one now, if its camera has moved since the newest keyframe that has masks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import Counter, OrderedDict, deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ig_ros.errors import FrameError
+from ig_ros.mapper import Mapper
+from ig_ros.scaffold import Verdict
+from ig_ros.types import Frame, Masks
+
+REMEMBERED = 150  # frames: five seconds at 30 Hz, about 80 MB at 320x240
+PATIENCE = 4 * REMEMBERED  # frames without late masks, after which none are remembered any more
+
+
+@dataclass(frozen=True, slots=True)
+class LateMasks:
+    """Masks of the frame of this stamp, which was submitted before without any."""
+
+    stamp: int  # ns
+    masks: Masks  # of the image in whatever size
+
+    def attach(self, mapper: Mapper) -> bool:
+        """Give them to the keyframe of their stamp: whether it is there. For the trainer's thread."""
+        for keyframe in reversed(mapper.keyframes.items):
+            if keyframe.stamp == self.stamp:
+                keyframe.set_masks(self.masks)
+                return True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    number: int
+    frame: Frame  # at training resolution
+    verdict: Verdict
+
+
+class Inbox:
+    """Frames and late masks that wait for the intake; the oldest makes room and is counted."""
+
+    def __init__(self, capacity: int, dropped: Counter[str]) -> None:
+        self._items: deque[tuple[int, Frame | LateMasks]] = deque()
+        self._capacity, self._dropped = capacity, dropped
+        self._filled = threading.Condition()
+        self.frames = 0  # put in so far; each frame's number is the count at its coming
+
+    def put(self, item: Frame | LateMasks) -> None:
+        """Never blocks."""
+        with self._filled:
+            self.frames += isinstance(item, Frame)
+            if len(self._items) >= self._capacity:
+                self._items.popleft()
+                self._dropped["inbox_full"] += 1
+            self._items.append((self.frames, item))
+            self._filled.notify()
+
+    def take(self, timeout: float) -> tuple[int, Frame | LateMasks] | None:
+        """The oldest with its number, None when nothing came within `timeout` seconds."""
+        with self._filled:
+            if not self._items:
+                self._filled.wait(timeout)
+            return self._items.popleft() if self._items else None
+
+    def wake(self) -> None:
+        """End the wait of whoever takes."""
+        with self._filled:
+            self._filled.notify_all()
+
+
+class Intake:
+    """Takes frames and late masks in the order of arrival; for one thread."""
+
+    def __init__(self, mapper: Mapper) -> None:
+        self._mapper = mapper
+        self._gate = mapper.gate
+        self._seen: OrderedDict[int, _Seen] = OrderedDict()  # by stamp
+        self._patience = 0
+
+    def take(self, number: int, item: Frame | LateMasks) -> tuple[int, Frame | LateMasks] | str:
+        """What goes to the trainer, or the cause why nothing does. Raises IgError for what cannot be used."""
+        if self._gate is not self._mapper.gate:  # another map: what was seen before is not of this one
+            self._gate = self._mapper.gate
+            self._seen.clear()
+        if isinstance(item, LateMasks):
+            return self._late(item)
+        verdict = self._gate.judge(item)
+        self._remember(number, item, verdict)
+        return (number, self._mapper.segment(item)) if verdict is Verdict.KEYFRAME else verdict.value
+
+    def _remember(self, number: int, frame: Frame, verdict: Verdict) -> None:
+        self._patience -= 1
+        if self._patience < 0 or frame.masks is not None:
+            return
+        self._seen[frame.stamp] = _Seen(number, reduced(frame, self._mapper.config.input.max_width), verdict)
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _late(self, late: LateMasks) -> tuple[int, Frame | LateMasks] | str:
+        self._patience = PATIENCE
+        seen = self._seen.pop(late.stamp, None)
+        if seen is None:
+            raise FrameError(
+                "masks_too_late",
+                "masks came for an image that is not remembered any more: use a faster segmenter or smaller images",
+            )
+        if seen.verdict is Verdict.BLURRED:
+            return Verdict.BLURRED.value
+        wanted = self._gate.admit_masks(seen.frame)
+        size = (seen.frame.camera.width, seen.frame.camera.height)
+        labels = cv2.resize(late.masks.labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
+        frame = dataclasses.replace(seen.frame, masks=dataclasses.replace(late.masks, labels=labels))
+        if seen.verdict is Verdict.KEYFRAME:
+            masks = self._mapper.segment(frame).masks
+            assert masks is not None
+            return seen.number, LateMasks(late.stamp, masks)
+        return (seen.number, self._mapper.segment(frame)) if wanted else Verdict.NOT_NEW.value
+
+
+def reduced(frame: Frame, width: int) -> Frame:
+    """The frame at most `width` pixels wide."""
+    camera = frame.camera
+    if camera.width <= width:
+        return frame
+    camera = camera.resized(width, round(camera.height * width / camera.width))
+    size = (camera.width, camera.height)
+    rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
+    depth = frame.depth
+    if depth is not None:
+        depth = cv2.resize(depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
+    return dataclasses.replace(frame, rgb=rgb, camera=camera, depth=depth)
