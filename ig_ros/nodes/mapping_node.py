@@ -7,6 +7,7 @@ publishes; inactive it keeps its map and answers. With `autostart` it does both 
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import rclpy
@@ -19,6 +20,7 @@ from ig_ros.courtesy import settle_allocator
 from ig_ros.errors import IgError
 from ig_ros.nodes.desk import Desk
 from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.ending import leave
 from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.inputs import Inputs
 from ig_ros.nodes.map_services import MapServices
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 
     from ig_ros.live import LiveMapper
 
-STOP_TIMEOUT = 1.2  # s for the mapper's threads when the node ends
+STOP_TIMEOUT = 1.2  # s for all threads when the node ends ...
+LEAST = 0.2  # ... of which the mapper's have at least so much
 DONE, REFUSED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -153,16 +156,20 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
     def close(self) -> None:
         """Stop all threads, at most for STOP_TIMEOUT; harmless when nothing runs."""
         mapper, self._mapper = self._mapper, None
+        begin = time.monotonic()
         for part in (getattr(self, name, None) for name in ("_inputs", "_outputs", "_desk", "_query", "page")):
             if part is not None:
                 part.stop()
         self.page = None
         if mapper is not None:
-            mapper.stop(STOP_TIMEOUT)
+            mapper.stop(max(STOP_TIMEOUT - (time.monotonic() - begin), LEAST))
 
 
 def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = None) -> int:
-    """Spin a mapping node until it is interrupted; 1 and one line on stderr when it cannot start."""
+    """Spin a mapping node until it is interrupted; 1 and one line on stderr when it cannot start.
+
+    Where a thread is still at work then, the process ends here.
+    """
     settle_allocator()
     try:
         with rclpy.init(args=args):
@@ -176,11 +183,11 @@ def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = No
             finally:
                 node.close()
     except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
+        return leave(0)
     except IgError as error:
         sys.stderr.write(f"mapping_node: {error}\n")
-        return 1
-    return 0
+        return leave(1)
+    return leave(0)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -23,6 +23,7 @@ from ig_ros.language import Encoder, ImageEncoder, embed_masks, make_encoder
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import camera_from_info, depth_from_image, nanoseconds, rgb_from_message
 from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.ending import leave
 from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.objects import segmented_message
 from ig_ros.nodes.parameters import read_parameters
@@ -156,11 +157,11 @@ def main(args: list[str] | None = None) -> int:
             finally:
                 node.close()
     except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
+        return leave(0)
     except IgError as error:
         sys.stderr.write(f"segmenter_node: {error}\n")
-        return 1
-    return 0
+        return leave(1)
+    return leave(0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""Ctrl-C ends the real node in time and in order, whatever its threads are doing."""
+
+from __future__ import annotations
+
+import time
+
+from nodes.processes import Start, stop
+from nodes.real import RealNode
+
+from ig_ros.srv import QueryObject
+
+
+def test_in_the_middle_of_an_instantiation_it_ends_in_time(start: Start, context: object) -> None:
+    node = RealNode(start, context, instances__refine_steps=100000)
+    node.map_the_cards()
+    answer = node.client.instantiate()
+    assert "goes on" in answer.message, "it must still run when the signal comes"
+    status, seconds = stop(node.process)
+    node.close()
+    assert status == 0, node.log()
+    assert seconds < 2.0
+    assert "terminate" not in node.log()
+    assert "Traceback" not in node.log()
+
+
+def test_with_questions_in_flight_it_ends_in_time(start: Start, context: object) -> None:
+    node = RealNode(start, context, language__encoder="sentence")
+    node.map_the_cards()
+    node.client.instantiate()
+    service = node.client.create_client(QueryObject, "ig/query_object")
+    assert service.wait_for_service(10.0)
+    asked = [service.call_async(QueryObject.Request(text=f"something to drink from {i}")) for i in range(60)]
+    node.client.listen(0.2)
+    assert not all(future.done() for future in asked), "some must still be in flight"
+    time.sleep(0.1)
+    status, seconds = stop(node.process)
+    node.close()
+    assert status == 0, node.log()
+    assert seconds < 2.0
+    assert "terminate" not in node.log()
