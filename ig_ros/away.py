@@ -14,7 +14,7 @@ from ig_ros.types import Array, FloatArray, Instances, IntArray, MapSnapshot, Ob
 class AwayObjects:
     """Remembers of anchors that went to disk to which object they belonged.
 
-    `recall` and `complete` are for the instantiating thread; the rest may be called from any other meanwhile.
+    An instantiation works on a copy: `recall`, `complete`; what others `forget` meanwhile is forgotten with `take`.
     """
 
     def __init__(self) -> None:
@@ -53,6 +53,17 @@ class AwayObjects:
         if self._objects and not found.encoder and latest is not None:  # nothing in memory speaks for the encoder
             found = dataclasses.replace(found, encoder=latest.instances.encoder, threshold=latest.instances.threshold)
         return with_objects(found, list(self._objects.values()))
+
+    def copy(self) -> AwayObjects:
+        """Another one that knows the same; what happens to one of them does not happen to the other."""
+        other = AwayObjects()
+        other._owner, other._objects, other._forgotten = self._owner, dict(self._objects), deque(self._forgotten)
+        return other
+
+    def take(self, other: AwayObjects) -> None:
+        """Know what a copy knows by now, without what has been forgotten since."""
+        self._owner, self._objects = other._owner, dict(other._objects)
+        self._forget()
 
     def holds(self, number: int) -> bool:
         """Whether all that is left of an object is on disk."""

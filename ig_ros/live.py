@@ -152,8 +152,8 @@ class LiveMapper:
         return future
 
     def reset(self) -> Future[None]:
-        """Forget the map between two steps."""
-        return self._on_trainer(self._mapper.reset)
+        """Forget the map between two steps; its ids are not given again."""
+        return self._on_trainer(lambda: self._mapper.reset(self._mapper.identity.next))
 
     def save(self, directory: Path) -> Future[Path]:
         """Write the map between two steps. The future raises StorageError."""

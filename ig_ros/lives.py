@@ -46,7 +46,7 @@ class Life:
 
 
 class Lives:
-    """The lives of all ids that are there or asleep; used by the instantiating thread alone."""
+    """The lives of all ids that are there or asleep; an instantiation works on a copy."""
 
     def __init__(self) -> None:
         self._lives: dict[int, Life] = {}
@@ -68,6 +68,16 @@ class Lives:
         heirs = {a: b for a, b in identity.heirs().items() if a not in there}
         vanished = tuple(sorted(i for i in identity.asleep if i not in heirs and i not in there))
         return dataclasses.replace(found, objects=objects, merged_into=heirs, vanished=vanished)
+
+    def copy(self) -> Lives:
+        """Another one that knows the same; what happens to one of them does not happen to the other."""
+        other = Lives()
+        other.take(self)
+        return other
+
+    def take(self, other: Lives) -> None:
+        """Know what another one knows."""
+        self._lives = dict(other._lives)
 
     def state(self) -> dict[str, Array]:
         """Arrays for storage, (n, ...); labels are apart."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,20 @@ from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.poses import correct_poses
 from ig_ros.scaffold.vanish import Vanishing
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
+from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
 
 REFINE_AFTER = 3  # keyframes later, the depth of an RGB-only keyframe is estimated again, from both sides
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of objects, as arrays for storage (see Identity, AwayObjects and Lives), and the latest of them."""
+
+    identity: dict[str, IntArray]
+    away: dict[str, IntArray]
+    lives: dict[str, Array]
+    labels: list[str]
+    latest: MapSnapshot | None
 
 
 class Mapper:
@@ -41,7 +53,7 @@ class Mapper:
 
     def __init__(self, config: Config, segmenter: Segmenter | None = None, encoder: Encoder | None = None) -> None:
         self.config = config
-        self._publishing = threading.Lock()  # around replacing `latest`, nothing else
+        self._publishing = threading.Lock()  # around taking and replacing what an instantiation changes, never longer
         self.device = select_device(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -49,8 +61,8 @@ class Mapper:
         self.encoder = encoder if encoder is not None else make_encoder(config.language)
         self.reset()
 
-    def reset(self) -> None:
-        """Forget everything learnt; the configuration, segmenter and encoder stay."""
+    def reset(self, first_id: int = 1) -> None:
+        """Forget everything learnt; the configuration, segmenter and encoder stay, ids are counted from `first_id`."""
         c = self.config
         self.gate = KeyframeGate(c.keyframes)
         self.scaffold = Scaffold(c.scaffold, self.device, c.training.seed)
@@ -58,19 +70,21 @@ class Mapper:
         self.trainer = Trainer(c, self.scaffold, self.keyframes)
         self.pager = Pager(self.scaffold.anchors, self.keyframes, c.memory)
         self.vanishing = Vanishing(self.scaffold, self.keyframes, c.memory.vanish_after)
-        self.identity, self.away, self.lives = Identity(), AwayObjects(), Lives()
-        self.instantiator = Instantiator()
-        self.latest: MapSnapshot | None = None
-        self.removed: list[int] = []  # ids of objects taken out of the map
+        with self._publishing:
+            self.identity, self.away, self.lives = Identity(first_id), AwayObjects(), Lives()
+            self.instantiator = Instantiator()
+            self.latest: MapSnapshot | None = None
+            self.removed: list[int] = []  # ids of objects taken out of the map
 
     def adopt(self, other: Mapper, snapshot: MapSnapshot | None) -> None:
-        """Take over another mapper's map (a loaded one) and its latest objects."""
+        """Take over another mapper's map (a loaded one) and its latest objects; ids go on from the higher number."""
         self.gate = other.gate
         self.scaffold, self.keyframes, self.trainer = other.scaffold, other.keyframes, other.trainer
-        self.pager, self.away, self.lives = other.pager, other.away, other.lives
-        self.vanishing = other.vanishing
-        self.identity, self.instantiator, self.latest = other.identity, Instantiator(), snapshot
-        self.removed = []
+        self.pager, self.vanishing = other.pager, other.vanishing
+        with self._publishing:
+            other.identity.next = max(other.identity.next, self.identity.next)
+            self.identity, self.away, self.lives = other.identity, other.away, other.lives
+            self.instantiator, self.latest, self.removed = Instantiator(), snapshot, []
 
     def add_frame(self, frame: Frame) -> bool:
         """Take a frame if its view is new: True if it became a keyframe. Raises FrameError for a pose that jumped."""
@@ -149,9 +163,10 @@ class Mapper:
         Raises QueryError when the map that was frozen is no longer this one.
         """
         frozen = frozen if frozen is not None else self.freeze()
-        identity, away, lives, instantiator = self.identity, self.away, self.lives, self.instantiator
-        removed, latest = self.removed, self.latest
-        if frozen.identity not in (None, self.identity):
+        with self._publishing:  # the work is done on copies: whoever saves meanwhile has all of it, or nothing
+            before_run, instantiator, removed, latest = self.identity, self.instantiator, self.removed, self.latest
+            identity, away, lives = self.identity.copy(), self.away.copy(), self.lives.copy()
+        if frozen.identity not in (None, before_run):
             raise QueryError("the map has been emptied or replaced meanwhile: ask again")
         away.recall(identity, frozen.points.uid)
         before = identity.state()
@@ -167,9 +182,18 @@ class Mapper:
         with self._publishing:
             for number in removed[frozen.removed :]:  # meanwhile
                 snapshot = without(snapshot, number)
-            if self.identity is identity:  # else the map was reset or replaced: these objects are of the old one
+            if self.identity is before_run:  # else the map was reset or replaced: these objects are of the old one
                 self.latest = snapshot
+                self.identity.take(identity)
+                self.away.take(away)
+                self.lives.take(lives)
         return snapshot
+
+    def known(self) -> Known:
+        """What is known of objects, all of one moment; on any thread."""
+        with self._publishing:
+            parts = (self.identity.state(), self.away.state(), self.lives.state(), self.lives.labels())
+            return Known(*parts, self.latest)
 
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
         """Objects of the latest snapshot that fit the text, best first. Raises QueryError for an unusable text."""
@@ -185,8 +209,8 @@ class Mapper:
         if self.away.holds(number):
             raise QueryError(f"object {number} is far away, its ground on disk: remove it when the camera is near")
         count = erase_object(self.latest, number, self.scaffold, self.keyframes.items)
-        self.away.forget(number)
         with self._publishing:
+            self.away.forget(number)
             self.removed.append(number)
             self.latest = without(self.latest, number)
         return count

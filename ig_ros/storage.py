@@ -98,12 +98,12 @@ def _exchange(a: Path, b: Path) -> bool:
 
 
 def _write(mapper: Mapper, directory: Path) -> None:
+    known = mapper.known()  # at once: an instantiation may end while the files are written
     model = mapper.scaffold.anchors.state()
     model |= {f"decoder.{n}": p for n, p in mapper.scaffold.decoder.state_dict().items()}
     model |= _optimizer_state(mapper)
-    model |= {f"lives.{n}": torch.from_numpy(a) for n, a in mapper.lives.state().items()}
-    model |= {f"identity.{n}": torch.from_numpy(a) for n, a in mapper.identity.state().items()}
-    model |= {f"away.{n}": torch.from_numpy(a) for n, a in mapper.away.state().items()}
+    for prefix, arrays in (("lives", known.lives), ("identity", known.identity), ("away", known.away)):
+        model |= {f"{prefix}.{n}": torch.from_numpy(a) for n, a in arrays.items()}
     save_file({n: t.detach().cpu().contiguous() for n, t in model.items()}, directory / MODEL)
     images: dict[str, torch.Tensor] = {}
     for k in mapper.keyframes.items:
@@ -117,13 +117,13 @@ def _write(mapper: Mapper, directory: Path) -> None:
         "rng": mapper.trainer.rng.bit_generator.state,
         "config": to_dict(mapper.config),
         "keyframes": [_keyframe_entry(k) for k in mapper.keyframes.items],
-        "lives": mapper.lives.labels(),
+        "lives": known.labels,
         "next_keyframe": mapper.keyframes.next_uid,
         "paging": mapper.pager.save(directory / TILES),
-        "snapshot": _snapshot_entry(mapper.latest),
+        "snapshot": _snapshot_entry(known.latest),
     }
-    if mapper.latest is not None:
-        save_file(_snapshot_arrays(mapper.latest), directory / CLOUD)
+    if known.latest is not None:
+        save_file(_snapshot_arrays(known.latest), directory / CLOUD)
     (directory / MANIFEST).write_text(json.dumps(manifest))
 
 

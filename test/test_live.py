@@ -204,6 +204,27 @@ def test_save_reset_load(live: LiveMapper, tmp_path: Path) -> None:
     train(live, 3)
 
 
+def objects_now(live: LiveMapper) -> dict[str, int]:
+    """Label -> id."""
+    return {o.label: o.id for o in live.instantiate().result(PATIENCE).instances.objects}
+
+
+def test_an_id_is_not_given_again_after_a_reset_or_an_older_map(live: LiveMapper, tmp_path: Path) -> None:
+    live.save(tmp_path / "empty").result(PATIENCE)
+    given: list[int] = []
+    for forget in (None, live.reset, lambda: live.load(tmp_path / "empty")):
+        if forget is not None:
+            forget().result(PATIENCE)
+        for frame in orbit(5):
+            live.submit(frame)
+        wait_for(lambda: live.stats().keyframes == 5, "five keyframes")
+        train(live)
+        ids = objects_now(live)
+        assert len(ids) == 2
+        given += ids.values()
+    assert len(set(given)) == 6
+
+
 def test_after_a_reset_frames_are_taken_again(live: LiveMapper) -> None:
     feed(live, 3)
     live.reset().result(PATIENCE)

@@ -21,10 +21,11 @@ ASLEEP = 1000  # ids that sleep at most; those that fell asleep first are forgot
 class Identity:
     """Remembers which anchor belonged to which object; ids count up from 1, one is never given to another object."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 1) -> None:
+        """`first` is the first id that has not been given yet."""
         self._uid: IntArray = np.zeros(0, np.int64)
         self._id: IntArray = np.zeros(0, np.int64)
-        self._next = 1
+        self.next = first
         self.asleep: dict[int, IntArray] = {}  # id -> uids of the anchors it had when it was last there
         self.merged_into: dict[int, int] = {}  # id asleep -> id that has swallowed it
         self.split_from: dict[int, int] = {}  # living id -> id that it came off
@@ -59,6 +60,18 @@ class Identity:
         self.split_from.pop(number, None)
         self.merged_into[number] = by
 
+    def copy(self) -> Identity:
+        """Another one that knows the same; what happens to one of them does not happen to the other."""
+        other = Identity()
+        other.take(self)
+        return other
+
+    def take(self, other: Identity) -> None:
+        """Know what another one knows, and that no id that either has given is free."""
+        self._uid, self._id, self.next = other._uid, other._id, max(self.next, other.next)
+        self.asleep, self.merged_into = dict(other.asleep), dict(other.merged_into)
+        self.split_from = dict(other.split_from)
+
     def heirs(self) -> dict[int, int]:
         """Which living object each merged id has gone into, through however many merges."""
         living = set(np.unique(self._id).tolist())
@@ -77,7 +90,7 @@ class Identity:
         return {
             "uid": self._uid,
             "id": self._id,
-            "next": np.array([self._next]),
+            "next": np.array([self.next]),
             "asleep_id": np.repeat(np.array(list(self.asleep), np.int64), lengths),
             "asleep_uid": np.concatenate([np.zeros(0, np.int64), *self.asleep.values()]),
             "merged": np.array(list(self.merged_into.items()), np.int64).reshape(-1, 2),
@@ -86,7 +99,7 @@ class Identity:
 
     def load_state(self, state: dict[str, IntArray]) -> None:
         """Restore what `state` returned; of an older map without history the ids alone."""
-        self._uid, self._id, self._next = state["uid"], state["id"], int(state["next"][0])
+        self._uid, self._id, self.next = state["uid"], state["id"], int(state["next"][0])
         if "asleep_id" not in state:
             return
         number, ground = state["asleep_id"], state["asleep_uid"]
@@ -113,8 +126,8 @@ class Identity:
     def _give_new(self, ids: IntArray, shared: FloatArray, old_ids: IntArray) -> None:
         """What is still without an id is new; most of it may have been another object's."""
         for i in np.flatnonzero(ids == 0):
-            ids[i] = self._next
-            self._next += 1
+            ids[i] = self.next
+            self.next += 1
             before = shared[i].sum()
             if before and shared[i].max() > INSIDE * before:
                 self.split_from[int(ids[i])] = int(old_ids[shared[i].argmax()])
