@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from ig_ros.scaffold import StepResult
 from ig_ros.scarcity import is_out_of_memory, shrink
 from ig_ros.stats import LiveStats
 from ig_ros.storage import load_map, save_map
+from ig_ros.trajectory import Correction
 from ig_ros.transit import Transit
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
@@ -109,13 +110,13 @@ class LiveMapper:
         """Hand over sparse points (P, 3) m world with optional rgb (P, 3) u8; the result is how many became anchors."""
         return self._on_trainer(lambda: self._mapper.add_points(xyz, rgb))
 
-    def correct_poses(self, poses: Mapping[int, FloatArray]) -> Future[int]:
-        """Move keyframes, stamp (ns) -> T_world_camera (4, 4) m, map and waiting frames with them: how many moved.
+    def correct_poses(self, correction: Correction) -> Future[int]:
+        """Move the frames submitted so far, those that wait included, and the map with them: how many keyframes moved.
 
-        The future raises FrameError for a pose that is not rigid.
+        The future raises FrameError for a motion that is not rigid.
         """
-        newest, arrived = self._mapper.keyframes.next_uid - 1, self._inbox.frames
-        return self._on_trainer(lambda: self._transit.correct(self._mapper, poses, newest, arrived))
+        submitted = self._inbox.frames
+        return self._on_trainer(lambda: self._transit.correct(self._mapper, correction, submitted))
 
     # -- output ---------------------------------------------------------------------------------------------------
 

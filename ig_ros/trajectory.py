@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ig_ros.geometry import interpolate, inverse
 from ig_ros.types import FloatArray, IntArray
+
+Item = TypeVar("Item")
 
 SAME_PLACE = 1e-3  # m: a smaller change of a keyframe is none ...
 SAME_ANGLE = 1e-3  # rad
@@ -48,6 +51,11 @@ class Correction:
         angle = (turned * Rotation.from_matrix(old[:, :3, :3]).inv()).magnitude()
         return {int(own[i]): new[i] for i in np.nonzero(moved | (angle > SAME_ANGLE))[0]}
 
+    def after(self, stamp: int) -> Correction:
+        """The part of it that matters to stamps (ns) from this one on."""
+        begin = max(int(np.searchsorted(self.stamps, stamp, "right")) - 1, 0)
+        return Correction(self.stamps[begin:], self.motions[begin:])
+
 
 class Trajectory:
     """Where the camera was believed to be. Bounded: of the older half every second pose goes when it is full."""
@@ -64,32 +72,24 @@ class Trajectory:
     def note(self, stamp: int, T_world_camera: FloatArray) -> None:
         """A pose (4, 4) at a stamp (ns)."""
         self._poses[stamp] = T_world_camera
-        if len(self._poses) > self._capacity:
-            stamps = sorted(self._poses)
-            for old in stamps[1 : len(stamps) // 2 : 2]:
-                del self._poses[old]
+        thin(self._poses, self._capacity)
 
     def clear(self) -> None:
         """Forget everything."""
         self._poses.clear()
 
-    def correct(self, path: Mapping[int, FloatArray]) -> Correction:
-        """Take over a corrected path, stamp (ns) -> pose (4, 4); stamps at which nothing was known are left out."""
+    def compare(self, path: Mapping[int, FloatArray]) -> Correction:
+        """How a corrected path, stamp (ns) -> pose (4, 4), moves it; stamps where nothing was known are left out."""
         own = np.array(sorted(self._poses), np.int64)
         known = [(stamp, old) for stamp in sorted(path) if (old := self._at(stamp, own)) is not None]
         motions = [path[stamp] @ inverse(old) for stamp, old in known]
-        return self._take(Correction(np.array([s for s, _ in known], np.int64), _stack(motions)))
+        return Correction(np.array([s for s, _ in known], np.int64), _stack(motions))
 
-    def jump(self, motion: FloatArray, since: int) -> Correction:
-        """The map has moved by `motion` (4, 4) at the newest pose; the error has grown since a stamp (ns)."""
-        newest = max(self._poses, default=since)
-        if newest <= since:
-            return Correction(np.zeros(0, np.int64), np.zeros((0, 4, 4)))
-        return self._take(Correction(np.array([since, newest], np.int64), np.stack([np.eye(4), motion])))
-
-    def _take(self, correction: Correction) -> Correction:
-        self._poses |= correction.apply(self._poses)
-        return correction
+    def take(self, correction: Correction) -> bool:
+        """Believe a correction; whether it moves anything."""
+        moved = correction.apply(self._poses)
+        self._poses |= moved
+        return bool(moved)
 
     def _at(self, stamp: int, own: IntArray) -> FloatArray | None:
         """The believed pose at a stamp; `own` are all stamps in order."""
@@ -102,6 +102,14 @@ class Trajectory:
             return None
         before, after = (int(s) for s in near)
         return interpolate(self._poses[before], self._poses[after], (stamp - before) / (after - before))
+
+
+def thin(kept: dict[int, Item], capacity: int) -> None:
+    """Of the older half every second item goes when there are more than `capacity`; keys are stamps."""
+    if len(kept) > capacity:
+        stamps = sorted(kept)
+        for old in stamps[1 : len(stamps) // 2 : 2]:
+            del kept[old]
 
 
 def _stack(motions: Sequence[FloatArray]) -> FloatArray:

@@ -17,6 +17,7 @@ LAYERS = (  # from the bottom up
     ("decoding",),
     ("rectification",),
     ("trajectory",),
+    ("odometry",),
     ("raster",),
     (*STAGES, "objects", "away", "lives"),
     ("planning",),

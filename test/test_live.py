@@ -19,6 +19,7 @@ from ig_ros.mapper import Mapper
 from ig_ros.objects import FrozenMap
 from ig_ros.scaffold import StepResult
 from ig_ros.segmentation import Segmenter
+from ig_ros.trajectory import Correction
 from ig_ros.types import Camera, FloatArray, MapSnapshot, Masks, QueryStatus
 
 PATIENCE = 30.0  # s, for a machine under load
@@ -430,11 +431,9 @@ def test_corrected_poses_move_keyframes_and_map_between_two_steps(live: LiveMapp
     height = live.instantiate().result(PATIENCE).xyz[:, 2].mean()
     lift = np.eye(4)
     lift[2, 3] = 1.5
-    assert (
-        live.correct_poses({stamp: lift @ T for stamp, T in poses.items()} | {12345: np.eye(4)}).result(PATIENCE) == 6
-    )
+    assert live.correct_poses(Correction(np.array([12345]), lift[None])).result(PATIENCE) == 6
     for stamp, T in live.keyframe_poses().items():
-        np.testing.assert_allclose(T, lift @ poses[stamp])
+        np.testing.assert_allclose(T, lift @ poses[stamp], atol=1e-12)
     assert live.instantiate().result(PATIENCE).xyz[:, 2].mean() == pytest.approx(height + 1.5, abs=1e-3)
     with pytest.raises(FrameError):
-        live.correct_poses({next(iter(poses)): np.zeros((4, 4))}).result(PATIENCE)
+        live.correct_poses(Correction(np.array([12345]), np.zeros((1, 4, 4)))).result(PATIENCE)

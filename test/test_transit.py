@@ -12,8 +12,9 @@ from helpers import orbit, small_config
 
 from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
+from ig_ros.trajectory import Correction
 from ig_ros.transit import Transit
-from ig_ros.types import Array, Camera, FloatArray, Masks
+from ig_ros.types import Array, Camera, FloatArray, Frame, Masks
 
 PATIENCE = 30.0  # s, for a machine under load
 
@@ -24,25 +25,41 @@ def shift(x: float) -> FloatArray:
     return T
 
 
+def correction(*motions: tuple[int, float]) -> Correction:
+    """Shifts along x (m) at stamps (ns)."""
+    return Correction(np.array([s for s, _ in motions]), np.stack([shift(x) for _, x in motions]))
+
+
+def shifts(mapper: Mapper, frames: list[Frame]) -> list[float]:
+    """How far along x each keyframe stands from where its frame came from."""
+    places = {k.stamp: k.T_world_camera[0, 3] for k in mapper.keyframes.items}
+    return [places[f.stamp] - f.T_world_camera[0, 3] for f in frames if f.stamp in places]
+
+
 def test_what_waits_follows_the_end_of_the_path_and_what_comes_later_does_not() -> None:
     mapper, transit, frames = Mapper(small_config()), Transit(), orbit(6)
+    for number in (1, 2, 3):  # the third one between the correction and its turn
+        mapper.insert(transit.arrive(number, frames[number - 1]))
+    assert transit.correct(mapper, correction((0, 0.5)), submitted=4) == 3
+    mapper.insert(transit.arrive(4, frames[3]))
+    mapper.insert(transit.arrive(5, frames[4]))  # submitted after the correction: its pose knows of it
+    np.testing.assert_allclose(shifts(mapper, frames), [0.5, 0.5, 0.5, 0.5, 0.0], atol=1e-9)
+
+
+def test_a_keyframe_submitted_after_a_correction_and_inserted_before_its_turn_stays() -> None:
+    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(3)
     for number in (1, 2):
         mapper.insert(transit.arrive(number, frames[number - 1]))
-    poses = {k.stamp: shift(0.5) @ k.T_world_camera for k in mapper.keyframes.items}
-    mapper.insert(transit.arrive(3, frames[2]))  # between the correction and its turn
-    assert transit.correct(mapper, poses, newest=1, arrived=4) == 3
-    mapper.insert(transit.arrive(4, frames[3]))
-    assert transit.correct(mapper, {mapper.keyframes.items[-1].stamp: frames[3].T_world_camera}, 3, 4) == 1
-    mapper.insert(transit.arrive(5, frames[4]))  # submitted after the correction: its pose knows of it
-    moved = [(k.T_world_camera - f.T_world_camera)[0, 3] for k, f in zip(mapper.keyframes.items, frames, strict=False)]
-    np.testing.assert_allclose(moved, [0.5, 0.5, 0.5, 0.0, 0.0], atol=1e-9)
+    assert transit.correct(mapper, correction((0, 0.5)), submitted=1) == 1
+    np.testing.assert_allclose(shifts(mapper, frames), [0.5, 0.0], atol=1e-9)
 
 
 def test_where_the_end_of_the_path_stays_nothing_follows() -> None:
     mapper, transit, frames = Mapper(small_config()), Transit(), orbit(4)
     for number in (1, 2):
         mapper.insert(transit.arrive(number, frames[number - 1]))
-    assert transit.correct(mapper, {frames[0].stamp: shift(0.5) @ frames[0].T_world_camera}, 1, 4) == 1
+    ends = correction((frames[0].stamp, 0.5), (frames[1].stamp, 0.0))
+    assert transit.correct(mapper, ends, 4) == 1
     mapper.insert(transit.arrive(3, frames[2]))
     np.testing.assert_array_equal(mapper.keyframes.items[2].T_world_camera, frames[2].T_world_camera)
 
@@ -51,10 +68,31 @@ def test_two_corrections_overtake_a_frame() -> None:
     mapper, transit, frames = Mapper(small_config()), Transit(), orbit(4)
     mapper.insert(transit.arrive(1, frames[0]))
     for _ in range(2):
-        first = mapper.keyframes.items[0]
-        transit.correct(mapper, {first.stamp: shift(0.25) @ first.T_world_camera}, 0, 2)
+        transit.correct(mapper, correction((0, 0.25)), 2)
     late = transit.arrive(2, frames[1]).T_world_camera
     np.testing.assert_allclose(late, shift(0.5) @ frames[1].T_world_camera, atol=1e-12)
+
+
+def test_a_frame_whose_masks_were_late_gets_the_corrections_of_its_time() -> None:
+    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(4)
+    mapper.insert(transit.arrive(1, frames[0]))
+    ends = correction((frames[0].stamp, 0.0), (frames[1].stamp, 0.5), (frames[2].stamp, 1.0))
+    transit.correct(mapper, ends, 3)
+    mapper.insert(transit.arrive(4, frames[3]))
+    mapper.insert(transit.arrive(2, frames[1]))
+    np.testing.assert_allclose(shifts(mapper, frames), [0.0, 0.5, 0.0], atol=1e-9)
+
+
+def test_corrections_of_a_robot_that_stands_for_days_are_not_kept() -> None:
+    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(4)
+    mapper.insert(transit.arrive(1, frames[0]))
+    whole = Correction(np.arange(-99, 1) * 10**9, np.tile(shift(1e-4), (100, 1, 1)))
+    for number in range(1000):
+        transit.correct(mapper, whole, number)
+    assert len(transit._corrections) <= 256
+    assert {len(c.stamps) for _, c in transit._corrections} == {31}, "the last half minute matters to what waits"
+    transit.arrive(2000, frames[1])
+    assert not transit._corrections
 
 
 class Slow:
@@ -82,7 +120,7 @@ def test_a_correction_overtakes_frames_that_the_segmenter_holds() -> None:
         wait_for(lambda: len(live.keyframe_poses()) == 1)
         for frame in others:
             live.submit(dataclasses.replace(frame, masks=None))
-        moved = live.correct_poses({first.stamp: shift(0.5) @ first.T_world_camera}).result(PATIENCE)
+        moved = live.correct_poses(correction((0, 0.5))).result(PATIENCE)
         segmenter.go.set()
         wait_for(lambda: len(live.keyframe_poses()) == 4)
         poses = live.keyframe_poses()

@@ -100,9 +100,7 @@ class Inputs:
     def _submit(self, frame: Frame) -> None:
         if not self.open:
             return
-        self._mapper.submit(frame)
-        self._corrections.note(frame)
-        self._used(frame)
+        self._used(self._corrections.submit(frame))
 
     def _submit_masks(self, stamp: int, masks: Masks) -> None:
         if self.open:

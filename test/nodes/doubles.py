@@ -21,6 +21,7 @@ from ig_ros.geometry import back_project, transform
 from ig_ros.language import Scope
 from ig_ros.nodes.mapping_node import run
 from ig_ros.planning.removal import without
+from ig_ros.trajectory import Correction
 from ig_ros.types import (
     Camera,
     Frame,
@@ -85,10 +86,8 @@ class MaskMapper:
         frame = self.frames[-1] if stamp is None else min(self.frames, key=lambda f: abs(f.stamp - stamp))
         return frame.camera, frame.T_world_camera
 
-    def keyframe_poses(self) -> dict[int, np.ndarray]:
-        return {frame.stamp: frame.T_world_camera for frame in self.frames}
-
-    def correct_poses(self, poses: dict[int, np.ndarray]) -> Future[int]:
+    def correct_poses(self, correction: Correction) -> Future[int]:
+        poses = correction.apply({frame.stamp: frame.T_world_camera for frame in self.frames})
         self.frames = [replace(f, T_world_camera=poses.get(f.stamp, f.T_world_camera)) for f in self.frames]
         return _done(len(poses))
 

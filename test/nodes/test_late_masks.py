@@ -14,6 +14,7 @@ from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
 from ig_ros.nodes.pose_buffer import PoseBuffer
 from ig_ros.nodes.synchronizer import Late, Synchronizer, Waits
+from ig_ros.trajectory import Correction
 from ig_ros.transit import Transit
 from ig_ros.types import Frame, Masks
 
@@ -178,11 +179,11 @@ def test_a_frame_that_comes_back_for_its_masks_follows_the_corrections_it_has_mi
     mapper.insert(transit.arrive(1, frames[0]))
     shift = np.eye(4)
     shift[0, 3] = 0.5
-    transit.correct(mapper, {frames[0].stamp: shift @ frames[0].T_world_camera}, 0, 60)
+    transit.correct(mapper, Correction(np.array([frames[0].stamp]), shift[None]), 60)
     later = transit.arrive(100, frames[99])
     np.testing.assert_array_equal(later.T_world_camera, frames[99].T_world_camera)
     late = transit.arrive(40, frames[39])
-    np.testing.assert_allclose(late.T_world_camera, shift @ frames[39].T_world_camera)
+    np.testing.assert_allclose(late.T_world_camera, shift @ frames[39].T_world_camera, atol=1e-12)
 
 
 def refusal(intake: Intake, late: LateMasks) -> str:
