@@ -65,17 +65,15 @@ class Diagnosis:
 
         `stream` are further values, of the node's own.
         """
-        fresh = {cause: n for cause, n in problems.items() if n}
-        total = sum(fresh.values())
+        total, news = count_news(problems, self._total)
         status = DiagnosticStatus(name=f"{self._name}: mapping", hardware_id="")
         if stats.error:
             status.level, status.message = DiagnosticStatus.ERROR, stats.error
         elif stats.silence > HANGING:
             status.level = DiagnosticStatus.ERROR
             status.message = f"the trainer has not finished a step for {stats.silence:.0f} s: restart the node"
-        elif total > self._total:
-            worst = max(fresh, key=lambda cause: fresh[cause])
-            status.level, status.message = DiagnosticStatus.WARN, f"{total - self._total} new problems, mostly {worst}"
+        elif news:
+            status.level, status.message = DiagnosticStatus.WARN, news
         else:
             idle = "mapping" if stats.frames_in else "waiting for frames"
             status.level, status.message = DiagnosticStatus.OK, idle if active else "inactive"
@@ -83,6 +81,33 @@ class Diagnosis:
         values = _values(stats, problems) | stream
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         return DiagnosticArray(header=header(stamp, ""), status=[status])
+
+
+class SegmenterDiagnosis:
+    """Builds the segmenter node's message: WARN when problems came since the last one, OK otherwise."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._total = 0
+
+    def message(self, stamp: int, numbers: dict[str, int], problems: dict[str, int]) -> DiagnosticArray:
+        """`numbers` are those of the node, by what they count; "images in" tells whether it has work."""
+        self._total, news = count_news(problems, self._total)
+        status = DiagnosticStatus(name=f"{self._name}: segmenting", hardware_id="")
+        status.level = DiagnosticStatus.WARN if news else DiagnosticStatus.OK
+        status.message = news or ("segmenting" if numbers.get("images in") else "waiting for images")
+        numbers = numbers | {f"problem: {cause}": count for cause, count in sorted(problems.items())}
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in numbers.items()]
+        return DiagnosticArray(header=header(stamp, ""), status=[status])
+
+
+def count_news(problems: dict[str, int], before: int) -> tuple[int, str]:
+    """How many problems there are, and a line about those beyond the `before` that were known, "" = none."""
+    total = sum(problems.values())
+    if total <= before:
+        return total, ""
+    worst = max(problems, key=lambda cause: problems[cause])
+    return total, f"{total - before} new problems, mostly {worst}"
 
 
 def _values(stats: LiveStats, problems: dict[str, int]) -> dict[str, str]:

@@ -66,7 +66,7 @@ class FrameBuilder:
         """The frame of a bundle. Unusable depth or masks are reported and left out; FrameError when the image is."""
         rectifier = self.calibration.rectifier
         rgb = rgb_from_message(bundle.image)
-        _demand_size(
+        demand_size(
             "image_size",
             "image",
             rgb,
@@ -87,7 +87,7 @@ class FrameBuilder:
             return None
         try:
             depth = depth_from_image(bundle.depth)
-            _demand_size(
+            demand_size(
                 "depth_size", "depth", depth, rectifier.camera, "the image is", "publish depth registered to the image"
             )
         except FrameError as error:
@@ -101,7 +101,7 @@ class FrameBuilder:
         try:
             masks = masks_from_message(message)
             self._guard.labels(masks.labels)
-            _demand_size(
+            demand_size(
                 "mask_size", "label image", masks.labels, rectifier.camera, "the image is", "segment the full image"
             )
         except FrameError as error:
@@ -116,7 +116,8 @@ class FrameBuilder:
         )
 
 
-def _demand_size(cause: str, what: str, pixels: Array, camera: Camera, other: str, remedy: str) -> None:
+def demand_size(cause: str, what: str, pixels: Array, camera: Camera, other: str, remedy: str) -> None:
+    """Raises FrameError unless pixels (H, W, ...) have the size of the camera's image."""
     height, width = pixels.shape[:2]
     if (width, height) != (camera.width, camera.height):
         raise FrameError(cause, f"{what} is {width}x{height}, {other} {camera.width}x{camera.height}: {remedy}")

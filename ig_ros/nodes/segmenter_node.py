@@ -1,17 +1,22 @@
 """The segmenter as a node of its own: image in, SegmentedImage out, on any machine that DDS reaches.
 
-It always works on the newest image and skips those that came meanwhile, so it never falls behind.
+It always works on the newest image and skips those that came meanwhile, so it never falls behind. Once depth has been
+seen, an image waits for its own for `depth_timeout`.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
@@ -22,15 +27,17 @@ from ig_ros.errors import FrameError, IgError
 from ig_ros.language import Encoder, ImageEncoder, embed_masks, make_encoder
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import camera_from_info, depth_from_image, nanoseconds, rgb_from_message
-from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.diagnostics import Problems, SegmenterDiagnosis
 from ig_ros.nodes.ending import leave
 from ig_ros.nodes.guards import Guard
+from ig_ros.nodes.ingest import demand_size
 from ig_ros.nodes.objects import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import FloatArray
+from ig_ros.types import Camera, FloatArray
 
 DEPTHS = 8  # newest depth images, of which one may belong to the image
+ALIVE = 5.0  # s: depth silent for longer is no longer waited for
 RELIABLE = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -47,9 +54,10 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self.encoder = encoder or image_encoder(self.config.core)
         self.problems = Problems(self.get_logger().warning)
         self._guard = Guard(self.config.limits)
-        self.skipped = self.done = 0
+        self.received = self.skipped = self.done = 0  # images
         self._info: CameraInfo | None = None
         self._depths: deque[Image] = deque(maxlen=DEPTHS)
+        self._depth_seen = -math.inf  # s, steady
         self._newest: Image | CompressedImage | None = None
         self._arrived = threading.Condition()
         self._stopping = False
@@ -59,6 +67,10 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
             (Image, "depth", self._on_depth), (CameraInfo, "camera_info", self._on_info),
         ):  # fmt: skip
             self.create_subscription(kind, topic, callback, qos_profile_sensor_data)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnosis = SegmenterDiagnosis(self.get_fully_qualified_name())
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is diagnosed too
+        self.create_timer(self.config.diagnostics_period, self._publish_diagnostics, clock=steady)
         self._thread = threading.Thread(target=self._work, name="segmenter", daemon=True)
         self._thread.start()
         self.get_logger().info(f"segmenting with {self.segmenter.name}")
@@ -84,12 +96,16 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
 
     def _on_depth(self, message: Image) -> None:
         if self._admit(self._guard.depth, message):
-            self._depths.append(message)
+            with self._arrived:
+                self._depths.append(message)
+                self._depth_seen = time.monotonic()
+                self._arrived.notify()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         if not self._admit(self._guard.image, message):
             return
         with self._arrived:
+            self.received += 1
             self.skipped += self._newest is not None
             self._newest = message
             self._arrived.notify()
@@ -105,6 +121,8 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
             try:
                 self._masks.publish(self._segment(message))
                 self.done += 1
+            except FrameError as error:
+                self.problems.add_error(error)
             except IgError as error:
                 self.problems.add("segmenter", str(error))
             except Exception as error:  # the border: one bad image must not end the stream
@@ -113,22 +131,52 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
     def _segment(self, message: Image | CompressedImage) -> SegmentedImage:
         if self._info is None:
             raise IgError("no camera_info yet: publish it beside the image")
-        rgb = rgb_from_message(message)
-        masks = self.segmenter.segment(rgb, self._depth(message), camera_from_info(self._info))
+        rgb, camera = rgb_from_message(message), camera_from_info(self._info)
+        remedy = "publish the camera_info of this image size"
+        demand_size("image_size", "image", rgb, camera, "camera_info says", remedy)
+        masks = self.segmenter.segment(rgb, self._depth(message, camera), camera)
         masks = embed_masks(self.encoder, rgb, masks)
         return segmented_message(masks, message.header, masks.encoder)
 
-    def _depth(self, message: Image | CompressedImage) -> FloatArray | None:
-        """The depth image of the same moment, None where there is none."""
-        stamp = nanoseconds(message.header.stamp)
-        near = [
-            d
-            for d in tuple(self._depths)
-            if abs(nanoseconds(d.header.stamp) - stamp) < self.config.sync_tolerance * 1e9
-        ]
-        if not near:
+    def _depth(self, message: Image | CompressedImage, camera: Camera) -> FloatArray | None:
+        """The depth image of the same moment, None where there is none or it cannot be used."""
+        found = self._wait_for_depth(nanoseconds(message.header.stamp))
+        if found is None:
             return None
-        return depth_from_image(min(near, key=lambda d: abs(nanoseconds(d.header.stamp) - stamp)))
+        try:
+            depth = depth_from_image(found)
+            remedy = "publish depth registered to the image"
+            demand_size("depth_size", "depth", depth, camera, "the image is", remedy)
+        except FrameError as error:
+            self.problems.add(error.cause, f"{error} (the image is segmented without depth)")
+            return None
+        return depth
+
+    def _wait_for_depth(self, stamp: int) -> Image | None:
+        """The depth nearest to a stamp (ns) within the tolerance; it may come after its image."""
+        deadline, tolerance = time.monotonic() + self.config.depth_timeout, self.config.sync_tolerance * 1e9
+        with self._arrived:
+            while True:
+                ages = [(nanoseconds(d.header.stamp) - stamp, d) for d in self._depths]
+                apart, nearest = min(((abs(age), d) for age, d in ages), key=lambda pair: pair[0], default=(0, None))
+                if apart <= tolerance and nearest is not None:
+                    return nearest
+                now = time.monotonic()
+                passed = any(age > tolerance for age, _ in ages)  # the stream is beyond: this image has no depth
+                if passed or now - self._depth_seen > ALIVE or self._stopping:
+                    return None
+                if now >= deadline:
+                    break
+                self._arrived.wait(deadline - now)
+        self.problems.add(
+            "depth_late", "depth of an image did not come within depth_timeout: the image is segmented without"
+        )
+        return None
+
+    def _publish_diagnostics(self) -> None:
+        numbers = {"images in": self.received, "images done": self.done, "images skipped": self.skipped}
+        now = self.get_clock().now().nanoseconds
+        self._diagnostics.publish(self._diagnosis.message(now, numbers, self.problems.counts()))
 
 
 def chosen_segmenter(config: Config) -> Segmenter:
