@@ -28,6 +28,9 @@ X86_LEVELS = {
     "v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
 }
 
+# What ig_raster_seconds() reports, in its order.
+STAGES = ("project", "sort", "list per tile", "blend", "blend, backward", "project, backward")
+
 _pointer, _int, _long, _float = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_float
 
 
@@ -74,6 +77,12 @@ class Workspace:
         if not self.handle:
             raise MemoryError("no memory for a raster workspace")
 
+    def seconds(self) -> dict[str, float]:
+        """What each stage of the last forward and the last backward pass took here, s."""
+        found = (ctypes.c_double * len(STAGES))()
+        self.library.native.ig_raster_seconds(self.handle, found)
+        return dict(zip(STAGES, found, strict=True))
+
     def __del__(self) -> None:
         handle = getattr(self, "handle", None)
         if not handle:
@@ -98,6 +107,8 @@ class Library:
         self.native.ig_workspace_create.argtypes = []
         self.native.ig_workspace_destroy.argtypes = [_pointer]
         self.native.ig_workspace_destroy.restype = None
+        self.native.ig_raster_seconds.argtypes = [_pointer, _pointer]
+        self.native.ig_raster_seconds.restype = None
         self.native.ig_raster_forward.argtypes = [_pointer] * 3
         self.native.ig_raster_backward.argtypes = [_pointer] * 4
         self.native.ig_raster_top.argtypes = [_pointer] * 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 import torch
@@ -173,6 +174,17 @@ def test_two_renders_before_one_backward() -> None:
     first.features.sum().backward()
     assert alone.scales.grad is not None
     assert torch.equal(alone.scales.grad, together.scales.grad)
+
+
+def test_stages_of_both_passes_are_timed() -> None:
+    own, begin = leaves(room(3000, 9)), time.perf_counter()
+    result = rasterize(own, pose(), camera(80, 60))
+    (result.features.sum() + result.depth.sum()).backward()
+    took = time.perf_counter() - begin
+    spent = result.features.grad_fn.call.workspace.seconds()  # type: ignore[union-attr]
+    assert list(spent) == list(library.STAGES)
+    assert all(seconds > 0 for seconds in spent.values())
+    assert sum(spent.values()) < took
 
 
 @pytest.mark.parametrize(

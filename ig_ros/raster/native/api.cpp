@@ -1,5 +1,7 @@
 // The C ABI of the rasteriser. Functions return 0, or 1 when memory ran out; no exception crosses the border.
 // (The tile lists grow inside a parallel region: out of memory there ends the process, as OpenMP lets nothing out.)
+#include <algorithm>
+
 #include "raster.h"
 #include "simd.h"
 
@@ -14,6 +16,7 @@ int ig_lanes() { return ig::LANES; }
 int ig_raster_forward(void* workspace, const RasterInput* in, const RasterOutput* out) try {
   auto& w = *static_cast<ig::Workspace*>(workspace);
   ig::bin(w, *in, out->visible);
+  const ig::Stopwatch watch(w.seconds[ig::BLEND]);
   ig::blend_forward(w, *in, *out);
   return 0;
 } catch (const std::bad_alloc&) {
@@ -26,6 +29,12 @@ int ig_raster_backward(void* workspace, const RasterInput* in, const RasterOutpu
   return 0;
 } catch (const std::bad_alloc&) {
   return 1;
+}
+
+// Seconds (6) that projecting, sorting, listing, blending, its gradient and the projection's gradient took last.
+void ig_raster_seconds(const void* workspace, double* seconds) {
+  const auto& w = *static_cast<const ig::Workspace*>(workspace);
+  std::copy(w.seconds, w.seconds + ig::STAGES, seconds);
 }
 
 int ig_raster_top(void* workspace, const RasterInput* in, int32_t* top) try {

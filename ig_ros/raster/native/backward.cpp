@@ -165,6 +165,45 @@ static void run_passes(Workspace& w, const RasterInput& in, const RasterOutput& 
     run_pass(w, in, out, grad, {first, std::min(16, channels - first), true, false});
 }
 
+// The first `count` of LANES Gaussians, with what was summed for them; the lanes behind them repeat the last.
+static void project_lanes_backward(const Workspace& w, const RasterInput& in, const SlopeLimits& limits, uint32_t* row,
+                                   int count, const RasterGradients& grad) {
+  alignas(64) float value[7][LANES];
+  for (int k = 0; k < LANES; k++) {
+    row[k] = row[std::min(k, count - 1)];
+    const int rank = w.rank_of[row[k]];
+    const Moments& m = w.moments[rank];
+    value[0][k] = m.one, value[1][k] = m.x, value[2][k] = m.y, value[3][k] = m.xx, value[4][k] = m.xy, value[5][k] = m.yy;
+    value[6][k] = w.depth_gradient[rank];
+  }
+  Lanes moments[6];
+  for (int j = 0; j < 6; j++) moments[j] = *(const Lanes*)value[j];
+  project_backward(in, limits, row, count, moments, *(const Lanes*)value[6], grad);
+}
+
+// Gaussians in the order of memory, not of depth: their rows are read and written one after the other.
+static void project_all_backward(Workspace& w, const RasterInput& in, const RasterGradients& grad) {
+  constexpr int BLOCK = 1024;
+  const SlopeLimits limits(in);
+  int32_t* rank_of = w.rank_of.require(in.count);
+  std::fill_n(rank_of, in.count, -1);
+  for (int rank = 0; rank < w.visible; rank++)
+    if (w.entry_begin[rank + 1] > w.entry_begin[rank]) rank_of[w.order[rank]] = rank;
+#pragma omp parallel for num_threads(in.threads) schedule(dynamic)
+  for (int begin = 0; begin < in.count; begin += BLOCK) {
+    uint32_t row[LANES];
+    int count = 0;
+    for (int i = begin; i < std::min(in.count, begin + BLOCK); i++) {
+      if (rank_of[i] < 0) continue;
+      row[count++] = i;
+      if (count < LANES) continue;
+      project_lanes_backward(w, in, limits, row, count, grad);
+      count = 0;
+    }
+    if (count) project_lanes_backward(w, in, limits, row, count, grad);
+  }
+}
+
 void blend_backward(Workspace& w, const RasterInput& in, const RasterOutput& out, const RasterGradients& grad) {
   const size_t n = in.count;
   std::fill_n(w.moments.require(w.visible), w.visible, Moments{});
@@ -175,12 +214,12 @@ void blend_backward(Workspace& w, const RasterInput& in, const RasterOutput& out
   std::fill_n(grad.opacities, n, 0.f);
   std::fill_n(grad.gaussian_features, n * in.channels, 0.f);
   std::fill_n(grad.screen, 2 * n, 0.f);
-  run_passes(w, in, out, grad);
-  const SlopeLimits limits(in);
-#pragma omp parallel for num_threads(in.threads) schedule(static)
-  for (int rank = 0; rank < w.visible; rank++)
-    if (w.entry_begin[rank + 1] > w.entry_begin[rank])
-      project_backward(in, limits, w.order[rank], w.moments[rank], w.depth_gradient[rank], grad);
+  {
+    const Stopwatch watch(w.seconds[BLEND_BACKWARD]);
+    run_passes(w, in, out, grad);
+  }
+  const Stopwatch watch(w.seconds[PROJECT_BACKWARD]);
+  project_all_backward(w, in, grad);
 }
 
 }  // namespace ig

@@ -16,36 +16,43 @@ struct Frustum {
     reach_y = sigmas * in.fy * std::sqrt(1 + sy * sy);
     blur = sigmas * std::sqrt(BLUR);
   }
-  bool may_see(const RasterInput& in, size_t i) const {
-    float p[3];
-    to_camera(in.world_to_camera, in.means + 3 * i, p);
-    if (!(p[2] > in.near) || !(in.opacities[i] > MIN_ALPHA)) return false;
-    const float* s = in.scales + 3 * i;
-    float inverse_z = 1.f / p[2], size = std::max(s[0], std::max(s[1], s[2])) * inverse_z;
-    float x = in.fx * p[0] * inverse_z + in.cx, y = in.fy * p[1] * inverse_z + in.cy;
-    float rx = size * reach_x + blur, ry = size * reach_y + blur;
-    return x >= -rx && x <= in.width + rx && y >= -ry && y <= in.height + ry;
+  // Of the Gaussians in LANES rows.
+  LaneMask may_see(const RasterInput& in, const uint32_t* row) const {
+    Lanes m[3], s[3], opacity, p[3];
+    read_columns<3>(in.means, row, m);
+    read_columns<3>(in.scales, row, s);
+    read_columns<1>(in.opacities, row, &opacity);
+    to_camera(in.world_to_camera, m, p);
+    const Lanes inverse_z = 1.f / p[2];
+    const Lanes wider = select(s[0] > s[1], s[0], s[1]), size = select(wider > s[2], wider, s[2]) * inverse_z;
+    const Lanes x = in.fx * p[0] * inverse_z + in.cx, y = in.fy * p[1] * inverse_z + in.cy;
+    const Lanes rx = size * reach_x + blur, ry = size * reach_y + blur;
+    return (p[2] > broadcast(in.near)) & (opacity > broadcast(MIN_ALPHA)) & (x >= -rx) & (x <= float(in.width) + rx) &
+           (y >= -ry) & (y <= float(in.height) + ry);
   }
 };
 
-static bool make_splat(const RasterInput& in, const SlopeLimits& limits, size_t i, Splat& s) {
+// Splats of the first `count` of LANES Gaussians; depth 0 for those that are not drawn. The lanes behind repeat the last.
+static void make_splats(const RasterInput& in, const SlopeLimits& limits, uint32_t* row, int count, Splat* splats) {
+  for (int k = count; k < LANES; k++) row[k] = row[count - 1];
   Projection o;
-  project(in, limits, i, o);
-  float det = o.a * o.c - o.b * o.b;
-  if (!(det > 0) || !(det < 1e30f)) return false;  // degenerate or non-finite: not drawable
-  float opacity = in.opacities[i], reach = 2.f * std::log(opacity / MIN_ALPHA);
-  s.extent_x = std::sqrt(reach * o.a);
-  s.extent_y = std::sqrt(reach * o.c);
-  if (!(o.x + s.extent_x >= 0 && o.x - s.extent_x <= in.width)) return false;
-  if (!(o.y + s.extent_y >= 0 && o.y - s.extent_y <= in.height)) return false;
-  float k = LOG2E / det;
-  s.x = o.x, s.y = o.y, s.depth = o.p[2];
-  s.xx = -0.5f * k * o.c, s.xy = k * o.b, s.yy = -0.5f * k * o.a;
-  s.log2_opacity = std::log2(opacity);
-  return true;
+  project(in, limits, row, o);
+  Lanes opacity;
+  read_columns<1>(in.opacities, row, &opacity);
+  for (int k = 0; k < LANES; k++) opacity[k] = std::log2(opacity[k]);
+  const Lanes det = o.a * o.c - o.b * o.b, k = LOG2E / det;
+  const Lanes reach = (2.f / LOG2E) * (opacity + LOG2_INVERSE_MIN_ALPHA);
+  const Lanes extent_x = square_root(reach * o.a), extent_y = square_root(reach * o.c);
+  LaneMask drawn = (det > Lanes{}) & (det < broadcast(1e30f));  // else degenerate or not finite
+  drawn &= (o.x + extent_x >= Lanes{}) & (o.x - extent_x <= broadcast(float(in.width)));
+  drawn &= (o.y + extent_y >= Lanes{}) & (o.y - extent_y <= broadcast(float(in.height)));
+  const Lanes columns[9] = {o.x,     o.y,      -0.5f * k * o.c, k * o.b, -0.5f * k * o.a,
+                            opacity, extent_x, extent_y,        select(drawn, o.p[2], Lanes{})};
+  write_columns<9>(columns, row, count, &splats->x);
 }
 
 static void project_all(Workspace& w, const RasterInput& in) {
+  constexpr size_t BLOCK = 1024;
   const SlopeLimits limits(in);
   const Frustum frustum(in, limits);
   const size_t n = in.count;
@@ -53,9 +60,23 @@ static void project_all(Workspace& w, const RasterInput& in) {
   uint32_t* keys = w.keys.require(n);
   uint32_t* order = w.order.require(n);
 #pragma omp parallel for num_threads(in.threads) schedule(static)
-  for (size_t i = 0; i < n; i++) {
-    bool drawn = frustum.may_see(in, i) && make_splat(in, limits, i, splats[i]);
-    if (!drawn) splats[i].depth = 0.f;
+  for (size_t begin = 0; begin < n; begin += BLOCK) {
+    uint32_t row[LANES], seen[LANES];
+    int count = 0;
+    for (size_t i = begin; i < std::min(n, begin + BLOCK); i += LANES) {
+      const int lanes = static_cast<int>(std::min(n - i, size_t(LANES)));
+      for (int k = 0; k < LANES; k++) row[k] = static_cast<uint32_t>(i) + std::min(k, lanes - 1);
+      const LaneMask may = frustum.may_see(in, row);
+      for (int k = 0; k < lanes; k++) {
+        splats[i + k].depth = 0.f;
+        if (!may[k]) continue;
+        seen[count++] = row[k];
+        if (count < LANES) continue;
+        make_splats(in, limits, seen, count, splats);
+        count = 0;
+      }
+    }
+    if (count) make_splats(in, limits, seen, count, splats);
   }
   w.visible = 0;
   for (size_t i = 0; i < n; i++) {
@@ -71,7 +92,8 @@ static void sort_by_depth(Workspace& w) {
   const int n = w.visible;
   uint32_t *key = w.keys.data(), *key_to = w.keys_swap.require(w.keys.capacity());
   uint32_t *item = w.order.data(), *item_to = w.order_swap.require(w.order.capacity());
-  std::vector<uint32_t> count(PASSES * BINS, 0);
+  uint32_t* count = w.digits.require(PASSES * BINS);
+  std::fill_n(count, PASSES * BINS, 0u);
   for (int i = 0; i < n; i++)
     for (int p = 0; p < PASSES; p++) count[p * BINS + ((key[i] >> (BITS * p)) & (BINS - 1))]++;
   for (int p = 0; p < PASSES; p++) {
@@ -93,6 +115,12 @@ static void sort_by_depth(Workspace& w) {
   std::memcpy(w.order.data(), item, n * sizeof(uint32_t));
 }
 
+// How many channels the passes over `count` of them read: kernels are compiled for a few counts, up to 16 a pass.
+static int compiled_channels(int count) {
+  const int rest = count % 16;
+  return count - rest + (rest <= 1 ? rest : rest <= 4 ? 4 : rest <= 7 ? 7 : rest <= 10 ? 10 : 16);
+}
+
 static void lay_out_channels(Workspace& w, const RasterInput& in) {
   w.channels.clear();
   auto gated = [&](int c) { return c >= in.gated_begin && c < in.gated_end; };
@@ -101,8 +129,20 @@ static void lay_out_channels(Workspace& w, const RasterInput& in) {
   w.channels.push_back({0, 1, true});
   w.ungated = static_cast<int>(w.channels.size());
   for (int c = in.gated_begin; c < in.gated_end; c++) w.channels.push_back({c, in.channels, false});
-  // Kernels are compiled for a few channel counts and read up to 15 channels beyond the last; whole cache lines.
-  w.record_size = (Workspace::HEADER + static_cast<int>(w.channels.size()) + 15 + 15) & ~15;
+  const int channels = static_cast<int>(w.channels.size());
+  const int read = std::max(compiled_channels(channels), w.ungated + compiled_channels(channels - w.ungated));
+  w.record_size = (Workspace::HEADER + read + 15) & ~15;  // whole cache lines
+}
+
+// Fetches what write_record and the culling of this rank will read, scattered in memory as ranks are.
+IG_INLINE void prefetch_rank(const Workspace& w, const RasterInput& in, uint32_t rank) {
+  const uint32_t i = w.order[rank];
+  const Splat* splat = &w.splats[i];
+  const float* features = in.features + size_t(i) * in.channels;
+  __builtin_prefetch(splat);
+  __builtin_prefetch(&splat->depth);
+  __builtin_prefetch(features);
+  if (in.channels) __builtin_prefetch(features + in.channels - 1);
 }
 
 static void write_record(Workspace& w, const RasterInput& in, uint32_t rank) {
@@ -121,7 +161,7 @@ static uint64_t touched_cells(const Splat& s, float left, float top) {
   constexpr int ROWS = TILE / CELL_HEIGHT, COLUMNS = TILE / CELL_WIDTH;
   const float limit = s.log2_opacity + LOG2_INVERSE_MIN_ALPHA + 1e-3f, inverse_xx = 0.5f / s.xx;
   const float extreme_y = -0.5f * s.xy * s.extent_x / s.yy;  // dy of the rightmost point; the leftmost has -dy
-  float low[ROWS], high[ROWS];
+  int32_t run[ROWS];
   for (int row = 0; row < ROWS; row++) {
     float y0 = top + row * CELL_HEIGHT + 0.5f - s.y, y1 = y0 + CELL_HEIGHT - 1;
     float yr = std::min(y1, std::max(y0, extreme_y)), yl = std::min(y1, std::max(y0, -extreme_y));
@@ -130,22 +170,22 @@ static uint64_t touched_cells(const Splat& s, float left, float top) {
     // Pixel centres from low to high; an empty interval where the row misses the ellipse (negative discriminant).
     float right = s.x - left - 0.5f + (-br - std::sqrt(std::max(dr, 0.f))) * inverse_xx;
     float leftmost = s.x - left - 0.5f + (-bl + std::sqrt(std::max(dl, 0.f))) * inverse_xx;
-    high[row] = dr < 0 ? -1.f : std::min(right + 0.01f, TILE - 1.f);
-    low[row] = dl < 0 ? float(TILE) : std::max(leftmost - 0.01f, 0.f);
+    float high = dr < 0 ? -1.f : std::max(std::min(right + 0.01f, TILE - 1.f), -1.f);
+    float low = dl < 0 ? float(TILE) : std::min(std::max(leftmost - 0.01f, 0.f), float(TILE));
+    int32_t first = static_cast<int32_t>(std::ceil(low)), last = static_cast<int32_t>(std::floor(high));
+    int32_t columns = (1 << ((last + CELL_WIDTH) / CELL_WIDTH)) - (1 << (first / CELL_WIDTH));
+    run[row] = last < first ? 0 : columns;
   }
   uint64_t cells = 0;
-  for (int row = 0; row < ROWS; row++) {
-    int first = static_cast<int>(std::ceil(low[row])), last = static_cast<int>(std::floor(high[row]));
-    if (last < first) continue;
-    uint64_t run = (2ull << (last / CELL_WIDTH)) - (1ull << (first / CELL_WIDTH));
-    cells |= run << (row * COLUMNS);
-  }
+  for (int row = 0; row < ROWS; row++) cells |= uint64_t(run[row]) << (row * COLUMNS);
   return cells;
 }
 
 static int to_tile(float pixel, int tiles) {
   return static_cast<int>(std::min(std::max(pixel, 0.f), float(tiles * TILE - 1))) / TILE;
 }
+
+constexpr uint32_t AHEAD = 12;  // ranks between asking for memory and using it
 
 // Lists the tiles of one thread's contiguous share of ranks.
 static void list_share(Workspace& w, const RasterInput& in, Share& share, uint32_t begin, uint32_t end, uint8_t* visible) {
@@ -154,6 +194,7 @@ static void list_share(Workspace& w, const RasterInput& in, Share& share, uint32
   std::vector<Entry>& found = share.found;
   found.clear();
   for (uint32_t rank = begin; rank < end; rank++) {
+    if (rank + AHEAD < end) prefetch_rank(w, in, rank + AHEAD);
     write_record(w, in, rank);
     const Splat& s = w.splats[w.order[rank]];
     w.entry_begin[rank] = static_cast<uint32_t>(found.size());
@@ -217,8 +258,15 @@ static void list_tiles(Workspace& w, const RasterInput& in, uint8_t* visible) {
 
 void bin(Workspace& w, const RasterInput& in, uint8_t* visible) {
   if (visible) std::fill_n(visible, in.count, uint8_t(0));
-  project_all(w, in);
-  sort_by_depth(w);
+  {
+    const Stopwatch watch(w.seconds[PROJECT]);
+    project_all(w, in);
+  }
+  {
+    const Stopwatch watch(w.seconds[SORT]);
+    sort_by_depth(w);
+  }
+  const Stopwatch watch(w.seconds[LIST]);
   lay_out_channels(w, in);
   list_tiles(w, in, visible);
 }

@@ -14,7 +14,7 @@ constexpr int PARTS = 32;
 // Weights as the products of the backward pass read them, padded with zeros.
 struct BackwardWeights {
   std::vector<float> first[MLPS], second[MLPS];  // (hidden, embedding) (outputs, hidden)
-  BackwardWeights(const DecodeInput& in, const Sizes& size) {
+  void read(const DecodeInput& in, const Sizes& size) {
     for (int m = 0; m < MLPS; m++) {
       const int columns = in.embedding_size + (in.directed[m] ? 3 : 0);
       first[m].assign(size_t(in.hidden) * size.embedding, 0.f);
@@ -42,11 +42,26 @@ struct GradientLayout {
 // Scratch of one thread, a block of anchors at a time.
 struct BackwardBlock {
   std::vector<float> inputs, outputs[MLPS], hidden, embedding;
-  explicit BackwardBlock(const Sizes& size)
-      : inputs(size_t(ANCHORS) * size.inputs),
-        hidden(size_t(ANCHORS) * size.hidden),
-        embedding(size_t(ANCHORS) * size.embedding) {
+  void fit(const Sizes& size) {
+    inputs.resize(size_t(ANCHORS) * size.inputs);
+    hidden.resize(size_t(ANCHORS) * size.hidden);
+    embedding.resize(size_t(ANCHORS) * size.embedding);
     for (int m = 0; m < MLPS; m++) outputs[m].resize(size_t(ANCHORS) * size.wide[m]);
+  }
+};
+
+// Kept by the calling thread from call to call: nothing is allocated while sizes stay.
+struct BackwardMemory {
+  BackwardWeights weights;
+  std::vector<float> sums;            // (PARTS, whole layout), zero
+  std::vector<BackwardBlock> blocks;  // one a thread of the team
+  static BackwardMemory& of(const DecodeInput& in, const Sizes& size, const GradientLayout& layout) {
+    static thread_local BackwardMemory memory;
+    memory.weights.read(in, size);
+    memory.sums.assign(layout.whole * PARTS, 0.f);
+    memory.blocks.resize(in.threads);
+    for (BackwardBlock& block : memory.blocks) block.fit(size);
+    return memory;
   }
 };
 
@@ -188,21 +203,20 @@ static void write_weights(const DecodeInput& in, const Sizes& size, const Gradie
 
 static void decode_backward(const DecodeInput& in, const DecodeOutput& out, const DecodeGradients& grad) {
   const Sizes size(in);
-  const BackwardWeights weights(in, size);
   const GradientLayout layout(size);
-  std::vector<float> sums(layout.whole * PARTS, 0.f);
-  std::vector<BackwardBlock> blocks(in.threads, BackwardBlock(size));
+  BackwardMemory& memory = BackwardMemory::of(in, size, layout);
+  float* sums = memory.sums.data();
   const int total = (in.count + ANCHORS - 1) / ANCHORS;
 #pragma omp parallel for num_threads(in.threads) schedule(dynamic)
   for (int part = 0; part < PARTS; part++) {
     const int begin = int(int64_t(total) * part / PARTS), end = int(int64_t(total) * (part + 1) / PARTS);
     for (int b = begin; b < end; b++)
-      decode_block(in, size, weights, blocks[omp_get_thread_num()], out, grad, layout,
-                   sums.data() + part * layout.whole, b * ANCHORS, std::min(in.count, (b + 1) * ANCHORS));
+      decode_block(in, size, memory.weights, memory.blocks[omp_get_thread_num()], out, grad, layout,
+                   sums + part * layout.whole, b * ANCHORS, std::min(in.count, (b + 1) * ANCHORS));
   }
   for (int part = 1; part < PARTS; part++)
     for (size_t i = 0; i < layout.whole; i++) sums[i] += sums[part * layout.whole + i];
-  write_weights(in, size, layout, sums.data(), grad);
+  write_weights(in, size, layout, sums, grad);
 }
 
 }  // namespace ig

@@ -15,7 +15,7 @@ IG_INLINE Lanes tanh(Lanes x) { return broadcast(1.f) - broadcast(2.f) / (exp_la
 // Weights as the products read them: transposed and padded with zeros.
 struct ForwardWeights {
   std::vector<float> first[MLPS], second[MLPS], bias[MLPS];  // (inputs, hidden) (hidden, wide) (wide)
-  ForwardWeights(const DecodeInput& in, const Sizes& size) {
+  void read(const DecodeInput& in, const Sizes& size) {
     for (int m = 0; m < MLPS; m++) {
       const DecodeMlp& mlp = in.mlp[m];
       const int e = in.embedding_size, columns = e + (in.directed[m] ? 3 : 0);
@@ -102,9 +102,24 @@ static void activate(const DecodeInput& in, const Sizes& size, size_t anchor, fl
 // Scratch of one thread, a block of anchors at a time.
 struct ForwardBlock {
   std::vector<float> inputs, hidden, outputs[MLPS], shape;
-  explicit ForwardBlock(const Sizes& size)
-      : inputs(size_t(ANCHORS) * size.inputs), hidden(ANCHORS * size.activations()), shape(size.wide[COVARIANCE]) {
+  void fit(const Sizes& size) {
+    inputs.resize(size_t(ANCHORS) * size.inputs);
+    hidden.resize(ANCHORS * size.activations());
+    shape.resize(size.wide[COVARIANCE]);
     for (int m = 0; m < MLPS; m++) outputs[m].resize(size_t(ANCHORS) * size.wide[m]);
+  }
+};
+
+// Kept by the calling thread from call to call: nothing is allocated while sizes stay.
+struct ForwardMemory {
+  ForwardWeights weights;
+  std::vector<ForwardBlock> blocks;  // one a thread of the team
+  static ForwardMemory& of(const DecodeInput& in, const Sizes& size) {
+    static thread_local ForwardMemory memory;
+    memory.weights.read(in, size);
+    memory.blocks.resize(in.threads);
+    for (ForwardBlock& block : memory.blocks) block.fit(size);
+    return memory;
   }
 };
 
@@ -140,11 +155,10 @@ static void decode_block(const DecodeInput& in, const Sizes& size, const Forward
 
 extern "C" int ig_decode_forward(const DecodeInput* in, const DecodeOutput* out) try {
   const ig::Sizes size(*in);
-  const ig::ForwardWeights weights(*in, size);
-  std::vector<ig::ForwardBlock> blocks(in->threads, ig::ForwardBlock(size));
+  ig::ForwardMemory& memory = ig::ForwardMemory::of(*in, size);
 #pragma omp parallel for num_threads(in->threads) schedule(dynamic)
   for (int first = 0; first < in->count; first += ig::ANCHORS)
-    ig::decode_block(*in, size, weights, blocks[omp_get_thread_num()], *out, first);
+    ig::decode_block(*in, size, memory.weights, memory.blocks[omp_get_thread_num()], *out, first);
   return 0;
 } catch (const std::bad_alloc&) {
   return 1;

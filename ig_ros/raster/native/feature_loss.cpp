@@ -27,11 +27,13 @@ constexpr int PARTS = 16;
 
 // Which counted mask a pixel belongs to, -1 for none, and what is known of the masks.
 struct Masks {
-  std::vector<int32_t> row_of_label;
-  std::vector<float> pixels;  // of each counted mask
+  std::vector<int32_t> found, row_of_label;  // both by label: pixels, row
+  std::vector<float> pixels;                 // of each counted mask
   int count = 0;
-  explicit Masks(const FeatureLossInput& in) {
-    std::vector<int32_t> found(1, 0);
+  void read(const FeatureLossInput& in) {
+    count = 0;
+    pixels.clear();
+    found.assign(1, 0);
     for (int p = 0; p < in.pixels; p++) {
       const int32_t label = in.labels[p];
       if (!(in.alpha[p] > in.min_alpha) || label <= 0) continue;
@@ -64,10 +66,20 @@ static void add_parts(std::vector<float>& parts, size_t size) {
     for (size_t i = 0; i < size; i++) parts[i] += parts[part * size + i];
 }
 
-static std::vector<float> mask_means(const FeatureLossInput& in, const Masks& masks) {
+// Kept by the calling thread from call to call: nothing is allocated while sizes stay. Tables of (mask, channel) have
+// room for PARTS of them, tables of (mask, mask) are of pairs.
+struct FeatureMemory {
+  Masks masks;
+  std::vector<float> means, pull, means_gradient, square, weight;
+  std::vector<double> losses;
+};
+
+static void mask_means(const FeatureLossInput& in, FeatureMemory& memory) {
   const int channels = in.channels;
+  const Masks& masks = memory.masks;
   const size_t size = size_t(masks.count) * channels;
-  std::vector<float> means(PARTS * size, 0.f);
+  std::vector<float>& means = memory.means;
+  means.assign(PARTS * size, 0.f);
   for_each_part(in, [&](int part, int begin, int end) {
     for (int p = begin; p < end; p++) {
       const int row = masks.row(in, p);
@@ -79,16 +91,18 @@ static std::vector<float> mask_means(const FeatureLossInput& in, const Masks& ma
   add_parts(means, size);
   means.resize(size);
   for (size_t i = 0; i < size; i++) means[i] /= masks.pixels[i / channels];
-  return means;
 }
 
 // Mean over masks of the mean distance of a mask's pixels to its mean. Writes the pixels' own part of the gradient and
-// takes what pulls at the means from `means_gradient`.
-static double smoothness(const FeatureLossInput& in, const Masks& masks, const std::vector<float>& means,
-                         std::vector<float>& means_gradient) {
+// leaves what pulls at the means in `means_gradient`.
+static double smoothness(const FeatureLossInput& in, FeatureMemory& memory) {
   const int channels = in.channels;
+  const Masks& masks = memory.masks;
+  const std::vector<float>& means = memory.means;
   const size_t size = means.size();
-  std::vector<float> pull(PARTS * size, 0.f);
+  std::vector<float>&pull = memory.pull, &means_gradient = memory.means_gradient;
+  pull.assign(PARTS * size, 0.f);
+  means_gradient.assign(size, 0.f);
   double losses[PARTS] = {};
   for_each_part(in, [&](int part, int begin, int end) {
     for (int p = begin; p < end; p++) {
@@ -120,8 +134,8 @@ static double smoothness(const FeatureLossInput& in, const Masks& masks, const s
 // Weight of mask i's pair with every other: 1 .. 0.1 by closeness rank, 0 beyond the truncation. Keys are the bits of
 // the non-negative squares, so that even NaN has its place.
 static void rank_weights(const FeatureLossInput& in, int i, int count, const float* square, float* weight) {
-  std::vector<uint64_t> order;
-  order.reserve(count);
+  static thread_local std::vector<uint64_t> order;
+  order.clear();
   for (int j = 0; j < count; j++) {
     uint32_t bits;
     std::memcpy(&bits, square + j, sizeof bits);
@@ -137,12 +151,15 @@ static void rank_weights(const FeatureLossInput& in, int i, int count, const flo
 }
 
 // Mean over pairs of w_ij / (|M_i - M_j|^2 + 1); adds to the gradient of the means.
-static double contrast(const FeatureLossInput& in, const std::vector<float>& means, int count,
-                       std::vector<float>& means_gradient) {
-  const int channels = in.channels;
+static double contrast(const FeatureLossInput& in, FeatureMemory& memory) {
+  const int channels = in.channels, count = memory.masks.count;
   const double scale = in.contrast_weight / (double(count) * (count - 1));
-  std::vector<float> square(size_t(count) * count), weight(size_t(count) * count);
-  std::vector<double> losses(count);
+  const std::vector<float>& means = memory.means;
+  std::vector<float>&square = memory.square, &weight = memory.weight, &means_gradient = memory.means_gradient;
+  std::vector<double>& losses = memory.losses;
+  square.resize(size_t(count) * count);
+  weight.resize(size_t(count) * count);
+  losses.assign(count, 0.0);
 #pragma omp parallel for num_threads(in.threads) schedule(dynamic, 8)
   for (int i = 0; i < count; i++) {
     float* row = &square[size_t(i) * count];
@@ -172,12 +189,15 @@ static double contrast(const FeatureLossInput& in, const std::vector<float>& mea
 }
 
 static double feature_loss(const FeatureLossInput& in) {
-  const Masks masks(in);
+  static thread_local FeatureMemory kept;
+  FeatureMemory& memory = kept;  // a parallel region's other threads have a `kept` of their own
+  memory.masks.read(in);
+  const Masks& masks = memory.masks;
   const int channels = in.channels;
-  const std::vector<float> means = mask_means(in, masks);
-  std::vector<float> gradient(means.size(), 0.f);
-  double loss = smoothness(in, masks, means, gradient);
-  if (masks.count >= 2) loss += contrast(in, means, masks.count, gradient);
+  mask_means(in, memory);
+  double loss = smoothness(in, memory);
+  if (masks.count >= 2) loss += contrast(in, memory);
+  std::vector<float>& gradient = memory.means_gradient;
   for (size_t i = 0; i < gradient.size(); i++) gradient[i] /= masks.pixels[i / channels];
   for_each_part(in, [&](int, int begin, int end) {
     for (int p = begin; p < end; p++) {

@@ -1,5 +1,6 @@
 // Types shared by the stages of the rasteriser. The three structs at the top are the C ABI: library.py mirrors them.
 #pragma once
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -50,6 +51,20 @@ constexpr float MIN_TRANSMITTANCE = 1e-4f;       // a pixel this dark is finishe
 constexpr float BLUR = 0.3f;                     // px^2, added to the projected covariance (EWA low-pass)
 constexpr float LOG2E = 1.4426950408889634f;
 
+// Stages of the two passes, as ig_raster_seconds() reports them.
+enum Stage { PROJECT, SORT, LIST, BLEND, BLEND_BACKWARD, PROJECT_BACKWARD, STAGES };
+
+// Measures a stage while it lives.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds), begin_(std::chrono::steady_clock::now()) {}
+  ~Stopwatch() { seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+
+ private:
+  double& seconds_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
 // Growing scratch memory: grows by half, never shrinks, content is lost on growth, 64-byte aligned.
 template <class T>
 class Buffer {
@@ -86,6 +101,7 @@ struct Splat {
   float x, y, xx, xy, yy, log2_opacity, extent_x, extent_y;  // extents of the ellipse alpha = MIN_ALPHA, px
   float depth;                                              // m along z
 };
+static_assert(sizeof(Splat) == 9 * sizeof(float), "written as rows of a table");
 
 // One (Gaussian, tile) pair in its tile's list.
 struct Entry {
@@ -121,6 +137,7 @@ struct Workspace {
   int ungated = 0;              // how many of them come first
   Buffer<Splat> splats;         // by Gaussian
   Buffer<uint32_t> keys, keys_swap, order, order_swap;  // order: rank -> Gaussian
+  Buffer<uint32_t> digits;                              // how often each digit of the keys occurs
   Buffer<uint32_t> entry_begin;                         // rank -> first entry index, one more at the end
   Buffer<int32_t> tile_begin;                           // tile -> first place in `entries`, one more at the end
   Buffer<Entry> entries;
@@ -128,6 +145,8 @@ struct Workspace {
   Buffer<float> entry_gradients;
   Buffer<Moments> moments;       // by rank
   Buffer<float> depth_gradient;  // by rank
+  Buffer<int32_t> rank_of;       // Gaussian -> rank, -1 where it reaches no tile; filled by the backward pass
+  double seconds[STAGES] = {};   // what each stage of the last passes took
   int visible = 0;               // Gaussians in depth order
   size_t entry_count = 0;
   int tiles_x = 0, tiles_y = 0;
