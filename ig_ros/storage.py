@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
-import glob
 import json
-import os
-import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ig_ros.appearing import appearing, recover
 from ig_ros.config import Config, to_dict
 from ig_ros.errors import IgError, StorageError
+from ig_ros.inspection import inspect_ids, inspect_keyframes, inspect_networks, inspect_snapshot
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold import Keyframe
+from ig_ros.soundness import demand_range, demand_table
 from ig_ros.types import Camera, Instances, MapSnapshot, Masks, ObjectInstance
 
 SCHEMA = 3
 READABLE = (2, SCHEMA)  # 2 knows no optimiser state and no history of ids
-AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 MANIFEST, MODEL, KEYFRAMES, CLOUD = "map.json", "model.safetensors", "keyframes.safetensors", "cloud.safetensors"
 TILES = "tiles"  # folder of what was paged out, where anything was
 FIELDS = {"config": dict, "step": int, "keyframes": list, "next_keyframe": int}  # what every manifest has
@@ -40,61 +38,28 @@ def save_map(mapper: Mapper, directory: Path) -> Path:
     target = Path(directory)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        recover(target)
-        if target.exists() and not (target / MANIFEST).exists() and any(target.iterdir()):
-            raise StorageError(f"{target} exists and is not a map: choose another directory")
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", dir=target.parent))
-        try:
+        _demand_place(target)
+        with appearing(target, MANIFEST) as scratch:
             _write(mapper, scratch)
-            _swap(scratch, target)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"cannot write map to {target}: {error.strerror or error}") from error
+    except SafetensorError as error:  # how safetensors says that the disk is full
+        raise StorageError(f"cannot write map to {target}: {error}") from error
     return target
 
 
-def recover(target: Path) -> None:
-    """Put right what a process left that was killed while it saved: its scratch goes, an older map comes back.
-
-    Raises OSError.
-    """
-    saving = False
-    for scratch in target.parent.glob(f".{glob.escape(target.name)}.*.*"):
-        owner = scratch.name.removeprefix(f".{target.name}.").split(".")[0]
-        if owner.isdigit() and psutil.pid_exists(int(owner)):
-            saving = saving or int(owner) != os.getpid()
-        elif owner.isdigit():
-            shutil.rmtree(scratch, ignore_errors=True)
-    if not saving and not target.exists() and (_old(target) / MANIFEST).exists():
-        os.rename(_old(target), target)  # killed between the two renames
-
-
-def _old(target: Path) -> Path:
-    return target.with_name(f".{target.name}.old")
-
-
-def _swap(scratch: Path, target: Path) -> None:
-    """Put scratch in target's place, at one blow: whoever is killed leaves the old map or the new one there."""
-    if not target.exists():
-        os.rename(scratch, target)
-    elif _exchange(scratch, target):
-        shutil.rmtree(scratch)
-    else:  # a file system that cannot exchange: the old map steps aside, where `recover` finds it
-        old = _old(target)
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(target, old)
-        os.rename(scratch, target)
-        shutil.rmtree(old)
-
-
-def _exchange(a: Path, b: Path) -> bool:
-    """Swap two directories by Linux's renameat2; False where the kernel or the file system cannot."""
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is None:
-        return False
-    done: int = rename(AT_FDCWD, os.fsencode(a.absolute()), AT_FDCWD, os.fsencode(b.absolute()), RENAME_EXCHANGE)
-    return done == 0
+def _demand_place(target: Path) -> None:
+    """Raises StorageError where a map would be in the way of something else, or something else in its own."""
+    if target.name.startswith("."):
+        raise StorageError(
+            f"'{target.name}' cannot be a map's name: those that begin with a dot are for unfinished maps"
+        )
+    for parent in target.absolute().parents:
+        if (parent / MANIFEST).exists():
+            raise StorageError(f"{target} lies inside the map {parent}, which replaces all its files when it is saved")
+    recover(target, MANIFEST)
+    if target.exists() and not (target / MANIFEST).exists() and any(target.iterdir()):
+        raise StorageError(f"{target} exists and is not a map: choose another directory")
 
 
 def _write(mapper: Mapper, directory: Path) -> None:
@@ -155,8 +120,10 @@ def _resume_optimizer(mapper: Mapper, model: dict[str, torch.Tensor]) -> None:
 
 def read_snapshot(directory: Path) -> tuple[MapSnapshot | None, Config]:
     """Only the objects of a saved map and the configuration it was made with. Raises StorageError."""
-    manifest = _manifest(Path(directory))
-    return _read_snapshot(Path(directory), manifest), Config.from_dict(manifest["config"])
+    directory = Path(directory)
+    manifest = _manifest(directory)
+    with _refusing(directory):
+        return _read_snapshot(directory, manifest), Config.from_dict(manifest["config"])
 
 
 def load_map(mapper: Mapper, directory: Path) -> None:
@@ -170,41 +137,62 @@ def load_map(mapper: Mapper, directory: Path) -> None:
         raise StorageError(
             f"{directory} was made with other scaffold parameters: start with the config it was saved with"
         )
-    try:
-        model, images = load_file(directory / MODEL), load_file(directory / KEYFRAMES)
-        keyframes = [_read_keyframe(entry, images) for entry in manifest["keyframes"]]
+    with _refusing(directory):
         snapshot = _read_snapshot(directory, manifest)
-        identity, lives = _arrays(model, "identity."), _arrays(model, "lives.")
-        decoder = {n.removeprefix("decoder."): t for n, t in model.items() if n.startswith("decoder.")}
         fresh = Mapper(mapper.config, mapper.segmenter, mapper.encoder)
-        fresh.scaffold.anchors.load_state(model)
-        fresh.scaffold.decoder.load_state_dict(decoder)
-        fresh.identity.load_state(identity)
-        if lives:
-            fresh.lives.load_state(lives, manifest["lives"])
-        fresh.keyframes.items = keyframes
-        if "paging" in manifest:
-            fresh.pager.load(directory / TILES, manifest["paging"])
-            fresh.away.load_state(_arrays(model, "away."), snapshot)
-        _resume_optimizer(fresh, model)
-        if "rng" in manifest:
-            fresh.trainer.rng.bit_generator.state = manifest["rng"]
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError, IgError) as error:
-        raise StorageError(
-            f"map {directory} is damaged ({type(error).__name__}: {error}): nothing was loaded"
-        ) from error
-    fresh.keyframes.next_uid = manifest["next_keyframe"]
-    fresh.trainer.step = manifest["step"]
+        _read(fresh, directory, manifest, snapshot)
     mapper.adopt(fresh, snapshot)
+
+
+@contextmanager
+def _refusing(directory: Path) -> Iterator[None]:
+    """Whatever a damaged or foreign map makes fail, it is one StorageError of one line."""
+    try:
+        yield
+    except Exception as error:  # the border: files hold anything
+        reason = str(error) if isinstance(error, IgError) else f"{type(error).__name__}: {error}"
+        raise StorageError(
+            f"map {directory} is damaged ({' '.join(reason.split())[:300]}): nothing was loaded"
+        ) from error
+
+
+def _read(fresh: Mapper, directory: Path, manifest: dict[str, Any], snapshot: MapSnapshot | None) -> None:
+    """Fill a new mapper with all but the objects; what is read is inspected before it is used."""
+    model, images = load_file(directory / MODEL), load_file(directory / KEYFRAMES)
+    parts = {prefix: _arrays(model, f"{prefix}.") for prefix in ("identity", "away", "lives")}
+    inspect_ids(parts["identity"], parts["away"], parts["lives"], manifest.get("lives"))
+    keyframes = [_read_keyframe(entry, images) for entry in manifest["keyframes"]]
+    inspect_keyframes(keyframes, manifest["next_keyframe"])
+    fresh.keyframes.items, fresh.keyframes.next_uid = keyframes, manifest["next_keyframe"]
+    anchors, decoder, trainer = fresh.scaffold.anchors, fresh.scaffold.decoder, fresh.trainer
+    anchors.demand_rows(model)
+    demand_table("next_uid", model["next_uid"], "int64", 1)
+    demand_range("data.uid", model["data.uid"], 0, int(model["next_uid"][0]))
+    weights = {n.removeprefix("decoder."): t for n, t in model.items() if n.startswith("decoder.")}
+    moments = {n.removeprefix("optimizer."): t for n, t in model.items() if n.startswith("optimizer.")}
+    trained = [p for group in trainer.optimizer.param_groups for p in group["params"]]
+    inspect_networks(weights, decoder.state_dict(), moments, trained)
+    anchors.load_state(model)
+    decoder.load_state_dict(weights)
+    _resume_optimizer(fresh, model)
+    fresh.identity.load_state(parts["identity"])
+    if parts["lives"]:
+        fresh.lives.load_state(parts["lives"], manifest["lives"])
+    if "paging" in manifest:
+        fresh.pager.load(directory / TILES, manifest["paging"])
+        fresh.away.load_state(parts["away"], snapshot)
+    if "rng" in manifest:
+        trainer.rng.bit_generator.state = manifest["rng"]
+    trainer.step = manifest["step"]
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
     try:
-        recover(directory)
+        recover(directory, MANIFEST)
         manifest = json.loads((directory / MANIFEST).read_text())
     except FileNotFoundError as error:
         raise StorageError(f"{directory} is not a map: it has no {MANIFEST}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{directory / MANIFEST} cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != "ig_ros map":
         raise StorageError(f"{directory} is not a map: {MANIFEST} says something else")
@@ -250,9 +238,9 @@ def _read_keyframe(entry: dict[str, Any], images: dict[str, torch.Tensor]) -> Ke
         embeddings = {int(i): np.array(e, np.float32) for i, e in m["embeddings"].items()}
         names, scores = ({int(i): v for i, v in m[n].items()} for n in ("names", "scores"))
         masks = Masks(labels.numpy(), names, scores, embeddings)
-    camera = Camera(np.array(entry["K"]), *entry["size"])
+    camera = Camera(np.array(entry["K"], float), *entry["size"])
     return Keyframe(
-        uid, entry["stamp"], entry["index"], camera, np.array(entry["T_world_camera"]),
+        uid, entry["stamp"], entry["index"], camera, np.array(entry["T_world_camera"], float),
         images[f"{uid}.rgb"], images.get(f"{uid}.depth"), entry["estimated"], labels, masks,
         entry["loss"], entry["uses"], entry["last_used"],
     )  # fmt: skip
@@ -291,24 +279,24 @@ def _snapshot_arrays(snapshot: MapSnapshot) -> dict[str, torch.Tensor]:
 
 
 def _read_snapshot(directory: Path, manifest: dict[str, Any]) -> MapSnapshot | None:
+    """Inspected; raises whatever a damaged map makes fail."""
     entry = manifest["snapshot"]
     if entry is None:
         return None
-    try:
-        a = {n: t.numpy() for n, t in load_file(directory / CLOUD).items()}
-        objects = tuple(
-            ObjectInstance(**{**o, "T_world_box": np.array(o["T_world_box"]), "size": np.array(o["size"])})
-            for o in entry["objects"]
-        )
-        instances = Instances(
-            a["point_ids"], a["point_confidence"], objects, a["embeddings"], entry["encoder"],
-            float(entry.get("threshold", 0.0)),
-            {int(a): b for a, b in entry.get("merged_into", {}).items()}, tuple(entry.get("vanished", ())),
-        )  # fmt: skip
-        view = entry.get("T_world_view")
-        return MapSnapshot(
-            entry["version"], entry["step"], entry["stamp"], a["xyz"], a["rgb"], a["opacity"], instances,
-            None if view is None else np.array(view),
-        )  # fmt: skip
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise StorageError(f"{directory / CLOUD} is damaged ({error}): nothing was loaded") from error
+    a = {n: t.numpy() for n, t in load_file(directory / CLOUD).items()}
+    objects = tuple(
+        ObjectInstance(**{**o, "T_world_box": np.array(o["T_world_box"], float), "size": np.array(o["size"], float)})
+        for o in entry["objects"]
+    )
+    instances = Instances(
+        a["point_ids"], a["point_confidence"], objects, a["embeddings"], entry["encoder"],
+        float(entry.get("threshold", 0.0)),
+        {int(a): b for a, b in entry.get("merged_into", {}).items()}, tuple(entry.get("vanished", ())),
+    )  # fmt: skip
+    view = entry.get("T_world_view")
+    snapshot = MapSnapshot(
+        entry["version"], entry["step"], entry["stamp"], a["xyz"], a["rgb"], a["opacity"], instances,
+        None if view is None else np.array(view, float),
+    )  # fmt: skip
+    inspect_snapshot(snapshot)
+    return snapshot

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
     ("types", "config", "limits", "stats", "presets", "schema", "errors", "colors", "courtesy"),
+    ("soundness", "appearing"),
     ("geometry",),
     ("decoding",),
     ("rectification",),
@@ -22,7 +23,7 @@ LAYERS = (  # from the bottom up
     (*STAGES, "objects", "away", "lives"),
     ("planning",),
     ("mapper",),
-    ("scarcity", "transit", "intake"),
+    ("scarcity", "inspection", "transit", "intake"),
     ("live", "storage", "datasets", "baselines"),
     ("nodes", "cli", "evaluation", "demo", "report", "export", "viewer"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from helpers import orbit, small_config
 from safetensors.torch import load_file, save_file
 
+import ig_ros.appearing
 from ig_ros.errors import StorageError
 from ig_ros.mapper import Mapper
 from ig_ros.storage import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map, read_snapshot, save_map
@@ -168,69 +170,54 @@ def test_a_path_that_cannot_be_written_is_named(mapper: Mapper, tmp_path: Path, 
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_map_inside_another_map_is_refused(mapper: Mapper, saved: Path) -> None:
+    for inside in (saved / "x", saved / "deep" / "x"):
+        with pytest.raises(StorageError, match="inside the map"):
+            save_map(mapper, inside)
+    save_map(mapper, saved)
+    assert load_file(saved / MODEL)
+
+
+def test_a_name_of_an_unfinished_map_is_refused_and_what_bears_it_stays(mapper: Mapper, saved: Path) -> None:
+    with pytest.raises(StorageError, match="dot"):
+        save_map(mapper, saved.with_name(".map.old"))
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+def test_everything_is_on_the_disk_before_the_name(
+    mapper: Mapper, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    sync, exchange = os.fsync, ig_ros.appearing._exchange
+    monkeypatch.setattr(os, "fsync", lambda h: (events.append(Path(os.readlink(f"/proc/self/fd/{h}")).name), sync(h)))
+    monkeypatch.setattr(ig_ros.appearing, "_exchange", lambda a, b: events.append("rename") or exchange(a, b))
+    save_map(mapper, saved)
+    before, after = events[: events.index("rename")], events[events.index("rename") + 1 :]
+    assert {MANIFEST, MODEL, KEYFRAMES, CLOUD} <= set(before)
+    assert before[-1].startswith(".map.")
+    assert after == [saved.parent.name]
+
+
+def test_a_full_disk_is_told_and_the_map_before_stays(mapper: Mapper, saved: Path) -> None:
+    before = {p.name: p.read_bytes() for p in saved.iterdir()}
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limit[1]))
+    try:
+        with pytest.raises(StorageError) as caught:
+            save_map(mapper, saved)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert str(saved) in str(caught.value)
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+    assert {p.name: p.read_bytes() for p in saved.iterdir()} == before
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_named(mapper: Mapper, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
     with pytest.raises(StorageError, match="locked"):
         save_map(mapper, locked / "map")
-
-
-def truncate(path: Path) -> None:
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
-
-
-def rewrite(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-DAMAGE = {
-    "no manifest": lambda d: (d / MANIFEST).unlink(),
-    "manifest truncated": lambda d: truncate(d / MANIFEST),
-    "manifest of something else": lambda d: (d / MANIFEST).write_text('{"format": "cake"}'),
-    "manifest is a list": lambda d: (d / MANIFEST).write_text("[]"),
-    "newer schema": lambda d: rewrite(d / MANIFEST, schema=99),
-    "unknown parameter": lambda d: rewrite(d / MANIFEST, config={"scaffold": {"wings": 2}}),
-    "no keyframe list": lambda d: rewrite(d / MANIFEST, keyframes=None),
-    "no step": lambda d: rewrite(d / MANIFEST, step=None),
-    "no configuration": lambda d: rewrite(d / MANIFEST, config=None),
-    "model truncated": lambda d: truncate(d / MODEL),
-    "model missing": lambda d: (d / MODEL).unlink(),
-    "model of another kind": lambda d: (d / KEYFRAMES).replace(d / MODEL),
-    "pictures truncated": lambda d: truncate(d / KEYFRAMES),
-    "pictures missing": lambda d: (d / KEYFRAMES).unlink(),
-    "cloud truncated": lambda d: truncate(d / CLOUD),
-    "cloud missing": lambda d: (d / CLOUD).unlink(),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_map_is_refused_by_name_and_the_running_map_untouched(
-    mapper: Mapper, saved: Path, damage: str
-) -> None:
-    DAMAGE[damage](saved)
-    running = Mapper(mapper.config)
-    for frame in orbit(2):
-        running.add_frame(frame)
-    running.train_step()
-    parts = (running.scaffold, running.keyframes, running.trainer, running.identity, running.gate, running.latest)
-    state = {name: tensor.clone() for name, tensor in running.scaffold.anchors.state().items()}
-    with pytest.raises(StorageError) as caught:
-        load_map(running, saved)
-    assert str(saved) in str(caught.value)
-    assert all(
-        old is new
-        for old, new in zip(
-            parts,
-            (running.scaffold, running.keyframes, running.trainer, running.identity, running.gate, running.latest),
-            strict=True,
-        )
-    )
-    for name, tensor in running.scaffold.anchors.state().items():
-        assert torch.equal(tensor, state[name])
-    assert len(running.keyframes) == 2
-    assert running.train_step() is not None
 
 
 def test_a_map_of_other_scaffold_parameters_says_what_to_do(saved: Path) -> None:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def map_path(root: str, name: str) -> Path:
-    """The folder of a map by name, inside `root`; raises StorageError for an empty name and for a place outside."""
+    """The folder of a map by name, inside `root`.
+
+    Raises StorageError for an empty name, a place outside and a name with a dot in front.
+    """
     directory = Path(root).expanduser().resolve()
     target = (directory / name).resolve()
     if not name.strip() or target == directory:
@@ -33,6 +36,8 @@ def map_path(root: str, name: str) -> Path:
         raise StorageError(
             f"'{name}' lies outside of {directory}: use a plain name, or set the parameter map_directory"
         )
+    if any(part.startswith(".") for part in target.relative_to(directory).parts):
+        raise StorageError(f"'{name}': a map's name does not begin with a dot, those are for unfinished maps")
     return target
 
 

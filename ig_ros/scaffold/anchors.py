@@ -6,7 +6,7 @@ cannot forget one of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -15,6 +15,7 @@ from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import adam_rows
 from ig_ros.raster.view_rows import gather_rows
 from ig_ros.scaffold import turns
+from ig_ros.soundness import demand, demand_like, demand_range
 
 WAVELENGTH = 2.0  # m, of the smooth field instance features start from
 
@@ -193,6 +194,19 @@ class AnchorStore:
         out = {f"parameter.{n}": p for n, p in self.parameters.items()}
         out |= {f"moment{i}.{n}": m for n, pair in self.moments.items() for i, m in enumerate(pair)}
         return out | {f"data.{n}": d for n, d in self.data.items()}
+
+    def demand_rows(self, rows: Mapping[str, torch.Tensor]) -> None:
+        """Raises StorageError for anchors, named as by `rows`, that a store of this configuration cannot have had."""
+        n = len(rows.get("data.position", ()))
+        for name, table in self._tables().items():
+            if name in rows:
+                demand_like(name, rows[name], table, n)
+            else:
+                demand(name == "data.turn", f"{name} is missing")  # of maps saved before anchors could be turned
+        demand((rows["data.edge"] > 0).all(), "data.edge is not positive")
+        for name in ("visits", "lessons", "uid", "owner"):
+            demand_range(f"data.{name}", rows[f"data.{name}"], 0, 1 << 62)
+        demand(len(rows["data.uid"].unique()) == n, "two anchors have the same uid")
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Replace everything by a dictionary written by `state`; shapes are the caller's to have checked."""

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from ig_ros.config import MemoryConfig
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.scaffold.anchors import AnchorStore
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.tiles import Tile, TileFiles, described, file_name, link, motions_since
+from ig_ros.soundness import demand
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 log = logging.getLogger(__name__)
@@ -78,12 +80,16 @@ class Pager:
         return {"tiles": [described(tile) for tile in self.tiles.values()], "sleeping": sleeping}
 
     def load(self, directory: Path, entry: dict[str, Any]) -> None:
-        """Restore what `save` kept, once the keyframes are there. Raises as TileFiles.adopt does."""
+        """Restore what `save` kept, once the keyframes are there. Raises as TileFiles.adopt does, or StorageError."""
         for each in entry["tiles"]:
-            tile = self._files.adopt(directory / file_name(int(each["number"])), each)
+            path = directory / file_name(int(each["number"]))
+            self._anchors.demand_rows(load_file(path))
+            tile = self._files.adopt(path, each)
+            demand(tile.number not in self.tiles, f"tile {tile.number} is named twice")
             self.tiles[tile.number] = tile
         for keyframe in self._keyframes.items:
             keyframe.missing = set(entry["sleeping"].get(str(keyframe.uid), ()))
+            demand(keyframe.missing <= set(self.tiles), f"keyframe {keyframe.uid} misses a tile that is not there")
 
     def _make_room(self, center: FloatArray, goal: int) -> None:
         """Write cells beyond reach, the farthest first, until at most `goal` anchors are left."""

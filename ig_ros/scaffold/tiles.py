@@ -18,6 +18,7 @@ from ig_ros.geometry import inverse
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.poses import blended_motions
 from ig_ros.scaffold.turns import compose
+from ig_ros.soundness import demand, demand_table
 from ig_ros.types import FloatArray, IntArray
 
 PREFIX = "ig_ros_tiles_"  # of the directories they lie in
@@ -69,17 +70,20 @@ class TileFiles:
     def adopt(self, path: Path, entry: dict[str, Any]) -> Tile:
         """A tile that `described` and a copy of its file have kept, see Pager.save; the copy stays where it is.
 
-        Raises OSError, SafetensorError, KeyError or ValueError for a copy or an entry that is damaged.
+        Raises OSError, SafetensorError, KeyError, ValueError or StorageError for a copy or an entry that is damaged.
         """
         with safe_open(path, "pt") as file:
             position = file.get_tensor("data.position").double().numpy()
             uid = file.get_tensor("data.uid").numpy()
         number, own = int(entry["number"]), self._path(int(entry["number"]))
+        demand(number >= 0, "a tile's number is negative")
         link(path, own)
         self._next = max(self._next, number + 1)
         poses, motion = np.array(entry["poses"], float).reshape(-1, 4, 4), np.array(entry["motion"], float)
         uids = np.array(entry["keyframes"], np.int64)
-        return Tile(number, own, uid, position.min(0), position.max(0), uids, poses, motion.reshape(4, 4))
+        demand_table(f"poses of tile {number}", poses, "float64", len(uids), 4, 4)
+        demand_table(f"motion of tile {number}", motion, "float64", 4, 4)
+        return Tile(number, own, uid, position.min(0), position.max(0), uids, poses, motion)
 
     def read(self, tile: Tile, keyframes: list[Keyframe]) -> dict[str, torch.Tensor]:
         """The anchors, where the keyframes' poses of today put them; the file is removed.
