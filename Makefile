@@ -1,4 +1,4 @@
-# make demo | make test | make lint | make language | make bench | make quality (an hour) | make soak (12 minutes). Each makes .venv first; afterwards only what has changed is built again.
+# make demo | make test | make lint | make language | make bench | make quality (an hour) | make soak (a quarter of an hour). Each makes .venv first; afterwards only what has changed is built again.
 VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 
@@ -24,7 +24,7 @@ bench: build
 quality: build
 	OMP_NUM_THREADS=1 $(PYTHON) -m benchmarks.quality $(QUALITY)
 
-# Every fault of a robot, and kill -9 while saving. SOAK=--quick for a look.
+# Every fault of a robot, and kill -9 while training and saving; writes docs/soak.md. SOAK=--quick for a look.
 soak: build
 	OMP_WAIT_POLICY=passive $(PYTHON) -m benchmarks.soak $(SOAK)
 

@@ -1,7 +1,9 @@
 """python -m benchmarks.hours: a robot that goes round a building again and again; what it costs and what it forgets.
 
-Rooms are copies of one simulated room, each with its colours exchanged, 25 m apart. Time is compressed: one keyframe
-stands for the seconds between two of a driving robot. Prints a line per round and writes OUT/hours.json.
+Rooms are copies of one simulated room, each with its colours exchanged, 25 m apart. Time is compressed: a keyframe stands
+for KEYFRAME seconds of a driving robot, so that the default is more than an hour of it. The first WARM_UP rounds fill
+the budgets; memory may grow by less than GROWTH after them. Prints a line per round and writes OUT/hours.json; 1 if the
+memory has grown, or a budget was exceeded.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import argparse
 import dataclasses
 import itertools
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -27,19 +30,24 @@ SCENE = "sim:room?seed=1&frames=27&width=160"
 APART = 25.0  # m between two rooms
 UNSEEN = 9  # every so many frames of a room are kept to judge it
 ORDERS = list(itertools.permutations(range(3)))  # of the colour channels
+KEYFRAME = 4.0  # s of driving from one keyframe to the next: 0.4 m at 0.1 m/s, as a robot goes about a flat
+WARM_UP = 2  # rounds: in the second one the rooms of the first come back from disk
+GROWTH = 0.05
 MB = 1e6
 
 
-def main() -> None:
+def main() -> int:
     """Round after round through the building."""
     parser = argparse.ArgumentParser(prog="hours", description=__doc__)
     parser.add_argument("--rooms", type=int, default=6)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--steps", type=int, default=3, help="training steps per keyframe")
     parser.add_argument("--anchors", type=int, default=30_000, help="budget in memory")
     parser.add_argument("--keyframes", type=int, default=100, help="budget in memory")
     parser.add_argument("--out", type=Path, default=Path("out"))
     given = parser.parse_args()
+    if given.rounds <= WARM_UP:
+        parser.error(f"--rounds must be more than the {WARM_UP} of the warm-up")
     budget = {"seeding.max_anchors": given.anchors, "keyframes.capacity": given.keyframes}
     mapper = Mapper(Config.from_dict({**budget, "language.encoder": "none", "keyframes.max_speed": 1e6}))
     dataset = open_dataset(SCENE)
@@ -50,8 +58,29 @@ def main() -> None:
         row, ids = go_round(mapper, frames, lap, given.rooms, given.steps, ids)
         rows.append(row)
         print(json.dumps(row), flush=True)
+    figures = summary(rows, budget)
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "hours.json").write_text(json.dumps({"budget": budget, "rounds": rows}, indent=1))
+    (given.out / "hours.json").write_text(json.dumps(figures, indent=1))
+    print(json.dumps({name: figures[name] for name in ("simulated_seconds", "rss_growth", "missed")}))
+    return 1 if figures["missed"] else 0
+
+
+def summary(rows: list[dict[str, Any]], budget: dict[str, int]) -> dict[str, Any]:
+    """What hours.json holds: the rounds, the time they stand for, the growth after the warm-up, the targets missed."""
+    after = [row["rss_mb"] for row in rows[WARM_UP - 1 :]]
+    growth = max(after) / after[0] - 1
+    missed = [f"memory has grown by {growth:.1%} after the warm-up"] if not growth < GROWTH else []
+    for name, limit in (("anchors_in_memory_at_most", "seeding.max_anchors"), ("keyframes_held", "keyframes.capacity")):
+        most = max(row[name] for row in rows)
+        missed += [f"{name}: {most}, {limit} is {budget[limit]}"] if most > budget[limit] else []
+    return {
+        "budget": budget,
+        "warm_up_rounds": WARM_UP,
+        "simulated_seconds": round(rows[-1]["keyframes_seen"] * KEYFRAME),
+        "rss_growth": round(growth, 4),
+        "missed": missed,
+        "rounds": rows,
+    }
 
 
 def go_round(
@@ -75,12 +104,13 @@ def go_round(
     assert latest is not None
     figures = {
         "round": lap + 1,
+        "simulated_minutes": round(mapper.keyframes.next_uid * KEYFRAME / 60, 1),
         "keyframes_seen": mapper.keyframes.next_uid,
         "keyframes_held": len(mapper.keyframes),
         "anchors_in_memory_at_most": most,
         "anchors_on_disk": mapper.pager.count(),
         "tiles": len(mapper.pager.tiles),
-        "rss_mb": round(psutil.Process().memory_info().rss / MB),
+        "rss_mb": round(psutil.Process().memory_info().rss / MB, 1),
         "psnr": round(float(np.mean(quality)), 2),
         "objects_known": len(latest.instances.objects),
         "ids_kept_share": round(float(np.mean(kept)), 3) if kept else None,
@@ -112,4 +142,4 @@ def objects_of(snapshot: MapSnapshot, room: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -18,7 +21,9 @@ from rcl_interfaces.srv import SetParameters
 from ig_ros.nodes.conversions import byte_array, nanoseconds
 from ig_ros.nodes.desk import QOS
 from ig_ros.nodes.objects import segmented_message
+from ig_ros.nodes.streams import SETTLE
 from ig_ros.srv import QueryObject
+from ig_ros.storage import MANIFEST
 from ig_ros.types import Masks
 
 if TYPE_CHECKING:
@@ -29,6 +34,8 @@ Check = Callable[[], str]  # what went wrong, "" = nothing
 SECOND = 1_000_000_000
 QUERIES = 100
 MASKS = 5000
+PATIENCE = 30.0  # s for a subscriber to come up
+OVERLOAD = ("queue_full", "decoder_full")  # images dropped on the way to the mapper: there are too many
 FULL_DISK = 4096  # bytes: the largest file while the disk is full
 
 
@@ -42,12 +49,17 @@ def _nothing(_robot: Robot) -> Check:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`spoil` makes of each frame what is sent instead (with the number of frames so far); `strike` happens once."""
+    """`spoil` makes of each frame what is sent instead (with the number of frames so far); `strike` happens once.
+
+    That the node has seen it shows in a counter of its diagnostics, or in what the check of `strike` asks for.
+    """
 
     name: str
     counter: str = ""  # must have grown afterwards
     spoil: Callable[[Robot, Messages, int], list[Messages]] = _as_it_is
     strike: Callable[[Robot], Check] = _nothing
+    seconds: float = 0.0  # it lasts so long at least
+    after: float = 0.0  # s of the good stream that belong to it: it shows, or is over, only then
 
 
 # -- spoilt streams ---------------------------------------------------------------------------------------------------
@@ -90,6 +102,23 @@ def _other_lens(_robot: Robot, messages: Messages, _count: int) -> list[Messages
     return [messages]
 
 
+def _other_mode(robot: Robot, messages: Messages, _count: int) -> list[Messages]:
+    """The camera has changed to half its size, for good: other images, and the camera_info of those."""
+    frame = robot.frame()
+    size = (frame.camera.width // 2, frame.camera.height // 2)
+    depth, masks = frame.depth, frame.masks
+    assert depth is not None
+    assert masks is not None
+    half = dataclasses.replace(
+        frame,
+        camera=frame.camera.resized(*size),
+        rgb=cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA),
+        depth=cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST),
+        masks=dataclasses.replace(masks, labels=cv2.resize(masks.labels, size, interpolation=cv2.INTER_NEAREST)),
+    )
+    return [robot.player.messages(half, nanoseconds(messages["image"].header.stamp))]
+
+
 def _no_depth(_robot: Robot, messages: Messages, _count: int) -> list[Messages]:
     messages["depth"].data = byte_array(np.zeros(len(messages["depth"].data), np.uint8))
     return [messages]
@@ -129,6 +158,30 @@ def _intruder(robot: Robot, messages: Messages, _count: int) -> list[Messages]:
     return [messages]
 
 
+# -- proofs that a stream without a counter of its own was taken ------------------------------------------------------
+
+
+def _taken(share: float) -> Callable[[Robot], Check]:
+    """At least this share of the images sent goes to the mapper, or is dropped because there are too many."""
+
+    def strike(robot: Robot) -> Check:
+        sent, seen = robot.sent, _seen(robot)
+
+        def check() -> str:
+            wanted = share * (robot.sent - sent)
+            if robot.wait(lambda: _seen(robot) - seen >= wanted):
+                return ""
+            return f"of {robot.sent - sent} images {_seen(robot) - seen:.0f} were seen"
+
+        return check
+
+    return strike
+
+
+def _seen(robot: Robot) -> float:
+    return robot.figure("frames in") + sum(robot.count(cause) for cause in OVERLOAD)
+
+
 # -- struck nodes -----------------------------------------------------------------------------------------------------
 
 LISTENER = """
@@ -137,20 +190,21 @@ from sensor_msgs.msg import PointCloud2
 from ig_ros.nodes.outputs import LATCHED
 with rclpy.init():
     node = rclpy.create_node("listener")
-    node.create_subscription(PointCloud2, "ig/instance_cloud", lambda m: None, LATCHED)
+    node.create_subscription(PointCloud2, "ig/instance_cloud", lambda m: print("a cloud", flush=True), LATCHED)
     rclpy.spin(node)
 """
 
 
-def _lost_subscriber(_robot: Robot) -> Check:
-    listener = subprocess.Popen([sys.executable, "-c", LISTENER])
-
-    def check() -> str:
+def _lost_subscriber(robot: Robot) -> Check:
+    """It has had a cloud and dies without a word; the node goes on publishing to it."""
+    with subprocess.Popen([sys.executable, "-c", LISTENER], stdout=subprocess.PIPE) as listener:
+        assert listener.stdout is not None
+        readable = select.select([listener.stdout], [], [], PATIENCE)[0]
+        had = bool(readable and listener.stdout.readline())
         listener.kill()
-        listener.wait()
-        return ""
-
-    return check
+    if not had:
+        return lambda: "the subscriber has not had a cloud before it died"
+    return lambda: "" if robot.look() else "no cloud came after the subscriber had died"
 
 
 def _many_queries(robot: Robot) -> Check:
@@ -195,32 +249,47 @@ def _full_disk(robot: Robot) -> Check:
     """No file of the node can grow; a save fails with words, and works again when there is room."""
     soft, hard = resource.prlimit(robot.node.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(robot.node.pid, resource.RLIMIT_FSIZE, (FULL_DISK, hard))
-    before = robot.count("save_map_failed") + robot.count("save_map_refused")
+    before = _refused_saves(robot)
     answer = robot.client.save("full")
 
     def check() -> str:
-        failed = robot.wait(lambda: robot.count("save_map_failed") + robot.count("save_map_refused") > before)
+        failed = robot.wait(lambda: _refused_saves(robot) > before)
         resource.prlimit(robot.node.pid, resource.RLIMIT_FSIZE, (soft, hard))
         if answer.success or not failed:
             return "a save onto a full disk was reported as done"
+        refused = _refused_saves(robot)
         again = robot.client.save("full")
-        room = again.success or again.message.startswith("running")
-        return "" if room else f"with room again: {again.message}"
+        there = robot.maps / "full" / MANIFEST
+        if not robot.wait(lambda: there.exists() or _refused_saves(robot) > refused) or not there.exists():
+            return f"with room again nothing was saved: {again.message}"
+        return ""
 
     return check
+
+
+def _refused_saves(robot: Robot) -> int:
+    return robot.count("save_map_failed") + robot.count("save_map_refused")
 
 
 FAULTS = (
     Fault("pose jumps 5 m for one frame", "pose_jump", _pose_jump),
     Fault("NaN pose", "bad_pose", _nan_pose),
     Fault("time goes backwards", "image_out_of_order", _shifted(-30.0)),
-    Fault("clock jumps forward", "", _shifted(1000.0)),
+    Fault("clock jumps forward", "image_out_of_order", _shifted(1000.0), _taken(0.2), after=1.0),
     Fault("duplicate stamps", "image_out_of_order", _SameStamp()),
-    Fault("camera_info changes", "calibration_changed", _other_lens),
-    Fault("depth all zeros", "", _no_depth),
+    Fault("camera_info changes for a moment", "calibration_changed", _other_lens, after=0.5),
+    Fault(
+        "camera and camera_info change and stay",
+        "calibration_changed",
+        _other_mode,
+        _taken(0.2),
+        seconds=SETTLE + 3.0,
+        after=SETTLE + 1.0,
+    ),
+    Fault("depth all zeros", "", _no_depth, _taken(0.5)),
     Fault("all-black images", "image_blank", _black),
-    Fault("5x frame rate", "", _five_times),
-    Fault("segmenter silent", "", _no_masks),
+    Fault("5x frame rate", "", _five_times, _taken(0.4)),
+    Fault("segmenter silent for 20 s", "masks_late", _no_masks, _taken(0.5), seconds=20.0),
     Fault("5,000 masks", "mask_too_large", _many_masks),
     Fault("second publisher, other frame_id", "other_frame_id", _intruder),
     Fault("subscriber disappears", "", strike=_lost_subscriber),

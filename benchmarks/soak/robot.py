@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -29,8 +30,9 @@ class Robot:
     client: MapClient
     frames: Sequence[Frame]
     rate: float  # frames per second
+    maps: Path  # where the node saves
     place: int = 0
-    sent: int = 0
+    sent: int = 0  # images, spoilt ones included
     memory: list[int] = field(default_factory=list)  # bytes the node held, once a second while driving
 
     def drive(self, seconds: float, fault: Fault | None = None) -> None:
@@ -38,9 +40,10 @@ class Robot:
         begin, count = time.monotonic(), 0
         while (now := time.monotonic() - begin) < seconds:
             messages = self.messages()
-            for part in [messages] if fault is None else fault.spoil(self, messages, count):
-                self.player.send(part)
-            self.place, count, self.sent = self.place + 1, count + 1, self.sent + 1
+            for parts in [messages] if fault is None else fault.spoil(self, messages, count):
+                self.player.send(parts)
+                self.sent += "image" in parts
+            self.place, count = self.place + 1, count + 1
             if count % max(round(self.rate), 1) == 0:
                 self.memory.append(self.resident())
             self.client.listen(max(count / self.rate - now, 0.001))
@@ -48,15 +51,20 @@ class Robot:
     def messages(self, stamp: int | None = None) -> Messages:
         """The frame at the present place of the path, to and fro, stamped (ns) with the time of now."""
         stamp = self.player.get_clock().now().nanoseconds if stamp is None else stamp
+        return self.player.messages(self.frame(), stamp)
+
+    def frame(self) -> Frame:
+        """The frame at the present place of the path, to and fro."""
         there = self.place % (2 * len(self.frames) - 2)
-        return self.player.messages(self.frames[min(there, 2 * len(self.frames) - 2 - there)], stamp)
+        return self.frames[min(there, 2 * len(self.frames) - 2 - there)]
 
     def suffer(self, fault: Fault, seconds: float) -> str:
         """A fault for some seconds; what went wrong, or "" if the node took it as it should."""
         before = self.count(fault.counter)
         check = fault.strike(self)
-        self.drive(seconds, fault)
+        self.drive(max(seconds, fault.seconds), fault)
         trouble = check()
+        self.drive(fault.after)
         if not trouble and fault.counter and not self.wait(lambda: self.count(fault.counter) > before):
             trouble = f"'{fault.counter}' was not counted"
         return trouble or self.health()

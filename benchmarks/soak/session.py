@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import rclpy
 
-from benchmarks.soak.faults import FAULTS
+from benchmarks.soak.faults import FAULTS, Fault
 from benchmarks.soak.robot import LONG, Robot
 from ig_ros.datasets import SceneTruth
 from ig_ros.demo import child
@@ -30,22 +30,29 @@ SETTINGS: dict[str, Any] = {
     "instances.interval": 15.0,
     "diagnostics_period": 0.2,
 }  # a budget that the scene fills, as a day fills a larger one
+REFUSALS = (
+    "image_out_of_order", "image_blank", "calibration_changed", "no_camera_info", "image_size", "no_pose", "pose_gap",
+)  # fmt: skip  # causes that an image which does not go to the mapper is counted under, once; overload is none of them
 SAME_PLACE = 0.1  # m: an object that has moved less is the same one
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long everything takes, in seconds."""
+    """How long everything takes, in seconds; a fault may need more."""
 
-    warm_up: float = 240.0  # the map of the scene has filled by then
+    warm_up: float = 180.0  # the map of the scene has filled by then
     fault: float = 2.0
-    calm: float = 5.0  # after each fault
+    calm: float = 4.5  # after each fault
     rate: float = 10.0  # frames per second
 
     @property
     def length(self) -> float:
         """Of one run at least."""
-        return self.warm_up + len(FAULTS) * (self.fault + self.calm)
+        return self.warm_up + sum(self.lasts(fault) + fault.after + self.calm for fault in FAULTS)
+
+    def lasts(self, fault: Fault) -> float:
+        """How long this fault does."""
+        return max(self.fault, fault.seconds)
 
 
 @dataclass
@@ -56,7 +63,8 @@ class Outcome:
     sent: int = 0
     frames_in: int = 0
     frames_used: int = 0
-    lost: int = 0  # sent and never given to the mapper
+    refused: dict[str, int] = field(default_factory=dict)  # images for what was wrong with them, by cause
+    lost: int = 0  # images that went missing on the way, or for which there was no time
     steps: int = 0
     memory: list[int] = field(default_factory=list)  # bytes in each third of the time after the warm-up
     ids_before: dict[int, FloatArray] = field(default_factory=dict)  # id -> centre of the box (3,) m
@@ -97,7 +105,7 @@ def run_session(
                 outcome.faults[fault.name] = trouble = robot.suffer(fault, plan.fault)
                 say(f"{fault.name}: {trouble or 'survived'}")
             else:
-                robot.drive(plan.fault)
+                robot.drive(plan.lasts(fault) + fault.after)
             used = robot.figure("frames in")
             robot.drive(plan.calm)
             if disturbed and not outcome.faults[fault.name] and not robot.figure("frames in") > used:
@@ -117,7 +125,7 @@ def robot_in(frames: Sequence[Frame], plan: Plan, out: Path, more: Mapping[str, 
     command += [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
     with child(command, out / "node.log") as node, rclpy.init(args=[]):
         options = PlayOptions(wait=LONG)
-        robot = Robot(node, Player(options), Player(options), MapClient(LONG), frames, plan.rate)
+        robot = Robot(node, Player(options), Player(options), MapClient(LONG), frames, plan.rate, out)
         if not robot.player.wait_for_subscribers():
             raise RuntimeError(f"the node does not listen: see {out / 'node.log'}")
         yield robot
@@ -145,7 +153,16 @@ def conclude(outcome: Outcome, robot: Robot, truth: SceneTruth) -> None:
         xyz = np.stack([points[axis] for axis in "xyz"], axis=1)
         ids = transfer_ids(xyz, points["instance_id"], truth.points)
         outcome.miou = instance_score(ids, truth.ids).miou
-    outcome.sent, outcome.frames_in = robot.sent, int(robot.figure("frames in"))
-    outcome.frames_used, outcome.steps = int(robot.figure("frames used")), int(robot.figure("steps"))
-    outcome.lost = max(outcome.sent - outcome.frames_in, 0)
+    account(outcome, robot)
+    outcome.steps = int(robot.figure("steps"))
     outcome.callback_p99_ms = robot.figure("callback delay p99 ms")
+
+
+def account(outcome: Outcome, robot: Robot) -> None:
+    """Where every image has gone: to the mapper, refused for a cause, or lost."""
+    outcome.sent = robot.sent
+    outcome.frames_in, outcome.frames_used = int(robot.figure("frames in")), int(robot.figure("frames used"))
+    counts = {cause: robot.count(cause) for cause in REFUSALS}
+    outcome.refused = {cause: count for cause, count in counts.items() if count}
+    vanished = outcome.sent - outcome.frames_in - sum(counts.values())
+    outcome.lost = max(vanished, 0) + robot.count("inbox_full")

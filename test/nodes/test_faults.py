@@ -1,7 +1,7 @@
 """Every fault of benchmarks/soak inside a good stream, over real DDS into a real node: afterwards the map is as before.
 
 One node, one map, fault after fault: what a fault left behind would still be there when the next one is judged. The
-soak gives each fault 2 s and a larger world; here they are short.
+soak gives each fault 2 s and a larger world; here they are short, but for those that need their time.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ NEAR = 0.04  # m: between a card and its box; the cards are 0.28 m wide
 @pytest.fixture(scope="module")
 def robot(start: Start, context: object, tmp_path_factory: pytest.TempPathFactory) -> Robot:
     """A robot whose node knows the two cards."""
-    settings = SETTINGS | {"map_directory": str(tmp_path_factory.mktemp("maps"))}
+    maps = tmp_path_factory.mktemp("maps")
+    settings = SETTINGS | {"map_directory": str(maps)}
     node = start(
         "-m", "benchmarks.soak.node", "--ros-args", *(w for k, v in settings.items() for w in ("-p", f"{k}:={v}"))
     )
     player, client = Player(PlayOptions(), context=context), MapClient(context=context)
     intruder = Player(PlayOptions(), context=context)
     assert player.wait_for_subscribers(), node.log_path.read_text()
-    robot = Robot(node, player, intruder, client, orbit(16), rate=20.0)
+    robot = Robot(node, player, intruder, client, orbit(16), rate=20.0, maps=maps)
     robot.drive(1.5)
     assert robot.wait(lambda: robot.figure("steps") > 150), node.log_path.read_text()
     IDS.update(demand_the_truth(robot))
