@@ -42,3 +42,8 @@ class StorageError(IgError):
 
 class RasterError(IgError):
     """The compiled rasteriser is missing or was called with impossible arguments."""
+
+
+def one_line(error: BaseException) -> str:
+    """The text of any error, its line breaks taken out, cut to what a log line bears."""
+    return " ".join(str(error).split())[:300]

@@ -20,6 +20,7 @@ from ig_ros.scaffold import Verdict
 from ig_ros.types import Frame, Masks
 
 REMEMBERED = 150  # frames: five seconds at 30 Hz, about 80 MB at 320x240
+OLD_MAP = "of_the_old_map"  # cause of what is dropped because the map has been emptied or replaced since
 PATIENCE = 4 * REMEMBERED  # frames without late masks, after which none are remembered any more
 
 
@@ -79,19 +80,30 @@ class Inbox:
 
 
 class Intake:
-    """Takes frames and late masks in the order of arrival; for one thread."""
+    """Takes frames and late masks in the order of arrival; for one thread, but for `begin_anew` and `admits`."""
 
     def __init__(self, mapper: Mapper) -> None:
         self._mapper = mapper
         self._gate = mapper.gate
         self._seen: OrderedDict[int, _Seen] = OrderedDict()  # by stamp
         self._patience = 0
+        self._last_old = 0  # number of the newest frame that is not for this map
+
+    def begin_anew(self, frames: int) -> None:
+        """The map is about to be emptied or replaced: the first `frames` frames are not for the next one."""
+        self._last_old = frames
+
+    def admits(self, number: int) -> bool:
+        """Whether a frame of this number is for the map that stands now."""
+        return number > self._last_old
 
     def take(self, number: int, item: Frame | LateMasks) -> tuple[int, Frame | LateMasks] | str:
         """What goes to the trainer, or the cause why nothing does. Raises IgError for what cannot be used."""
         if self._gate is not self._mapper.gate:  # another map: what was seen before is not of this one
             self._gate = self._mapper.gate
             self._seen.clear()
+        if not self.admits(number):  # asked after the gate was taken: it must not spoil that of the new map
+            return OLD_MAP
         if isinstance(item, LateMasks):
             return self._late(item)
         verdict = self._gate.judge(item)

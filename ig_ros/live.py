@@ -16,20 +16,20 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psutil
 
+from ig_ros.commands import Commands
 from ig_ros.config import Config
 from ig_ros.courtesy import keep_for_good, lean, step_back
-from ig_ros.errors import FrameError, IgError
-from ig_ros.intake import Inbox, Intake, LateMasks
+from ig_ros.errors import FrameError, IgError, one_line
+from ig_ros.intake import OLD_MAP, Inbox, Intake, LateMasks
 from ig_ros.language import Scope
 from ig_ros.mapper import Mapper, answer
-from ig_ros.scaffold import StepResult
-from ig_ros.scarcity import is_out_of_memory, shrink
+from ig_ros.scarcity import is_out_of_memory, relieve
 from ig_ros.stats import LiveStats
-from ig_ros.storage import load_map, save_map
+from ig_ros.storage import read_map, save_map
 from ig_ros.trajectory import Correction
 from ig_ros.transit import Transit
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
@@ -52,7 +52,7 @@ class LiveMapper:
         self._ready: queue.Queue[tuple[int, Frame | LateMasks]] = queue.Queue(READY)
         self._intake = Intake(self._mapper)
         self._transit = Transit()
-        self._commands: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._commands = Commands()  # for the trainer
         self._wanted: list[Future[MapSnapshot]] = []  # waiting for the next instantiation
         self._wake_instantiation = threading.Event()
         self._stopping = threading.Event()
@@ -153,16 +153,16 @@ class LiveMapper:
         return future
 
     def reset(self) -> Future[None]:
-        """Forget the map between two steps; its ids are not given again."""
-        return self._on_trainer(lambda: self._mapper.reset(self._mapper.identity.next))
+        """Forget the map between two steps, and the frames submitted by then; its ids are not given again."""
+        return self._on_trainer(self._reset)
 
     def save(self, directory: Path) -> Future[Path]:
         """Write the map between two steps. The future raises StorageError."""
         return self._on_trainer(lambda: lean(partial(save_map, self._mapper, directory)))
 
     def load(self, directory: Path) -> Future[None]:
-        """Replace the map between two steps. The future raises StorageError; the running map is then untouched."""
-        return self._on_trainer(lambda: lean(partial(load_map, self._mapper, directory)))
+        """Replace the map, and forget the frames submitted by then; nothing where the future raises StorageError."""
+        return self._on_trainer(lambda: lean(partial(self._load, directory)))
 
     def stats(self) -> LiveStats:
         """Counters as of now."""
@@ -213,8 +213,7 @@ class LiveMapper:
     def _refuse_waiting(self) -> None:
         """Nobody is left to answer these: say so instead of letting the callers wait."""
         if "_train" in self._dead:
-            while not self._commands.empty():
-                self._commands.get()[1].set_exception(IgError(self._error))
+            self._commands.refuse(IgError(self._error))
         if "_instantiate" in self._dead:
             waiting, self._wanted = self._wanted, []
             for future in waiting:
@@ -235,6 +234,9 @@ class LiveMapper:
             except IgError as error:
                 self._dropped[error.cause if isinstance(error, FrameError) else "segmenter"] += 1
                 log.warning("%s", error)
+            except Exception as error:  # the border: segmenters and encoders of images are others' code
+                self._dropped["segmenter"] += 1
+                log.warning("image dropped, the segmenter failed: %s: %s", type(error).__name__, one_line(error))
 
     def _put_ready(self, number: int, item: Frame | LateMasks) -> None:
         while not self._stopping.is_set():
@@ -248,13 +250,13 @@ class LiveMapper:
         """Insert, obey, step; the only thread that touches the model."""
         while not self._stopping.is_set():
             self._seen = time.monotonic()
-            self._obey()
+            self._commands.obey()
             if self._paused.is_set():
                 time.sleep(IDLE)
                 continue
-            self._insert_ready()
+            self._within_memory(self._insert_ready)
             begin = time.perf_counter()
-            result = self._step()
+            result = self._within_memory(self._mapper.train_step)
             if result is None:
                 time.sleep(IDLE)
                 continue
@@ -263,22 +265,33 @@ class LiveMapper:
             self._loss = 0.95 * self._loss + 0.05 * result.loss if self._loss else result.loss
             self._gaussians = result.gaussians
 
-    def _step(self) -> StepResult | None:
-        """A training step; where memory ends, the map shrinks and the next step is tried."""
+    def _within_memory(self, work: Callable[[], T]) -> T | None:
+        """What `work` returns; where memory ends, the map shrinks, and what was being done is left undone."""
         try:
-            return self._mapper.train_step()
+            return work()
         except Exception as error:
-            if not is_out_of_memory(error) or not len(self._mapper.scaffold.anchors):
+            if not is_out_of_memory(error):
                 raise
-        anchors, views = shrink(self._mapper)  # outside of the handler, whose traceback holds the step's tensors
         self._dropped["out_of_memory"] += 1
-        log.warning("out of memory: the map has shrunk to %d anchors and %d keyframes", anchors, views)
+        log.warning("%s", relieve(self._mapper))  # outside of the handler, whose traceback holds the work's tensors
         return None
+
+    def _reset(self) -> None:
+        self._intake.begin_anew(self._inbox.frames)
+        self._mapper.reset(self._mapper.identity.next)
+
+    def _load(self, directory: Path) -> None:
+        fresh, snapshot = read_map(self._mapper, directory)
+        self._intake.begin_anew(self._inbox.frames)
+        self._mapper.adopt(fresh, snapshot)
 
     def _insert_ready(self) -> None:
         try:
             number, item = self._ready.get_nowait()
         except queue.Empty:
+            return
+        if not self._intake.admits(number):
+            self._dropped[OLD_MAP] += 1
             return
         if isinstance(item, LateMasks):
             if not item.attach(self._mapper):  # the keyframe has been forgotten
@@ -287,20 +300,8 @@ class LiveMapper:
         self._mapper.insert(self._transit.arrive(number, item))
         self._frames_used += 1
 
-    def _obey(self) -> None:
-        """Run what other threads asked to have done between two steps."""
-        while not self._commands.empty():
-            command, future = self._commands.get()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(command())
-            except Exception as error:
-                future.set_exception(error)
-
     def _on_trainer(self, command: Callable[[], T]) -> Future[T]:
-        future: Future[T] = Future()
-        self._commands.put((command, future))
+        future = self._commands.put(command)
         self._refuse_waiting()
         return future
 

@@ -38,3 +38,11 @@ def shrink(mapper: Mapper, share: float = SHARE) -> tuple[int, int]:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return count, views
+
+
+def relieve(mapper: Mapper) -> str:
+    """Shrink the map, where there is one; returns what there is to say about it."""
+    if not len(mapper.scaffold.anchors):
+        return "out of memory, and there is no map yet that could shrink"
+    anchors, views = shrink(mapper)
+    return f"out of memory: the map has shrunk to {anchors} anchors and {views} keyframes"

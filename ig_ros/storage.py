@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from ig_ros.appearing import appearing, recover
 from ig_ros.config import Config, to_dict
-from ig_ros.errors import IgError, StorageError
+from ig_ros.errors import IgError, StorageError, one_line
 from ig_ros.inspection import inspect_ids, inspect_keyframes, inspect_networks, inspect_snapshot
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold import Keyframe
@@ -127,7 +127,12 @@ def read_snapshot(directory: Path) -> tuple[MapSnapshot | None, Config]:
 
 
 def load_map(mapper: Mapper, directory: Path) -> None:
-    """Replace a mapper's state by a saved one; the mapper is untouched unless everything could be read.
+    """Replace a mapper's state by a saved one; untouched unless everything could be read. Raises as `read_map`."""
+    mapper.adopt(*read_map(mapper, directory))
+
+
+def read_map(mapper: Mapper, directory: Path) -> tuple[Mapper, MapSnapshot | None]:
+    """A mapper like this one that holds a saved map, for `adopt`, and the map's objects.
 
     Raises StorageError for a directory that is not a map, is damaged, newer, or made with another representation.
     """
@@ -141,7 +146,7 @@ def load_map(mapper: Mapper, directory: Path) -> None:
         snapshot = _read_snapshot(directory, manifest)
         fresh = Mapper(mapper.config, mapper.segmenter, mapper.encoder)
         _read(fresh, directory, manifest, snapshot)
-    mapper.adopt(fresh, snapshot)
+    return fresh, snapshot
 
 
 @contextmanager
@@ -150,10 +155,8 @@ def _refusing(directory: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the border: files hold anything
-        reason = str(error) if isinstance(error, IgError) else f"{type(error).__name__}: {error}"
-        raise StorageError(
-            f"map {directory} is damaged ({' '.join(reason.split())[:300]}): nothing was loaded"
-        ) from error
+        kind = "" if isinstance(error, IgError) else f"{type(error).__name__}: "
+        raise StorageError(f"map {directory} is damaged ({kind}{one_line(error)}): nothing was loaded") from error
 
 
 def _read(fresh: Mapper, directory: Path, manifest: dict[str, Any], snapshot: MapSnapshot | None) -> None:

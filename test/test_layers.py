@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
     ("types", "config", "limits", "stats", "presets", "schema", "errors", "colors", "courtesy"),
-    ("soundness", "appearing"),
+    ("soundness", "appearing", "commands"),
     ("geometry",),
     ("decoding",),
     ("rectification",),

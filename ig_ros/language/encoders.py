@@ -104,15 +104,27 @@ class TextCache:
         self._encode = encode
         self._dimension = dimension
         self._known: dict[str, FloatArray] = {}
-        self._lock = threading.Lock()
+        self._known_lock = threading.Lock()  # never held while the model runs: what is known waits for nobody
+        self._model_lock = threading.Lock()
 
     def __call__(self, texts: Sequence[str]) -> FloatArray:
         """(n, E) float32 rows of n texts, encoding only those never seen."""
-        with self._lock:
-            new = [t for t in dict.fromkeys(texts) if t not in self._known]
-            fresh = dict(zip(new, self._encode(new), strict=True)) if new else {}
-            rows = [fresh[t] if t in fresh else self._known[t] for t in texts]
+        rows = self._look_up(texts)
+        if len(rows) < len(set(texts)):
+            with self._model_lock:
+                rows |= self._look_up(texts)  # another thread may have encoded them meanwhile
+                new = [t for t in dict.fromkeys(texts) if t not in rows]
+                fresh = dict(zip(new, self._encode(new), strict=True)) if new else {}
+                self._learn(fresh)
+                rows |= fresh
+        return np.stack([rows[t] for t in texts]) if len(texts) else np.zeros((0, self._dimension), np.float32)
+
+    def _look_up(self, texts: Sequence[str]) -> dict[str, FloatArray]:
+        with self._known_lock:
+            return {t: self._known[t] for t in texts if t in self._known}
+
+    def _learn(self, fresh: dict[str, FloatArray]) -> None:
+        with self._known_lock:
             if len(self._known) + len(fresh) > CACHE_SIZE:
                 self._known.clear()
             self._known.update(fresh)
-        return np.stack(rows) if rows else np.zeros((0, self._dimension), np.float32)

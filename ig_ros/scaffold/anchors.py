@@ -206,7 +206,7 @@ class AnchorStore:
         demand((rows["data.edge"] > 0).all(), "data.edge is not positive")
         for name in ("visits", "lessons", "uid", "owner"):
             demand_range(f"data.{name}", rows[f"data.{name}"], 0, 1 << 62)
-        demand(len(rows["data.uid"].unique()) == n, "two anchors have the same uid")
+        demand(len(set(rows["data.uid"].tolist())) == n, "two anchors have the same uid")
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Replace everything by a dictionary written by `state`; shapes are the caller's to have checked."""

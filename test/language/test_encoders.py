@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -57,6 +59,31 @@ def test_cache_encodes_every_text_once() -> None:
     assert cache(["a", "bb", "a"]).ravel().tolist() == [1, 2, 1]
     assert cache(["bb", "ccc"]).ravel().tolist() == [2, 3]
     assert calls == [["a", "bb"], ["ccc"]]
+
+
+def test_what_is_known_does_not_wait_for_the_model() -> None:
+    entered, go_on = threading.Event(), threading.Event()
+    calls: list[str] = []
+
+    def encode(texts: list[str]) -> np.ndarray:
+        calls.extend(texts)
+        if "slow" in texts:
+            entered.set()
+            assert go_on.wait(20.0)
+        return np.array([[len(t)] for t in texts], np.float32)
+
+    cache = TextCache(encode, 1)
+    cache(["known"])
+    with ThreadPoolExecutor(3) as pool:
+        slow = [pool.submit(cache, ["slow"]) for _ in range(2)]
+        try:
+            assert entered.wait(20.0)
+            assert pool.submit(cache, ["known"]).result(5.0).tolist() == [[5]]
+            assert not any(future.done() for future in slow)
+        finally:
+            go_on.set()
+        assert [future.result(20.0).tolist() for future in slow] == [[[4]], [[4]]]
+    assert calls == ["known", "slow"], "two that ask for the same at once have it encoded once"
 
 
 @pytest.mark.parametrize(
