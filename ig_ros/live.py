@@ -128,12 +128,12 @@ class LiveMapper:
         """Answer from the newest snapshot; waits for nothing. Raises QueryError for an unusable text."""
         return answer(self._mapper.latest, text, self._mapper.encoder, self.config, max_results, min_score, scope)
 
-    def view(self, stamp: int | None = None) -> tuple[Camera, FloatArray]:
-        """Camera at training resolution and pose (4, 4) of the keyframe nearest to `stamp` (ns), None = the newest.
+    def view(self, stamp: int | None = None, source: str | None = None) -> tuple[Camera, FloatArray]:
+        """Camera at training resolution and pose (4, 4) of the keyframe at `stamp` (ns), None = the newest one.
 
-        Raises QueryError before the first keyframe.
+        Of one camera, or of all. Raises QueryError where there is none so near in time.
         """
-        keyframe = self._mapper.view(stamp)
+        keyframe = self._mapper.view(stamp, source)
         return keyframe.camera, keyframe.T_world_camera
 
     def keyframe_poses(self) -> dict[int, FloatArray]:

@@ -34,6 +34,7 @@ from ig_ros.scaffold.vanish import Vanishing
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
 
+NEAR = 100_000_000  # ns: a keyframe so near in time stands for an image between keyframes
 REFINE_AFTER = 3  # keyframes later, the depth of an RGB-only keyframe is estimated again, from both sides
 
 
@@ -215,12 +216,23 @@ class Mapper:
             self.latest = without(self.latest, number)
         return count
 
-    def view(self, stamp: int | None = None) -> Keyframe:
-        """The keyframe taken nearest to `stamp` (ns), None = the newest. Raises QueryError before the first one."""
-        items = list(self.keyframes.items)
+    def view(self, stamp: int | None = None, source: str | None = None) -> Keyframe:
+        """The keyframe taken at `stamp` (ns), or at most NEAR from it; None = the newest. Of one camera or of all.
+
+        Raises QueryError where there is none.
+        """
+        items = [k for k in list(self.keyframes.items) if source in (None, k.source)]
         if not items:
             raise QueryError("no image has been mapped yet")
-        return newest(items) if stamp is None else min(items, key=lambda k: abs(k.stamp - stamp))
+        if stamp is None:
+            return newest(items)
+        nearest = min(items, key=lambda k: abs(k.stamp - stamp))
+        if abs(nearest.stamp - stamp) > NEAR:
+            raise QueryError(
+                f"the camera's pose at that stamp is not known, the nearest image that the map keeps is "
+                f"{abs(nearest.stamp - stamp) / 1e9:.2f} s away: give the stamp of the image itself"
+            )
+        return nearest
 
     def _seed(self, keyframe: Keyframe) -> int:
         """Plant anchors on the keyframe's depth where the model does not cover it."""

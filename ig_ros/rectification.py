@@ -14,8 +14,31 @@ from ig_ros.errors import FrameError
 from ig_ros.types import Array, Camera, FloatArray
 
 _FISHEYE = ("equidistant", "fisheye")
+REFINEMENTS = 10  # of the inverse of a lens: far below a pixel
 NARROWINGS = 70  # steps of 1 %: to half the view at most
 _POLYNOMIAL = {"plumb_bob": (4, 5), "rational_polynomial": (5, 8, 12, 14)}  # model -> allowed numbers of coefficients
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """How a lens bends rays, in OpenCV's terms: its pixel centres are whole numbers."""
+
+    K: FloatArray  # (3, 3) of the distorted image
+    distortion: FloatArray
+    fisheye: bool
+    K_new: FloatArray  # (3, 3) of the undistorted image
+
+    def undistorted(self, u: float, v: float) -> tuple[float, float]:
+        """A pixel of the distorted image in the undistorted one; pixel centres are at +0.5 in both."""
+        place = np.array([[[u - 0.5, v - 0.5]]])
+        undo = cv2.fisheye.undistortPoints if self.fisheye else cv2.undistortPoints
+        bend, still = cv2.fisheye.projectPoints if self.fisheye else cv2.projectPoints, np.zeros(3)
+        guess = place
+        for _ in range(REFINEMENTS):  # OpenCV stops after five steps, which strong lenses make too few
+            ray = np.append(undo(guess, self.K, self.distortion), 1.0).reshape(1, 1, 3)
+            guess = guess + place - bend(ray, still, still, self.K, self.distortion)[0].reshape(1, 1, 2)
+        x, y, _ = self.K_new @ ray.reshape(3)
+        return float(x) + 0.5, float(y) + 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +50,7 @@ class Rectifier:
 
     camera: Camera
     maps: tuple[FloatArray, FloatArray] | None
+    lens: Lens | None = None  # None = without distortion
 
     @staticmethod
     def from_info(info: Any) -> Rectifier:
@@ -41,7 +65,12 @@ class Rectifier:
         maps, K_new = _maps(info.distortion_model, K, distortion, (camera.width, camera.height))
         K_core = K_new.copy()
         K_core[:2, 2] += 0.5
-        return Rectifier(Camera(K_core, camera.width, camera.height), maps)
+        lens = Lens(K, distortion, info.distortion_model in _FISHEYE, K_new)
+        return Rectifier(Camera(K_core, camera.width, camera.height), maps, lens)
+
+    def point(self, u: float, v: float) -> tuple[float, float]:
+        """Where a pixel of the distorted image is in the undistorted one; pixel centres are at +0.5 in both."""
+        return (u, v) if self.lens is None else self.lens.undistorted(u, v)
 
     def color(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Undistorted (H, W, 3) image, bilinear."""

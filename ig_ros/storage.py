@@ -229,6 +229,7 @@ def _keyframe_entry(k: Keyframe) -> dict[str, Any]:
         "loss": k.loss,
         "uses": k.uses,
         "last_used": k.last_used,
+        "source": k.source,
         "masks": masks,
     }
 
@@ -245,7 +246,7 @@ def _read_keyframe(entry: dict[str, Any], images: dict[str, torch.Tensor]) -> Ke
     return Keyframe(
         uid, entry["stamp"], entry["index"], camera, np.array(entry["T_world_camera"], float),
         images[f"{uid}.rgb"], images.get(f"{uid}.depth"), entry["estimated"], labels, masks,
-        entry["loss"], entry["uses"], entry["last_used"],
+        entry["loss"], entry["uses"], entry["last_used"], source=entry.get("source", ""),
     )  # fmt: skip
 
 

@@ -91,6 +91,12 @@ class Trajectory:
         self._poses |= moved
         return bool(moved)
 
+    def at(self, stamp: int | None) -> FloatArray | None:
+        """The believed pose (4, 4) at a stamp (ns), None = the newest; None where nothing is known."""
+        if stamp is None:
+            return self._poses[max(self._poses)] if self._poses else None
+        return self._at(stamp, np.array(sorted(self._poses), np.int64))
+
     def _at(self, stamp: int, own: IntArray) -> FloatArray | None:
         """The believed pose at a stamp; `own` are all stamps in order."""
         place = int(np.searchsorted(own, stamp))

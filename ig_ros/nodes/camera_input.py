@@ -28,6 +28,7 @@ from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, PoseBuffer, TfLookup, TfPos
 from ig_ros.nodes.streams import OneSender
 from ig_ros.nodes.synchronizer import Synchronizer, Waits
 from ig_ros.nodes.timing import Delays
+from ig_ros.rectification import Rectifier
 from ig_ros.types import Frame, Masks
 
 TICK = 0.05  # s between looks at images that wait
@@ -63,6 +64,11 @@ class CameraInput:
     def __len__(self) -> int:
         """Images that wait, for their companions or for the decoder."""
         return len(self._line) + len(self._builder)
+
+    @property
+    def rectifier(self) -> Rectifier:
+        """The calibration in force. Raises FrameError while there is none to trust."""
+        return self._builder.calibration.rectifier
 
     def _subscribe(self) -> None:
         self._listen(Image, "image", self._on_image, self._guard.image)

@@ -21,7 +21,8 @@ from ig_ros.nodes.pose_buffer import TfLookup
 from ig_ros.nodes.pose_corrections import PoseCorrections
 from ig_ros.nodes.timing import Delays
 from ig_ros.nodes.worker import Worker
-from ig_ros.types import Frame, Masks
+from ig_ros.rectification import Rectifier
+from ig_ros.types import FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
@@ -54,6 +55,17 @@ class Inputs:
         listen: Any = node.create_subscription
         timed = self.delays.timed(self._on_map_points)
         listen(PointCloud2, "map_points", timed, qos_profile_sensor_data, callback_group=group)
+
+    def pose_at(self, camera: str, stamp: int | None) -> FloatArray | None:
+        """T_map_camera (4, 4) of a camera at a stamp (ns) by its name, corrections included; None = not known.
+
+        No stamp means the newest image.
+        """
+        return self._corrections.pose_at(camera, stamp)
+
+    def rectifier(self, camera: str) -> Rectifier:
+        """The calibration of a camera by its name. Raises FrameError while there is none to trust."""
+        return self._cameras[self._config.cameras.index(camera)].rectifier
 
     def waiting(self) -> int:
         """Images that wait, for their companions or for a decoder."""

@@ -26,6 +26,7 @@ from ig_ros.nodes.inputs import Inputs
 from ig_ros.nodes.map_services import MapServices
 from ig_ros.nodes.outputs import Outputs
 from ig_ros.nodes.parameters import read_parameters
+from ig_ros.nodes.pixels import Pixels
 from ig_ros.nodes.planning_services import PlanningServices
 from ig_ros.nodes.query_service import QueryService, make_frame_finder
 from ig_ros.nodes.web_page import WebPage
@@ -113,7 +114,8 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         self._outputs = Outputs(self, config, mapper, self._inputs, problems)
         frames, guard = make_frame_finder(self, config.map_frame), Guard(config.limits)
         self._query = QueryService(mapper, frames, problems, guard, self._outputs.highlight)
-        self._planning = PlanningServices(self, mapper, frames, problems, guard, self._outputs.highlight)
+        pixels = Pixels(mapper, self._inputs, config.cameras)
+        self._planning = PlanningServices(self, mapper, frames, problems, guard, pixels, self._outputs.highlight)
         self._commands = MapServices(self, mapper, config.map_directory, problems, guard, self._on_new_map)
         self._desk = Desk(self)
         self._serve()

@@ -19,11 +19,11 @@ from ig_ros.nodes.conversions import (
     header,
     image_message,
     matrix_from_pose,
-    nanoseconds,
 )
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.objects import add_surface, object_message
+from ig_ros.nodes.pixels import Pixels
 from ig_ros.nodes.query_service import FrameFinder
 from ig_ros.nodes.visuals import highlight_message
 from ig_ros.planning import object_at_pixel, object_at_point, render_view
@@ -44,11 +44,13 @@ class PlanningServices:
         frames: FrameFinder,
         problems: Problems,
         guard: Guard,
+        pixels: Pixels,
         show: Callable[[MarkerArray], None] = lambda _: None,
     ) -> None:
         """Listens to `clicked_point`; the object there goes to `ig/clicked_object` and, as markers, to `show`."""
         self._log = node.get_logger()
         self._mapper, self._frames, self._problems, self._limits = mapper, frames, problems, guard
+        self._pixels = pixels
         self._clicked = node.create_publisher(Object, "ig/clicked_object", 1)
         self._highlight = show
         node.create_subscription(PointStamped, "clicked_point", self._on_click, 10)
@@ -109,9 +111,7 @@ class PlanningServices:
         return object_at_point(snapshot, transform(T, point)[0])
 
     def _at_pixel(self, snapshot: MapSnapshot, request: ObjectAt.Request) -> ObjectInstance:
-        camera, T = self._mapper.view(nanoseconds(request.stamp) or None)
-        scale = camera.width / (request.width or camera.width)
-        found, _ = object_at_pixel(snapshot, camera, T, (request.u + 0.5) * scale, (request.v + 0.5) * scale)
+        found, _ = object_at_pixel(snapshot, *self._pixels.locate(request))
         return found
 
     def _guard(self, response: Any, what: str, answer: Any) -> Any:

@@ -43,7 +43,7 @@ class PoseCorrections:
     ) -> None:
         self._config, self._mapper, self._problems, self._tf = config, mapper, problems, tf
         self._guard = Guard(config.limits)
-        self._trajectory = Trajectory(config.pose_max_gap)
+        self._trajectories = {name: Trajectory(config.pose_max_gap) for name in config.cameras}
         self._odometry = Odometry()
         self._lock = threading.Lock()  # around both, and around what the mapper is told
         self._worker = Worker("pose_graph", 1, problems, FULL)
@@ -62,15 +62,20 @@ class PoseCorrections:
             if pair is not None:
                 T = self._odometry.note(frame.stamp, frame.T_world_camera, *pair)
                 frame = dataclasses.replace(frame, T_world_camera=T)
-            if place == 0:  # the first camera's poses are those a pose_graph is compared with
-                self._trajectory.note(frame.stamp, frame.T_world_camera)
+            self._trajectories[frame.source].note(frame.stamp, frame.T_world_camera)
             self._mapper.submit(frame)
         return frame
+
+    def pose_at(self, camera: str, stamp: int | None) -> FloatArray | None:
+        """The pose (4, 4) by now of a camera at a stamp (ns), None = of its newest image; None = it is not known."""
+        with self._lock:
+            return self._trajectories[camera].at(stamp)
 
     def forget(self) -> None:
         """The map was emptied or replaced."""
         with self._lock:
-            self._trajectory.clear()
+            for trajectory in self._trajectories.values():
+                trajectory.clear()
             self._odometry.clear()
 
     def _odom_at(self, stamp: int) -> tuple[FloatArray, FloatArray] | None:
@@ -99,8 +104,8 @@ class PoseCorrections:
         if not self._config.pose_is_optical:
             path = {stamp: T @ T_BODY_OPTICAL for stamp, T in path.items()}
         with self._lock:
-            correction = self._trajectory.compare(path)
-            if self._trajectory.take(correction):
+            correction = self._trajectories[self._config.cameras[0]].compare(path)  # the others are carried along
+            if self._take(correction):
                 self._tell(correction)
         if path and not len(correction.stamps):
             raise FrameError(
@@ -120,9 +125,13 @@ class PoseCorrections:
             except FrameError:
                 return  # as in _odom_at
             correction = self._odometry.jump(T)
-            self._trajectory.take(correction)
+            self._take(correction)
             if len(correction.stamps):
                 self._tell(correction)
+
+    def _take(self, correction: Correction) -> bool:
+        moved = [trajectory.take(correction) for trajectory in self._trajectories.values()]
+        return any(moved)
 
     def _tell(self, correction: Correction) -> None:
         self._mapper.correct_poses(correction).add_done_callback(self._report)

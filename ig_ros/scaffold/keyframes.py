@@ -40,6 +40,7 @@ class Keyframe:
     uses: int = 0
     last_used: int = 0  # training step
     missing: set[int] = field(default_factory=set)  # tiles on disk that it looks at: it sleeps until they are back
+    source: str = ""  # which of several cameras took it
 
     def set_masks(self, masks: Masks) -> None:
         """Attach a segmentation of the full-size image, reduced to training resolution (nearest pixel)."""
@@ -79,8 +80,9 @@ def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
         good = np.isfinite(reduced) & (reduced >= config.min_depth) & (reduced <= config.max_depth)
         depth = torch.from_numpy(np.where(good, reduced, 0.0).astype(np.float16)) if good.any() else None
     keyframe = Keyframe(
-        uid, frame.stamp, frame.index, camera, frame.T_world_camera.copy(), torch.from_numpy(rgb), depth
-    )
+        uid, frame.stamp, frame.index, camera, frame.T_world_camera.copy(), torch.from_numpy(rgb), depth,
+        source=frame.source,
+    )  # fmt: skip
     if frame.masks is not None:
         keyframe.set_masks(frame.masks)
     return keyframe

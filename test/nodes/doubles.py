@@ -19,6 +19,7 @@ from ig_ros.config import Config
 from ig_ros.errors import QueryError, StorageError
 from ig_ros.geometry import back_project, transform
 from ig_ros.language import Scope
+from ig_ros.mapper import NEAR
 from ig_ros.nodes.mapping_node import run
 from ig_ros.planning.removal import without
 from ig_ros.trajectory import Correction
@@ -80,10 +81,13 @@ class MaskMapper:
     def snapshot(self) -> MapSnapshot | None:
         return self._snapshot
 
-    def view(self, stamp: int | None = None) -> tuple[Camera, np.ndarray]:
-        if not self.frames:
+    def view(self, stamp: int | None = None, source: str | None = None) -> tuple[Camera, np.ndarray]:
+        frames = [f for f in self.frames if source in (None, f.source)]
+        if not frames:
             raise QueryError("no image has been mapped yet")
-        frame = self.frames[-1] if stamp is None else min(self.frames, key=lambda f: abs(f.stamp - stamp))
+        frame = frames[-1] if stamp is None else min(frames, key=lambda f: abs(f.stamp - stamp))
+        if stamp is not None and abs(frame.stamp - stamp) > NEAR:
+            raise QueryError(f"no image is near to {stamp}")
         return frame.camera, frame.T_world_camera
 
     def correct_poses(self, correction: Correction) -> Future[int]:

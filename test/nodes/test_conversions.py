@@ -161,6 +161,7 @@ def test_undistorted_pixels_are_where_the_pinhole_says(model: str, distortion: l
     rows, cols = np.nonzero(rectifier.color(image)[..., 0] > 127)
     expected = rectifier.camera.K @ ray.reshape(3)
     np.testing.assert_allclose([cols.mean() + 0.5, rows.mean() + 0.5], expected[:2], atol=1.0)
+    np.testing.assert_allclose(rectifier.point(*(seen + 0.5)), expected[:2], atol=1e-3)
     labels = rectifier.nearest(np.where(image[..., 0] > 0, 7, 3))
     assert set(np.unique(labels)) <= {3, 7}  # nothing between two labels
     x, y = rectifier.maps
@@ -173,6 +174,7 @@ def test_undistorted_pixels_are_where_the_pinhole_says(model: str, distortion: l
 def test_without_distortion_nothing_is_touched() -> None:
     rectifier = Rectifier.from_info(conversions.info_message(small_camera(), HEAD))
     assert rectifier.color(RGB) is RGB
+    assert rectifier.point(3.25, 4.5) == (3.25, 4.5)
 
 
 def test_the_fate_of_ids_travels_with_the_objects() -> None:
