@@ -36,6 +36,7 @@ def _inspect_keyframe(keyframe: Keyframe, name: str) -> None:
     camera = keyframe.camera
     for part in ("stamp", "index", "uses", "last_used"):
         demand(isinstance(getattr(keyframe, part), int), f"{part} of {name} is not an integer")
+    demand(isinstance(keyframe.source, str), f"source of {name} is not a text")
     demand(abs(keyframe.stamp) < STAMPS, f"stamp of {name} is no time in nanoseconds")
     demand(isinstance(keyframe.loss, float) and math.isfinite(keyframe.loss), f"loss of {name} is not a number")
     demand(isinstance(camera.width, int) and isinstance(camera.height, int), f"image size of {name} is not integers")

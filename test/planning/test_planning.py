@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers import CARDS, orbit, small_config
@@ -151,3 +153,17 @@ def test_normals_of_a_plane_and_an_empty_neighbourhood() -> None:
     assert np.allclose(normals(flat, np.array([0.5, 0.5, -1.0])), UP, atol=1e-6)
     box = ObjectInstance(1, "", 1.0, 3, np.eye(4), np.full(3, 0.1), 1)
     assert free_side(np.zeros((0, 3)), box, None)[1] == REACH
+
+
+def test_a_view_is_that_of_the_moment_and_of_the_camera_asked_for_or_refused() -> None:
+    mapper = Mapper(small_config())
+    for i, frame in enumerate(orbit(4)):  # 0.1 s apart
+        mapper.add_frame(dataclasses.replace(frame, source=("left", "right")[i % 2]))
+    stamps = [k.stamp for k in mapper.keyframes.items]
+    assert mapper.view(stamps[1] + 40_000_000).stamp == stamps[1]
+    assert mapper.view(stamps[1] + 40_000_000, "left").stamp == stamps[2]
+    assert mapper.view(None, "left").stamp == stamps[2]
+    with pytest.raises(QueryError, match=r"the nearest image that the map keeps is 0\.30 s away"):
+        mapper.view(stamps[-1] + 300_000_000)
+    with pytest.raises(QueryError, match="no image"):
+        mapper.view(None, "rear")
