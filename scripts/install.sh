@@ -30,15 +30,20 @@ dependencies() {
   "$venv/bin/python" -m pip install -q pip setuptools wheel
   # shellcheck disable=SC2046  # no word where there is no extra index
   "$venv/bin/python" -m pip install -q torch==2.13.0 $(torch_index)
-  "$venv/bin/python" - <<'PYTHON' > "$venv/requirements.txt"
+  "$venv/bin/python" - "$venv" <<'PYTHON' > "$venv/requirements.txt"
+import sys
 import tomllib
 
 with open("pyproject.toml", "rb") as stream:
     project = tomllib.load(stream)
 print(*project["build-system"]["requires"], *project["project"]["dependencies"], sep="\n")
 print(*project["project"]["optional-dependencies"]["dev"], sep="\n")
+with open(f"{sys.argv[1]}/from_source.txt", "w") as stream:
+    print(*project["project"]["optional-dependencies"]["sam2"], sep="\n", file=stream)
 PYTHON
   "$venv/bin/python" -m pip install -q -r "$venv/requirements.txt"
+  # sam2 comes as source and builds against torch: by itself pip would fetch another torch (gigabytes) to build it
+  SAM2_BUILD_CUDA=0 "$venv/bin/python" -m pip install -q --no-build-isolation -r "$venv/from_source.txt"
   "$venv/bin/python" -c 'import open3d' || {
     echo "Open3D does not import (see above); it needs: sudo apt-get install -y libusb-1.0-0 libgl1 libgomp1" >&2
     exit 1

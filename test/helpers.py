@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from ig_ros.config import Config
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, Masks
@@ -27,6 +30,12 @@ def _texture() -> FloatArray:
 
 
 TEXTURE = _texture()
+
+
+def need(package: str, extra: str) -> None:
+    """Skip the running test where a package of an extra is missing; with CI set, where all are to be there, fail it."""
+    if importlib.util.find_spec(package) is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{package} (extra {extra}) is not installed")
 
 
 def look_at(eye: tuple[float, float, float], target: tuple[float, float, float]) -> FloatArray:

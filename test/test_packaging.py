@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import need
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARE = Path(sys.prefix) / "share"
@@ -75,6 +76,15 @@ def test_versions_agree() -> None:
     manifest = ElementTree.parse(ROOT / "package.xml").getroot()
     assert manifest.findtext("version") == project["version"]
     assert manifest.findtext("license") == project["license"]
+
+
+def test_a_missing_extra_fails_where_all_are_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="extra clip"):
+        need("no_such_package", "clip")
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="extra clip"):
+        need("no_such_package", "clip")
 
 
 def test_every_direct_requirement_is_pinned() -> None:

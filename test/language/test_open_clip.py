@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import orbit, small_config
+from helpers import need, orbit, small_config
 
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
@@ -30,9 +30,8 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("ftfy", reason="extra clip is not installed")
-    if not repair_torchvision():
-        pytest.skip("extra clip is not installed")
+    need("open_clip", "clip")
+    assert repair_torchvision()
     import open_clip
 
     folder = tmp_path_factory.mktemp("clip")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import need
 
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
@@ -17,10 +17,6 @@ from ig_ros.segmentation.sam import ALIAS, Candidate, SamSegmenter, box_iou, fla
 from ig_ros.types import Camera
 
 CAMERA = Camera(np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]]), 64, 48)
-needs_package = pytest.mark.skipif(
-    importlib.util.find_spec("segment_anything") is None, reason="extra sam is not installed"
-)
-
 
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> SamSegmenter:
@@ -28,6 +24,7 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> SamSegmenter:
 
     After loading, the image encoder (a minute on a busy CPU) gives way to one layer of the same package.
     """
+    need("segment_anything", "sam")
     torch.manual_seed(0)
     weights = open_package().sam_model_registry["vit_b"]().state_dict()
     weights["mask_decoder.iou_prediction_head.layers.2.bias"] += 1.0
@@ -50,7 +47,6 @@ def block(rows: slice, cols: slice, quality: float = 0.9) -> Candidate:
     return Candidate(mask, quality)
 
 
-@needs_package
 def test_segments_with_a_real_checkpoint(segmenter: SamSegmenter) -> None:
     rgb = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     candidates = segmenter.propose(rgb)
@@ -63,8 +59,8 @@ def test_segments_with_a_real_checkpoint(segmenter: SamSegmenter) -> None:
     assert f"{ALIAS}.predictor" not in sys.modules, "the predictor would pull torchvision in"
 
 
-@needs_package
 def test_wrong_model_is_named(tmp_path: Path) -> None:
+    need("segment_anything", "sam")
     torch.save({"a": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(SegmenterError, match="no vit_b checkpoint"):
         make_segmenter(SegmentationConfig(segmenter="sam", sam_checkpoint=str(tmp_path / "other.pth")))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import need
 
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
 from ig_ros.segmentation import make_segmenter
 from ig_ros.types import Camera
-
-needs_package = pytest.mark.skipif(importlib.util.find_spec("sam2") is None, reason="extra sam2 is not installed")
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere/sam2.pt"])
@@ -32,8 +30,8 @@ def test_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
         make_segmenter(SegmentationConfig(segmenter="sam2", sam2_checkpoint=str(tmp_path / "other.pt")))
 
 
-@needs_package
 def test_segments_with_a_real_checkpoint(tmp_path: Path) -> None:
+    need("sam2", "sam2")
     from sam2.build_sam import build_sam2
 
     torch.manual_seed(0)
