@@ -1,9 +1,9 @@
 """python -m benchmarks.hours: a robot that goes round a building again and again; what it costs and what it forgets.
 
-Rooms are copies of one simulated room, each with its colours exchanged, 25 m apart. Time is compressed: a keyframe stands
-for KEYFRAME seconds of a driving robot, so that the default is more than an hour of it. The first WARM_UP rounds fill
-the budgets; memory may grow by less than GROWTH after them. Prints a line per round and writes OUT/hours.json; 1 if the
-memory has grown, or a budget was exceeded.
+Rooms are copies of one simulated room, each with its colours exchanged, 25 m apart. Time is compressed: a keyframe
+stands for KEYFRAME seconds of a driving robot, so that the default is more than an hour of it. The first WARM_UP rounds
+fill the budgets; memory may grow by less than GROWTH after them. Prints a line per round and writes OUT/hours.json; 1
+if the memory has grown, or a budget was exceeded.
 """
 
 from __future__ import annotations

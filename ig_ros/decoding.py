@@ -16,6 +16,8 @@ from ig_ros.errors import FrameError
 from ig_ros.geometry import pose_from_quaternion
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
+NAME = 40  # characters of a sender's text that are repeated in a message about it
+
 _COLOR_CODES: dict[str, tuple[int, int | None]] = {  # encoding -> channels, OpenCV conversion to RGB
     "rgb8": (3, None),
     "bgr8": (3, cv2.COLOR_BGR2RGB),
@@ -64,7 +66,7 @@ def rgb_from_raw(message: Any) -> npt.NDArray[np.uint8]:
     if message.encoding not in _COLOR_CODES:
         known = ", ".join(_COLOR_CODES)
         raise FrameError(
-            "image_encoding", f"image encoding '{message.encoding}' is not supported: publish one of {known}"
+            "image_encoding", f"image encoding '{message.encoding[:NAME]}' is not supported: publish one of {known}"
         )
     channels, code = _COLOR_CODES[message.encoding]
     pixels = _pixels(message, "u1", channels, "image_data")
@@ -78,7 +80,7 @@ def rgb_from_compressed(message: Any) -> npt.NDArray[np.uint8]:
     if pixels is None:
         raise FrameError(
             "image_data",
-            f"compressed image ('{message.format}', {data.size} bytes) cannot be decoded: publish jpeg or png",
+            f"compressed image ('{message.format[:NAME]}', {data.size} bytes) cannot be decoded: publish jpeg or png",
         )
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
 
@@ -88,7 +90,7 @@ def depth_from_image(message: Any) -> FloatArray:
     if message.encoding not in _DEPTH_TYPES:
         known = ", ".join(_DEPTH_TYPES)
         raise FrameError(
-            "depth_encoding", f"depth encoding '{message.encoding}' is not supported: publish one of {known}"
+            "depth_encoding", f"depth encoding '{message.encoding[:NAME]}' is not supported: publish one of {known}"
         )
     dtype, unit = _DEPTH_TYPES[message.encoding]
     depth = _pixels(message, dtype, 1, "depth_data").astype(np.float32) * np.float32(unit)
@@ -100,7 +102,8 @@ def labels_from_image(message: Any) -> IntArray:
     if message.encoding not in _LABEL_TYPES:
         known = ", ".join(_LABEL_TYPES)
         raise FrameError(
-            "mask_encoding", f"label image encoding '{message.encoding}' is not supported: publish one of {known}"
+            "mask_encoding",
+            f"label image encoding '{message.encoding[:NAME]}' is not supported: publish one of {known}",
         )
     return _pixels(message, _LABEL_TYPES[message.encoding][0], 1, "mask_data").astype(np.int32)
 
@@ -143,9 +146,8 @@ def depth_from_compressed(message: Any) -> FloatArray:
     start = bytes(data[:64]).find(b"\x89PNG")
     pixels = cv2.imdecode(data[start:], cv2.IMREAD_UNCHANGED) if start >= 0 else None
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
-        text = (
-            f"compressed depth ('{message.format}', {data.size} bytes) is no 16-bit PNG: record compressedDepth as png"
-        )
+        kind = f"'{message.format[:NAME]}', {data.size} bytes"
+        text = f"compressed depth ({kind}) is no 16-bit PNG: record compressedDepth as png"
         raise FrameError("depth_data", text)
     if message.format.startswith("32FC1") and start >= 12:
         a, b = np.frombuffer(data[4:12].tobytes(), "<f4")

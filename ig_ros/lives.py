@@ -35,14 +35,17 @@ class Life:
     embedding: FloatArray  # (E,) zeros = unknown
 
     def resembles(self, other: Life) -> bool:
-        """Whether both may be one thing: colour, size, and embedding or, where one is unknown, label."""
+        """Whether both may be one thing: colour, size, and embedding or, where one is unknown, label.
+
+        Of what has neither, colour and size are no proof: another thing of the same colour may have been brought.
+        """
         if difference(self.color, other.color) > COLOR:
             return False
         if (np.maximum(self.size, other.size) > STRETCH * np.maximum(np.minimum(self.size, other.size), 1e-3)).any():
             return False
         if self.embedding.any() and other.embedding.any() and len(self.embedding) == len(other.embedding):
             return bool(self.embedding @ other.embedding >= ALIKE)
-        return self.label == other.label
+        return bool(self.label) and self.label == other.label
 
 
 class Lives:

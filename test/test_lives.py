@@ -163,3 +163,11 @@ def test_stored_lives_go_on() -> None:
     restored.lives.load_state(world.lives.state(), world.lives.labels())
     assert restored.look({1: {"color": BLUE}, 5: mug}, stamps=(12, 13))[1] == first
     assert dataclasses.astuple(restored.instances.objects[1])[7:] == (1, 13, 0)
+
+
+@pytest.mark.parametrize("known", [{}, {"label": "block"}, {"embedding": MUG}], ids=["nothing", "label", "embedding"])
+def test_colour_and_size_alone_are_no_proof_that_a_thing_is_the_old_one(known: dict[str, Any]) -> None:
+    world = World()
+    (old,) = world.look({0: known})
+    (new,) = world.look({1: known}, stamps=(20, 21))
+    assert (new == old) == bool(known)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ig_ros.errors import QueryError
 from ig_ros.geometry import inverse, transform
 from ig_ros.language.viewpoint import Viewpoint
 from ig_ros.types import FloatArray, Instances
@@ -14,12 +15,20 @@ from ig_ros.types import FloatArray, Instances
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Limits of a query; the default has none, and looks from the newest camera pose."""
+    """Limits of a query; the default has none, and looks from the newest camera pose.
+
+    Raises QueryError for a box whose edges are not all finite and positive.
+    """
 
     viewpoint: Viewpoint | None = None  # whose left and right; None = the newest camera's
     T_world_box: FloatArray | None = None  # (4, 4) only objects whose centre lies in this box; None = everywhere
     size: FloatArray | None = None  # (3,) m, its full edge lengths
     id: int = 0  # only this object, or what it has become part of; 0 = any
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not (np.isfinite(self.size).all() and (self.size > 0).all()):
+            edges = " x ".join(f"{edge:g}" for edge in self.size)
+            raise QueryError(f"a box of {edges} m: give three edges, finite and greater than 0")
 
     @property
     def narrow(self) -> bool:

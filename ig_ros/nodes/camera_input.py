@@ -128,7 +128,7 @@ class CameraInput:
         pose = message.pose.pose if isinstance(message, Odometry) else message.pose
         frame = message.header.frame_id
         if frame not in ("", self._config.map_frame):
-            text = f"poses are in '{frame}', outputs in '{self._config.map_frame}': set map_frame to '{frame}'"
+            text = f"poses are in '{frame[:60]}', outputs in '{self._config.map_frame}': set map_frame to that"
             self._problems.add("pose_frame", text)
         T = matrix_from_pose(pose)
         self._buffer.add(nanoseconds(message.header.stamp), T if self._config.pose_is_optical else T @ T_BODY_OPTICAL)

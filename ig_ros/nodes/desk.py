@@ -6,6 +6,7 @@ that takes most of the interpreter's time from the training. One thread for mess
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,19 +17,21 @@ from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
 THREADS = 4  # requests that are worked on at once
-QOS = QoSProfile(depth=256)  # requests that may wait: ROS's own ten vanish when a hundred come at once
+WAITING = 256  # requests that may wait for a thread; ROS's own queue of ten would lose some when a hundred come at once
+QOS = QoSProfile(depth=WAITING)
 
 Handler = Callable[[Any, Any], Any]  # (request, response) -> response
 
 
 class Desk:
-    """Offers services whose handlers may take their time."""
+    """Offers services whose handlers may take their time. Beyond WAITING requests the answer is that it is busy."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._group = ReentrantCallbackGroup()  # an exclusive one would take the next request after the answer
         self._pool = ThreadPoolExecutor(THREADS, "answer")
         self._closed = False
+        self._open = threading.Semaphore(WAITING + THREADS)  # places in line and at work
 
     def stop(self) -> None:
         """Answer nothing more: the services are about to go."""
@@ -40,6 +43,10 @@ class Desk:
 
         async def callback(request: Any, response: Any) -> Any:
             done: Future = Future()
+            if not self._open.acquire(blocking=False):
+                response.success = False
+                response.message = f"busy: {WAITING} requests wait already, ask again in a moment"
+                return response
             if not self._closed:
                 self._pool.submit(self._answer, handler, request, response, done)
             return await done  # never, once the desk is closed
@@ -55,6 +62,8 @@ class Desk:
             if self._closed:
                 return
             done.set_result(result)
+        finally:
+            self._open.release()
         executor = self._node.executor
         if executor is not None:
             executor.wake()

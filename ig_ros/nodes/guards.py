@@ -20,6 +20,8 @@ from ig_ros.msg import SegmentedImage
 from ig_ros.types import IntArray
 
 COEFFICIENTS = 14  # of the longest distortion model
+POINT = 64  # bytes of a sparse point on average, padding included: the largest lidar drivers need 48
+FIELDS = 32  # of a sparse point
 FORMATS = ("JPEG", "PNG")  # of compressed images
 
 
@@ -65,6 +67,8 @@ class Guard:
         _demand("map_points", "points", points, self.limits.cloud_points, "limits.cloud_points")
         room = max(len(message.data), 1)  # rows without points would be walked one by one
         _demand("map_points", "rows", int(message.height), room, "its own data")
+        _demand("map_points", "bytes", len(message.data), POINT * self.limits.cloud_points, "limits.cloud_points")
+        _demand("map_points", "fields", len(message.fields), FIELDS, "the node")
 
     def path(self, message: Path) -> None:
         """A corrected trajectory."""

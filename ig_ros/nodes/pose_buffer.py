@@ -6,7 +6,7 @@ A pose source answers at once and says whether a missing pose may still come (po
 from __future__ import annotations
 
 import bisect
-from collections import deque
+import itertools
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,8 +38,8 @@ class PoseSource(Protocol):
         """The pose of the optical frame in the world at a stamp, without waiting."""
         ...
 
-    def clear(self) -> None:
-        """Forget poses of before a restart of the clock."""
+    def restart(self, boundary: int) -> None:
+        """The clock, which had passed `boundary` (ns), has started again before it: forget what came until then."""
         ...
 
 
@@ -51,8 +51,7 @@ class PoseBuffer:
         self._max_gap = round(max_gap * 1e9)
         self._capacity = capacity
         self._stamps: list[int] = []
-        self._poses: dict[int, FloatArray] = {}
-        self._arrival: deque[int] = deque()
+        self._poses: dict[int, FloatArray] = {}  # in the order of arrival
         self._received = 0  # stamp of the pose that came last, not always the newest: clocks are set, bags loop
 
     def __len__(self) -> int:
@@ -60,21 +59,21 @@ class PoseBuffer:
 
     def add(self, stamp: int, T_world_camera: FloatArray) -> None:
         """Insert a pose in any order of stamps; one of the same stamp is replaced."""
-        if stamp not in self._poses:
+        if self._poses.pop(stamp, None) is None:
             bisect.insort(self._stamps, stamp)
-            self._arrival.append(stamp)
         self._poses[stamp] = T_world_camera
         self._received = stamp
         if len(self._stamps) > self._capacity:
-            first = self._arrival.popleft()
+            first = next(iter(self._poses))
             del self._stamps[bisect.bisect_left(self._stamps, first)]
             del self._poses[first]
 
-    def clear(self) -> None:
-        """Forget all poses."""
-        self._stamps.clear()
-        self._poses.clear()
-        self._arrival.clear()
+    def restart(self, boundary: int) -> None:
+        """Forget every pose received up to the last one later than `boundary` (ns): of the poses of a looping bag those
+        of its new pass stay, which have come before its images have shown that there is one."""
+        stay = list(itertools.takewhile(lambda stamp: stamp <= boundary, reversed(self._poses)))
+        self._poses = {stamp: self._poses[stamp] for stamp in reversed(stay)}
+        self._stamps = sorted(self._poses)
 
     def at(self, stamp: int) -> PoseAnswer:
         """The pose at a stamp: an equal one, or between its two neighbours when they are at most `max_gap` apart."""
@@ -112,7 +111,7 @@ class TfPoses:
         self._map_frame = map_frame
         self.camera_frame = ""  # the image's frame_id, told by whoever receives images
 
-    def clear(self) -> None:
+    def restart(self, boundary: int) -> None:
         """tf itself forgets when the clock jumps back."""
 
     def at(self, stamp: int) -> PoseAnswer:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
 
 BOUND = 0.4  # s: no service makes its caller wait longer than this
+NAME, REASON = 60, 300  # characters of a caller's frame_id, and of tf's words about it, that an answer repeats
 _ALL = 2**31 - 1
 
 
@@ -41,14 +42,15 @@ class FrameFinder:
         """None for the map frame itself; raises QueryError for a frame that nobody knows."""
         if frame_id in ("", self.map_frame):
             return None
+        name = frame_id[:NAME]
         if self._tf is None:
             raise QueryError(
-                f"unknown frame_id '{frame_id}': without tf2_ros only the map frame '{self.map_frame}' is known"
+                f"unknown frame_id '{name}': without tf2_ros only the map frame '{self.map_frame}' is known"
             )
         try:
             return inverse(self._tf.matrix(self.map_frame, frame_id, None))
         except FrameError as error:
-            raise QueryError(f"unknown frame_id '{frame_id}': {error}") from error
+            raise QueryError(f"unknown frame_id '{name}': {str(error)[:REASON]}") from error
 
     def in_map(self, T_frame_pose: FloatArray, frame_id: str) -> FloatArray:
         """A pose (4, 4) given in some frame, in the map frame. Raises QueryError for a frame that nobody knows."""

@@ -154,6 +154,8 @@ class Synchronizer:
         self._older.append(stamp)
         if len(self._older) < RESTART:
             return False
+        assert self._newest is not None
+        self._poses.restart((self._newest + stamp) // 2)
         self.clear()
         return True
 

@@ -41,7 +41,7 @@ def test_what_grows_is_a_failure(rows: list[dict[str, Any]]) -> None:
 
 
 def test_a_small_building_is_driven_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = "hours --rooms 1 --rounds 3 --steps 1 --anchors 500 --keyframes 4 --out".split()
+    words = ["hours", "--rooms", "1", "--rounds", "3", "--steps", "1", "--anchors", "500", "--keyframes", "4", "--out"]
     monkeypatch.setattr(sys, "argv", [*words, str(tmp_path)])
     status = main()
     figures = json.loads((tmp_path / "hours.json").read_text())

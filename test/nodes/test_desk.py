@@ -11,7 +11,7 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
-from ig_ros.nodes.desk import THREADS, Desk
+from ig_ros.nodes.desk import THREADS, WAITING, Desk
 
 
 @pytest.fixture
@@ -85,3 +85,20 @@ def test_a_closed_desk_leaves_open_requests_unanswered_and_the_executor_alive(ro
     assert until(lambda: robot.heard > 2, between=lambda: publisher.publish(Empty()))
     assert not any(future.done() for future in waiting)
     assert robot.thread.is_alive()
+
+
+def test_a_request_beyond_those_that_may_wait_is_told_so(robot) -> None:  # type: ignore[no-untyped-def]
+    taken = lambda: robot.slow + robot.desk._pool._work_queue.qsize()  # noqa: E731
+    for number in range(1, THREADS + WAITING + 1):
+        robot.call("slow")
+        assert number % 4 or until(lambda n=number: taken() == n), "a client's own queue is short"
+    assert robot.slow == THREADS
+    more = robot.call("fast")
+    assert until(more.done)
+    assert not more.result().success
+    assert "busy" in more.result().message
+    robot.release.set()
+    assert until(lambda: robot.slow == THREADS + WAITING)
+    again = robot.call("fast")
+    assert until(again.done)
+    assert again.result().success

@@ -7,19 +7,29 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, Vector3
 from nav_msgs.msg import Path
+from nodes.doubles import MaskMapper
 from nodes.running import running, until
 from nodes.scene import small_frame
-from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2, PointField
 
-from ig_ros.errors import FrameError, QueryError
+from ig_ros.decoding import (
+    depth_from_compressed,
+    depth_from_image,
+    labels_from_image,
+    rgb_from_compressed,
+    rgb_from_raw,
+)
+from ig_ros.errors import FrameError, IgError, QueryError
 from ig_ros.limits import LimitsConfig
 from ig_ros.msg import Mask, SegmentedImage
 from ig_ros.nodes.conversions import byte_array, header, image_message
+from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
+from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RenderView, SaveMap
 
 SMALL = LimitsConfig(
@@ -67,6 +77,9 @@ CASES = [  # what checks it, a message at the limit, one beyond it, the cause
     ("cloud", lambda: PointCloud2(width=10, height=1), lambda: PointCloud2(width=11, height=1), "map_points_too_large"),
     ("cloud", lambda: PointCloud2(width=0, height=1), lambda: PointCloud2(width=0, height=2**32 - 1),
      "map_points_too_large"),
+    ("cloud", lambda: PointCloud2(data=bytes(640)), lambda: PointCloud2(data=bytes(641)), "map_points_too_large"),
+    ("cloud", lambda: PointCloud2(fields=[PointField()] * 32), lambda: PointCloud2(fields=[PointField()] * 33),
+     "map_points_too_large"),
     ("path", lambda: Path(poses=[PoseStamped()] * 3), lambda: Path(poses=[PoseStamped()] * 4), "pose_graph_too_large"),
 ]  # fmt: skip
 
@@ -99,8 +112,62 @@ def test_requests(check: str, within: tuple, beyond: tuple) -> None:
         getattr(Guard(SMALL), check)(*beyond)
 
 
+@pytest.mark.parametrize("size", [(np.nan, 1, 1), (1, -1, 1), (1, 1, np.inf), (1, 0, 1)])
+def test_boxes_that_are_none_are_refused_by_the_query(context: object, size: tuple[float, float, float]) -> None:
+    request = QueryObject.Request(text="mug", within_size=Vector3(x=float(size[0]), y=float(size[1]), z=float(size[2])))
+    service = QueryService(MaskMapper(None), FrameFinder("map", None), Problems(print), Guard(SMALL))
+    answer = service.handle(request, QueryObject.Response())
+    service.stop()
+    assert not answer.success
+    assert "finite and greater than 0" in answer.message
+
+
+LONG = "x" * 1_000_000
+
+
+def test_what_a_message_repeats_of_a_senders_text_is_cut() -> None:
+    picture = image(4, 4)
+    picture.encoding = LONG
+    zip_file = CompressedImage(format=LONG, data=b"no picture")
+
+    class Tf:
+        def matrix(self, _target: str, source: str, _stamp: int | None) -> object:
+            raise FrameError("no_transform", f"nobody knows '{source}'")
+
+    for refuse in (
+        lambda: rgb_from_raw(picture),
+        lambda: depth_from_image(picture),
+        lambda: labels_from_image(picture),
+        lambda: rgb_from_compressed(zip_file),
+        lambda: depth_from_compressed(zip_file),
+        lambda: FrameFinder("map", None).find(LONG),
+        lambda: FrameFinder("map", Tf()).find(LONG),
+    ):
+        with pytest.raises(IgError) as caught:
+            refuse()
+        assert len(str(caught.value)) < 500
+
+
+def test_a_frame_id_of_a_megabyte_makes_no_long_warning(context: object) -> None:
+    with running(context) as made:
+        warnings: list[str] = []
+        made.node.problems._warn = warnings.append
+        player = Player(PlayOptions(), context=context)
+        assert player.wait_for_subscribers()
+        foreign = player.messages(small_frame(0), 5)["pose"]
+        foreign.header.frame_id = LONG
+        assert until(
+            lambda: "pose_frame" in made.node.problems.counts(), between=lambda: player.send({"pose": foreign})
+        )
+        assert until(lambda: "other_frame_id" in made.node.problems.counts(),
+                     between=lambda: player.send({"pose": player.messages(small_frame(0), 5)["pose"]}))  # fmt: skip
+        assert max(map(len, warnings)) < 500
+        player.destroy_node()
+
+
 def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_path: object) -> None:
-    limits = {"limits__image_pixels": 160 * 120, "limits__text": 20, "limits__ids": 4, "limits__view_pixels": 1200}
+    limits = {"limits__image_pixels": 160 * 120, "limits__text": 20, "limits__ids": 4, "limits__view_pixels": 1200,
+              "limits__path_poses": 3}  # fmt: skip
     with running(context, map_directory=str(tmp_path), diagnostics_period=0.1, **limits) as made:
         player, client = Player(PlayOptions(), context=context), MapClient(context=context)
         assert player.wait_for_subscribers()
@@ -108,8 +175,7 @@ def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_pat
         cloud = PointCloud2(header=header(5, "map"), width=2**31, height=1)
         points = player.create_publisher(PointCloud2, "map_points", 1)
         path = player.create_publisher(Path, "pose_graph", 1)
-        graph = Path(header=header(5, "map"), poses=[PoseStamped()])
-        made.node.config  # noqa: B018  # the limit of paths stays at its default: a path of one pose passes
+        graph = Path(header=header(5, "map"), poses=[PoseStamped()] * 4)
 
         def send() -> None:
             player.send(huge)
@@ -118,7 +184,7 @@ def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_pat
             client.listen(0.1)
 
         counts = made.node.problems.counts
-        wanted = {f"{what}_too_large" for what in ("image", "depth", "mask", "camera_info", "map_points")}
+        wanted = {f"{what}_too_large" for what in ("image", "depth", "mask", "camera_info", "map_points", "pose_graph")}
         assert until(lambda: wanted <= set(counts()), between=send), counts()
         assert made.mapper.frames == []
         assert made.mapper.points == 0

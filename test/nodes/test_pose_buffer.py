@@ -62,3 +62,17 @@ def test_capacity_drops_the_first_received_even_after_a_clock_restart() -> None:
 def test_a_body_looking_forward_sees_forward() -> None:
     np.testing.assert_array_equal(T_BODY_OPTICAL @ [0, 0, 1, 1], [1, 0, 0, 1])  # the optical z axis is the body's x
     np.testing.assert_array_equal(T_BODY_OPTICAL @ [0, 1, 0, 1], [0, 0, -1, 1])  # image down is the body's -z
+
+
+def test_after_a_restart_only_the_poses_of_the_new_pass_are_left() -> None:
+    buffer = PoseBuffer(max_gap=0.5)
+    for tenth in range(100):
+        buffer.add(tenth * SECOND // 10, at(0.0))
+    for tenth in range(6):  # out of order, as bursts of an odometry come
+        buffer.add((tenth ^ 1) * SECOND // 10 + 1, at(5.0))
+    buffer.restart(5 * SECOND)
+    assert len(buffer) == 6
+    assert buffer.at(SECOND // 4).T_world_camera[0, 3] == 5.0
+    assert buffer.at(3 * SECOND).T_world_camera is None
+    buffer.restart(5 * SECOND)
+    assert len(buffer) == 6, "once is enough"

@@ -105,6 +105,23 @@ def test_a_restarted_clock_is_accepted_after_five_images_in_order() -> None:
     assert line.advance()[0] == [(133, None, None)]
 
 
+def test_images_of_the_second_pass_of_a_bag_have_poses_of_the_second_pass() -> None:
+    """The second pass's poses come between the stamps of the first one's, and a little after its images."""
+    line, elsewhere = Line(), np.eye(4)
+    elsewhere[0, 3] = 5.0
+    for ms in range(0, 3000, 100):
+        assert line.image(ms) == ""
+    assert len(line.advance()[0]) == 30
+    got = []
+    for ms in range(0, 1500, 100):
+        line.poses.add((ms - 50) * MS, elsewhere)
+        line.image(ms, pose=False)
+        bundles, problems = line.line.advance(0.0)
+        assert problems == []
+        got += [(b.stamp // MS, float(b.T_world_camera[0, 3])) for b in bundles]
+    assert got == [(ms, 5.0) for ms in range(400, 1400, 100)]
+
+
 def test_a_full_line_drops_the_oldest_without_pose_and_releases_the_oldest_without_masks() -> None:
     line = Line(capacity=2)
     for ms in (0, 10, 20):
