@@ -80,6 +80,27 @@ def cut(scene: Scene, gaussians: int) -> Scene:
     return Scene(points, children, scene.views)
 
 
+def tiled(scene: Scene, size: int) -> Scene:
+    """At least `size` Gaussians: copies of the scene side by side along x, each seen by its own copy of the views."""
+    points, children = scene.points, scene.children
+    copies = -(-size // len(children.xyz))
+    step = float(np.ptp(points.xyz[:, 0])) + 1.0
+    shifts = np.array([[step * i, 0.0, 0.0] for i in range(copies)])
+    many = {f.name: np.concatenate([getattr(points, f.name)] * copies) for f in dataclasses.fields(points)}
+    many["xyz"] = np.concatenate([points.xyz + s for s in shifts])
+    many["uid"] = np.arange(len(many["xyz"]))
+    owner = np.concatenate([children.anchor + i * len(points.xyz) for i in range(copies)])
+    xyz = np.concatenate([children.xyz + s for s in shifts])
+    views = [dataclasses.replace(v, T_world_camera=_moved(v.T_world_camera, s)) for s in shifts for v in scene.views]
+    return Scene(PointSet(**many), Children(xyz, owner), tuple(views))
+
+
+def _moved(T: FloatArray, shift: FloatArray) -> FloatArray:
+    there = T.copy()
+    there[:3, 3] += shift
+    return there
+
+
 def changed(scene: Scene, seed: int) -> Scene:
     """A twentieth of the anchors, in one place, moved by a third of their edge."""
     random = np.random.default_rng(seed)

@@ -38,7 +38,7 @@ def describe(home: Path, contents: OpenMap) -> dict[str, Any]:
     mapper, settings = contents
     latest = mapper.latest
     things = latest.instances.objects if latest else ()
-    means = mapper.freeze().gaussians.means.numpy()
+    means = mapper.freeze().gaussians.means.detach().cpu().numpy()
     cameras = sorted({(k.camera.width, k.camera.height) for k in mapper.keyframes.items})
     return {
         "size_mb": round(sum(p.stat().st_size for p in home.iterdir()) / 1e6, 2),

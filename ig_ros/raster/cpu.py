@@ -76,7 +76,8 @@ class _Rasterize(torch.autograd.Function):
 
 
 def _prepared(gaussians: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    return tuple(t.detach().float().contiguous() for t in gaussians)
+    """As the kernels read them: in this machine's memory, whatever device they come from."""
+    return tuple(t.detach().cpu().float().contiguous() for t in gaussians)
 
 
 def _input(request: RasterRequest, tensors: tuple[torch.Tensor, ...]) -> RasterInput:

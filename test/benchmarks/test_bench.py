@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import ground_labels
 
 from benchmarks.bench import gpu
 from benchmarks.bench.clock import exponent
-from benchmarks.bench.instantiation import CHANGED, changed, cut
+from benchmarks.bench.instantiation import CHANGED, changed, cut, tiled
 from benchmarks.bench.report import GOALS, compose
 from ig_ros.instances import Children, PointSet
 from ig_ros.instances.held import Scene
@@ -53,6 +55,33 @@ def test_a_cut_scene_is_whole() -> None:
     assert cut(part, 10**6) is part
 
 
+def test_a_tiled_scene_is_copies_that_do_not_touch() -> None:
+    one = scene(500)
+    many = tiled(one, 2 * len(one.children.xyz) + 1)
+    n = len(one.points.xyz)
+    assert len(many.children.xyz) == 3 * len(one.children.xyz)
+    np.testing.assert_allclose(many.children.xyz, many.points.xyz[many.children.anchor])
+    assert many.points.xyz[:n, 0].max() < many.points.xyz[n : 2 * n, 0].min()
+    assert len(np.unique(many.points.uid)) == 3 * n
+    np.testing.assert_array_equal(many.points.feature[2 * n :], one.points.feature)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_the_gpu_check_without_a_gpu_writes_that_nothing_was_measured(tmp_path: Path) -> None:
+    out = tmp_path / "gpu_report.md"
+    done = subprocess.run(
+        ["scripts/gpu_check.sh"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHON": sys.executable, "OUT": str(out)},
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "sees no CUDA GPU" in done.stderr
+    assert "**Not measured**: this machine has no CUDA GPU" in out.read_text()
+
+
 def test_the_report_tells_reached_from_missed() -> None:
     figures = {key: bound for key, _, bound, _ in GOALS}
     page = "\n".join(compose(figures, "make bench", ""))
@@ -90,9 +119,12 @@ def test_parts_keep_the_figures_of_the_others(tmp_path: Path) -> None:
 
 
 def test_what_a_gpu_would_run_runs_here() -> None:
-    figures = gpu.measure("cpu", "sim:tabletop?seed=1&width=96&frames=16", frames=4, voxel=0.05, steps=3)
+    plan = gpu.Plan(gaussians=2000, many=9000, frames=4, voxel=0.03, steps=3, stream_s=1.0)
+    figures = gpu.measure("cpu", "sim:tabletop?seed=1&width=96&frames=16", plan)
     assert set(figures) == set(gpu.GOALS)
-    assert figures["gaussians"] > 100
+    assert figures["gaussians"] == 2000
+    assert figures["gaussians_many"] == pytest.approx(9000, rel=0.1)
+    assert 0 < figures["stream_fps"] <= 1.1 * gpu.RATE
     assert figures["schedule_s"] == pytest.approx(30_000 / figures["steps_per_s"])
     assert "Not measured" not in gpu.report(figures)
     assert "**Not measured**: no GPU" in gpu.report(None, "no GPU")

@@ -96,6 +96,7 @@ def test_cuda_without_a_gpu() -> None:
         select_device("cuda")
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not (torch.cuda.is_available() and cuda.installed()), reason="needs a CUDA GPU and gsplat")
 def test_real_gsplat_agrees_with_the_cpu_backend() -> None:
     g, view, T = room(2000, 9), camera(80, 60), pose()
