@@ -15,7 +15,7 @@ import psutil
 
 from benchmarks.bench.report import GOALS, write_report
 
-PARTS = ("raster", "step", "instantiation", "sweeps", "stream")
+PARTS = ("raster", "step", "quality", "instantiation", "sweeps", "stream")
 BUSY = 20.0  # % of all cores at work before a part begins: something else runs here
 
 

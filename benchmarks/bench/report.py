@@ -14,6 +14,8 @@ GOALS = (  # key, what it is, bound, whether it is to be at least (else at most)
     ("raster_fma_share", "raster: share of the peak of a matrix product", 0.25, True),
     ("step_raster_share", "training step: share of the raster", 0.6, True),
     ("step_python_share", "training step: share of Python", 0.1, False),
+    ("quality_psnr_vs_noise", "PSNR lost against the slow path, in units of seed-to-seed noise", 1.0, False),
+    ("quality_miou_vs_noise", "instance mIoU lost against the slow path, in units of seed-to-seed noise", 1.0, False),
     ("instantiation_vs_hdbscan", "instantiation: times faster than HDBSCAN on the same features", 20.0, True),
     ("instantiation_vs_500_steps", "instantiation: share of the time of 500 training steps", 0.15, False),
     ("incremental_vs_full", "rerun after 5 % change: times faster than a first run", 5.0, True),
@@ -59,6 +61,7 @@ def compose(figures: dict[str, Any], command: str, picture: str) -> Iterator[str
     yield ""
     yield from raster(figures)
     yield from step(figures)
+    yield from quality(figures)
     yield from instantiation(figures)
     yield from stream(figures)
     if picture:
@@ -99,6 +102,27 @@ def step(f: dict[str, Any]) -> Iterator[str]:
         yield f"| {title} | ms a step |\n| --- | ---: |"
         yield from (f"| `{name}` | {ms:.2f} |" for name, ms in f[key].items())
         yield ""
+
+
+def quality(f: dict[str, Any]) -> Iterator[str]:
+    """What is learnt."""
+    if "quality_psnr" not in f:
+        return
+    yield "## Quality\n"
+    yield (
+        f"A tabletop of 96x72 pixels, {f['quality_steps']} steps without growth, {f['quality_seeds']} seeds, with the "
+        "kernels and without them (test/reference/plain_step.py: torch and Numba). Noise is the larger range over "
+        "seeds of the two sides.\n"
+    )
+    yield "| figure | with kernels | slow path | difference of means | range over seeds |"
+    yield "| --- | --- | --- | ---: | ---: |"
+    for name, text in (("psnr", "PSNR held out, dB"), ("miou", "instance mIoU, %")):
+        sides = (" / ".join(f"{v:.2f}" for v in f[f"quality_{name}{side}"]) for side in ("", "_slow"))
+        yield (
+            f"| {text} | {' | '.join(sides)} | {f[f'quality_{name}_difference']:+.2f} | "
+            f"{f[f'quality_{name}_spread']:.2f} |"
+        )
+    yield ""
 
 
 def instantiation(f: dict[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from helpers import ground_labels
 
-from benchmarks.bench import gpu
+from benchmarks.bench import gpu, quality
 from benchmarks.bench.clock import exponent
 from benchmarks.bench.instantiation import CHANGED, changed, cut, tiled
 from benchmarks.bench.report import GOALS, compose
@@ -116,6 +116,26 @@ def test_parts_keep_the_figures_of_the_others(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "query_p99_ms" in done.stdout
     assert "| 12 | yes |" in (tmp_path / "p.md").read_text()
+
+
+def test_quality_is_lost_only_beyond_the_noise_of_seeds() -> None:
+    same = quality.compared("psnr", [30.0, 30.4], [30.1, 30.3])
+    assert same["quality_psnr_vs_noise"] == pytest.approx(0.0)
+    worse = quality.compared("psnr", [29.0, 29.4], [30.0, 30.4])
+    assert worse["quality_psnr_difference"] == pytest.approx(-1.0)
+    assert worse["quality_psnr_vs_noise"] == pytest.approx(2.5)
+    assert quality.compared("miou", [90.0, 90.0], [90.4, 90.4])["quality_miou_vs_noise"] == pytest.approx(0.8)
+    better = quality.compared("miou", [95.0, 95.0], [90.0, 90.0])
+    assert better["quality_miou_vs_noise"] == 0.0
+
+
+def test_both_sides_of_the_quality_comparison_are_measured_and_reported() -> None:
+    figures = quality.measure(quick=True)
+    for name in ("psnr", "miou"):
+        assert len(figures[f"quality_{name}"]) == len(figures[f"quality_{name}_slow"]) == 2  # type: ignore[arg-type]
+    assert figures["quality_psnr_vs_noise"] <= 1.0  # type: ignore[operator]
+    page = "\n".join(compose(figures, "bench", ""))
+    assert "| PSNR held out, dB |" in page
 
 
 def test_what_a_gpu_would_run_runs_here() -> None:
