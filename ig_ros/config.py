@@ -57,9 +57,7 @@ class SeedingConfig:
     voxel: float = param(0.02, "at most one anchor per voxel of this edge near the camera, m", 1e-3, 1.0)
     voxel_per_depth: float = param(0.02, "the voxel grows with distance: edge >= this x depth", 0.0, 0.2)
     alpha_threshold: float = param(0.5, "seed where the rendered opacity is below this", 0.0, 1.0)
-    depth_margin: float = param(
-        0.03, "... or where measured depth stands in front of the model by this fraction", 0.0, 1.0
-    )
+    depth_margin: float = param(0.03, "... or where measured depth stands before the model by this share", 0.0, 1.0)
     stride: int = param(2, "every n-th pixel proposes an anchor", 1, 64)
     max_anchors: int = param(120000, "no anchors are added beyond this number", 100, 100_000_000)
     stereo_steps: int = param(96, "RGB only: inverse depths the plane sweep tries", 8, 1024)
@@ -310,6 +308,8 @@ class NodeConfig:
     diagnostics_period: float = param(1.0, "seconds between diagnostics", 0.1, 3600.0)
     max_cloud_points: int = param(500000, "the published cloud is thinned evenly to this size", 1, 100_000_000)
     map_directory: str = param("~/.ros/ig_ros", "save_map and load_map work inside this directory only")
+    resume: str = param("", "name of a map to load at start, if it is there; empty = begin with nothing")
+    save_interval: float = param(0.0, "seconds between saves under the name of resume, 0 = never", 0.0, 86400.0)
     viewer: bool = param(False, "serve the map on a web page (needs viser)")
     viewer_host: str = param("127.0.0.1", "who may open the page: 0.0.0.0 = every machine, without a password")
     viewer_port: int = param(8080, "port of the page, 0 = any free one", 0, 65535)

@@ -126,6 +126,15 @@ def read_snapshot(directory: Path) -> tuple[MapSnapshot | None, Config]:
         return _read_snapshot(directory, manifest), Config.from_dict(manifest["config"])
 
 
+def is_map(directory: Path) -> bool:
+    """Whether a map is there, or one that a process has put aside that was killed while it saved."""
+    try:
+        recover(directory, MANIFEST)
+    except OSError:
+        return False
+    return (directory / MANIFEST).is_file()
+
+
 def load_map(mapper: Mapper, directory: Path) -> None:
     """Replace a mapper's state by a saved one; untouched unless everything could be read. Raises as `read_map`."""
     mapper.adopt(*read_map(mapper, directory))

@@ -29,6 +29,7 @@ from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.pixels import Pixels
 from ig_ros.nodes.planning_services import PlanningServices
 from ig_ros.nodes.query_service import QueryService, make_frame_finder
+from ig_ros.nodes.resuming import Resuming
 from ig_ros.nodes.web_page import WebPage
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 from ig_ros.types import Frame
@@ -122,6 +123,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         self.page = WebPage(config, mapper, self.get_logger()) if config.viewer else None
         mapper.pause()
         mapper.start()
+        Resuming(self, config, mapper, problems)
 
     def _serve(self) -> None:
         for kind, name, answer in (
