@@ -40,6 +40,7 @@ COLORS = {
 }  # fmt: skip
 DEFINITE = {"the", "my", "this", "that", "your", "our"}  # what follows is taken to exist
 ARTICLES = {"a", "an", "some", "any"} | DEFINITE
+PRONOUNS = frozenset({"me", "us", "myself", "ourselves", "you", "yourself"})  # whoever looks
 CONNECTORS = {"is", "are", "stands", "standing", "lies", "lying", "sits", "sitting", "located", "placed", "that",
               "which", "who", "right", "directly", "just"}  # fmt: skip
 PURPOSE = {"to", "for", "that", "which", "where", "who", "it", "used", "i", "you"}  # begins what a thing is for
@@ -98,7 +99,8 @@ def _tokens(text: str) -> list[str]:
 
 def _phrase(tokens: list[str]) -> Phrase:
     """Head up to the first relation, then what it is related to."""
-    if tokens[-3:-1] in (["on", "the"], ["to", "the"], ["at", "the"]) and tokens[-1] in ("left", "right"):
+    beside = len(tokens) > 2 and tokens[-3] in ("on", "to", "at") and tokens[-2] in ("the", "my", "your", "our")
+    if beside and tokens[-1] in ("left", "right"):
         return _phrase([tokens[-1], *tokens[:-3]])  # "the mug on the left" is "the left mug"
     tokens = _comparison_last(tokens)
     place, length, name = _find_relation(tokens)
@@ -108,7 +110,7 @@ def _phrase(tokens: list[str]) -> Phrase:
     in_purpose = any(t in PURPOSE for t in head) and head[-1] not in CONNECTORS
     while head and head[-1] in CONNECTORS:
         head = head[:-1]
-    certain = rest[0] in DEFINITE and not in_purpose
+    certain = rest[0] in DEFINITE | PRONOUNS and not in_purpose
     if name == "between":
         return replace(_head(head), relations=(Relation(name, _pair(rest), certain),))
     cut = _conjunction(rest)
@@ -120,7 +122,7 @@ def _comparison_last(tokens: list[str]) -> list[str]:
     """ "the closest thing to the laptop" as "the thing closest to the laptop"."""
     first = next((i for i, t in enumerate(tokens) if SUPERLATIVES.get(t) in ("nearest", "farthest")), len(tokens))
     for place in range(first + 2, len(tokens) - 1):
-        if tokens[place] in ("to", "from") and tokens[place + 1] in DEFINITE:
+        if tokens[place] in ("to", "from") and tokens[place + 1] in DEFINITE | PRONOUNS:
             way = f"{SUPERLATIVES[tokens[first]]} {'to' if SUPERLATIVES[tokens[first]] == 'nearest' else 'from'}"
             return [*tokens[:first], *tokens[first + 1 : place], *way.split(), *tokens[place + 1 :]]
     return tokens

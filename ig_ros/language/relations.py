@@ -108,15 +108,18 @@ def inside(scene: Surroundings, anchor: int) -> FloatArray:
     return np.asarray(logistic(share - 0.6, 0.1) * smaller * rises * sunk)
 
 
-def between(scene: Surroundings, first: int, second: int) -> FloatArray:
-    """(S,) near the line from one anchor to the other, seen from above."""
-    a, b = scene.center[first, :2], scene.center[second, :2]
+def between(scene: Surroundings, first: int, second: int, place: FloatArray | None = None) -> FloatArray:
+    """(S,) near the line from one anchor to the other, or to a place (3,) m instead of the second, seen from above."""
+    a, b = scene.center[first, :2], (scene.center[second] if place is None else place)[:2]
+    anchors = [first, second] if place is None else [first]
     length = max(float(np.linalg.norm(b - a)), 1e-6)
     along = (scene.center[:, :2] - a) @ (b - a) / length**2
     aside = np.linalg.norm(scene.center[:, :2] - a - along[:, None] * (b - a), axis=1)
     score = logistic(0.4 - np.abs(along - 0.5), 0.05) * logistic(0.3 - aside / length, 0.05)
-    score *= apart(scene, first) * apart(scene, second) * (1 - 0.1 * np.minimum(aside / length, 1))
-    score[[first, second]] = 0.0
+    for anchor in anchors:
+        score *= apart(scene, anchor)
+    score *= 1 - 0.1 * np.minimum(aside / length, 1)
+    score[anchors] = 0.0
     return score
 
 

@@ -9,11 +9,13 @@ import numpy as np
 
 from ig_ros.language.attributes import color_score, extreme, prefer
 from ig_ros.language.grammar import Phrase, Relation, alternatives
+from ig_ros.language.observer import is_observer, related_to_observer
 from ig_ros.language.relations import between, related
 from ig_ros.language.surroundings import STRUCTURE, Surroundings
 from ig_ros.language.viewpoint import Viewpoint
 from ig_ros.types import FloatArray
 
+OBSERVER = -1  # stands for the number of an object where whoever looks is the anchor
 ANCHORS = 5  # most likely meanings of an anchor that are tried
 BACKGROUND = frozenset({"floor", "ground", "wall", "ceiling", "room", "house"})  # there, mapped or not
 
@@ -38,6 +40,8 @@ def missing_anchor(phrase: Phrase, context: Context) -> str:
     """Words of the first thing that the phrase takes for given and that is not there; "" if all are there."""
     for relation in phrase.relations:
         for anchor in relation.anchors:
+            if is_observer(anchor, context.relevance):
+                continue
             if resolve(anchor, context).max(initial=0.0) < context.threshold:
                 return missing_anchor(anchor, context) or anchor.text
     return ""
@@ -49,10 +53,13 @@ def descriptive(phrase: Phrase, context: Context) -> bool:
     So it is, too, where the anchor is a wall or floor that nobody has segmented: there is one all the same.
     """
     for relation in phrase.relations:
-        best = min(resolve(anchor, context).max(initial=0.0) for anchor in relation.anchors)
+        things = [anchor for anchor in relation.anchors if not is_observer(anchor, context.relevance)]
+        if not things and relation.certain:
+            continue
+        best = min((resolve(anchor, context).max(initial=0.0) for anchor in things), default=0.0)
         if not relation.certain and best < 1.0:
             return True
-        if best < context.threshold and all(anchor.words in BACKGROUND for anchor in relation.anchors):
+        if best < context.threshold and all(anchor.words in BACKGROUND for anchor in things):
             return True
     return False
 
@@ -95,10 +102,14 @@ def _related(relation: Relation, context: Context) -> FloatArray:
             for j, q in second:
                 if i != j:
                     sure = np.full(len(best), min(p, q))
-                    best = np.maximum(best, both(sure, between(context.scene, i, j)))
+                    place = context.view.position if OBSERVER in (i, j) else None
+                    best = np.maximum(best, both(sure, between(context.scene, max(i, j), min(i, j), place)))
         return best
     for i, p in _anchors(relation.anchors[0], context):
-        geometry = related(relation.name, context.scene, i, context.view)
+        if i == OBSERVER:
+            geometry = related_to_observer(relation.name, context.scene, context.view)
+        else:
+            geometry = related(relation.name, context.scene, i, context.view)
         best = np.maximum(best, both(np.full(len(best), p), geometry))
     return best
 
@@ -110,6 +121,8 @@ def _compared(relation: Relation, scores: FloatArray, context: Context) -> Float
         return np.zeros_like(scores)
     i, p = anchors[0]
     scene = context.scene
+    if i == OBSERVER:
+        return prefer(extreme(relation.name, scene, context.view), scores, context.threshold)
     gaps = scene.gaps(i)
     candidates = both(scores, np.full(len(scores), p))
     stacked = np.maximum(scene.share_inside(i), scene.share_of(i)) > 0.5
@@ -120,7 +133,9 @@ def _compared(relation: Relation, scores: FloatArray, context: Context) -> Float
 
 
 def _anchors(phrase: Phrase, context: Context) -> list[tuple[int, float]]:
-    """The objects that a phrase may mean, with their scores, best first."""
+    """The objects that a phrase may mean, with their scores, best first; OBSERVER for whoever looks."""
+    if is_observer(phrase, context.relevance):
+        return [(OBSERVER, 1.0)]
     scores = resolve(phrase, context)
     order = [int(i) for i in np.argsort(-scores, kind="stable")[:ANCHORS] if scores[i] >= context.threshold]
     return [(i, float(scores[i])) for i in order]

@@ -125,10 +125,15 @@ class QueryService:
             T_box = self._frames.in_map(matrix_from_pose(box.pose), box.header.frame_id)
         viewpoint = None
         if view.header.frame_id:
-            T_view = self._frames.in_map(matrix_from_pose(view.pose), view.header.frame_id)
-            optical = "optical" in view.header.frame_id  # REP 103: such frames look along z
-            viewpoint = Viewpoint.of_camera(T_view) if optical else Viewpoint.of_body(T_view)
+            viewpoint = self._observer(matrix_from_pose(view.pose), view.header.frame_id)
+        elif request.frame_id not in ("", self._frames.map_frame):
+            viewpoint = self._observer(np.eye(4), request.frame_id)
         return Scope(viewpoint, T_box, size if T_box is not None else None, request.id)
+
+    def _observer(self, T_frame_view: FloatArray, frame_id: str) -> Viewpoint:
+        T_view = self._frames.in_map(T_frame_view, frame_id)
+        optical = "optical" in frame_id  # REP 103: such frames look along z
+        return Viewpoint.of_camera(T_view) if optical else Viewpoint.of_body(T_view)
 
 
 def make_frame_finder(node: Node, map_frame: str) -> FrameFinder:

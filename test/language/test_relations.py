@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -129,3 +131,57 @@ def test_a_camera_that_looks_straight_down() -> None:
     view = Viewpoint.of_camera(T)
     assert np.allclose(view.right, [1, 0, 0])
     assert np.allclose(view.forward, [0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("the mug nearest to me", 4),
+        ("the thing closest to you", 7),
+        ("the closest mug to me", 4),
+        ("the mug farthest from the robot", 3),
+        ("the mug on my left", 3),
+        ("the mug left of me", 3),
+        ("the mug right of the robot", 4),
+        ("the bowl in front of me", 7),
+        ("the laptop between me and the book", 2),
+        ("the ball next to you", 8),
+    ],
+)
+def test_who_looks_is_an_anchor_too(text: str, first: int) -> None:
+    """The observer stands near the ball, between the mugs, and looks north; the ball lies at its feet."""
+    here = np.eye(4)
+    here[:3, :3] = FROM_SOUTH[:3, :3]
+    here[:3, 3] = (0.1, -0.7, 0.6)
+    if "ball" in text:
+        here[:3, 3] = (0.9, 0.4, 0.0)
+    assert found(text, viewpoint=here)[:1] == [first], ask(text, viewpoint=here).message
+
+
+def test_nothing_is_behind_an_observer_who_stands_before_everything() -> None:
+    outside = FROM_SOUTH.copy()
+    outside[:3, 3] = (0, -5, 1)
+    assert ask("the mug behind me", viewpoint=outside).status is QueryStatus.ABSENT
+    assert ask("the mug on me", viewpoint=outside).status is QueryStatus.ABSENT
+    back = np.diag([-1.0, -1.0, 1.0, 1.0]) @ outside  # at y = 5, looking south: turned away from there it is
+    back[:3, :3] = FROM_SOUTH[:3, :3]
+    assert set(found("the mug behind me", viewpoint=back)) == {3, 4}
+
+
+def test_a_thing_called_robot_is_meant_where_there_is_one() -> None:
+    instances, place = WORLD
+    renamed = [dataclasses.replace(o, label="robot") if o.id == 8 else o for o in instances.objects]
+    world = dataclasses.replace(instances, objects=tuple(renamed))
+    answer = rank("the mug nearest to the robot", None, world, LanguageConfig(), 0, 0.0, Scope(), place)
+    assert answer.hits[0].object.id == 4
+    far = Scope(Viewpoint.of_camera(np.diag([1.0, 1, 1, 1]) @ translated(FROM_SOUTH, (-3, 0, 0))))
+    assert (
+        rank("the mug nearest to the robot", None, world, LanguageConfig(), 0, 0.0, far, place).hits[0].object.id == 4
+    )
+    assert rank("the mug nearest to me", None, world, LanguageConfig(), 0, 0.0, far, place).hits[0].object.id == 3
+
+
+def translated(T: FloatArray, by: tuple[float, float, float]) -> FloatArray:
+    moved = T.copy()
+    moved[:3, 3] += by
+    return moved
