@@ -33,6 +33,7 @@ from ig_ros.storage import read_map, save_map
 from ig_ros.trajectory import Correction
 from ig_ros.transit import Transit
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,7 +41,6 @@ T = TypeVar("T")
 INBOX = 8  # frames waiting for the gate and the segmenter
 READY = 16  # keyframes waiting for the trainer
 IDLE = 0.02  # s between looks for work while there is nothing to train
-LIVES = 2  # of a worker: after an error it is started again once
 
 
 class LiveMapper:
@@ -191,19 +191,19 @@ class LiveMapper:
     # -- threads --------------------------------------------------------------------------------------------------
 
     def _guard(self, work: Callable[[], None]) -> None:
-        """A worker that fails is started again once; then it is dead, and says so where diagnostics read it."""
-        name = work.__name__.strip("_")
+        """A worker that fails is started again; if it fails soon it is dead, and says so where diagnostics read it."""
         step_back()
-        for life in range(1, LIVES + 1):
+        watchdog = Watchdog()
+        while work.__name__ not in self._dead:
             try:
                 work()
                 return
             except Exception as error:
                 if self._stopping.is_set():  # the interpreter goes: what a thread still asks of it fails
                     return
-                reason = f"{name} thread stopped: {type(error).__name__}: {error}"
+                reason = f"{work.__name__.strip('_')} thread stopped: {type(error).__name__}: {error}"
                 log.exception(reason)
-                if life < LIVES:
+                if watchdog.restarts():
                     self._restarts += 1
                     continue
                 self._error = reason

@@ -298,6 +298,30 @@ class StumblingMapper(Mapper):
         return super().train_step()
 
 
+class LameMapper(Mapper):
+    """A mapper whose training breaks at steps 3, 5 and 7."""
+
+    fell = 0
+
+    def train_step(self) -> StepResult | None:
+        if self.trainer.step == 3 + 2 * self.fell and self.fell < 3:
+            self.fell += 1
+            raise RuntimeError("a stone on the way")
+        return super().train_step()
+
+
+def test_a_trainer_that_fails_seldom_goes_on_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ig_ros.watchdog.HEALTHY", 0.0)  # any time is long
+    live = LiveMapper(small_config(), LameMapper(small_config()))
+    live.start()
+    try:
+        live.submit(orbit(2)[0])
+        train(live, 12)
+        assert (live.stats().restarts, live.stats().error) == (3, "")
+    finally:
+        live.stop()
+
+
 def test_a_trainer_that_fails_once_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
     config = small_config()
     live = LiveMapper(config, StumblingMapper(config))

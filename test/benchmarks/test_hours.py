@@ -21,7 +21,7 @@ def rounds(*memory: float, **changes: Any) -> list[dict[str, Any]]:
 
 
 def test_memory_counts_after_the_warm_up() -> None:
-    figures = summary(rounds(300, 500, 510, 505), BUDGET)
+    figures = summary(rounds(300, 500, 510, 505), BUDGET, 2)
     assert figures["missed"] == []
     assert figures["rss_growth"] == pytest.approx(0.02)
     assert figures["simulated_seconds"] == 400 * KEYFRAME
@@ -37,11 +37,26 @@ def test_memory_counts_after_the_warm_up() -> None:
     ],
 )
 def test_what_grows_is_a_failure(rows: list[dict[str, Any]]) -> None:
-    assert len(summary(rows, BUDGET)["missed"]) == 1
+    assert len(summary(rows, BUDGET, 2)["missed"]) == 1
 
 
 def test_a_small_building_is_driven_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["hours", "--rooms", "1", "--rounds", "3", "--steps", "1", "--anchors", "500", "--keyframes", "4", "--out"]
+    words = [
+        "hours",
+        "--rooms",
+        "1",
+        "--rounds",
+        "3",
+        "--steps",
+        "1",
+        "--anchors",
+        "500",
+        "--keyframes",
+        "4",
+        "--warm-up",
+        "2",
+        "--out",
+    ]
     monkeypatch.setattr(sys, "argv", [*words, str(tmp_path)])
     status = main()
     figures = json.loads((tmp_path / "hours.json").read_text())

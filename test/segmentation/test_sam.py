@@ -18,6 +18,7 @@ from ig_ros.types import Camera
 
 CAMERA = Camera(np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]]), 64, 48)
 
+
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> SamSegmenter:
     """vit_b with random weights whose decoder thinks well of its masks and makes them stable, so that they pass.
