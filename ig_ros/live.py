@@ -88,6 +88,7 @@ class LiveMapper:
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._mapper.pager.close()
 
     def pause(self, paused: bool = True) -> None:
         """Stop training and periodic instantiation, or go on; commands and queries are still obeyed and answered."""
@@ -292,13 +293,12 @@ class LiveMapper:
             return
         if not self._intake.admits(number):
             self._dropped[OLD_MAP] += 1
-            return
-        if isinstance(item, LateMasks):
+        elif isinstance(item, LateMasks):
             if not item.attach(self._mapper):  # the keyframe has been forgotten
                 self._dropped["masks_too_late"] += 1
-            return
-        self._mapper.insert(self._transit.arrive(number, item))
-        self._frames_used += 1
+        else:
+            self._mapper.insert(self._transit.arrive(number, item))
+            self._frames_used += 1
 
     def _on_trainer(self, command: Callable[[], T]) -> Future[T]:
         future = self._commands.put(command)

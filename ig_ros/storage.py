@@ -193,6 +193,7 @@ def _read(fresh: Mapper, directory: Path, manifest: dict[str, Any], snapshot: Ma
     if "paging" in manifest:
         fresh.pager.load(directory / TILES, manifest["paging"])
         fresh.away.load_state(parts["away"], snapshot)
+    fresh.keyframes.trim()
     if "rng" in manifest:
         trainer.rng.bit_generator.state = manifest["rng"]
     trainer.step = manifest["step"]

@@ -144,3 +144,13 @@ def test_a_map_that_cannot_be_loaded_costs_no_frame(tmp_path: Path) -> None:
             live.load(tmp_path / "nowhere").result(PATIENCE)
         live.pause(False)
         wait_for(lambda: live.stats().frames_used == 4, "all frames")
+
+
+def test_a_mapper_that_stops_leaves_no_tiles(tmp_path: Path) -> None:
+    mapper = Mapper(small_config(threads=1, memory__directory=str(tmp_path)))
+    for frame in orbit(2):
+        mapper.add_frame(frame)
+    with running(mapper):
+        mapper.pager._write(np.ones(len(mapper.scaffold.anchors), bool))
+        assert list(tmp_path.glob("*/*.safetensors"))
+    assert list(tmp_path.iterdir()) == []

@@ -125,6 +125,15 @@ def test_a_map_of_the_schema_before_loads_without_history(mapper: Mapper, saved:
     assert {o.label: o.id for o in loaded.instantiate().instances.objects} == ids
 
 
+def test_a_map_of_more_keyframes_than_fit_keeps_as_many_as_fit(mapper: Mapper, saved: Path) -> None:
+    small = Mapper(small_config(keyframes__capacity=3))
+    load_map(small, saved)
+    assert len(small.keyframes) == 3
+    small.add_frame(dataclasses.replace(orbit(9)[7], stamp=10**12))
+    assert len(small.keyframes) == 3
+    assert small.train_step() is not None
+
+
 def test_objects_alone_can_be_read(mapper: Mapper, saved: Path) -> None:
     snapshot, config = read_snapshot(saved)
     assert_snapshots_equal(snapshot, mapper.latest)

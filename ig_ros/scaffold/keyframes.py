@@ -110,15 +110,18 @@ class KeyframeStore:
         keyframe = make_keyframe(self.next_uid, frame, config)
         self.next_uid += 1
         self.items.append(keyframe)
-        if len(self.items) > self.config.capacity:
-            self.items.pop(self._least_informative())
+        self.trim()
         return keyframe
+
+    def trim(self) -> None:
+        """Forget the least informative keyframes until the capacity is kept."""
+        while len(self.items) > self.config.capacity:
+            self.items.pop(self._least_informative())
 
     def shrink(self, count: int) -> None:
         """Keep the `count` most informative keyframes, from now on at most so many."""
-        while len(self.items) > max(count, 2):
-            self.items.pop(self._least_informative())
         self.config = dataclasses.replace(self.config, capacity=max(count, 2))
+        self.trim()
 
     def _least_informative(self) -> int:
         """The keyframe closest to the two most similar ones, of whatever time: what it saw, they saw.

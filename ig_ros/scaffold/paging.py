@@ -91,6 +91,10 @@ class Pager:
             keyframe.missing = set(entry["sleeping"].get(str(keyframe.uid), ()))
             demand(keyframe.missing <= set(self.tiles), f"keyframe {keyframe.uid} misses a tile that is not there")
 
+    def close(self) -> None:
+        """Remove all tiles: nobody is going to ask for what is on disk."""
+        self._files.close()
+
     def _make_room(self, center: FloatArray, goal: int) -> None:
         """Write cells beyond reach, the farthest first, until at most `goal` anchors are left."""
         position = self._anchors.data["position"].double().cpu().numpy()

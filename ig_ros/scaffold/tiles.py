@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -21,7 +22,7 @@ from ig_ros.scaffold.turns import compose
 from ig_ros.soundness import demand, demand_table
 from ig_ros.types import FloatArray, IntArray
 
-PREFIX = "ig_ros_tiles_"  # of the directories they lie in
+PREFIX = "ig_ros_tiles_"  # of the directories they lie in; the number of the owning process follows
 
 
 @dataclass(slots=True)
@@ -104,14 +105,29 @@ class TileFiles:
             rows["data.turn"] = torch.nn.functional.normalize(turned, dim=1)
         return rows
 
+    def close(self) -> None:
+        """Remove the directory with all tiles, before the process leaves without cleaning up."""
+        if self._directory is not None:
+            self._directory.cleanup()
+
     def _path(self, number: int) -> Path:
         """Where a tile lies; the directory is made when it is first needed. Raises OSError."""
         if self._directory is None:
             parent = Path(self._parent).expanduser() if self._parent else None
             if parent is not None:
                 parent.mkdir(parents=True, exist_ok=True)
-            self._directory = tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True)
+            sweep(parent or Path(tempfile.gettempdir()))
+            prefix = f"{PREFIX}{os.getpid()}_"
+            self._directory = tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True)
         return Path(self._directory.name) / file_name(number)
+
+
+def sweep(parent: Path) -> None:
+    """Remove the directories of processes that were killed; nobody else would. Those without an owner's name stay."""
+    for directory in parent.glob(f"{PREFIX}*_*"):
+        owner = directory.name.removeprefix(PREFIX).split("_")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def file_name(number: int) -> str:

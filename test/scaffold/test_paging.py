@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +164,20 @@ def test_distance_of_cells_and_what_a_keyframe_sees() -> None:
     keyframe = make_keyframe(0, drive([0.0])[0], small_config().input)
     points = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, -0.5], [0.0, 0.0, 0.3], [9.0, 0.0, 0.0], [0.0, -0.3, 2.0]])
     assert sees(keyframe, points).tolist() == [True, False, True, False, False]
+
+
+def test_tiles_of_a_process_that_was_killed_go_and_those_of_others_stay(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left, theirs = tmp_path / f"ig_ros_tiles_{dead.pid}_x", tmp_path / f"ig_ros_tiles_{os.getppid()}_x"
+    for folder in (left, theirs):
+        folder.mkdir()
+        (folder / "0.safetensors").write_text("anchors")
+    mapper = mapper_of(memory__directory=str(tmp_path))
+    gone_and_back(mapper)
+    assert not left.exists()
+    assert (theirs / "0.safetensors").exists()
+    own = list(tmp_path.glob(f"ig_ros_tiles_{os.getpid()}_*"))
+    assert len(own) == 1
+    mapper.pager.close()
+    assert not own[0].exists()
