@@ -143,9 +143,13 @@ def stream(f: dict[str, Any]) -> Iterator[str]:
     """The node."""
     if "stream_rate_hz" not in f:
         return
+    waiting = f", at most {f['stream_waiting_max']:.0f} waiting" if "stream_waiting_max" in f else ""
+    count = f.get("query_count")
+    asked = "queries" if count is None else f"{count:.0f} different questions, words and relations, at 5 Hz:"
     yield "## Stream\n"
     yield (
         f"640x480 at {f['stream_rate_hz']:.0f} Hz over DDS, sender and node on the same cores: "
         f"{f['stream_steps_per_s']:.1f} training steps a second beside it, {f['stream_dropped']:.0f} frames dropped "
-        f"from full queues, queries {f['query_p50_ms']:.0f} ms (median).\n"
+        f"from full queues{waiting}; {asked} {f['query_p50_ms']:.0f} ms (median). Delays are those of image, depth and "
+        "mask callbacks, over the newest 6000 of them.\n"
     )

@@ -31,6 +31,7 @@ from ig_ros.nodes.timing import Delays
 from ig_ros.rectification import Rectifier
 from ig_ros.types import Frame, Masks
 
+PICTURES = ("image", "image/compressed", "depth", "segmented_image")  # topics whose callbacks' delays are noted
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
 POSE_QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -87,8 +88,9 @@ class CameraInput:
     ) -> None:  # fmt: skip
         name = f"{self._name}/{topic}" if self._name else topic
         guarded = functools.partial(self._guarded, name, OneSender(), callback, check)
-        timed = self._delays.timed(guarded)
-        self._node.create_subscription(kind, name, timed, qos, callback_group=self._group)
+        # Poses and calibrations cost next to nothing: counted, they would hide how late pictures are.
+        heard = self._delays.timed(guarded) if topic in PICTURES else guarded
+        self._node.create_subscription(kind, name, heard, qos, callback_group=self._group)
 
     def _guarded(
         self, topic: str, sender: OneSender, callback: Callable[[Any], None], check: Callable[[Any], None] | None,

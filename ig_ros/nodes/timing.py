@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-WINDOW = 4000  # newest callbacks that are judged: half a minute of a camera with depth, poses and masks at 30 Hz
+WINDOW = 6000  # newest callbacks that are judged: a minute of a camera with depth and masks at 30 Hz
 
 
 class Delays:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from helpers import ground_labels
 
-from benchmarks.bench import gpu, quality
+from benchmarks.bench import gpu, quality, stream
 from benchmarks.bench.clock import exponent
 from benchmarks.bench.instantiation import CHANGED, changed, cut, tiled
+from benchmarks.bench.questions import Asker, questions
 from benchmarks.bench.report import GOALS, compose
 from ig_ros.instances import Children, PointSet
 from ig_ros.instances.held import Scene
@@ -116,6 +121,33 @@ def test_parts_keep_the_figures_of_the_others(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "query_p99_ms" in done.stdout
     assert "| 12 | yes |" in (tmp_path / "p.md").read_text()
+
+
+def test_questions_are_words_and_relations_and_never_the_same() -> None:
+    texts = list(itertools.islice(questions(), 360))
+    assert len(set(texts)) == 360, "more than a minute at 5 Hz"
+    assert sum(" the " in text for text in texts) == 180
+
+
+def test_questions_are_asked_at_their_rate_from_another_thread() -> None:
+    seen: list[tuple[str, str]] = []
+    asker = Asker(lambda text: seen.append((text, threading.current_thread().name)), rate=50)
+    time.sleep(0.5)
+    taken = asker.stop()
+    assert 3 <= len(taken) == len(seen) <= 27
+    assert threading.current_thread().name not in {name for _, name in seen}
+
+    def fail(_: str) -> None:
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        Asker(fail).stop()
+
+
+def test_frames_dropped_are_those_of_every_queue() -> None:
+    counts = {"queue_full": 1, "decoder_full": 20, "inbox_full": 300, "blurred": 4000}
+    robot = SimpleNamespace(count=lambda cause: counts[cause])
+    assert stream.dropped(robot) == 321  # type: ignore[arg-type]
 
 
 def test_quality_is_lost_only_beyond_the_noise_of_seeds() -> None:

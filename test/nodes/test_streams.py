@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo
 
+from ig_ros.config import NodeConfig
 from ig_ros.errors import FrameError
+from ig_ros.nodes.camera_input import CameraInput
 from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.streams import SETTLE, SILENT, Calibration, OneSender
 from ig_ros.nodes.timing import Delays
 from ig_ros.nodes.worker import Worker
@@ -95,6 +100,29 @@ def test_a_worker_drops_the_oldest_counts_it_and_survives_its_jobs() -> None:
     worker.put(finished.clear)
     time.sleep(0.05)
     assert finished.is_set(), "after stop nothing runs"
+
+
+def test_a_whole_minute_of_pictures_is_judged() -> None:
+    delays = Delays()
+    for number in range(60 * 30 * 3):
+        delays.add(1.0 if number < 60 else 0.001)
+    assert delays.p99_ms() == pytest.approx(1000), "the first second is not forgotten"
+
+
+def test_only_pictures_are_timed() -> None:
+    heard: dict[str, Any] = {}
+
+    class Listening:
+        def create_subscription(self, _: type, name: str, callback: Any, *__: Any, **___: Any) -> None:
+            heard[name] = callback
+
+    camera = object.__new__(CameraInput)
+    camera._node, camera._name, camera._group = Listening(), "", None  # type: ignore[assignment]
+    camera._config, camera._guard, camera._delays = NodeConfig(), Guard(NodeConfig().limits), Delays()
+    camera._subscribe()
+    timed = {name for name, callback in heard.items() if not isinstance(callback, functools.partial)}
+    assert timed == {"image", "image/compressed", "depth", "segmented_image"}
+    assert {"camera_info", "pose"} <= set(heard)
 
 
 def test_delays_are_those_since_the_arrival() -> None:
