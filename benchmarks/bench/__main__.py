@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.bench.report import GOALS, write_report
+from benchmarks.bench.report import BASE, GOALS, write_report
 
 PARTS = ("raster", "step", "quality", "instantiation", "sweeps", "stream")
 BUSY = 20.0  # % of all cores at work before a part begins: something else runs here
@@ -35,7 +35,8 @@ def main() -> int:
         figures = import_module(f"benchmarks.bench.{given.part}").measure(given.quick)
         print(json.dumps(figures), flush=True)
         return 0
-    figures = json.loads(given.out.read_text()) if given.out.is_file() else {}
+    document = given.docs or (None if given.quick else Path("docs/performance.md"))
+    figures = known(*([] if document is None else [document.with_name(BASE.name)]), given.out)
     failed = []
     for part in [] if given.report else given.only:
         busy = psutil.cpu_percent(interval=1.0) > BUSY
@@ -46,10 +47,18 @@ def main() -> int:
             figures.setdefault("parts", {})[part] = {"quick": given.quick, "busy": busy, "code": code()}
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(figures, indent=1))
-    document = given.docs or (None if given.quick else Path("docs/performance.md"))
     if document is not None:
         write_report(figures, shlex.join(["python", "-m", "benchmarks.bench", *sys.argv[1:]]), document)
     return show(figures, failed)
+
+
+def known(*files: Path) -> dict[str, Any]:
+    """Figures of earlier runs, those of later files before those of earlier ones."""
+    figures: dict[str, Any] = {}
+    for file in files:
+        found = json.loads(file.read_text()) if file.is_file() else {}
+        figures |= found | {"parts": figures.get("parts", {}) | found.get("parts", {})}
+    return figures
 
 
 def code() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +18,18 @@ from reference.raster_scenes import camera, leaves, pose, room
 
 from benchmarks.bench.clock import seconds
 from ig_ros.raster import ScreenStats, cpu
+from ig_ros.raster.library import load
 from ig_ros.raster.request import make_request
 from ig_ros.types import Camera, GaussianBatch, RenderResult
 
 Render = Callable[[GaussianBatch], RenderResult]
 CHANNELS, VISIBLE, SIZE = 9, 20_000, (320, 240)
-# Floating point operations per blend of a Gaussian into a pixel, as the formulas need them (exp counts 12):
+# Floating point operations per blend of a Gaussian into a pixel, as the kernels do them (exp counts 12):
 # forward: offset and sigma 12, exp 12, alpha and transmittance 4, two per channel; backward: the same again, then
-# eight per channel and 20 for mean, covariance and opacity. Depth and alpha are two more channels.
-FORWARD, BACKWARD = 28 + 2 * (CHANNELS + 2), 28 + 8 * (CHANNELS + 2) + 20
+# four per channel (its own gradient, and what it says of alpha) and 20 for mean, covariance and opacity. Depth is one
+# more channel; the alpha image comes from the transmittance.
+FORWARD, BACKWARD = 28 + 2 * (CHANNELS + 1), 28 + 4 * (CHANNELS + 1) + 20
+ROUNDS = 20_000_000  # of the loop that finds the machine's peak: half a second
 
 
 def ours(T: object, view: Camera) -> Render:
@@ -62,13 +67,23 @@ def scene(visible: int, size: tuple[int, int]) -> tuple[GaussianBatch, object, C
     return g, T, view, seen
 
 
-def fma_peak() -> float:
-    """Floating point operations per second of this machine's best matrix product, on the threads torch has."""
-    a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
-    return 2 * 1024**3 / min(seconds(lambda: a @ b, 3) for _ in range(5))
+def fma_peak(rounds: int = ROUNDS) -> float:
+    """Floating point operations per second of multiply-adds between registers, on the threads torch has."""
+    return max(float(load().native.ig_multiply_add_rate(torch.get_num_threads(), rounds)) for _ in range(3))
 
 
-def measure(quick: bool) -> dict[str, float]:
+def stages(g: GaussianBatch, T: object, view: Camera, repeats: int) -> dict[str, float]:
+    """Median ms of each stage of a forward and a backward pass."""
+    own, request = leaves(g), make_request(g, T, view, 0.05, None, None)  # type: ignore[arg-type]
+    found = []
+    for _ in range(repeats):
+        result = cpu.render(dataclasses.replace(request, gaussians=own), None)
+        torch.autograd.backward((result.features.sum(), result.depth.sum(), result.alpha.sum()))
+        found.append(result.features.grad_fn.call.workspace.seconds())  # type: ignore[union-attr]
+    return {stage: 1e3 * statistics.median(row[stage] for row in found) for stage in found[0]}
+
+
+def measure(quick: bool) -> dict[str, object]:
     """Forward + backward, 9 channels + depth, 20,000 visible Gaussians, 320x240."""
     g, T, view, seen = scene(VISIBLE, SIZE)
     repeats = 5 if quick else 25
@@ -83,6 +98,7 @@ def measure(quick: bool) -> dict[str, float]:
         "raster_visible": seen,
         "raster_vs_reference": tiled / best,
         "raster_vs_scalar": scalar / best,
+        "raster_stages_ms": stages(g, T, view, repeats),
         "raster_gflops": work / best / 1e9,
         "peak_gflops": peak / 1e9,
         "raster_fma_share": work / best / peak,

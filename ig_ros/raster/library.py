@@ -107,6 +107,8 @@ class Library:
         self.native.ig_workspace_create.argtypes = []
         self.native.ig_workspace_destroy.argtypes = [_pointer]
         self.native.ig_workspace_destroy.restype = None
+        self.native.ig_multiply_add_rate.argtypes = [_int, _long]
+        self.native.ig_multiply_add_rate.restype = ctypes.c_double
         self.native.ig_raster_seconds.argtypes = [_pointer, _pointer]
         self.native.ig_raster_seconds.restype = None
         self.native.ig_raster_forward.argtypes = [_pointer] * 3

@@ -17,13 +17,14 @@ import pytest
 import torch
 from helpers import ground_labels
 
-from benchmarks.bench import gpu, quality, stream
+from benchmarks.bench import gpu, quality, raster, stream
 from benchmarks.bench.clock import exponent
 from benchmarks.bench.instantiation import CHANGED, changed, cut, tiled
 from benchmarks.bench.questions import Asker, questions
 from benchmarks.bench.report import GOALS, compose
 from ig_ros.instances import Children, PointSet
 from ig_ros.instances.held import Scene
+from ig_ros.raster.library import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -121,6 +122,32 @@ def test_parts_keep_the_figures_of_the_others(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "query_p99_ms" in done.stdout
     assert "| 12 | yes |" in (tmp_path / "p.md").read_text()
+
+
+def test_a_fresh_clone_keeps_the_committed_figures_of_other_parts(tmp_path: Path) -> None:
+    page, parts = tmp_path / "performance.md", {"step": {"quick": False, "busy": False, "code": "0ff1ce"}}
+    (tmp_path / "bench.json").write_text(json.dumps({"query_p99_ms": 12.0, "raster_fma_share": 0.1, "parts": parts}))
+    out = tmp_path / "out" / "bench.json"
+    out.parent.mkdir()
+    newer = {"raster": {"quick": False, "busy": False, "code": "beef"}}
+    out.write_text(json.dumps({"raster_fma_share": 0.3, "parts": newer}))
+    command = [sys.executable, "-m", "benchmarks.bench", "--report", "--out", str(out), "--docs", str(page)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    text = page.read_text()
+    assert "| 12 | yes |" in text
+    assert "| 0.3 | yes |" in text
+    assert "step 0ff1ce, raster beef" in text
+    assert json.loads((tmp_path / "bench.json").read_text())["raster_fma_share"] == 0.3
+
+
+def test_the_peak_is_above_what_one_lane_could_do_and_stages_are_reported() -> None:
+    assert raster.fma_peak(200_000) > 1e9
+    g, T, view, _ = raster.scene(300, (48, 36))
+    found = raster.stages(g, T, view, 2)
+    assert set(found) == set(STAGES)
+    ms = {"raster_ms": 1.0, "raster_visible": 300, "raster_gflops": 1.0, "peak_gflops": 4.0}
+    page = "\n".join(compose(ms | {"raster_stages_ms": found}, "bench", ""))
+    assert all(f"| {stage} |" in page for stage in STAGES)
 
 
 def test_questions_are_words_and_relations_and_never_the_same() -> None:
