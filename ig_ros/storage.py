@@ -20,7 +20,7 @@ from ig_ros.errors import IgError, StorageError, one_line
 from ig_ros.inspection import inspect_ids, inspect_keyframes, inspect_networks, inspect_snapshot
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold import Keyframe
-from ig_ros.soundness import demand_range, demand_table
+from ig_ros.soundness import demand, demand_range, demand_table
 from ig_ros.types import Camera, Instances, MapSnapshot, Masks, ObjectInstance
 
 SCHEMA = 3
@@ -69,6 +69,8 @@ def _write(mapper: Mapper, directory: Path) -> None:
     model |= _optimizer_state(mapper)
     for prefix, arrays in (("lives", known.lives), ("identity", known.identity), ("away", known.away)):
         model |= {f"{prefix}.{n}": torch.from_numpy(a) for n, a in arrays.items()}
+    for name, table in model.items():  # else the last map that can be loaded would give way to one that cannot
+        demand(torch.isfinite(table).all(), f"{name} is not finite: the map is not saved, reset or load another one")
     save_file({n: t.detach().cpu().contiguous() for n, t in model.items()}, directory / MODEL)
     images: dict[str, torch.Tensor] = {}
     for k in mapper.keyframes.items:

@@ -224,6 +224,15 @@ def test_a_full_disk_is_told_and_the_map_before_stays(mapper: Mapper, saved: Pat
     assert {p.name: p.read_bytes() for p in saved.iterdir()} == before
 
 
+def test_a_map_that_could_not_be_loaded_does_not_replace_one_that_can(saved: Path) -> None:
+    broken = make(2)
+    broken.scaffold.anchors.data["opacity"][3] = float("nan")
+    with pytest.raises(StorageError, match="not finite"):
+        save_map(broken, saved)
+    load_map(Mapper(broken.config), saved)
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_named(mapper: Mapper, tmp_path: Path) -> None:
     locked = tmp_path / "locked"

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 from helpers import ground_frame, look_at, small_config
+from safetensors.torch import load_file, save_file
 from scipy.spatial.transform import Rotation
 
+from ig_ros.errors import StorageError
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold.keyframes import make_keyframe
 from ig_ros.scaffold.paging import cell_distance, sees
+from ig_ros.storage import TILES, load_map, save_map
 from ig_ros.types import FloatArray, Frame
 
 BUDGET = 2000
@@ -181,3 +184,26 @@ def test_tiles_of_a_process_that_was_killed_go_and_those_of_others_stay(tmp_path
     assert len(own) == 1
     mapper.pager.close()
     assert not own[0].exists()
+
+
+DAMAGED_TILES = {
+    "short": lambda rows: rows | {"data.visits": rows["data.visits"][:1]},
+    "not a number": lambda rows: rows | {"data.position": rows["data.position"] * float("nan")},
+    "of floats": lambda rows: rows | {"data.uid": rows["data.uid"].float()},
+    "lacking": lambda rows: {name: table for name, table in rows.items() if name != "moment0.color"},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED_TILES)
+def test_a_saved_map_with_a_damaged_tile_is_refused_at_once(tmp_path: Path, damage: str) -> None:
+    mapper = mapper_of()
+    for frame in drive(np.linspace(HOME, FAR, 14).tolist()):
+        mapper.insert(frame)
+    save_map(mapper, tmp_path / "map")
+    load_map(mapper_of(), tmp_path / "map")
+    tile = next((tmp_path / "map" / TILES).iterdir())
+    rows = {name: table.clone() for name, table in load_file(tile).items()}
+    tile.unlink()
+    save_file({name: table.contiguous() for name, table in DAMAGED_TILES[damage](rows).items()}, tile)
+    with pytest.raises(StorageError, match="damaged"):
+        load_map(mapper_of(), tmp_path / "map")
