@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo
 
 from ig_ros.nodes.conversions import info_message
 from ig_ros.nodes.player import Player, PlayOptions
+from ig_ros.nodes.query_client import MapClient
 from ig_ros.rectification import Rectifier
 from ig_ros.srv import ObjectAt
 from ig_ros.types import Frame, Masks
@@ -130,3 +131,11 @@ def test_with_several_cameras_the_request_says_whose_pixel_it_is(context: object
         assert "unknown camera 'side'" in ask(made, 35, 50, camera="side").message
         front.destroy_node()
         rear.destroy_node()
+
+
+def test_the_camera_travels_with_the_request_over_dds(drive: Running, context: object) -> None:
+    client = MapClient(30.0, context=context)
+    asked = {"by_pixel": True, "u": 35.0, "v": 50.0, "width": 160, "stamp": moment(BEGIN)}
+    assert client.object_at(**asked).object.label == "mug"
+    assert "unknown camera 'side'" in client.object_at(**asked, camera="side").message
+    client.destroy_node()
