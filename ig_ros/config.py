@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from ig_ros.cameras import EachCameraConfig
 from ig_ros.errors import ConfigError
 from ig_ros.limits import LimitsConfig, MemoryConfig
 from ig_ros.presets import PRESETS
@@ -254,8 +255,7 @@ class Config:
 
     preset: str = param(
         "none",
-        "values to start from, see ig_ros/presets.py; what is set explicitly wins (in a node: what differs from its "
-        "default)",
+        "values to start from, see ig_ros/presets.py; what is set (in a node: to another value than its default) wins",
         choices=("none", *PRESETS),
     )
     device: str = param("auto", "torch device: auto takes CUDA where it works", choices=("auto", "cpu", "cuda"))
@@ -314,6 +314,7 @@ class NodeConfig:
     viewer_host: str = param("127.0.0.1", "who may open the page: 0.0.0.0 = every machine, without a password")
     viewer_port: int = param(8080, "port of the page, 0 = any free one", 0, 65535)
     odom_frame: str = param("odom", "tf: a jump of this frame in the map corrects the keyframes since the last one")
+    each: EachCameraConfig = field(default_factory=EachCameraConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     core: Config = field(default_factory=Config)
 

@@ -29,6 +29,11 @@ class Correction:
 
     stamps: IntArray
     motions: FloatArray
+    sources: frozenset[str] | None = None  # cameras whose poses were wrong, None = all
+
+    def concerns(self, source: str) -> bool:
+        """Whether the poses of this camera were wrong."""
+        return self.sources is None or source in self.sources
 
     def apply(self, poses: Mapping[int, FloatArray]) -> dict[int, FloatArray]:
         """New poses (4, 4) by stamp (ns), those that change by more than SAME_PLACE or SAME_ANGLE."""
@@ -54,7 +59,7 @@ class Correction:
     def after(self, stamp: int) -> Correction:
         """The part of it that matters to stamps (ns) from this one on."""
         begin = max(int(np.searchsorted(self.stamps, stamp, "right")) - 1, 0)
-        return Correction(self.stamps[begin:], self.motions[begin:])
+        return Correction(self.stamps[begin:], self.motions[begin:], self.sources)
 
 
 class Trajectory:

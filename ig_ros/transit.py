@@ -34,7 +34,11 @@ class Transit:
         for motion in correction.motions:
             check_rigid(motion)
         later = {stamp for number, stamp in self._arrived if number > submitted}
-        poses = {k.stamp: k.T_world_camera for k in mapper.keyframes.items if k.stamp not in later}
+        poses = {
+            k.stamp: k.T_world_camera
+            for k in mapper.keyframes.items
+            if k.stamp not in later and correction.concerns(k.source)
+        }
         newest = max((stamp for _, stamp in self._arrived), default=0)
         self._corrections.append((submitted, correction.after(newest - OLDER)))
         moved = correction.apply(poses)
@@ -46,7 +50,7 @@ class Transit:
             self._corrections.popleft()
         self._arrived.append((number, frame.stamp))
         for submitted, correction in self._corrections:
-            if number <= submitted:
+            if number <= submitted and correction.concerns(frame.source):
                 moved = correction.apply({frame.stamp: frame.T_world_camera})
                 frame = dataclasses.replace(frame, T_world_camera=moved.get(frame.stamp, frame.T_world_camera))
         return frame

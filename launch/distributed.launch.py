@@ -3,7 +3,8 @@
     robot:   ros2 launch ig_ros distributed.launch.py part:=robot
     server:  ros2 launch ig_ros distributed.launch.py part:=server segmenter:=sam
 
-Both find each other over DDS (same ROS_DOMAIN_ID). With `namespace:=robot1` every robot has a segmenter of its own.
+Both find each other over DDS (same ROS_DOMAIN_ID). With `namespace:=robot1` every robot has a segmenter of its own, and
+with `cameras:="[robot1, robot2]"` one map takes the images of them all (robot1/image, robot1/pose, ...).
 """
 
 from pathlib import Path
@@ -36,6 +37,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("part", default_value="both", description="robot: mapping; server: segmenting; both"),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes and their topics"),
         DeclareLaunchArgument("config", default_value=config, description="file of node parameters, for both parts"),
+        DeclareLaunchArgument("cameras", default_value="['']", description="namespaces of cameras that share the map"),
         DeclareLaunchArgument("segmenter", default_value="geometric", description="geometric, sam or sam2"),
         *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
     ]
@@ -47,7 +49,7 @@ def generate_launch_description() -> LaunchDescription:
     mapping = Node(
         executable="mapping_node",
         name="mapping_node",
-        parameters=[LaunchConfiguration("config"), {"segmenter": "none"}],
+        parameters=[LaunchConfiguration("config"), {"segmenter": "none", "cameras": LaunchConfiguration("cameras")}],
         condition=IfCondition(PythonExpression(["'", part, "' != 'server'"])),
         **common,
     )

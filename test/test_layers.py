@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
-    ("types", "config", "limits", "stats", "presets", "schema", "errors", "colors", "courtesy", "watchdog"),
+    ("types", "config", "limits", "stats", "presets", "schema", "cameras", "errors", "colors", "courtesy", "watchdog"),
     ("soundness", "appearing", "commands"),
     ("geometry",),
     ("decoding",),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from helpers import orbit, small_config
 
 from ig_ros.live import LiveMapper
@@ -137,3 +138,22 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_correction_of_one_robot_leaves_the_other_where_it_is_with_what_it_has_planted() -> None:
+    mapper, transit = Mapper(small_config()), Transit()
+    frames = [dataclasses.replace(f, source=("one", "two")[i % 2]) for i, f in enumerate(orbit(6))]
+    for number, frame in enumerate(frames[:4], 1):
+        mapper.insert(transit.arrive(number, frame))
+    data = mapper.scaffold.anchors.data
+    owner, before = data["owner"].clone(), data["position"].clone()
+    of_two = torch.isin(owner, torch.tensor([k.uid for k in mapper.keyframes.items if k.source == "two"]))
+    assert of_two.any()
+    assert not of_two.all()
+    own = dataclasses.replace(correction((0, 0.5)), sources=frozenset({"two"}))
+    assert transit.correct(mapper, own, submitted=6) == 2
+    for number, frame in enumerate(frames[4:], 5):
+        mapper.insert(transit.arrive(number, frame))
+    np.testing.assert_allclose(shifts(mapper, frames), [0.0, 0.5] * 3, atol=1e-9)
+    moved = (mapper.scaffold.anchors.data["position"][: len(before)] - before)[:, 0]
+    torch.testing.assert_close(moved, torch.where(of_two, 0.5, 0.0), atol=1e-5, rtol=0)

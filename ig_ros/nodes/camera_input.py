@@ -51,7 +51,10 @@ class CameraInput:
         self._guard = Guard(config.limits)
         self._builder = FrameBuilder((self._name, place), submit, submit_masks, problems, self._guard)
         self._buffer = PoseBuffer(config.pose_max_gap)
-        self._tf = TfPoses(tf, config.map_frame) if tf is not None else None
+        self._source = config.each.source(place, config.pose_source)
+        self._frame = config.each.frame(place, config.camera_frame)
+        self._optical = config.each.optical(place, config.pose_is_optical)
+        self._tf = TfPoses(tf, config.map_frame) if tf is not None and self._source == "tf" else None
         waits = Waits(
             config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
         )
@@ -77,9 +80,9 @@ class CameraInput:
         self._listen(CameraInfo, "camera_info", self._on_camera_info, self._guard.info)
         self._listen(Image, "depth", self._on_depth, self._guard.depth)
         self._listen(SegmentedImage, "segmented_image", self._on_masks, self._guard.masks)
-        if self._config.pose_source == "pose":
+        if self._source == "pose":
             self._listen(PoseStamped, "pose", self._on_pose, None, POSE_QOS)
-        elif self._config.pose_source == "odometry":
+        elif self._source == "odometry":
             self._listen(Odometry, "odometry", self._on_pose, None, POSE_QOS)
 
     def _listen(
@@ -117,7 +120,7 @@ class CameraInput:
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         if self._tf is not None:
-            self._tf.camera_frame = self._config.camera_frame or message.header.frame_id
+            self._tf.camera_frame = self._frame or message.header.frame_id
         problem = self._line.add_image(nanoseconds(message.header.stamp), message, self._now())
         if problem is not None:
             self._problems.add(problem.cause, problem.message)
@@ -133,7 +136,7 @@ class CameraInput:
             text = f"poses are in '{frame[:60]}', outputs in '{self._config.map_frame}': set map_frame to that"
             self._problems.add("pose_frame", text)
         T = matrix_from_pose(pose)
-        self._buffer.add(nanoseconds(message.header.stamp), T if self._config.pose_is_optical else T @ T_BODY_OPTICAL)
+        self._buffer.add(nanoseconds(message.header.stamp), T if self._optical else T @ T_BODY_OPTICAL)
 
     def _on_depth(self, message: Image) -> None:
         self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())

@@ -44,7 +44,9 @@ class Inputs:
         self.open = False
         self.delays = Delays()
         self._guard = Guard(config.limits)
-        tf = TfLookup(node) if config.pose_source == "tf" else None
+        config.each.check(len(config.cameras))
+        sources = {config.each.source(place, config.pose_source) for place in range(len(config.cameras))}
+        tf = TfLookup(node) if "tf" in sources else None
         self._cameras = [
             CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_masks, tf)
             for place in range(len(config.cameras))

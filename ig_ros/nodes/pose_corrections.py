@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
@@ -46,19 +47,33 @@ class PoseCorrections:
         self._trajectories = {name: Trajectory(config.pose_max_gap) for name in config.cameras}
         self._odometry = Odometry()
         self._lock = threading.Lock()  # around both, and around what the mapper is told
+        named = [camera for camera in config.cameras if camera]
         self._worker = Worker("pose_graph", 1, problems, FULL)
-        self.stop = self._worker.stop
+        self._own_workers = {name: Worker(f"pose_graph_{name}", 1, problems, FULL) for name in named}
         group = MutuallyExclusiveCallbackGroup()
         node.create_subscription(Path, "pose_graph", self._on_path, QOS, callback_group=group)
+        for name in named:  # of a robot of its own
+            own = functools.partial(self._on_path, camera=name)
+            node.create_subscription(Path, f"{name}/pose_graph", own, QOS, callback_group=group)
+        common = config.pose_source if "tf" in config.each.pose_source else "tf"  # else tf is everybody's, or nobody's
+        on_tf = [name for place, name in enumerate(config.cameras) if config.each.source(place, common) == "tf"]
+        self._on_tf = frozenset(on_tf)
         if tf is not None and config.odom_frame:
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             node.create_timer(PERIOD, self._look_soon, group, clock=steady)
+
+    def stop(self) -> None:
+        """End the threads."""
+        for worker in (self._worker, *self._own_workers.values()):
+            worker.stop()
 
     def submit(self, frame: Frame) -> Frame:
         """Hand a frame to the mapper, with the pose it has by now: returned."""
         place = self._config.cameras.index(frame.source)
         with self._lock:
-            pair = self._odom_at(frame.stamp - place)  # the builder has shifted it by so much
+            pair = (
+                self._odom_at(frame.stamp - place) if frame.source in self._on_tf else None
+            )  # the builder has shifted it by so much
             if pair is not None:
                 T = self._odometry.note(frame.stamp, frame.T_world_camera, *pair)
                 frame = dataclasses.replace(frame, T_world_camera=T)
@@ -88,7 +103,7 @@ class PoseCorrections:
         except FrameError:
             return None  # a SLAM system may do without an odometry frame: then there is none to jump
 
-    def _on_path(self, message: Path) -> None:
+    def _on_path(self, message: Path, camera: str | None = None) -> None:
         frame, map_frame = message.header.frame_id, self._config.map_frame
         try:
             if frame not in ("", map_frame):
@@ -97,14 +112,19 @@ class PoseCorrections:
         except FrameError as error:
             self._problems.add_error(error)
             return
-        self._worker.put(lambda: self._correct(message))
+        worker = self._worker if camera is None else self._own_workers[camera]
+        worker.put(lambda: self._correct(message, camera))
 
-    def _correct(self, message: Path) -> None:
+    def _correct(self, message: Path, camera: str | None = None) -> None:
+        """A path corrects its camera, or that of the first camera all, which are then of one robot."""
         path = {nanoseconds(p.header.stamp): matrix_from_pose(p.pose) for p in message.poses}
-        if not self._config.pose_is_optical:
+        name = self._config.cameras[0] if camera is None else camera
+        if not self._config.each.optical(self._config.cameras.index(name), self._config.pose_is_optical):
             path = {stamp: T @ T_BODY_OPTICAL for stamp, T in path.items()}
         with self._lock:
-            correction = self._trajectories[self._config.cameras[0]].compare(path)  # the others are carried along
+            correction = self._trajectories[name].compare(path)
+            if camera is not None:
+                correction = dataclasses.replace(correction, sources=frozenset({camera}))
             if self._take(correction):
                 self._tell(correction)
         if path and not len(correction.stamps):
@@ -124,13 +144,13 @@ class PoseCorrections:
                 T = self._tf.matrix(self._config.map_frame, self._config.odom_frame, None)
             except FrameError:
                 return  # as in _odom_at
-            correction = self._odometry.jump(T)
+            correction = dataclasses.replace(self._odometry.jump(T), sources=self._on_tf)
             self._take(correction)
             if len(correction.stamps):
                 self._tell(correction)
 
     def _take(self, correction: Correction) -> bool:
-        moved = [trajectory.take(correction) for trajectory in self._trajectories.values()]
+        moved = [path.take(correction) for name, path in self._trajectories.items() if correction.concerns(name)]
         return any(moved)
 
     def _tell(self, correction: Correction) -> None:

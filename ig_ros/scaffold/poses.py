@@ -36,7 +36,7 @@ def correct_poses(keyframes: Sequence[Keyframe], anchors: AnchorStore, poses: Ma
     for i, T in wanted:
         motions[i] = T @ inverse(keyframes[i].T_world_camera)
     owners = np.array([k.uid for k in keyframes], np.int64)
-    move_anchors(anchors, owners, motions)
+    move_anchors(anchors, owners, motions, [k.source for k in keyframes])
     for i, T in wanted:
         keyframes[i].T_world_camera = T.copy()
     return len(wanted)
@@ -53,32 +53,51 @@ def check_rigid(T: FloatArray) -> None:
 
 
 @torch.no_grad()
-def move_anchors(anchors: AnchorStore, uids: IntArray, motions: FloatArray) -> None:
+def move_anchors(
+    anchors: AnchorStore, uids: IntArray, motions: FloatArray, sources: Sequence[str] | None = None
+) -> None:
     """Move every anchor by the motions (K, 4, 4) of the keyframes with growing `uids` (K,), blended around its owner.
 
     Owner, predecessor and successor count 1/2, 1/4 and 1/4, so that ground which two keyframes share does not tear;
     where the owner has been forgotten, its neighbours stand for it by their nearness. One motion of all keyframes moves
-    the map as a rigid body.
+    the map as a rigid body. With `sources` (K,), the keyframes' cameras, predecessor and successor are those of the
+    owner's camera: another one may be on another robot.
     """
     if not len(anchors) or not len(uids):
         return
     owners, group = np.unique(anchors.data["owner"].cpu().numpy(), return_inverse=True)
-    matrices, rotations = blended_motions(owners, uids, motions)
+    matrices, rotations = blended_motions(owners, uids, motions, sources)
     position = anchors.data["position"]
     matrix = torch.from_numpy(matrices[group]).to(position.device)
     moved = (matrix[:, :3, :3] @ position.double()[..., None])[..., 0] + matrix[:, :3, 3]
     anchors.move(moved.to(position), torch.from_numpy(rotations[group]).to(position))
 
 
-def blended_motions(owners: IntArray, uids: IntArray, motions: FloatArray) -> tuple[FloatArray, FloatArray]:
+def blended_motions(
+    owners: IntArray, uids: IntArray, motions: FloatArray, sources: Sequence[str] | None = None
+) -> tuple[FloatArray, FloatArray]:
     """What happens to the anchors of `owners` (O,): matrices (O, 4, 4) for points, unit quaternions (O, 4) wxyz."""
     places, weights = blend_weights(owners, uids)
+    if sources is not None and len(set(sources)) > 1:
+        known = uids[places[:, 0]] == owners
+        places[known, 1:] = _neighbors(sources)[places[known, 0]]
     quaternions = Rotation.from_matrix(motions[:, :3, :3]).as_quat(scalar_first=True)
     blended = np.einsum("ow,owij->oij", weights, motions[places])  # linear in the points: exact where all are equal
     near = quaternions[places]
     near *= np.where(np.einsum("owi,oi->ow", near, near[:, 0]) < 0, -1.0, 1.0)[..., None]  # q and -q are one rotation
     turn = np.einsum("ow,owi->oi", weights, near)
     return blended, turn / np.linalg.norm(turn, axis=1, keepdims=True)
+
+
+def _neighbors(sources: Sequence[str]) -> IntArray:
+    """(K, 2) places of the previous and the next keyframe of the same camera; its own where there is none."""
+    found = np.stack([np.arange(len(sources))] * 2, axis=1)
+    last: dict[str, int] = {}
+    for place, source in enumerate(sources):
+        if source in last:
+            found[place, 0], found[last[source], 1] = last[source], place
+        last[source] = place
+    return found
 
 
 def blend_weights(owners: IntArray, uids: IntArray) -> tuple[IntArray, FloatArray]:

@@ -91,7 +91,7 @@ class MaskMapper:
         return frame.camera, frame.T_world_camera
 
     def correct_poses(self, correction: Correction) -> Future[int]:
-        poses = correction.apply({frame.stamp: frame.T_world_camera for frame in self.frames})
+        poses = correction.apply({f.stamp: f.T_world_camera for f in self.frames if correction.concerns(f.source)})
         self.frames = [replace(f, T_world_camera=poses.get(f.stamp, f.T_world_camera)) for f in self.frames]
         return _done(len(poses))
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
-from nav_msgs.msg import Path
+import pytest
+from geometry_msgs.msg import Pose, PoseStamped, PoseWithCovariance
+from nav_msgs.msg import Odometry, Path
 from nodes.running import running, until
 from nodes.scene import small_frame
 
+from ig_ros.cameras import EachCameraConfig
+from ig_ros.errors import ConfigError
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.player import Player, PlayOptions
+from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL
 
 
 def test_two_cameras_each_with_its_own_calibration_poses_and_companions(context: object) -> None:
@@ -65,3 +69,59 @@ def test_a_pose_graph_moves_the_frames_that_it_names_and_those_between(context: 
             assert until(lambda b=before: made.node.problems.counts() != b, between=lambda w=wrong: graphs.publish(w))
         assert {"pose_graph_frame", "pose_graph_stamps"} <= set(made.node.problems.counts())
         player.destroy_node()
+
+
+def test_each_camera_has_its_own_source_of_poses_and_its_own_corrections(context: object) -> None:
+    settings = {"each.pose_source": ["pose", "odometry"], "each.pose_is_optical": ["", "false"]}
+    with running(context, cameras=["one", "two"], **settings) as made:
+        one = Player(PlayOptions(), context=context, namespace="one")
+        two = Player(PlayOptions(), context=context, namespace="two")
+        odometry = two.create_publisher(Odometry, "odometry", 10)
+        graphs = two.create_publisher(Path, "pose_graph", 1)
+        assert one.wait_for_subscribers()
+        assert two.wait_for_subscribers()
+        wrong = small_frame(20)  # its pose is on the topic that is not read
+        body = np.eye(4)
+        body[:3, 3] = (0.0, 3.0, 0.5)
+        stamps: list[int] = []
+
+        def send() -> None:
+            stamps.append(one.get_clock().now().nanoseconds)
+            one.publish(small_frame(len(stamps)), stamps[-1])
+            odometry.publish(Odometry(header=header(stamps[-1], "map"), pose=covariant(pose_message(body))))
+            two.publish(wrong, stamps[-1])
+
+        by = lambda name: [f for f in made.mapper.frames if f.source == name]  # noqa: E731
+        assert until(lambda: min(len(by("one")), len(by("two"))) >= 3, between=send), made.node.problems.counts()
+        for frame in by("two"):
+            np.testing.assert_allclose(frame.T_world_camera, body @ T_BODY_OPTICAL, atol=1e-9)
+        for frame in by("one"):
+            np.testing.assert_allclose(frame.T_world_camera[1:], np.eye(4)[1:], atol=1e-9)
+        before = {f.stamp: f.T_world_camera for f in by("one")}
+        body[2, 3] += 0.4  # robot two closes a loop
+        graph = Path(header=header(stamps[-1], "map"))
+        graph.poses = [PoseStamped(header=header(f.stamp, "map"), pose=pose_message(body)) for f in by("two")]
+        moved = lambda: all(abs(f.T_world_camera[2, 3] - 0.9) < 1e-6 for f in by("two"))  # noqa: E731
+        assert until(moved, between=lambda: graphs.publish(graph)), made.node.problems.counts()
+        for frame in by("one"):
+            np.testing.assert_array_equal(frame.T_world_camera, before.get(frame.stamp, frame.T_world_camera))
+        one.destroy_node()
+        two.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("pose_source", ("gps",), "each.pose_source"),
+        ("pose_is_optical", ("perhaps",), "each.pose_is_optical"),
+        ("camera_frame", ("a", "b", "c"), "3 entries for 2 cameras"),
+    ],
+)
+def test_strange_values_of_one_camera_are_refused_by_name(name: str, value: tuple[str, ...], message: str) -> None:
+    each = EachCameraConfig(**{name: value})
+    with pytest.raises(ConfigError, match=message):
+        (each.check(2), each.source(0, "pose"), each.optical(0, True))
+
+
+def covariant(pose: Pose) -> PoseWithCovariance:
+    return PoseWithCovariance(pose=pose)
