@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
 from ig_ros.instances import Identity
-from ig_ros.types import Array, FloatArray, Instances, IntArray, MapSnapshot, ObjectInstance
+from ig_ros.types import FloatArray, Instances, IntArray, MapSnapshot, ObjectInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An object as it was last described."""
+
+    thing: ObjectInstance
+    embedding: FloatArray  # (E,)
+    encoder: str  # that made the embedding
 
 
 class AwayObjects:
@@ -20,7 +30,7 @@ class AwayObjects:
     def __init__(self) -> None:
         self._owner: tuple[IntArray, IntArray] = (np.zeros(0, np.int64), np.zeros(0, np.int64))  # uids, and their ids
         self._forgotten: deque[int] = deque()  # ids that are to go
-        self._objects: dict[int, tuple[ObjectInstance, FloatArray]] = {}  # id -> last seen so
+        self._objects: dict[int, Remembered] = {}  # id -> last seen so
 
     def recall(self, identity: Identity, uid: IntArray) -> None:
         """Anchors uid (N,) are in memory now: tell `identity` what those among them that were away belonged to."""
@@ -100,19 +110,25 @@ def woken(state: dict[str, IntArray], ids: IntArray) -> dict[str, IntArray]:
     return {"asleep_id": state["asleep_id"][rest], "asleep_uid": state["asleep_uid"][rest]}
 
 
-def described(instances: Instances) -> dict[int, tuple[ObjectInstance, FloatArray]]:
+def described(instances: Instances) -> dict[int, Remembered]:
     """Objects and their embeddings by id."""
-    return {o.id: (o, instances.embeddings[i]) for i, o in enumerate(instances.objects)}
+    return {o.id: Remembered(o, instances.embeddings[i], instances.encoder) for i, o in enumerate(instances.objects)}
 
 
-def with_objects(instances: Instances, more: list[tuple[ObjectInstance, FloatArray]]) -> Instances:
-    """The instances with more objects, of which the cloud has no points."""
+def with_objects(instances: Instances, more: list[Remembered]) -> Instances:
+    """The instances with more objects, of which the cloud has no points.
+
+    An embedding of another encoder, or of another length, becomes zero: nothing is known of how that object looks.
+    """
     if not more:
         return instances
-    rows: list[Array] = [*instances.embeddings, *(embedding for _, embedding in more)]
-    objects = (*instances.objects, *(thing for thing, _ in more))
-    width = max(len(row) for row in rows)
-    table = np.zeros((len(rows), width), np.float32)
-    for row, embedding in zip(table, rows, strict=True):
-        row[: len(embedding)] = embedding
+    own = [known.embedding for known in more if known.encoder == instances.encoder]
+    width = instances.embeddings.shape[1] if len(instances.embeddings) else max(map(len, own), default=0)
+    table = np.zeros((len(instances.objects) + len(more), width), np.float32)
+    if len(instances.embeddings):
+        table[: len(instances.embeddings)] = instances.embeddings
+    for row, known in zip(table[len(instances.objects) :], more, strict=True):
+        if known.encoder == instances.encoder and len(known.embedding) == width:
+            row[:] = known.embedding
+    objects = (*instances.objects, *(known.thing for known in more))
     return dataclasses.replace(instances, objects=objects, embeddings=table)

@@ -173,7 +173,7 @@ class LiveMapper:
             frames_in=self._inbox.frames,
             frames_used=self._frames_used,
             keyframes=len(self._mapper.keyframes),
-            dropped=dict(self._dropped),
+            dropped=dict(self._dropped + Counter(masks_encoder=self._mapper.masks_encoder)),
             steps=self._mapper.trainer.step,
             steps_per_second=self._rate,
             anchors=len(self._mapper.scaffold.anchors),

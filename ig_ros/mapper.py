@@ -7,6 +7,7 @@ and then: instantiate. `LiveMapper` (live.py) does the same from threads.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +19,12 @@ import torch
 
 from ig_ros.away import AwayObjects
 from ig_ros.config import Config
-from ig_ros.errors import FrameError, QueryError
+from ig_ros.errors import EncoderError, FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.instances import Identity, Instantiator, PointSet
 from ig_ros.language import Encoder, Place, Scope, embed_masks, make_encoder, rank
 from ig_ros.lives import Lives
-from ig_ros.objects import FrozenMap, find_objects
+from ig_ros.objects import FrozenMap, find_objects, usable_embeddings
 from ig_ros.planning import erase_object, without
 from ig_ros.raster import select_device
 from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, stereo
@@ -33,6 +34,8 @@ from ig_ros.scaffold.poses import correct_poses
 from ig_ros.scaffold.vanish import Vanishing
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
+
+log = logging.getLogger(__name__)
 
 NEAR = 100_000_000  # ns: a keyframe so near in time stands for an image between keyframes
 REFINE_AFTER = 3  # keyframes later, the depth of an RGB-only keyframe is estimated again, from both sides
@@ -60,6 +63,7 @@ class Mapper:
             torch.set_num_threads(config.threads)
         self.segmenter = segmenter if segmenter is not None else make_segmenter(config.segmentation)
         self.encoder = encoder if encoder is not None else make_encoder(config.language)
+        self.masks_encoder = 0  # images whose masks came with embeddings of another encoder
         self.reset()
 
     def reset(self, first_id: int = 1) -> None:
@@ -86,6 +90,13 @@ class Mapper:
             other.identity.next = max(other.identity.next, self.identity.next)
             self.identity, self.away, self.lives = other.identity, other.away, other.lives
             self.instantiator, self.latest, self.removed = Instantiator(), snapshot, []
+        _, others = usable_embeddings([k for k in self.keyframes.items if k.masks is not None], self.encoder)
+        if self.encoder is not None and others:
+            log.warning(
+                "this map's keyframes carry embeddings of '%s', the encoder now is '%s': they are left out, names stay; "
+                "load the map with its own encoder to ask for what things look like",
+                "', '".join(others), self.encoder.name,
+            )  # fmt: skip
 
     def add_frame(self, frame: Frame) -> bool:
         """Take a frame if its view is new: True if it became a keyframe. Raises FrameError for a pose that jumped."""
@@ -101,7 +112,14 @@ class Mapper:
             masks = self.segmenter.segment(frame.rgb, frame.depth, frame.camera)
         if masks is None:
             return frame
-        return dataclasses.replace(frame, masks=embed_masks(self.encoder, frame.rgb, masks))
+        try:
+            masks = embed_masks(self.encoder, frame.rgb, masks)
+        except EncoderError as error:  # the segmenter's machine has another encoder: its masks and names are still good
+            if not self.masks_encoder:
+                log.warning("%s (until then masks are used without embeddings)", error)
+            self.masks_encoder += 1
+            masks = dataclasses.replace(masks, embeddings={}, encoder="")
+        return dataclasses.replace(frame, masks=masks)
 
     def insert(self, frame: Frame) -> None:
         """Store a keyframe, drop what it shows to be gone and plant anchors where it sees what the map lacks."""

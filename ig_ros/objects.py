@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,12 +11,13 @@ import torch
 
 from ig_ros.config import Config, LanguageConfig
 from ig_ros.instances import Children, Identity, Instantiation, Instantiator, LabelledView, PointSet
-from ig_ros.language import Encoder, Sighting, describe, learn_threshold
+from ig_ros.language import Encoder, Sighting, describe, foreign, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
 from ig_ros.scaffold.refinement import refine
 from ig_ros.types import FloatArray, GaussianBatch, Instances, IntArray
 
+UNSAID = "one that gave no name"  # stands for the encoder of embeddings that came without its name
 MIN_ALPHA = 0.5  # a pixel shows the model's surface when the model covers it at least this much
 
 
@@ -94,8 +96,12 @@ def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
 def name_objects(
     found: Instantiation, shown: list[Keyframe], encoder: Encoder | None, config: LanguageConfig
 ) -> Instances:
-    """Vote a label for every object and gather its embedding from the masks that show it [OG 3.3]."""
+    """Vote a label for every object and gather its embedding from the masks that show it [OG 3.3].
+
+    Embeddings of another encoder are left out. Where nothing is left, the result says so by bearing its name.
+    """
     objects, embeddings = [], []
+    usable, others = usable_embeddings(shown, encoder)
     for thing, matches in zip(found.objects, found.matches, strict=True):
         sightings = []
         for match in matches:
@@ -103,7 +109,9 @@ def name_objects(
             assert masks is not None
             mask = int(found.observed.label_of_column[match.column])
             sightings.append(
-                Sighting(masks.names.get(mask, ""), masks.scores.get(mask, 1.0), masks.embeddings.get(mask), match.iou)
+                Sighting(
+                    masks.names.get(mask, ""), masks.scores.get(mask, 1.0), usable[match.view].get(mask), match.iou
+                )
             )
         words = describe(sightings, encoder, config.accept)
         stamps = [shown[match.view].stamp for match in matches]
@@ -113,4 +121,15 @@ def name_objects(
     table: FloatArray = np.stack(embeddings) if embeddings else np.zeros((0, 0), np.float32)
     threshold = learn_threshold(encoder, table) if config.learn_threshold else 0.0
     name = encoder.name if encoder is not None else ""
+    if others and not table.any():
+        name = others[0]
     return Instances(found.child_ids, found.child_confidence, tuple(objects), table, name, threshold)
+
+
+def usable_embeddings(
+    shown: list[Keyframe], encoder: Encoder | None
+) -> tuple[list[Mapping[int, FloatArray]], list[str]]:
+    """Per keyframe the embeddings that the encoder made, and the names of other encoders that made the rest."""
+    masks = [k.masks for k in shown if k.masks is not None]
+    others = sorted({m.encoder or UNSAID for m in masks if foreign(encoder, m)})
+    return [{} if foreign(encoder, m) else m.embeddings for m in masks], others

@@ -229,6 +229,7 @@ def _keyframe_entry(k: Keyframe) -> dict[str, Any]:
             "names": {str(i): n for i, n in k.masks.names.items()},
             "scores": {str(i): float(s) for i, s in k.masks.scores.items()},
             "embeddings": {str(i): np.asarray(e).tolist() for i, e in k.masks.embeddings.items()},
+            "encoder": k.masks.encoder,
         }
     return {
         "uid": k.uid,
@@ -253,7 +254,7 @@ def _read_keyframe(entry: dict[str, Any], images: dict[str, torch.Tensor]) -> Ke
         m = entry["masks"]
         embeddings = {int(i): np.array(e, np.float32) for i, e in m["embeddings"].items()}
         names, scores = ({int(i): v for i, v in m[n].items()} for n in ("names", "scores"))
-        masks = Masks(labels.numpy(), names, scores, embeddings)
+        masks = Masks(labels.numpy(), names, scores, embeddings, str(m.get("encoder", "")))  # "": of an older map
     camera = Camera(np.array(entry["K"], float), *entry["size"])
     return Keyframe(
         uid, entry["stamp"], entry["index"], camera, np.array(entry["T_world_camera"], float),

@@ -434,7 +434,7 @@ def test_an_instantiation_that_fails_on_its_input_is_told_and_the_next_one_is_tr
     try:
         for frame in orbit(5):
             assert frame.masks is not None
-            masks = dataclasses.replace(frame.masks, embeddings={1: np.ones(3), 2: np.ones(3)})
+            masks = dataclasses.replace(frame.masks, embeddings={1: np.ones(3), 2: np.ones(3)}, encoder="other")
             live.submit(dataclasses.replace(frame, masks=masks))
         wait_for(lambda: live.stats().frames_used == 5, "frames to be used")
         for _ in range(2):

@@ -1,7 +1,7 @@
 """Words for objects: encoders, association of masks with objects, text queries."""
 
 from ig_ros.language.association import Description, Sighting, describe
-from ig_ros.language.encoders import Encoder, ImageEncoder, LabelEncoder, embed_masks, make_encoder
+from ig_ros.language.encoders import Encoder, ImageEncoder, LabelEncoder, embed_masks, foreign, make_encoder
 from ig_ros.language.presence import learn_threshold
 from ig_ros.language.query import Place, rank
 from ig_ros.language.scope import Scope
@@ -18,6 +18,7 @@ __all__ = [
     "Viewpoint",
     "describe",
     "embed_masks",
+    "foreign",
     "learn_threshold",
     "make_encoder",
     "rank",

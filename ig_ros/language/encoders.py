@@ -74,14 +74,19 @@ def image_part(encoder: Encoder) -> Encoder:
     return getattr(encoder, "image", encoder)
 
 
+def foreign(encoder: Encoder | None, masks: Masks) -> bool:
+    """Whether the masks carry embeddings that mean nothing to an encoder that looks at images: another one's."""
+    return bool(isinstance(encoder, ImageEncoder) and masks.embeddings and masks.encoder != image_part(encoder).name)
+
+
 def embed_masks(encoder: Encoder | None, rgb: Array, masks: Masks) -> Masks:
     """The masks with an embedding for each, if the encoder looks at images and they came without.
 
-    Raises EncoderError for masks that were embedded by another encoder: its vectors mean nothing to this one.
+    Raises EncoderError for masks that were embedded by another encoder, or do not say by which.
     """
     if not isinstance(encoder, ImageEncoder):
         return masks
-    if masks.embeddings and masks.encoder not in ("", image_part(encoder).name):
+    if foreign(encoder, masks):
         raise EncoderError(
             f"the masks carry embeddings of '{masks.encoder}', the map's encoder is '{image_part(encoder).name}': set "
             "language.clip_model and language.clip_checkpoint alike on both machines"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,7 @@ class OpenClipEncoder:
         self._mean, self._std = (np.array(x, np.float32) for x in normalization)
         size = self._model.visual.image_size
         self._size = int(size[0] if isinstance(size, tuple | list) else size)
-        tag = Path(checkpoint).stem if Path(checkpoint).suffix else checkpoint
-        self.name = f"open_clip/{model}/{tag}"
+        self.name = f"open_clip/{model}/{tag_of(checkpoint)}"
         with torch.inference_mode():
             self.dimension = int(self._model.encode_text(self._tokenizer(["a"]).to(self.device)).shape[1])
         self._texts = TextCache(self._encode_text, self.dimension)
@@ -67,6 +67,15 @@ class OpenClipEncoder:
         with torch.inference_mode():
             encoded = self._model.encode_text(self._tokenizer(texts).to(self.device))
         return normalized(encoded.float().cpu().numpy())
+
+
+def tag_of(checkpoint: str) -> str:
+    """A pretrained tag as it is; a file by its name and content, since many are called open_clip_model."""
+    path = Path(checkpoint).expanduser()
+    if not path.is_file():
+        return checkpoint
+    with path.open("rb") as stream:
+        return f"{path.stem}-{hashlib.file_digest(stream, 'sha256').hexdigest()[:8]}"
 
 
 def crop(rgb: Array, mask: Array, size: int) -> Array:

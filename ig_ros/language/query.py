@@ -62,6 +62,7 @@ def rank(
     if not text:
         return answer("", np.where(admitted, 1.0, 0.0), instances, max_results, threshold)
     phrase = parse(text)
+    _demand_same(encoder, instances)
     if phrase.words and not described(instances).any():
         return QueryResult(QueryStatus.NOT_READY, (), why_not_ready(instances))
     scores, why = score(text, phrase, encoder, instances, threshold, scope, place)
@@ -98,11 +99,7 @@ def relevancies(text: str, encoder: Encoder | None, instances: Instances) -> Flo
     exact = np.array([plain(o.label) in ways for o in instances.objects], dtype=bool)
     if encoder is None or not instances.embeddings.size:
         return exact.astype(np.float64)
-    if instances.encoder != encoder.name or instances.embeddings.shape[1] != encoder.dimension:
-        raise EncoderError(
-            f"the map's objects were described by the encoder '{instances.encoder}' ({instances.embeddings.shape[1]} "
-            f"numbers), the query by '{encoder.name}' ({encoder.dimension}): set language.encoder to the map's"
-        )
+    _demand_same(encoder, instances)
     known = np.linalg.norm(instances.embeddings, axis=1) > 0
     score = np.where(known, encoder.relevancy(text, instances.embeddings), 0.0)
     mention = mentioned(text)
@@ -110,6 +107,16 @@ def relevancies(text: str, encoder: Encoder | None, instances: Instances) -> Flo
     if passing.any() and mention.rest:
         score = np.where(passing, np.minimum(score, encoder.relevancy(mention.rest, instances.embeddings)), score)
     return np.where(exact, 1.0, score)
+
+
+def _demand_same(encoder: Encoder | None, instances: Instances) -> None:
+    if encoder is None or not instances.embeddings.size:
+        return
+    if instances.encoder != encoder.name or instances.embeddings.shape[1] != encoder.dimension:
+        raise EncoderError(
+            f"the map's objects were described by the encoder '{instances.encoder}' ({instances.embeddings.shape[1]} "
+            f"numbers), the query by '{encoder.name}' ({encoder.dimension}): set language.encoder to the map's"
+        )
 
 
 def answer(

@@ -46,7 +46,7 @@ class Keyframe:
         """Attach a segmentation of the full-size image, reduced to training resolution (nearest pixel)."""
         size = (self.camera.width, self.camera.height)
         labels = cv2.resize(masks.labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
-        self.masks = with_small_ids(Masks(labels, masks.names, masks.scores, masks.embeddings))
+        self.masks = with_small_ids(dataclasses.replace(masks, labels=labels))
         self.labels = torch.from_numpy(self.masks.labels)
 
 
@@ -59,8 +59,9 @@ def with_small_ids(masks: Masks) -> Masks:
     number = {int(old): new for new, old in enumerate(ids.tolist(), first) if old}
     labels = (place.reshape(masks.labels.shape) + first).astype(np.int32)
     return Masks(
-        labels, _renamed(masks.names, number), _renamed(masks.scores, number), _renamed(masks.embeddings, number)
-    )
+        labels, _renamed(masks.names, number), _renamed(masks.scores, number), _renamed(masks.embeddings, number),
+        masks.encoder,
+    )  # fmt: skip
 
 
 def _renamed(words: Mapping[int, T], number: Mapping[int, int]) -> dict[int, T]:

@@ -78,5 +78,8 @@ def test_embed_masks_fills_only_what_is_missing() -> None:
     assert embed_masks(Pictures(), rgb, masks).embeddings[1].tolist() == [7, 0]
     assert embed_masks(OnlyWords(), rgb, masks) is masks
     assert embed_masks(None, rgb, masks) is masks
-    own = Masks(masks.labels, embeddings={1: np.ones(2)})
+    own = Masks(masks.labels, embeddings={1: np.ones(2)}, encoder="pictures")
     assert embed_masks(Pictures(), rgb, own) is own
+    for name in ("", "words"):
+        with pytest.raises(EncoderError, match="'pictures'"):
+            embed_masks(Pictures(), rgb, Masks(masks.labels, embeddings={1: np.ones(2)}, encoder=name))

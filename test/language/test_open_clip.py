@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from helpers import need, orbit, small_config
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
 from ig_ros.language import ImageEncoder, LabelEncoder, rank
-from ig_ros.language.open_clip import OpenClipEncoder, crop
+from ig_ros.language.open_clip import OpenClipEncoder, crop, tag_of
 from ig_ros.language.sentence import SentenceEncoder
 from ig_ros.language.torchvision import repair_torchvision
 from ig_ros.mapper import Mapper
@@ -48,12 +49,22 @@ def encoder(checkpoint: Path) -> OpenClipEncoder:
 
 
 def test_space(encoder: OpenClipEncoder) -> None:
-    assert (encoder.name, encoder.dimension) == ("open_clip/tiny-test/tiny", 24)
+    assert re.fullmatch(r"open_clip/tiny-test/tiny-[0-9a-f]{8}", encoder.name)
+    assert encoder.dimension == 24
     assert isinstance(encoder, ImageEncoder)
     assert not isinstance(encoder, LabelEncoder)
     rows = encoder.encode_text(["a mug", "a sofa", "a mug"])
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(rows[0], rows[2])
+
+
+def test_the_name_tells_files_of_one_name_apart(encoder: OpenClipEncoder, checkpoint: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    weights = {name: w + 0.01 for name, w in torch.load(checkpoint).items()}
+    torch.save(weights, tmp_path / "tiny.pt")
+    assert OpenClipEncoder("tiny-test", str(tmp_path / "tiny.pt"), device="cpu").name != encoder.name
+    assert OpenClipEncoder("tiny-test", str(checkpoint), device="cpu").name == encoder.name
+    assert tag_of("laion2b_s34b_b88k") == "laion2b_s34b_b88k"
 
 
 def test_mask_embedding_sees_its_region_only(encoder: OpenClipEncoder) -> None:
