@@ -245,6 +245,11 @@ class SegmentationConfig:
     sam2_model: str = param(
         "tiny", "which SAM 2.1 model the checkpoint is", choices=("tiny", "small", "base_plus", "large")
     )
+    sam_level: str = param(
+        "whole",
+        "of the three masks SAM offers at a point (part, object, group) the largest, or all with small ones on top",
+        choices=("whole", "all"),
+    )
     sam_points_per_side: int = param(24, "prompt grid of segment-anything and SAM 2", 1, 128)
     min_region: int = param(150, "regions under this many pixels (at 640x480) are dropped", 1, 1000000)
 

@@ -93,8 +93,8 @@ class Mapper:
         _, others = usable_embeddings([k for k in self.keyframes.items if k.masks is not None], self.encoder)
         if self.encoder is not None and others:
             log.warning(
-                "this map's keyframes carry embeddings of '%s', the encoder now is '%s': they are left out, names stay; "
-                "load the map with its own encoder to ask for what things look like",
+                "this map's keyframes carry embeddings of '%s', the encoder now is '%s': they are left out, names "
+                "stay; load the map with its own encoder to ask for what things look like",
                 "', '".join(others), self.encoder.name,
             )  # fmt: skip
 

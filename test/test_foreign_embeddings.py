@@ -71,7 +71,7 @@ def test_a_map_under_another_encoder_mixes_nothing_and_says_so(
             found = other.instantiate().instances
     assert [o.id for o in found.objects] == [o.id for o in own.objects]
     assert not found.embeddings.any()
-    with pytest.raises(EncoderError, match="'clip/A'.*'clip/B'"):
+    with pytest.raises(EncoderError, match=r"'clip/A'.*'clip/B'"):
         other.query("something red")
     assert sum("clip/A" in record.message and "clip/B" in record.message for record in caplog.records) == 1
     save_map(other, tmp_path / "again")

@@ -19,6 +19,7 @@ from ig_ros.types import Array, FloatArray, Masks
 NEGATIVES = ("object", "things", "stuff", "texture")  # LERF's canonical phrases
 TEMPERATURE = 10.0  # LERF's
 BATCH = 16  # crops encoded at once
+SCALES = (1.0, 1.5, 2.0)  # of a crop's square to its mask's box
 MIN_PIXELS = 16  # a smaller region shows nothing
 NEEDS = "pip install open_clip_torch (extra clip)"
 
@@ -50,18 +51,24 @@ class OpenClipEncoder:
         return np.asarray(1.0 / (1.0 + np.exp(cosine[:, 1:].max(axis=1) - cosine[:, 0])))
 
     def encode_masks(self, rgb: Array, masks: Masks) -> dict[int, FloatArray]:
-        """Mask id -> (E,) float32 unit embedding of its crop; regions of a few pixels have none."""
+        """Mask id -> (E,) float32 unit embedding: mean of its crops' at SCALES; regions of a few pixels have none."""
         ids, counts = np.unique(masks.labels[masks.labels > 0], return_counts=True)
         ids = ids[counts >= MIN_PIXELS]
+        wanted = [(i, scale) for i in ids for scale in SCALES]
         rows: list[FloatArray] = []
-        for start in range(0, len(ids), BATCH):
-            crops = np.stack([crop(rgb, masks.labels == i, self._size) for i in ids[start : start + BATCH]])
-            scaled = (crops.astype(np.float32) / 255 - self._mean) / self._std
-            pixels = torch.from_numpy(scaled).permute(0, 3, 1, 2)
-            with torch.inference_mode():
-                encoded = self._model.encode_image(pixels.contiguous().to(self.device))
-            rows += list(normalized(encoded.float().cpu().numpy()))
-        return {int(i): row for i, row in zip(ids, rows, strict=True)}
+        for start in range(0, len(wanted), BATCH):
+            batch = wanted[start : start + BATCH]
+            rows += list(self.encode_images(np.stack([crop(rgb, masks.labels == i, self._size, s) for i, s in batch])))
+        means = normalized(np.array(rows, np.float32).reshape(len(ids), len(SCALES), self.dimension).mean(1))
+        return {int(i): row for i, row in zip(ids, means, strict=True)}
+
+    def encode_images(self, images: Array) -> FloatArray:
+        """(n, E) float32 unit rows of n square images (n, size, size, 3) u8."""
+        scaled = (images.astype(np.float32) / 255 - self._mean) / self._std
+        pixels = torch.from_numpy(scaled).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            encoded = self._model.encode_image(pixels.contiguous().to(self.device))
+        return normalized(encoded.float().cpu().numpy())
 
     def _encode_text(self, texts: list[str]) -> FloatArray:
         with torch.inference_mode():
@@ -78,13 +85,13 @@ def tag_of(checkpoint: str) -> str:
         return f"{path.stem}-{hashlib.file_digest(stream, 'sha256').hexdigest()[:8]}"
 
 
-def crop(rgb: Array, mask: Array, size: int) -> Array:
-    """(size, size, 3) u8: the mask's box, black outside the mask, padded to a square and resized."""
+def crop(rgb: Array, mask: Array, size: int, scale: float = 1.0) -> Array:
+    """(size, size, 3) u8: the mask's box, black outside the mask, in a square `scale` times as large, resized."""
     rows, cols = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     window = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
     patch = np.where(mask[window][..., None], rgb[window], 0).astype(np.uint8)
     height, width = patch.shape[:2]
-    side = max(height, width)
+    side = round(max(height, width) * scale)
     square = np.zeros((side, side, 3), np.uint8)
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = patch

@@ -35,6 +35,7 @@ MIN_QUALITY = 0.86  # predicted IoU; segment-anything's own default is 0.88
 MIN_STABILITY = 0.92  # IoU of the mask cut at logits +1 and -1
 MAX_OVERLAP = 0.7  # box IoU above which the worse of two masks goes
 BATCH = 64  # point prompts decoded at once
+LEVELS = 3  # masks per prompt
 ALIAS = "_ig_ros_segment_anything"
 
 
@@ -69,7 +70,7 @@ class SamSegmenter:
         return flatten(suppress(self.propose(rgb)), (height, width), least)
 
     def propose(self, rgb: Array) -> list[Candidate]:
-        """Good and stable masks of all three levels (part, object, group) at every grid point."""
+        """Good and stable masks at every grid point, of the level that the configuration asks for."""
         features, size = self.encode(rgb)
         n = self.config.sam_points_per_side
         steps = (np.arange(n) + 0.5) / n
@@ -77,7 +78,10 @@ class SamSegmenter:
         points = torch.from_numpy(grid).float().to(self.device)
         found: list[Candidate] = []
         for batch in torch.split(points, BATCH):
-            found += self.select(*self.decode(features, batch), size, (rgb.shape[0], rgb.shape[1]))
+            logits, quality = self.decode(features, batch)
+            if self.config.sam_level == "whole":
+                logits, quality = wholes(logits, quality)
+            found += self.select(logits, quality, size, (rgb.shape[0], rgb.shape[1]))
         return found
 
     def encode(self, rgb: Array) -> tuple[Any, tuple[int, int]]:
@@ -119,6 +123,13 @@ class SamSegmenter:
         masks = self.enlarge(logits[good], size, full) > 0
         scores = (quality[good].clamp(max=1) * stability[good]).tolist()
         return [Candidate(m, s) for m, s in zip(masks.cpu().numpy(), scores, strict=True)]
+
+
+def wholes(logits: torch.Tensor, quality: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of every point's three masks, logits (B * 3, h, w) and quality (B * 3,), the largest: level 3 of the paper."""
+    area = (logits > 0).sum((1, 2)).reshape(-1, LEVELS)
+    largest = area.argmax(1) + LEVELS * torch.arange(len(area), device=area.device)
+    return logits[largest], quality[largest]
 
 
 def suppress(candidates: list[Candidate]) -> list[Candidate]:

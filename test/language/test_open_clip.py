@@ -16,7 +16,7 @@ from helpers import need, orbit, small_config
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
 from ig_ros.language import ImageEncoder, LabelEncoder, rank
-from ig_ros.language.open_clip import OpenClipEncoder, crop, tag_of
+from ig_ros.language.open_clip import BATCH, OpenClipEncoder, crop, tag_of
 from ig_ros.language.sentence import SentenceEncoder
 from ig_ros.language.torchvision import repair_torchvision
 from ig_ros.mapper import Mapper
@@ -111,7 +111,7 @@ def test_preprocessing_is_the_models_own(encoder: OpenClipEncoder) -> None:
     from PIL import Image
 
     rgb = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8), (9, 9), 3)
-    ours = encoder.encode_masks(rgb, Masks(np.ones((64, 64), np.int32)))[1]
+    ours = encoder.encode_images(crop(rgb, np.ones((64, 64), bool), 64)[None])[0]
     transform = open_clip.image_transform(64, is_train=False)
     with torch.inference_mode():
         theirs = encoder._model.encode_image(transform(Image.fromarray(rgb))[None])[0].numpy()
@@ -137,6 +137,34 @@ def test_crop_pads_to_a_square_and_blacks_out() -> None:
     assert (out[:7] == 0).all()
     assert (out[13:] == 0).all()
     assert (out[10, 5:] == 200).all()
+
+
+def test_a_larger_scale_shows_the_same_smaller_amid_black() -> None:
+    rgb = np.full((20, 40, 3), 200, np.uint8)
+    mask = np.zeros((20, 40), bool)
+    mask[5:15, 10:20] = True
+    out = crop(rgb, mask, 20, 2.0)
+    assert (out[5:15, 5:15] == 200).all()
+    assert np.count_nonzero(out) == 3 * 100
+
+
+def test_three_scales_of_many_masks_are_batched_and_averaged(
+    encoder: OpenClipEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rgb = np.random.default_rng(2).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    labels = np.zeros((60, 80), np.int32)
+    for i in range(19):  # ids with gaps: 19 masks are 57 crops
+        labels[10 * (i // 7) : 10 * (i // 7) + 5 + i % 4, 11 * (i % 7) : 11 * (i % 7) + 8] = 3 * i + 2
+    sizes: list[int] = []
+    encode = encoder.encode_images
+    monkeypatch.setattr(encoder, "encode_images", lambda images: (sizes.append(len(images)), encode(images))[1])
+    rows = encoder.encode_masks(rgb, Masks(labels))
+    assert sorted(rows) == [3 * i + 2 for i in range(19)]
+    assert sizes == [BATCH, BATCH, BATCH, 3 * 19 - 3 * BATCH]
+    for i in (2, 17, 56):
+        one = np.mean([encode(crop(rgb, labels == i, 64, s)[None])[0] for s in (1.0, 1.5, 2.0)], axis=0)
+        np.testing.assert_allclose(rows[i], one / np.linalg.norm(one), atol=1e-5)
+    assert encoder.encode_masks(rgb, Masks(np.zeros((60, 80), np.int32))) == {}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from helpers import need
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
 from ig_ros.segmentation import make_segmenter
-from ig_ros.segmentation.sam import ALIAS, Candidate, SamSegmenter, box_iou, flatten, open_package, suppress
+from ig_ros.segmentation.sam import ALIAS, BATCH, Candidate, SamSegmenter, box_iou, flatten, open_package, suppress
 from ig_ros.types import Camera
 
 CAMERA = Camera(np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]]), 64, 48)
@@ -79,6 +80,45 @@ def test_missing_file(path: str, model: str, words: list[str]) -> None:
         make_segmenter(SegmentationConfig(segmenter="sam", sam_checkpoint=path, sam_model=model))
     assert all(word in str(error.value) for word in words)
     assert "\n" not in str(error.value)
+
+
+class Nested(SamSegmenter):
+    """A network whose three masks at a point are one inside the other, in any order; without weights."""
+
+    def load(self) -> torch.nn.Module:
+        return torch.nn.Identity()
+
+    def encode(self, rgb: np.ndarray) -> tuple[None, tuple[int, int]]:
+        return None, (rgb.shape[0], rgb.shape[1])
+
+    def decode(self, features: None, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ARG002
+        logits = torch.full((len(points), 3, 48, 64), -20.0)
+        for n, (x, y) in enumerate(points[:, 0].int().tolist()):
+            for level, half in enumerate(((10, 12, 4), (4, 10, 12))[n % 2]):
+                logits[n, level, y - half : y + half, x - half : x + half] = 20.0
+        return logits.flatten(0, 1), torch.full((3 * len(points),), 0.9)
+
+    def enlarge(self, logits: torch.Tensor, size: tuple[int, int], full: tuple[int, int]) -> torch.Tensor:  # noqa: ARG002
+        return logits
+
+
+@pytest.mark.parametrize(("level", "regions", "pixels"), [("whole", 4, 24 * 24), ("all", 12, 8 * 8)])
+def test_level_whole_is_the_largest_of_the_three(level: str, regions: int, pixels: int) -> None:
+    segmenter = Nested(SegmentationConfig(segmenter="sam", sam_level=level, sam_points_per_side=2), device="cpu")
+    labels = segmenter.segment(np.zeros((48, 64, 3), np.uint8), None, CAMERA).labels
+    assert labels.max() == regions
+    for y, x in ((12, 16), (12, 48), (36, 16), (36, 48)):
+        assert (labels == labels[y, x]).sum() == pixels
+
+
+def test_more_prompts_than_a_batch(segmenter: SamSegmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    decode = segmenter.decode
+    monkeypatch.setattr(segmenter, "config", dataclasses.replace(segmenter.config, sam_points_per_side=9))
+    monkeypatch.setattr(segmenter, "decode", lambda f, points: (sizes.append(len(points)), decode(f, points))[1])
+    candidates = segmenter.propose(np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8))
+    assert sizes == [BATCH, 81 - BATCH]
+    assert 1 < len(candidates) <= 81, "one mask of three at a point"
 
 
 def test_small_masks_lie_on_large_ones() -> None:
