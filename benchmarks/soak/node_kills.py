@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.soak.robot import PATIENCE, Robot
-from benchmarks.soak.session import Plan, robot_in
+from benchmarks.soak.session import Plan, emptied, robot_in
 from ig_ros.config import Config
 from ig_ros.errors import IgError, QueryError
 from ig_ros.mapper import Mapper
@@ -41,6 +41,7 @@ def kill_nodes(
     """Kill `kills` nodes one after the other; how many left a whole map, as it was or newer."""
     moments, errors, saving = random.Random(seed), [], 1.0
     plan, inside = Plan(), 0
+    emptied(folder)
     for number in range(kills):
         with robot_in(frames, plan, folder, SETTINGS) as robot:
             if number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -92,7 +93,7 @@ def run_session(
 ) -> Outcome:
     """Drive through the scene; `out` takes the node's log and maps. A disturbed and an undisturbed run take as long."""
     outcome = Outcome()
-    out.mkdir(parents=True, exist_ok=True)
+    emptied(out)
     with robot_in(frames, plan, out) as robot:
         robot.drive(plan.warm_up)
         outcome.ids_before = places(robot)
@@ -113,6 +114,12 @@ def run_session(
         outcome.memory = by_thirds(robot.memory)
         conclude(outcome, robot, truth)
     return outcome
+
+
+def emptied(folder: Path) -> None:
+    """A folder of a run's own, without what an earlier run has left there: its maps would pass for new ones."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 import benchmarks.soak.__main__ as soak
 from benchmarks.soak.judging import KILLS, failures
 from benchmarks.soak.page import INTRODUCTION, page
-from benchmarks.soak.session import Outcome, Plan, account
+from benchmarks.soak.session import Outcome, Plan, account, emptied
 
 GOOD: dict[str, Any] = {
     "faults": {"NaN pose": "", "disk full": ""}, "faults_injected": 2, "faults_survived_share": 1.0,
@@ -87,6 +87,15 @@ def test_the_summary_holds_the_plan_that_was_run_and_makes_a_page() -> None:
     for part in ("| disk full | it / stopped |", "| images sent | 10 | 30 |", "100, 100, 104", "+4.0%", "abc1234",
                  "| image_blank | 12 |", "| the node | 8 | 8 |", "Missed: disk full"):  # fmt: skip
         assert part in text, part
+
+
+def test_a_run_starts_without_the_maps_of_an_earlier_one(tmp_path: Path) -> None:
+    old = tmp_path / "run" / "full" / "map.json"
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
+    for _ in range(2):
+        emptied(tmp_path / "run")
+        assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_the_page_in_the_documentation_is_of_this_soak() -> None:
