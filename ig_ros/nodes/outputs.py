@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,12 @@ from visualization_msgs.msg import MarkerArray
 
 from ig_ros.config import NodeConfig
 from ig_ros.msg import ObjectArray
-from ig_ros.nodes.clouds import cloud_message, snapshot_cloud, thinned
+from ig_ros.nodes.clouds import snapshot_cloud, thinned
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.diagnostics import Diagnosis, Problems
 from ig_ros.nodes.inputs import Inputs
 from ig_ros.nodes.objects import array_message, markers_message
-from ig_ros.nodes.visuals import colored_points, frusta_message, rendered_images
+from ig_ros.nodes.visuals import frusta_message, in_object_colors, rendered_images
 from ig_ros.nodes.worker import Worker
 from ig_ros.types import Frame, Instances, MapSnapshot
 
@@ -102,18 +103,12 @@ class Outputs:
             return
         camera, T = self._mapper.view()
         self._show(self._frusta, snapshot, lambda: frusta_message(self._trail.poses(), camera, head))
-        if not (self._rendered.get_subscription_count() or self._rendered_ids.get_subscription_count()):
-            return
-        if snapshot not in (self._shown.get(self._rendered), self._shown.get(self._rendered_ids)):
-            color, ids = rendered_images(snapshot, camera, T, self._config.map_frame)
-            self._show(self._rendered, snapshot, lambda: color)
-            self._show(self._rendered_ids, snapshot, lambda: ids)
+        both = functools.cache(lambda: rendered_images(snapshot, camera, T, self._config.map_frame))
+        self._show(self._rendered, snapshot, lambda: both()[0])
+        self._show(self._rendered_ids, snapshot, lambda: both()[1])
 
     def _colored_cloud(self, snapshot: MapSnapshot | None, head: Header) -> PointCloud2:
-        if snapshot is None:
-            return snapshot_cloud(None, head)
-        rows = thinned(len(snapshot.xyz), self._config.max_cloud_points)
-        return cloud_message(colored_points(snapshot, rows), head)
+        return in_object_colors(self._cloud_message(snapshot, head))
 
     def _cloud_message(self, snapshot: MapSnapshot | None, head: Header) -> PointCloud2:
         rows = thinned(len(snapshot.xyz), self._config.max_cloud_points) if snapshot is not None else None

@@ -8,11 +8,11 @@ from pathlib import Path
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Path as PathMessage
 
-from ig_ros.nodes.clouds import cloud_message, snapshot_cloud
+from ig_ros.nodes.clouds import snapshot_cloud
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.objects import array_message, markers_message
 from ig_ros.nodes.recording import BagRecorder
-from ig_ros.nodes.visuals import colored_points, frusta_message
+from ig_ros.nodes.visuals import frusta_message, in_object_colors
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import MapSnapshot
 
@@ -30,7 +30,7 @@ def write_results(path: Path, snapshot: MapSnapshot, keyframes: Sequence[Keyfram
     ]
     messages = {
         "/ig/instance_cloud": snapshot_cloud(snapshot, head),
-        "/ig/instance_colors": cloud_message(colored_points(snapshot, None), head),
+        "/ig/instance_colors": in_object_colors(snapshot_cloud(snapshot, head)),
         "/ig/objects": array_message(snapshot.instances, head),
         "/ig/markers": markers_message(objects, head),
         "/ig/camera_path": PathMessage(header=head, poses=poses),

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point, PoseStamped, Vector3
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from ig_ros.colors import id_colors
 from ig_ros.msg import Object
-from ig_ros.nodes.clouds import Points, packed_rgb, snapshot_points
+from ig_ros.nodes.clouds import CLOUD_TYPE, packed_rgb
 from ig_ros.nodes.conversions import header, image_message
 from ig_ros.planning import render_view
-from ig_ros.types import Camera, FloatArray, IntArray, MapSnapshot
+from ig_ros.types import Camera, FloatArray, MapSnapshot
 
 FRUSTUM_DEPTH = 0.12  # m, of a drawn frustum
 FRUSTA = 60  # drawn at most, evenly chosen along the path; the newest always
@@ -66,12 +66,12 @@ def highlight_message(objects: Iterable[Object], head: Header) -> MarkerArray:
     return MarkerArray(markers=markers)
 
 
-def colored_points(snapshot: MapSnapshot, chosen: IntArray | None) -> Points:
-    """CLOUD_TYPE array with the colour of each point's object id instead of its own; grey where it has none."""
-    points = snapshot_points(snapshot, chosen)
+def in_object_colors(cloud: PointCloud2) -> PointCloud2:
+    """The cloud of a snapshot, changed in place: each point in the colour of its object's id, grey where it has none."""
+    points = np.frombuffer(cloud.data, CLOUD_TYPE)
     ids = points["instance_id"]
     points["rgb"] = packed_rgb(np.where((ids > 0)[:, None], id_colors(np.maximum(ids, 0)), np.uint8(BARE)))
-    return points
+    return cloud
 
 
 def rendered_images(

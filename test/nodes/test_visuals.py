@@ -12,10 +12,11 @@ from ig_ros.colors import id_colors
 from ig_ros.geometry import project
 from ig_ros.mapper import Mapper
 from ig_ros.msg import Object
+from ig_ros.nodes.clouds import points_from_cloud, snapshot_cloud
 from ig_ros.nodes.conversions import header
 from ig_ros.nodes.objects import markers_message
 from ig_ros.nodes.outputs import Trail
-from ig_ros.nodes.visuals import FRUSTA, colored_points, frusta_message, highlight_message, rendered_images
+from ig_ros.nodes.visuals import FRUSTA, frusta_message, highlight_message, in_object_colors, rendered_images
 from ig_ros.types import ObjectInstance
 
 HEAD = header(7, "map")
@@ -62,7 +63,7 @@ def test_cloud_boxes_and_images_share_the_colour_of_an_id() -> None:
     ids = [o.id for o in snapshot.instances.objects]
     assert shown
     assert shown <= {tuple(id_colors(np.array(i))) for i in ids}
-    points = colored_points(snapshot, None)
+    points = points_from_cloud(in_object_colors(snapshot_cloud(snapshot, HEAD)))
     bits = points["rgb"].view(np.uint32)
     for identity in ids:
         r, g, b = (int(v) for v in id_colors(np.array(identity)))
