@@ -28,6 +28,14 @@ from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
 from ig_ros.raster import cuda
 
+EXISTS = (
+    ("one view by gsplat, the geometry gate by a second call", "a CPU, with gsplat's contract in torch"),
+    ("whole training steps: gsplat, decoder and losses in torch, Adam", "a CPU, the same; held to the kernels"),
+    ("rows of Adam only for anchors in view", "a CPU"),
+    ("keyframes kept on the device in uint8 and float16", "a CPU"),
+    ("largest contributor of a pixel, computed on the CPU", "a CPU, with tensors that refuse to be read elsewhere"),
+    ("gsplat's packed form, one call for gated views, mixed precision, CUDA graphs", "not there"),
+)
 SCENE = "sim:room?seed=1&width=648"
 RATE = 30.0  # Hz, of the stream
 
@@ -127,6 +135,8 @@ def report(figures: dict[str, float] | None, reason: str = "") -> str:
         name = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "CPU"
         lines += [f"On {name}, torch {torch.__version__}.", "", "| figure | measured |", "| --- | ---: |"]
         lines += [f"| {text} | {figures[key]:.4g} |" for key, text in GOALS.items()]
+    lines += ["", "What exists for CUDA, and what it was tried on:", "", "| part | tried on |", "| --- | --- |"]
+    lines += [f"| {part} | {tried} |" for part, tried in EXISTS]
     return "\n".join([*lines, ""])
 
 

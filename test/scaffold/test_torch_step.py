@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from helpers import orbit, small_config
+from reference.gsplat_torch import rasterization
 from reference.plain_step import plain_everything, plain_torch
 
 from ig_ros.mapper import Mapper
+from ig_ros.raster import cuda
+from ig_ros.raster.request import make_request
+from ig_ros.scaffold import trainer
+from ig_ros.types import RenderResult
 
 STEPS = 12
 
 
-def curve(**changes: object) -> tuple[list[float], dict[str, torch.Tensor]]:
+def curve(steps: int = STEPS, **changes: object) -> tuple[list[float], dict[str, torch.Tensor]]:
     """Colour losses of some steps through all phases, and everything learnt."""
-    m = Mapper(small_config(training__warmup_visits=2, training__joint_visits=6, **changes))
+    m = Mapper(small_config(**{"training__warmup_visits": 2, "training__joint_visits": 6, **changes}))
     for frame in orbit(4):
         m.add_frame(frame)
-    results = [m.train_step() for _ in range(STEPS)]
+    results = [m.train_step() for _ in range(steps)]
     return [r.loss for r in results if r is not None], m.scaffold.anchors.state() | m.scaffold.decoder.state_dict()
 
 
@@ -49,3 +57,23 @@ def test_the_slow_side_of_the_quality_comparison_learns_the_same_beyond_noise() 
     assert slow[:2] == pytest.approx(ours[:2], rel=1e-4)
     assert slow == pytest.approx(ours, rel=2e-2)
     assert slow[-1] != ours[-1], "another code has run"
+
+
+def test_the_steps_of_a_gpu_learn_what_the_kernels_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuda.render, torch's decoder and losses and Adam, with gsplat's contract in torch: growth's statistics too."""
+
+    def on_gpu(g: Any, T: Any, camera: Any, *, near: float, screen: Any, **gate: Any) -> RenderResult:
+        return cuda.render(make_request(g, T, camera, near, gate["gated_channels"], gate["geometry_gate"]), screen)
+
+    changes = {"seeding__voxel": 0.1, "training__warmup_visits": 1, "training__joint_visits": 2}
+    ours, learnt = curve(4, **changes)
+    monkeypatch.setattr(trainer, "rasterize", on_gpu)
+    monkeypatch.setattr(cuda, "require", lambda: SimpleNamespace(rasterization=rasterization))
+    with plain_torch():
+        truth, expected = curve(4, **changes)
+    assert ours == pytest.approx(truth, rel=5e-3)
+    assert ours != truth, "another code has run"
+    # Visible is what reaches a tile here, what reaches a pixel there: the counts differ by Gaussians at the border.
+    for name, tolerance in (("gradient_sum", 0.02), ("gradient_count", 0.1), ("opacity", 0.02)):
+        found, wanted = learnt[f"data.{name}"], expected[f"data.{name}"]
+        assert float((found - wanted).norm() / wanted.norm()) < tolerance, name
