@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from benchmarks.bench.clock import exponent, seconds
-from benchmarks.bench.instantiation import SUB_OBJECTS, cut, scene_of
+from benchmarks.bench.instantiation import SUB_OBJECTS, cut, scene_of, tiled
 from benchmarks.bench.maps import ROOM, trained
 from benchmarks.bench.raster import both_ways, ours, scene
 from ig_ros.config import Config, InstanceConfig
@@ -52,8 +52,14 @@ def measure(quick: bool) -> dict[str, Any]:
         Sweep(
             "instantiation, Gaussians",
             "Gaussians",
-            [5e3, 1e4] if few else [1e4, 3e4, 1e5, len(whole.children.xyz)],
-            lambda n: instantiated(cut(whole, int(n)), config),
+            [5e3, 1e4] if few else [1e4, 3e4, 1e5, len(whole.children.xyz), 5e5],
+            lambda n: instantiated(of_size(whole, int(n)), config),
+        ),
+        Sweep(
+            "instantiation, sub-objects",
+            "sub-objects",
+            [100, 200] if few else [250, 500, 1000, 2000, 4000],
+            lambda s: instantiated(whole, dataclasses.replace(config, sub_objects=int(s))),
         ),
         Sweep(
             "instantiation, keyframes",
@@ -104,6 +110,11 @@ def instantiated(scene_: Scene, config: InstanceConfig) -> tuple[float, float]:
         Instantiator().run(scene_.points, scene_.children, scene_.views, Identity(), config)
 
     return seconds(run, 1, 0), with_memory(run)
+
+
+def of_size(scene_: Scene, size: int) -> Scene:
+    """A part of the scene, or of copies of it side by side, with about `size` Gaussians."""
+    return cut(scene_ if size <= len(scene_.children.xyz) else tiled(scene_, size), size)
 
 
 def first_views(scene_: Scene, count: int) -> Scene:

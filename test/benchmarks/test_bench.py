@@ -17,7 +17,7 @@ import pytest
 import torch
 from helpers import ground_labels
 
-from benchmarks.bench import gpu, quality, raster, stream
+from benchmarks.bench import gpu, quality, raster, stream, sweeps
 from benchmarks.bench.clock import exponent
 from benchmarks.bench.instantiation import CHANGED, changed, cut, tiled
 from benchmarks.bench.questions import Asker, questions
@@ -148,6 +148,11 @@ def test_the_peak_is_above_what_one_lane_could_do_and_stages_are_reported() -> N
     ms = {"raster_ms": 1.0, "raster_visible": 300, "raster_gflops": 1.0, "peak_gflops": 4.0}
     page = "\n".join(compose(ms | {"raster_stages_ms": found}, "bench", ""))
     assert all(f"| {stage} |" in page for stage in STAGES)
+
+
+@pytest.mark.parametrize("size", [2000, 8000, 20_000])
+def test_scenes_of_a_sweep_have_their_size(size: int) -> None:
+    assert len(sweeps.of_size(scene(), size).children.xyz) == pytest.approx(size, rel=0.1)
 
 
 def test_questions_are_words_and_relations_and_never_the_same() -> None:
