@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks.language.asking import PHRASES, Entry, absent_questions, ask, percent, query_questions
 from benchmarks.language.maps import Map, mapped, truth_map
-from benchmarks.language.page import write_page
+from benchmarks.language.page import missed_goals, write_page
 from benchmarks.language.reliability import calibration_error, reliability
 from benchmarks.language.rooms import ask_rooms
 from benchmarks.language.tabletop import relation_questions, tabletop
@@ -99,8 +99,8 @@ def summary(entries: dict[str, list[Entry]], rooms: dict[str, list[Entry]]) -> d
     }
 
 
-def main() -> None:
-    """Print the table and write the figures."""
+def main() -> int:
+    """Print the table and write the figures; 1 where a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--maps", nargs="+", default=list(KINDS), choices=KINDS)
@@ -120,7 +120,11 @@ def main() -> None:
     for e in figures["wrong"]:
         console.print(f"wrong {e['kind']}: seed {e['seed']} {e['map']}: '{e['text']}' -> {e['message']}", markup=False)
     console.print({k: v for k, v in figures.items() if isinstance(v, float)})
+    missed = missed_goals(figures)
+    for line in missed:
+        sys.stderr.write(f"missed: {line}\n")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

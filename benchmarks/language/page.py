@@ -55,6 +55,15 @@ def write_page(figures: dict[str, Any], path: Path) -> None:
     path.write_text("\n\n".join(part.strip() for part in parts) + "\n")
 
 
+def missed_goals(figures: dict[str, Any]) -> list[str]:
+    """A line for every figure below its goal."""
+    return [
+        f"{words}: {figures[key]:.1f} %, the goal is {goal}"
+        for words, key, goal in FIGURES
+        if goal != "-" and figures[key] < float(goal)
+    ]
+
+
 def bins_table(bins: Sequence[dict[str, Any]], title: str) -> str:
     """Reliability as a table."""
     rows = [(f"{b['low']:.1f} - {b['high']:.1f}", b["answers"], f"{b['score']:.2f}", f"{b['right']:.2f}") for b in bins]

@@ -19,9 +19,15 @@ class Single:
 
     seen: dict[str, int] = field(default_factory=lambda: dict.fromkeys(THINGS, 0))  # thing -> frames that show it
     apart: dict[str, int] = field(default_factory=lambda: dict.fromkeys(THINGS, 0))  # ... as a mask of its own
-    tables: list[int] = field(default_factory=list)  # per frame: masks that the table's wood is in
+    tables: list[list[int]] = field(default_factory=list)  # per frame: label at each point of the table it shows
     seconds: list[float] = field(default_factory=list)  # per frame
     busy: list[float] = field(default_factory=list)  # s of CPU per frame: what counts where the machine is shared
+
+    @property
+    def table(self) -> tuple[int, int]:
+        """Frames in which the table is one mask, of those that show two points of it or more."""
+        shown = [labels for labels in self.tables if len(labels) >= 2]
+        return sum(labels[0] > 0 and len(set(labels)) == 1 for labels in shown), len(shown)
 
     @property
     def rate(self) -> float:
@@ -42,8 +48,8 @@ def look(segmenter: Segmenter, frames: Sequence[Frame]) -> Single:
         labels = segmenter.segment(frame.rgb, frame.depth, frame.camera).labels
         result.seconds.append(time.perf_counter() - begin)
         result.busy.append(time.process_time() - work)
-        wood = {label for label in (label_at(p, frame, labels) for p in WOOD) if label is not None}
-        result.tables.append(len(wood))
+        wood = [label for label in (label_at(p, frame, labels) for p in WOOD) if label is not None]
+        result.tables.append(wood)
         for name, (point, most) in THINGS.items():
             label = label_at(point, frame, labels)
             if label is None:
@@ -51,3 +57,13 @@ def look(segmenter: Segmenter, frames: Sequence[Frame]) -> Single:
             result.seen[name] += 1
             result.apart[name] += label > 0 and label not in wood and surface_of(labels, label, frame) < most
     return result
+
+
+def color_rate(segmenter: Segmenter, frames: Sequence[Frame]) -> float:
+    """Frames per second, by the median, where the camera has no depth."""
+    seconds = []
+    for frame in frames:
+        begin = time.perf_counter()
+        segmenter.segment(frame.rgb, None, frame.camera)
+        seconds.append(time.perf_counter() - begin)
+    return 1.0 / float(np.median(seconds))

@@ -1,6 +1,6 @@
 """Masks from depth and colour alone: planes whole, things on them apart. No weights, several images per second.
 
-Images without depth are cut by colour, which is much less.
+Images without depth are cut by colour, which is much less, and slower: two or three images per second.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FULL_SIZE = 640 * 480  # px, to which min_region refers
 
 
 class GeometricSegmenter:
-    """Depth gaps, concave edges and colour; objects come without names."""
+    """Depth gaps, concave edges and colour; objects come without names, all with the score 1."""
 
     name = "geometric"
 

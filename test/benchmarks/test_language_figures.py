@@ -9,11 +9,12 @@ import pytest
 
 from benchmarks.language.asking import Ask, Entry, absent_questions, ask, percent
 from benchmarks.language.maps import boxed, most
-from benchmarks.language.page import write_page
+from benchmarks.language.page import missed_goals, write_page
 from benchmarks.language.reliability import calibration_error, reliability
 from benchmarks.language.rooms import ROOMS, ask_rooms, room_map
 from benchmarks.language.tabletop import PER_SCENE, on_table, relation_questions, tabletop
 from benchmarks.segmenter.kitchen import THINGS, WOOD
+from benchmarks.segmenter.single import Single
 from benchmarks.segmenter.whole import judge
 from ig_ros.config import Config
 from ig_ros.language.sentence import SentenceEncoder
@@ -103,6 +104,17 @@ def test_the_page_holds_every_figure_and_what_went_wrong(tmp_path: Path) -> None
     text = (tmp_path / "page.md").read_text()
     assert all(f"{10.0 + i:.1f}" in text for i in range(len(keys)))
     assert all(part in text for part in ("0.123", "0.456", "| 0.8 - 1.0 | 3 | 0.90 | 0.66 |", "a pipe", "a / b"))
+
+
+def test_a_figure_below_its_goal_is_named() -> None:
+    good = dict.fromkeys(("query_accuracy", "relation_accuracy"), 95.0) | {"absent_refused": 90.0}
+    assert missed_goals(good) == []
+    for name in good:
+        assert len(missed_goals(good | {name: good[name] - 0.1})) == 1
+
+
+def test_the_table_is_whole_where_two_points_of_it_have_one_mask() -> None:
+    assert Single(tables=[[3, 3, 3], [2, 4], [0, 0], [3, 0], [5], []]).table == (1, 4)
 
 
 def test_a_thing_that_shares_its_object_with_another_or_with_the_table_is_not_apart() -> None:
