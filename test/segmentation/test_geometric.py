@@ -158,7 +158,8 @@ def test_surface_of_a_slanted_plane() -> None:
 def test_kitchen_things_are_apart_from_the_table_in_nearly_every_view(segmenter: Segmenter) -> None:
     dataset = open_dataset(FOLDER)
     result = look(segmenter, [dataset[i] for i in range(0, len(dataset), 4)])
-    assert max(result.tables) == 1, "the table is in pieces"
+    whole, shown = result.table
+    assert whole == shown >= 5, f"the table is in pieces: {result.tables}"
     assert min(result.seen.values()) >= 3
     assert all(result.apart[name] >= 0.75 * result.seen[name] for name in THINGS), (result.apart, result.seen)
     assert sum(result.apart.values()) >= 0.9 * sum(result.seen.values())
