@@ -6,6 +6,7 @@ Callbacks check a message's size and sender, put it where it waits, and return.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +69,11 @@ class CameraInput:
     def __len__(self) -> int:
         """Images that wait, for their companions or for the decoder."""
         return len(self._line) + len(self._builder)
+
+    @property
+    def alone(self) -> Counter[str]:
+        """Depth images and masks dropped so far because no image of their stamp came, by kind."""
+        return self._line.alone
 
     @property
     def rectifier(self) -> Rectifier:

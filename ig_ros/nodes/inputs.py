@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,10 @@ class Inputs:
     def rectifier(self, camera: str) -> Rectifier:
         """The calibration of a camera by its name. Raises FrameError while there is none to trust."""
         return self._cameras[self._config.cameras.index(camera)].rectifier
+
+    def alone(self) -> Counter[str]:
+        """Depth images and masks dropped so far because no image of their stamp came, by kind."""
+        return sum((camera.alone for camera in self._cameras), Counter())
 
     def waiting(self) -> int:
         """Images that wait, for their companions or for a decoder."""

@@ -121,6 +121,7 @@ class Outputs:
             "frames waiting": str(self._inputs.waiting()),
             "callback delay p99 ms": f"{self._inputs.delays.p99_ms():.1f}",
         }
+        stream |= {f"{kind} without image": str(self._inputs.alone()[kind]) for kind in ("depth", "masks")}
         self._diagnostics.publish(self._diagnosis.message(now, stats, self._problems.counts(), stream, self.open))
         if stats.error:
             self._problems.add("mapper_stopped", f"{stats.error}: save what you need and restart the node")

@@ -7,7 +7,7 @@ that come when their image has left without them leave on their own, for the key
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,18 +71,32 @@ class _Companions:
         self._tolerance = round(tolerance * 1e9)
         self._timeout = timeout
         self._items: deque[tuple[int, Any]] = deque(maxlen=capacity)
+        self._used: set[int] = set()  # stamps of those that have found an image
         self._last_arrival: float | None = None
 
-    def add(self, stamp: int, message: Any, now: float) -> None:
+    def add(self, stamp: int, message: Any, now: float) -> bool:
+        """Whether the oldest one has made room without having found its image."""
+        lost = len(self._items) == self._items.maxlen and self._items[0][0] not in self._used
+        if len(self._items) == self._items.maxlen:
+            self._used.discard(self._items[0][0])
         self._items.append((stamp, message))
         self._last_arrival = now
+        return lost
 
     def clear(self) -> None:
         self._items.clear()
+        self._used.clear()
 
     def find(self, stamp: int) -> Any | None:
         nearest = min(self._items, key=lambda item: abs(item[0] - stamp), default=None)
-        return nearest[1] if nearest is not None and abs(nearest[0] - stamp) <= self._tolerance else None
+        if nearest is None or abs(nearest[0] - stamp) > self._tolerance:
+            return None
+        self._used.add(nearest[0])
+        return nearest[1]
+
+    def use(self, stamp: int) -> None:
+        """A message of this stamp has found its image in another way."""
+        self._used.add(stamp)
 
     def expected(self, waiting: _Waiting, now: float) -> bool:
         """Whether a companion of this image may still come: the stream lives and has not passed the image yet."""
@@ -108,6 +122,7 @@ class Synchronizer:
         self._late: list[Late] = []
         self._newest: int | None = None
         self._older: list[int] = []  # stamps of refused images in a row, in order
+        self.alone: Counter[str] = Counter(depth=0, masks=0)  # dropped, because no image of their stamp came
         self.calibrated = False  # set once a usable camera_info has come
 
     def __len__(self) -> int:
@@ -115,11 +130,11 @@ class Synchronizer:
 
     def add_depth(self, stamp: int, message: Any, now: float) -> None:
         """Offer a depth image."""
-        self._depth.add(stamp, message, now)
+        self.alone["depth"] += self._depth.add(stamp, message, now)
 
     def add_masks(self, stamp: int, message: Any, now: float) -> Problem | None:
         """Offer a label image. It waits for its image, or is late for it, see `take_late`, or is too late: then why."""
-        self._masks.add(stamp, message, now)
+        self.alone["masks"] += self._masks.add(stamp, message, now)
         if self._newest is None or stamp > self._newest:
             return None
         near = [waiting.stamp for waiting in self._line] + list(self._left)
@@ -128,6 +143,7 @@ class Synchronizer:
             return Problem("masks_too_late", "masks came for an image that is not known, or not any more: dropped")
         if not self._left.get(image, True):
             self._left[image] = True
+            self._masks.use(stamp)
             self._late.append(Late(image, message))
         return None
 

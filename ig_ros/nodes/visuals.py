@@ -67,7 +67,7 @@ def highlight_message(objects: Iterable[Object], head: Header) -> MarkerArray:
 
 
 def in_object_colors(cloud: PointCloud2) -> PointCloud2:
-    """The cloud of a snapshot, changed in place: each point in the colour of its object's id, grey where it has none."""
+    """A snapshot's cloud, changed in place: each point in the colour of its object's id, grey where it has none."""
     points = np.frombuffer(cloud.data, CLOUD_TYPE)
     ids = points["instance_id"]
     points["rgb"] = packed_rgb(np.where((ids > 0)[:, None], id_colors(np.maximum(ids, 0)), np.uint8(BARE)))

@@ -133,3 +133,16 @@ def test_a_full_line_drops_the_oldest_without_pose_and_releases_the_oldest_witho
     for ms in (0, 10, 20):
         line.image(ms)
     assert line.advance() == ([(0, None, None)], [])
+
+
+def test_depth_and_masks_that_make_room_without_having_found_their_image_are_counted() -> None:
+    line = Line(capacity=2)
+    for ms in (0, 100):
+        line.image(ms)
+        line.line.add_depth(ms * MS, "depth", 0.0)
+        line.line.add_masks(ms * MS, "masks", 0.0)
+        assert line.advance() == ([(ms, "depth", "masks")], [])
+    for ms, alone in ((200, 0), (300, 0), (400, 1)):  # the first two make room for those that were used
+        line.line.add_depth(ms * MS, "depth", 0.0)
+        line.line.add_masks(ms * MS, "masks", 0.0)
+        assert line.line.alone == {"depth": alone, "masks": alone}
