@@ -44,6 +44,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # the paper's Table 4
 ABLATION_ROWS = ("feature + voxel aggregation", "HDBSCAN on features")
 ABLATION_STEPS = 400
 ABLATED = ("tabletop-11", "room-11")
+ABLATED_RGB = "tabletop-11"  # without depth there is geometry left for semantics to repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Job:
     variant: str = ""  # key of VARIANTS: a row of the ablation; "" = the method as it is
     rows: tuple[str, ...] | None = None  # baselines by name, None = all
     sweeps: bool = False
+    witnesses: bool = False  # what each of those that judge an edge is worth
     picture: bool = False
     transfer: bool = False  # labels onto the truth's points by several ways
     effort: float = 0.0  # expected cost in any unit, for the order of running
@@ -84,6 +86,9 @@ def simulated_jobs(meshes: Path, width: int, settings: dict[str, Any]) -> list[J
             jobs += [conditioned(base, c, STEPS[c][kind], first) for c in CONDITIONS if first or c != DOUBLE]
             if base.scene in ABLATED:
                 jobs += ablation(base, ABLATION_STEPS)
+            if base.scene == ABLATED_RGB:
+                blind = dataclasses.replace(base, condition=RGB, spec=base.spec + OPTIONS[RGB])
+                jobs += ablation(blind, STEPS[RGB][kind])
     return jobs
 
 
@@ -94,7 +99,13 @@ def conditioned(base: Job, condition: str, steps: int, first: bool) -> Job:
     rows = None if condition in (NOISY, RGB) else FEW
     effort = steps * (1.3 if base.kind == "room" else 1.0) + (800 if main else 300 if condition == RGB else 0)
     return dataclasses.replace(
-        job, rows=rows, sweeps=main and first, picture=main and first, transfer=main and first, effort=effort
+        job,
+        rows=rows,
+        sweeps=main and first,
+        witnesses=first,
+        picture=main and first,
+        transfer=main and first,
+        effort=effort,
     )
 
 

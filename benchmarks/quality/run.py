@@ -9,23 +9,24 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.quality.ceiling import ceilings
 from benchmarks.quality.onto_cloud import transfers
 from benchmarks.quality.pictures import write_picture
 from benchmarks.quality.plan import Job
 from benchmarks.quality.scoring import Judge, Judged
 from benchmarks.quality.structure import iou_by_size, whole_structure
-from benchmarks.quality.sweeps import OURS, PAPER, as_prediction, sweep_ours, sweep_paper
+from benchmarks.quality.sweeps import OURS, PAPER, as_prediction, sweep_ours, sweep_paper, witnesses
 from benchmarks.quality.views import mean_appearance, unseen_views
 from ig_ros.baselines import Material, Method, material_of
 from ig_ros.baselines.aggregation import Aggregation
 from ig_ros.baselines.registry import METHODS, method
 from ig_ros.config import Config
-from ig_ros.datasets import SceneTruth, open_dataset, split
+from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
 from ig_ros.errors import DatasetError
+from ig_ros.datasets.selection import selection_truth
 from ig_ros.evaluation.offline import Budget, map_dataset
-from ig_ros.instances import Identity
+from ig_ros.evaluation.selection import select_and_render
 from ig_ros.mapper import Mapper
-from ig_ros.objects import find_objects
 
 NEEDS_DEPTH = "needs measured depth"
 
@@ -43,7 +44,7 @@ def run_job(job: Job, pictures: Path) -> dict[str, Any]:
     material = material_of(mapper)
     views = unseen_views(mapper, material.frozen, dataset, held_out)
     judge = Judge(dataset.truth, material, views)
-    judged = {OURS: ours(material, judge)} | baselines(job, material, judge)
+    judged = {OURS: ours(mapper, material, judge)} | baselines(job, material, judge)
     done = {name: row for name, row in judged.items() if isinstance(row, Judged)}
     rows = time.perf_counter()
     result: dict[str, Any] = {
@@ -51,8 +52,12 @@ def run_job(job: Job, pictures: Path) -> dict[str, Any]:
         "methods": {name: row.figures if isinstance(row, Judged) else row for name, row in judged.items()},
         **own_detail(done[OURS], dataset.truth),
     }
+    if not job.variant:
+        result |= selection(mapper, dataset, held_out) | ceiling(material, dataset.truth)
     if job.sweeps:
         result["sweeps"] = sweeps(material, judge)
+    if job.witnesses:
+        result["witnesses"] = witnesses(material, judge)
     if job.transfer:
         result["transfer"] = transfers(done[OURS], material, dataset.truth)
     if job.picture:
@@ -62,16 +67,30 @@ def run_job(job: Job, pictures: Path) -> dict[str, Any]:
     return result | {"seconds": {part: round(s, 2) for part, s in seconds.items()}}
 
 
-def ours(material: Material, judge: Judge) -> Judged:
-    """Our own instantiation with its own words."""
+def ours(mapper: Mapper, material: Material, judge: Judge) -> Judged:
+    """Our own instantiation with its own words; it becomes the mapper's latest."""
     if material.encoder is not None:
         material.encoder.encode_text([""])  # it loads at first use, which is no part of grouping
     begin = time.perf_counter()
-    found = find_objects(material.frozen, Identity(), material.encoder, material.config)
+    found = mapper.instantiate(material.frozen).instances
     seconds = time.perf_counter() - begin
     row = judge.judge(*as_prediction(material, found))
     row.figures["seconds"] = seconds
     return row
+
+
+def selection(mapper: Mapper, dataset: Dataset, held_out: list[int]) -> dict[str, Any]:
+    """The paper's select-and-render task: names of true things drawn into held-out views."""
+    truth = selection_truth(dataset, held_out)
+    if truth is None or mapper.latest is None or mapper.encoder is None:
+        return {}
+    score = select_and_render(mapper.latest, lambda text: mapper.query(text, 0), dataset, truth, mapper.config.input)
+    return {"selection": {"miou": score.miou, "macc25": score.macc25, "pairs": len(score.iou)}}
+
+
+def ceiling(material: Material, truth: SceneTruth) -> dict[str, Any]:
+    """What nobody can exceed on a cloud of measured depth with these masks."""
+    return {"ceiling": ceilings(material, truth)} if material.has_depth else {}
 
 
 def baselines(job: Job, material: Material, judge: Judge) -> dict[str, Judged | dict[str, Any]]:

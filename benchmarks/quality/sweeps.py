@@ -20,12 +20,27 @@ SUB_OBJECTS = (200, 500, 1000)
 VOXELS = (0.05, 0.15, 0.5)  # m
 GAMMA_FACTORS = (0.6, 1.0, 1.8)  # of the default: a 3x range
 SWEPT: dict[str, tuple[float, ...]] = {"S": SUB_OBJECTS, "voxel": VOXELS, "gamma": GAMMA_FACTORS}
+WITNESSES: dict[str, dict[str, float]] = {  # the three that judge an edge (instances/consensus.py), some left out
+    "masks, features and surface": {},
+    "without the features": {"feature_trust": 0.0, "feature_share": 0.0},
+    "without the surface": {"boundary_trust": 0.0},
+    "masks alone": {"feature_trust": 0.0, "feature_share": 0.0, "boundary_trust": 0.0},
+}
 FIELDS = {"S": "sub_objects", "voxel": "voxel", "gamma": "feature_gap"}
 
 
 def sweep_ours(material: Material, judge: Judge) -> dict[str, dict[str, Any]]:
     """Parameter -> value -> figures, of our own instantiation."""
     return {p: {str(v): _ours(material, judge, p, v) for v in values} for p, values in SWEPT.items()}
+
+
+def witnesses(material: Material, judge: Judge) -> dict[str, Any]:
+    """Figures of our own instantiation with some of its witnesses left out."""
+    instances = material.config.instances
+    configs = {name: dataclasses.replace(instances, **left_out) for name, left_out in WITNESSES.items()}
+    return {
+        name: _found(material, judge, dataclasses.replace(material.config, instances=c)) for name, c in configs.items()
+    }
 
 
 def sweep_paper(material: Material, judge: Judge, method: Aggregation) -> dict[str, dict[str, Any]]:
@@ -61,6 +76,9 @@ def as_prediction(material: Material, found: Instances) -> tuple[Prediction, dic
 
 
 def _ours(material: Material, judge: Judge, parameter: str, value: float) -> dict[str, Any]:
-    config = overridden(material.config, parameter, value)
+    return _found(material, judge, overridden(material.config, parameter, value))
+
+
+def _found(material: Material, judge: Judge, config: Config) -> dict[str, Any]:
     found = find_objects(material.frozen, Identity(), None, config)
     return judge.instances(as_prediction(material, found)[0])

@@ -15,7 +15,7 @@ from ig_ros.types import FloatArray, IntArray
 FINE = 0.01  # m, on a tabletop
 COARSE = 0.015  # m, in a room
 LARGE = 0.02  # m, beyond a room
-ROOM, HALL = 2.5, 8.0  # m, extents from which on the coarser voxels are taken
+ROOM, HALL = 4.0, 8.0  # m, extents from which on the coarser voxels are taken: a tabletop brings the walls around it
 MIN_SHARE = 2  # pixels a voxel needs: fewer are flying pixels at the borders of things
 BITS = 21  # per axis of a voxel's key
 

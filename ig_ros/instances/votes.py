@@ -20,6 +20,7 @@ CHUNK = 4096  # points whose votes are counted at once: few of the instances get
 NONE_WEIGHT = 0.5  # a view without a mask there speaks half as loud: segmenters miss more than they invent
 PRIOR_WEIGHT = 0.5  # the group a point was merged into, in views ...
 PRIOR_SHARE = 0.4  # ... and as a share of all its votes: errors that repeat are no majority against the merge ...
+SAY_STEPS = 4  # how loud a mask speaks, in steps: what hardly changed must not make points vote anew
 BACKING = 0.3  # ... of a point that this share of the votes gives to its group; with less backing the prior is less
 
 
@@ -31,6 +32,7 @@ class MaskMatch:
     column: int  # of Observations
     view: int
     iou: float  # of the points of the mask and of the instance's visible points
+    say: float = 1.0  # how loud its points vote for the instance: less where it shows much else
 
 
 def assign_masks(histograms: MaskHistograms) -> list[MaskMatch]:
@@ -43,12 +45,11 @@ def assign_masks(histograms: MaskHistograms) -> list[MaskMatch]:
     inside = count.max(0)
     shown = (total > 0) & ~histograms.unlabelled
     iou = inside / np.maximum(visible[best, view] + total - inside, 1.0)
+    say = np.round(SAY_STEPS * (inside / np.maximum(total, 1.0)) ** 2) / SAY_STEPS
     mask = np.cumsum(~histograms.unlabelled)  # column of Observations
     return [
         MaskMatch(*row)
-        for row in zip(
-            best[shown].tolist(), mask[shown].tolist(), view[shown].tolist(), iou[shown].tolist(), strict=True
-        )
+        for row in zip(*(values[shown].tolist() for values in (best, mask, view, iou, say)), strict=True)
     ]
 
 
@@ -58,7 +59,8 @@ class Ballot:
     def __init__(self) -> None:
         self._prior: IntArray = np.zeros(0, np.int64)
         self._instances = 0
-        self._masks: list[IntArray] = []  # (M,) instance of each mask, by view
+        self._masks: list[IntArray] = []  # (M,) instance of each mask, by view ...
+        self._says: list[FloatArray] = []  # ... and how loud it spoke
         self._winner: IntArray = np.zeros(0, np.int32)
         self._share: FloatArray = np.zeros(0, np.float32)
 
@@ -79,13 +81,15 @@ class Ballot:
         """
         (neighbor, same), observed, n = near, seen.observed, len(prior)
         instance_of = np.full(len(observed.view_of_column), instances, np.int64)
+        say = np.ones(len(instance_of), np.float32)
         for m in matches:
-            instance_of[m.column] = m.instance
+            instance_of[m.column], say[m.column] = m.instance, m.say
         prior = np.where(prior >= 0, prior, instances)
         first = np.searchsorted(observed.view_of_column[1:], np.arange(1, len(observed.mask)))
-        parts: list[IntArray] = list(np.split(instance_of[1:], first))
-        masks = parts[: len(observed.mask)]  # one too many without views
-        name, dirty = self._changed(prior, instances, masks, seen, kept)
+        views = len(observed.mask)  # without views np.split makes a part too many
+        masks: list[IntArray] = list(np.split(instance_of[1:], first))[:views]
+        says: list[FloatArray] = list(np.split(say[1:], first))[:views]
+        name, dirty = self._changed(prior, instances, masks, says, seen, kept)
         rounds = config.vote_rounds if n > config.vote_neighbors else 0
         for _ in range(rounds):
             dirty = dirty | ~same | dirty[neighbor].any(1)
@@ -94,18 +98,25 @@ class Ballot:
             asked = np.zeros(n, bool)
             asked[neighbor[levels[-1]]] = True
             levels.append(np.flatnonzero(asked))
-        votes = tally(levels[-1], prior, instances, instance_of, observed)
+        votes = tally(levels[-1], prior, instances, instance_of, say, observed)
         for inner, outer in zip(levels[-2::-1], levels[:0:-1], strict=True):
             votes = _average(neighbor[inner], outer, n) @ votes
         old = np.flatnonzero(~dirty)
         winner, share = np.zeros(n, np.int32), np.zeros(n, np.float32)
         winner[old], share[old] = name[self._winner[kept.point[old]]], self._share[kept.point[old]]
         winner[levels[0]], share[levels[0]] = _winners(votes)
-        self._prior, self._instances, self._masks, self._winner, self._share = prior, instances, masks, winner, share
+        self._prior, self._instances, self._masks, self._says = prior, instances, masks, says
+        self._winner, self._share = winner, share
         return np.where(winner == instances, NONE, winner).astype(np.int32), share
 
     def _changed(
-        self, prior: IntArray, instances: int, masks: list[IntArray], seen: Seen, kept: Kept
+        self,
+        prior: IntArray,
+        instances: int,
+        masks: list[IntArray],
+        says: list[FloatArray],
+        seen: Seen,
+        kept: Kept,
     ) -> tuple[IntArray, BoolArray]:
         """Today's number of each instance of the last run, and which points (P,) have other votes than then."""
         dirty = ~seen.steady
@@ -117,7 +128,7 @@ class Ballot:
         dirty[old] |= name[before] != prior[old]
         first = 1  # column of the view
         for k, (j, owner) in enumerate(zip(kept.view.tolist(), masks, strict=True)):
-            other = name[self._masks[j]] != owner if j >= 0 else np.zeros(0, bool)
+            other = (name[self._masks[j]] != owner) | (self._says[j] != says[k]) if j >= 0 else np.zeros(0, bool)
             if other.any():
                 column = seen.observed.mask[k]
                 shown = np.flatnonzero(column > 0)
@@ -143,14 +154,22 @@ def _names(before: IntArray, now: IntArray, old: int, new: int) -> IntArray:
     return name
 
 
-def tally(rows: IntArray, prior: IntArray, instances: int, instance_of: IntArray, observed: Observations) -> csr_matrix:
+def tally(
+    rows: IntArray,
+    prior: IntArray,
+    instances: int,
+    instance_of: IntArray,
+    say: FloatArray,
+    observed: Observations,
+) -> csr_matrix:
     """(R, instances + 1) float32 shares of the votes of points `rows` (R,); the last column is "none".
 
-    prior (P,) the group of a point, `instances` = none; instance_of (M,) likewise of every column of `observed`.
+    prior (P,) the group of a point, `instances` = none; instance_of (M,) likewise of every column of `observed`, and
+    say (M,) how loud it speaks.
     """
     parts = [np.zeros((0, instances + 1), np.float32)]
     for some in np.split(rows, np.arange(CHUNK, len(rows), CHUNK)):
-        votes = counting.tally(observed.mask, some, instance_of, instances, NONE_WEIGHT)
+        votes = counting.tally(observed.mask, some, instance_of, say, instances, NONE_WEIGHT)
         total, mine = votes.sum(1), (np.arange(len(some)), prior[some])
         backing = np.clip(votes[mine] / (BACKING * np.maximum(total, 1.0)), 0.0, 1.0)
         votes[mine] += PRIOR_WEIGHT + PRIOR_SHARE * backing * total

@@ -59,10 +59,12 @@ def dominant_masks(
     return dominant, weight
 
 
-def tally(mask: IntArray, rows: IntArray, instance_of: IntArray, instances: int, none: float) -> FloatArray:
-    """(R, instances + 1) float32 views in which the points `rows` (R,) fall on a mask of each instance.
+def tally(
+    mask: IntArray, rows: IntArray, instance_of: IntArray, say: FloatArray, instances: int, none: float
+) -> FloatArray:
+    """(R, instances + 1) float32 sum of `say` over the masks of each instance on which the points `rows` (R,) fall.
 
-    instance_of (M,) of every mask, from number 0 on, which is none; `instances` = of none. The last column counts those
+    instance_of and say (M,) of every mask, from number 0 on, which is none; `instances` = of none. The last column has those
     masks, and `none` for every view in which a point is visible on no mask.
     """
     votes = np.zeros((len(rows), instances + 1), np.float32)
@@ -72,6 +74,7 @@ def tally(mask: IntArray, rows: IntArray, instance_of: IntArray, instances: int,
         _long(rows),
         len(rows),
         _long(instance_of),
+        np.ascontiguousarray(say, np.float32),
         votes.shape[1],
         ctypes.c_float(none),
         votes,

@@ -22,19 +22,20 @@ class _SurfaceView(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("world_to_camera", "intrinsics", "depth")),
         *((name, ctypes.c_int32) for name in ("width", "height")),
-        *((name, ctypes.c_float) for name in ("nearest", "relative", "absolute")),
+        *((name, ctypes.c_float) for name in ("nearest", "relative", "quadratic", "absolute")),
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """The surface that a view sees. A point is shown if it lies within relative * z + absolute of it."""
+    """The surface that a view sees. A point is shown within min(relative * z, quadratic * z^2) + absolute of it."""
 
     camera: Camera
     T_world_camera: FloatArray  # (4, 4) m
     depth: FloatArray  # (H, W) m, 0 = unknown
     relative: float
     absolute: float = 0.0  # m
+    quadratic: float = np.inf  # 1/m
 
     def arrays(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """World to camera (3, 4), intrinsics (4,) and depth as the kernels read them. Raises ValueError."""
@@ -107,7 +108,7 @@ def _call(name: str, surface: Surface, *arguments: Any) -> None:
     arrays = surface.arrays()
     view = _SurfaceView(
         *(a.ctypes.data for a in arrays), surface.camera.width, surface.camera.height, NEAREST, surface.relative,
-        surface.absolute,
+        surface.quadratic, surface.absolute,
     )  # fmt: skip
     passed = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else a for a in arguments]
     load().call(name, view, *passed, ctypes.c_int32(torch.get_num_threads()))

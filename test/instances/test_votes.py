@@ -68,7 +68,8 @@ def test_masks_correct_the_group_of_a_point() -> None:
     owner, share = vote(np.random.default_rng(0).random((9, 3)), group, 2, observed, assigned(group, observed), PLAIN)
     assert owner.tolist() == [0] * 4 + [1] * 5
     assert share[0] == pytest.approx(1.0)
-    assert share[4] == pytest.approx(2 / 2.5)  # two views against half a view: none backs its group
+    say = 0.75  # of both masks: four fifths of their points are of group 1
+    assert share[4] == pytest.approx(2 * say / (2 * say + 0.5))  # against half a view: none backs its group
 
 
 def test_points_on_no_mask_become_none_only_against_weak_belief() -> None:
@@ -102,3 +103,32 @@ def test_smoothing_takes_a_stray_point_along_with_its_neighbours() -> None:
     assert smooth[20] == 0
     assert (smooth[37:] == 1).all()
     assert (smooth[:33] == 0).all()
+
+
+def test_a_mask_that_shows_much_else_has_less_say() -> None:
+    group = np.array([0] * 6 + [1] * 6)
+    # View 0 merges both things into one mask, the other two views tell them apart and see only point 6 of thing 1.
+    observed = observations([[1] * 12, [2] * 6 + [3] + [HIDDEN] * 5], 3)
+    say = {m.column: m.say for m in assigned(group, observed)}
+    assert say == {1: 0.25, 2: 1.0, 3: 1.0}  # half of it, squared
+    owner, share = vote(np.random.default_rng(0).random((12, 3)), group, 2, observed, assigned(group, observed), PLAIN)
+    assert owner.tolist() == [0] * 6 + [1] * 6
+    assert share[6] == pytest.approx((1 + 0.5 + 0.4 * 1.25) / (1.25 + 0.5 + 0.4 * 1.25))
+    assert share[7] == pytest.approx(0.5 / 0.75)  # one contradicted mask does not overrule the merge
+
+
+def test_points_vote_anew_when_a_mask_loses_its_say() -> None:
+    """A remembered vote is the vote of a first run, also where only the loudness of a mask has changed."""
+    before = np.array([0] * 9 + [1] * 3)
+    after = np.array([0] * 6 + [1] * 6)
+    observed = observations([[1] * 9 + [2] * 3, [3] * 5 + [4] * 7], 4)
+    n = len(before)
+    seen = Seen(observed, np.zeros((n, 3)), np.ones(n, bool))
+    near = np.arange(n)[:, None], np.ones(n, bool)
+    ballot, kept = Ballot(), Kept.nothing(n, 2)
+    ballot.vote(near, before, 2, seen, assigned(before, observed), kept, PLAIN)
+    same = dataclasses.replace(kept, point=np.arange(n), view=np.arange(2))
+    again = ballot.vote(near, after, 2, seen, assigned(after, observed), same, PLAIN)
+    first = Ballot().vote(near, after, 2, seen, assigned(after, observed), kept, PLAIN)
+    np.testing.assert_array_equal(again[0], first[0])
+    np.testing.assert_array_equal(again[1], first[1])

@@ -82,13 +82,14 @@ def test_every_view_is_a_vote(points: int, threads: int) -> None:
     mask, masks, _ = sight(6, points)
     random = np.random.default_rng(7)
     instance_of = random.integers(0, 4, masks.sum() + 1)  # 3 = none
+    say = random.integers(0, 5, masks.sum() + 1) / 4  # exact sums
     rows = np.sort(random.choice(points, max(points // 2, 1), replace=False))
-    votes = counting.tally(mask, rows, instance_of, 3, 0.5)
+    votes = counting.tally(mask, rows, instance_of, say, 3, 0.5)
     want = np.zeros((len(rows), 4), np.float32)
     for i, n in enumerate(rows.tolist()):
         for m in mask[:, n].tolist():
             if m > 0:
-                want[i, instance_of[m]] += 1
+                want[i, instance_of[m]] += say[m]
             elif m == 0:
                 want[i, 3] += 0.5
     np.testing.assert_array_equal(votes, want)
@@ -101,4 +102,4 @@ def test_nothing_counts_to_nothing() -> None:
     assert counting.impurity(none, no_masks, np.arange(5), owner, 2)[1].tolist() == [0, 0]
     dominant, weight = counting.dominant_masks(np.zeros((2, 0), np.float32), no_masks, LEAST, DOMINANCE, FULL)
     assert dominant.shape == weight.shape == (2, 0)
-    assert counting.tally(none, np.arange(5), np.zeros(1, np.int64), 3, 0.5).sum() == 0
+    assert counting.tally(none, np.arange(5), np.zeros(1, np.int64), np.ones(1), 3, 0.5).sum() == 0

@@ -86,17 +86,17 @@ int ig_dominant_masks(const float* count, int64_t rows, int64_t columns, const i
   return 0;
 }
 
-// votes[r * width + instance_of[m]] += 1 for every view in which point rows[r] falls on mask m, and += `none` in the
+// votes[r * width + instance_of[m]] += say[m] for every view in which point rows[r] falls on mask m, and += `none` in the
 // last column where it is visible on no mask. Returns 0.
 int ig_tally(const int32_t* mask, int64_t views, int64_t points, const int64_t* rows, int64_t count,
-             const int64_t* instance_of, int64_t width, float none, float* votes, int32_t threads) {
+             const int64_t* instance_of, const float* say, int64_t width, float none, float* votes, int32_t threads) {
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (int64_t begin = 0; begin < count; begin += BLOCK)
     for (int64_t k = 0; k < views; k++) {
       const int32_t* row = mask + k * points;
       for (int64_t r = begin; r < std::min(count, begin + BLOCK); r++) {
         const int32_t m = row[rows[r]];  // without branches: what is visible where is as good as random
-        votes[r * width + (m > 0 ? instance_of[m] : width - 1)] += m > 0 ? 1.f : m < 0 ? 0.f : none;
+        votes[r * width + (m > 0 ? instance_of[m] : width - 1)] += m > 0 ? say[m] : m < 0 ? 0.f : none;
       }
     }
   return 0;

@@ -10,7 +10,8 @@ struct SurfaceView {
   const float *world_to_camera, *intrinsics;  // 3 x 4 by rows; fx, fy, cx, cy
   const float* depth;                         // (height, width) m, 0 = unknown
   int32_t width, height;
-  float nearest, relative, absolute;  // m before the camera; a point is shown within relative * z + absolute
+  float nearest;                              // m before the camera
+  float relative, quadratic, absolute;        // shown within min(relative * z, quadratic * z * z) + absolute
 };
 
 }  // extern "C"
@@ -27,7 +28,8 @@ inline int32_t shown_at(const SurfaceView& view, const float* point) {
   if (!(u >= 0.0f && v >= 0.0f && u < float(view.width) && v < float(view.height))) return -1;
   const int32_t at = static_cast<int32_t>(v) * view.width + static_cast<int32_t>(u);
   const float surface = view.depth[at];
-  return surface > 0.0f && std::fabs(depth - surface) <= view.relative * depth + view.absolute ? at : -1;
+  const float tolerance = std::min(view.relative, view.quadratic * depth) * depth + view.absolute;
+  return surface > 0.0f && std::fabs(depth - surface) <= tolerance ? at : -1;
 }
 
 }  // namespace
