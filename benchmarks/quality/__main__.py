@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import shlex
 import sys
 import time
@@ -49,9 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     results = load(options.out, jobs)
     command = shlex.join(["python", "-m", "benchmarks.quality", *arguments])
     notes += [f"{len(todo)} of {len(jobs)} maps were made in this run"] if len(todo) < len(jobs) else []
-    ceiling = options.out / "ceiling.json"
-    figures = json.loads(ceiling.read_text()) if ceiling.is_file() else {}
-    write_report(options.docs, options.out, results, Run(command, minutes, options.workers, tuple(notes), figures))
+    write_report(options.docs, options.out, results, Run(command, minutes, options.workers, tuple(notes)))
     print(
         f"{len(results.entries)} of {len(jobs)} maps, {len(results.failed)} failed, {minutes:.1f} min: {options.docs}"
     )

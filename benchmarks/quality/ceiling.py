@@ -1,9 +1,9 @@
 """What nobody can exceed on a scene with its masks, on the cloud of measured depth and without any training.
 
-*Points*: every point of the cloud bears the id of the truth next to it; what is lost is what no camera saw, and borders.
-*Masks*: the grouping is the true one, masks go to the true instance they show most of, and every point believes the
-vote of its masks, averaged over its neighbours as in the consensus row; what is lost is lost by the segmenter's errors.
-A method that labels the cloud by these masks can beat the second only by what it knows beyond them.
+*Points*: every point of the cloud bears the id of the truth next to it; what is lost is what no camera saw, and
+borders. *Masks*: the grouping is the true one, masks go to the true instance they show most of, and every point
+believes the vote of its masks, averaged over its neighbours as in the consensus row; what is lost is lost by the
+segmenter's errors. A method that labels the cloud by these masks can beat the second only by what it knows beyond them.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from benchmarks.quality.plan import Job
 
 ROOT = Path(__file__).resolve().parents[2]
 JUDGING = (
+    "ceiling",
     "naming",
     "plan",
     "onto_cloud",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.quality.ceiling import ROWS, lines
 from benchmarks.quality.goals import goals
-from benchmarks.quality.plan import CONDITIONS, NOISY, RECORDED
+from benchmarks.quality.plan import CONDITIONS, FULL, NOISY, RECORDED, RGB
 from benchmarks.quality.reference import ABLATION_HEAD, ABLATION_TABLE, SCANNET_HEAD, SCANNET_TABLE
 from benchmarks.quality.results import Results, flat
 from benchmarks.quality.sweeps import SWEPT
@@ -19,15 +17,19 @@ from benchmarks.quality.tables import (
     ablation_remark,
     ablation_table,
     aggregation_table,
+    ceiling_remark,
+    ceiling_table,
     detail_table,
     goal_table,
     instance_table,
     map_table,
     markdown,
+    selection_table,
     semantic_table,
     structure_table,
     sweep_table,
     transfer_table,
+    witness_table,
 )
 
 DEFINITIONS = """\
@@ -56,7 +58,6 @@ class Run:
     minutes: float
     workers: int
     notes: tuple[str, ...] = ()
-    ceiling: dict[str, Any] = field(default_factory=dict)  # what benchmarks.quality.ceiling has written, by job
 
 
 def write_report(document: Path, folder: Path, results: Results, run: Run) -> None:
@@ -78,8 +79,8 @@ def compose(results: Results, run: Run, pictures: Sequence[str]) -> Iterator[str
         return
     yield "## Must show\n"
     yield goal_table(goals(results))
-    yield from ceiling(run.ceiling)
     kinds = results.kinds
+    yield from ceiling(results, kinds)
     words = RECORDED if "scannet" in kinds else CONDITIONS
     for condition in results.conditions:
         yield f"## Table 1: class-agnostic instances; {words[condition]}\n"
@@ -91,6 +92,13 @@ def compose(results: Results, run: Run, pictures: Sequence[str]) -> Iterator[str
     yield from ablations(results, kinds)
     yield "## Large things, small things\n"
     yield structure_table(results, kinds)
+    if any("selection" in e for e in results.entries):
+        yield "## Select and render (paper 4.3)\n"
+        yield (
+            "Every name of a thing that a held-out view shows is asked of the map as a text, and the objects that fit "
+            "are drawn into the view: mIoU and mAcc@0.25 over all pairs of view and text.\n"
+        )
+        yield selection_table(results, kinds)
     if any("transfer" in e for e in results.entries):
         yield "## Labels on a cloud that is not the map's (appendix A.3)\n"
         yield transfer_table(results, kinds)
@@ -121,17 +129,20 @@ def introduction(results: Results, run: Run) -> Iterator[str]:
     yield DEFINITIONS
 
 
-def ceiling(figures: dict[str, Any]) -> Iterator[str]:
+def ceiling(results: Results, kinds: Sequence[str]) -> Iterator[str]:
     """How high these scenes and masks let anybody come."""
-    if not figures:
+    table = ceiling_table(results, kinds)
+    if not table:
         return
     yield "## Ceiling\n"
     yield (
-        "On the cloud of measured depth, mIoU / mA50, by `python -m benchmarks.quality.ceiling`. *points*: every point "
-        "has the id of the truth beside it; *masks*: the grouping is the true one and every point takes the vote of "
-        "its masks; *consensus*: the training-free row on the same cloud.\n"
+        "On a cloud of measured depth, without training: *points*: every point has the id of the truth beside it, so "
+        "what no camera saw and what lies on a border is lost; *masks*: the grouping is the true one and every point "
+        "takes the vote of its masks, so what the segmenter got wrong too often is lost. A method that labels the "
+        "cloud by these masks exceeds the second only by what it knows beyond them.\n"
     )
-    yield markdown(("scenes", "masks", *ROWS), lines(figures))
+    yield table
+    yield ceiling_remark(results)
 
 
 def ablations(results: Results, kinds: Sequence[str]) -> Iterator[str]:
@@ -140,6 +151,13 @@ def ablations(results: Results, kinds: Sequence[str]) -> Iterator[str]:
     table = ablation_table(results)
     yield table if table.count("\n") > 2 else "Not part of this run.\n"
     yield ablation_remark(results)
+    if results.select(RGB, variant=FULL):
+        yield "The same without depth, RGB and poses only, where geometry is still to be repaired:\n"
+        yield ablation_table(results, RGB)
+    if any("witnesses" in e for e in results.entries):
+        yield "### The witnesses of an edge\n"
+        yield "Our instantiation of the same map with some of what judges an edge left out, instance mIoU.\n"
+        yield witness_table(results)
     yield "## Table 5: aggregation of the same trained map\n"
     yield aggregation_table(results, kinds)
     yield "## Tables 8-13: hyperparameters, instance mIoU per scene\n"

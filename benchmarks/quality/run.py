@@ -22,8 +22,8 @@ from ig_ros.baselines.aggregation import Aggregation
 from ig_ros.baselines.registry import METHODS, method
 from ig_ros.config import Config
 from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
-from ig_ros.errors import DatasetError
 from ig_ros.datasets.selection import selection_truth
+from ig_ros.errors import DatasetError
 from ig_ros.evaluation.offline import Budget, map_dataset
 from ig_ros.evaluation.selection import select_and_render
 from ig_ros.mapper import Mapper

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from benchmarks.quality.ceiling import ROWS as CEILINGS
 from benchmarks.quality.goals import Goal
 from benchmarks.quality.plan import ABLATION_ROWS, NOISY, VARIANTS
 from benchmarks.quality.reference import STANDS_FOR, TABLE_5, ordered
@@ -83,12 +84,63 @@ def semantic_table(results: Results, condition: str, kinds: Sequence[str]) -> st
     return markdown(["method", *(f"{k}, {c} classes: mIoU / mAcc" for k, c in columns)], rows)
 
 
-def ablation_table(results: Results) -> str:
+def ceiling_table(results: Results, kinds: Sequence[str]) -> str:
+    """What truth and masks allow on a cloud, mIoU / mA50; "" where nothing was measured."""
+    rows = []
+    for condition in results.conditions:
+        for kind in kinds:
+            entries = [e for e in results.select(condition, kind) if "ceiling" in e]
+            cells = [
+                cell(*(spread_of(e["ceiling"][row][m] for e in entries) for m in ("miou", "ma50"))) for row in CEILINGS
+            ]
+            if entries:
+                rows.append([f"{kind}, {condition}", *cells, cell(mean(entries, OURS, "miou"))])
+    return markdown(("mIoU / mA50", *CEILINGS, "ours: mIoU"), rows) if rows else ""
+
+
+def ceiling_remark(results: Results) -> str:
+    """How much room the margins asked for have; "" without the rows."""
+    fusion = mean(results.select(), "mask fusion", "miou")
+    points = spread_of(e["ceiling"]["points"]["miou"] for e in results.select() if "ceiling" in e)
+    if fusion is None or points is None:
+        return ""
+    return (
+        f"25 points above mask fusion ({fusion.mean:.1f}) would be {fusion.mean + 25:.1f}: truth itself on a cloud "
+        f"reaches {points.mean:.1f}. The largest lead anybody can have over it here is "
+        f"{points.mean - fusion.mean:.1f} points.\n"
+    )
+
+
+def witness_table(results: Results) -> str:
+    """Instance mIoU of ours with witnesses left out, per map."""
+    entries = [e for e in results.entries if "witnesses" in e]
+    names = list(dict.fromkeys(name for e in entries for name in e["witnesses"]))
+    rows = [
+        [f"{e['job']['scene']}, {e['job']['condition']}", *(f"{e['witnesses'][name]['miou']:.1f}" for name in names)]
+        for e in entries
+    ]
+    means = [cell(spread_of(e["witnesses"][name]["miou"] for e in entries)) for name in names]
+    return markdown(("map", *names), [*rows, ["**mean**", *means]])
+
+
+def selection_table(results: Results, kinds: Sequence[str]) -> str:
+    """Select and render, ours: mIoU / mAcc@0.25."""
+    rows = []
+    for condition in results.conditions:
+        cells = []
+        for kind in kinds:
+            entries = [e for e in results.select(condition, kind) if "selection" in e]
+            cells.append(cell(*(spread_of(e["selection"][m] for e in entries) for m in ("miou", "macc25"))))
+        rows.append([condition, *cells])
+    return markdown(("ours", *(f"{k}: mIoU / mAcc@0.25" for k in kinds)), rows)
+
+
+def ablation_table(results: Results, condition: str = NOISY) -> str:
     """Table 4: instance and semantic mIoU of three ways to group, PSNR, per way to represent and train."""
     head = ["representation and training", *(f"{r}: instance mIoU / AP" for r in (OURS, *ABLATION_ROWS))]
     rows = []
     for variant in VARIANTS:
-        entries = results.select(variant=variant)
+        entries = results.select(condition, variant=variant)
         if entries:
             cells = [cell(mean(entries, r, "miou"), mean(entries, r, "ap")) for r in (OURS, *ABLATION_ROWS)]
             semantic = mean(entries, OURS, "semantic", main_list(results), "miou")

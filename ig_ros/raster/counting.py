@@ -64,8 +64,8 @@ def tally(
 ) -> FloatArray:
     """(R, instances + 1) float32 sum of `say` over the masks of each instance on which the points `rows` (R,) fall.
 
-    instance_of and say (M,) of every mask, from number 0 on, which is none; `instances` = of none. The last column has those
-    masks, and `none` for every view in which a point is visible on no mask.
+    instance_of and say (M,) of every mask, from number 0 on, which is none; `instances` = of none. The last column
+    has those masks, and `none` for every view in which a point is visible on no mask.
     """
     votes = np.zeros((len(rows), instances + 1), np.float32)
     _call(
