@@ -25,7 +25,7 @@ from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
 from ig_ros.datasets.selection import selection_truth
 from ig_ros.errors import DatasetError
 from ig_ros.evaluation.offline import Budget, map_dataset
-from ig_ros.evaluation.selection import select_and_render
+from ig_ros.evaluation.selection import selection_figures
 from ig_ros.mapper import Mapper
 
 NEEDS_DEPTH = "needs measured depth"
@@ -84,8 +84,7 @@ def selection(mapper: Mapper, dataset: Dataset, held_out: list[int]) -> dict[str
     truth = selection_truth(dataset, held_out)
     if truth is None or mapper.latest is None or mapper.encoder is None:
         return {}
-    score = select_and_render(mapper.latest, lambda text: mapper.query(text, 0), dataset, truth, mapper.config.input)
-    return {"selection": {"miou": score.miou, "macc25": score.macc25, "pairs": len(score.iou)}}
+    return {"selection": selection_figures(mapper, mapper.latest, dataset, truth)}
 
 
 def ceiling(material: Material, truth: SceneTruth) -> dict[str, Any]:

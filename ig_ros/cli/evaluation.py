@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from ig_ros.cli.tables import print_figures
 from ig_ros.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
-    from ig_ros.datasets import Dataset
+    from ig_ros.datasets import Dataset, SelectionTruth
     from ig_ros.evaluation.held_out import HeldOutView
     from ig_ros.mapper import Mapper
     from ig_ros.types import MapSnapshot
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = examples(
     "ig eval out/map --truth sim:tabletop",
     "ig eval out/map --truth ~/scannet/scene0000_00 --json",
+    "ig eval out/figurines --truth ~/lerf_ovs/figurines --goal selection.miou=40",
     "ig eval out/map --truth sim:tabletop --goal instance.miou=80   (exit code 1 below 80 %)",
 )
 
@@ -30,7 +32,8 @@ EXAMPLES = examples(
 def eval_command(
     directory: SavedMap,
     truth: Annotated[
-        str, typer.Option(help="The dataset that was mapped, with its truth: sim:..., a ScanNet or Replica folder")
+        str,
+        typer.Option(help="The dataset that was mapped, with its truth: sim:..., a ScanNet, Replica or LERF folder"),
     ],
     views: Annotated[bool, typer.Option(help="Also render and score the held-out views")] = True,
     queries: Annotated[bool, typer.Option(help="Also ask what the truth knows answers to")] = True,
@@ -39,20 +42,21 @@ def eval_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a saved map with the exact truth: objects, names, held-out views. Exit code 1 when a goal is missed."""
-    from ig_ros.datasets import missing_truth, open_dataset
+    """Compare a saved map with the exact truth: objects, names, held-out views. Exit code 1 when a goal is missed.
+
+    Where views are annotated with texts, the objects that each text selects are drawn into them and compared.
+    """
+    from ig_ros.datasets import open_dataset
     from ig_ros.evaluation.offline import query_score
 
     goals = dict(map(parse_goal, goal or []))
     dataset = open_dataset(truth)
-    if dataset.truth is None:
-        lacking = "; ".join(missing_truth(dataset)) or "nobody has annotated it"
-        raise DatasetError(f"{dataset.name} has no truth to compare with: {lacking}")
+    selection = annotated_views(dataset, views and queries)
     home = map_home(directory)
     mapper, _ = open_map(home, queries)
     snapshot = with_objects(mapper.latest, home)
-    figures = judge(mapper, snapshot, dataset, views)
-    if queries:
+    figures = judge(mapper, snapshot, dataset, views, selection)
+    if queries and dataset.truth is not None:
         figures["language"] = query_score(mapper, dataset, mapper.latest or snapshot)
     missed = {name: (value(figures, name), least) for name, least in goals.items() if value(figures, name) < least}
     figures["goals_missed"] = sorted(missed)
@@ -65,20 +69,45 @@ def eval_command(
     raise typer.Exit(Exit.NO if missed else Exit.OK)
 
 
-def judge(mapper: Mapper, snapshot: MapSnapshot, dataset: Dataset, with_views: bool) -> dict[str, Any]:
+def annotated_views(dataset: Dataset, wanted: bool) -> SelectionTruth | None:
+    """The views for select-and-render: the dataset's own, else the held-out ones; None where there are none.
+
+    Raises DatasetError for a dataset without any truth, ConfigError where the views are all the truth and not `wanted`.
+    """
+    from ig_ros.datasets import missing_truth, selection_truth, split
+
+    selection = selection_truth(dataset, split(len(dataset))[1])
+    if dataset.truth is None and selection is None:
+        lacking = "; ".join(missing_truth(dataset)) or "nobody has annotated it"
+        raise DatasetError(f"{dataset.name} has no truth to compare with: {lacking}")
+    if dataset.truth is None and not wanted:
+        raise ConfigError(
+            f"{dataset.name} knows only what texts select in its views: leave out --no-views and --no-queries"
+        )
+    return selection if wanted and selection is not None and selection.places else None
+
+
+def judge(
+    mapper: Mapper, snapshot: MapSnapshot, dataset: Dataset, with_views: bool, selection: SelectionTruth | None
+) -> dict[str, Any]:
     """Figures of a loaded map. One that trained on after its objects were found is grouped anew for its views."""
     from ig_ros.datasets import split
     from ig_ros.evaluation.held_out import render_held_out
     from ig_ros.evaluation.offline import score
+    from ig_ros.evaluation.selection import selection_figures
 
     _, held_out = split(len(dataset))
     shown: list[HeldOutView] = []
+    chosen: dict[str, Any] = {}
     if with_views:
         frozen = mapper.freeze()
         if snapshot.step != frozen.step:
             snapshot = mapper.instantiate(frozen)
         shown = [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in track(held_out, "held-out views")]
-    return score(mapper, dataset, snapshot, shown, held_out)
+        if selection is not None:
+            drawn = dataclasses.replace(snapshot, gaussians=frozen.gaussians)  # a loaded snapshot comes without
+            chosen = {"selection": selection_figures(mapper, drawn, dataset, selection)}
+    return score(mapper, dataset, snapshot, shown, held_out) | chosen
 
 
 def parse_goal(text: str) -> tuple[str, float]:

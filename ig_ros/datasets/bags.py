@@ -57,7 +57,7 @@ class BagDataset:
         weakref.finalize(self, self._reader.close)
         self.topics = self._describe()
         parts = {k: v for k, v in self._options.items() if k not in ("pose_frame", "map_frame")}
-        self.selection: Selection = select(self.topics, parts)
+        self.used: Selection = select(self.topics, parts)
         self._rectifier = self._calibration()
         self._index = {
             part: sorted((_stamp(raw), time) for _, time, raw in self._raw(topic))
@@ -116,19 +116,19 @@ class BagDataset:
         return tuple(found)
 
     def _parts(self) -> dict[str, str]:
-        chosen = {"image": self.selection.image, "depth": self.selection.depth, "masks": self.selection.masks}
+        chosen = {"image": self.used.image, "depth": self.used.depth, "masks": self.used.masks}
         return {part: topic for part, topic in chosen.items() if topic}
 
     def _calibration(self) -> Rectifier:
-        connection, _, raw = next(self._raw(self.selection.camera_info))
+        connection, _, raw = next(self._raw(self.used.camera_info))
         try:
             return Rectifier.from_info(self._decoded(connection, raw))
         except FrameError as error:
-            raise DatasetError(f"{self._path}, {self.selection.camera_info}: {error}") from error
+            raise DatasetError(f"{self._path}, {self.used.camera_info}: {error}") from error
 
     def _posed(self) -> list[tuple[int, FloatArray]]:
         """Place in the image index and pose of every image that has one."""
-        poses = self._from_tf() if self.selection.pose == TF else self._from_topic()
+        poses = self._from_tf() if self.used.pose == TF else self._from_topic()
         posed = [(place, T) for place, (stamp, _) in enumerate(self._index["image"]) if (T := poses(stamp)) is not None]
         count = len(self._index["image"])
         if not posed:
@@ -139,7 +139,7 @@ class BagDataset:
 
     def _from_topic(self) -> PoseAt:
         track, child = Track(), ""
-        for connection, _, raw in self._raw(self.selection.pose):
+        for connection, _, raw in self._raw(self.used.pose):
             message = self._decoded(connection, raw)
             child = getattr(message, "child_frame_id", "")
             try:
@@ -151,7 +151,7 @@ class BagDataset:
 
     def _mounting(self, child: str) -> FloatArray:
         """T_pose_camera (4, 4): from the frame whose pose is recorded to the camera's optical frame."""
-        camera = self._topic(self.selection.image).frame_id.lstrip("/")
+        camera = self._topic(self.used.image).frame_id.lstrip("/")
         frame = self._options.get("pose_frame") or (child if child not in ("", camera) else "optical")
         if frame == "optical":
             return np.eye(4)
@@ -163,7 +163,7 @@ class BagDataset:
             or tree.chain(frame)[-1:] != (tree.chain(camera)[-1:])
         ):
             raise DatasetError(
-                f"{self.selection.pose} is the pose of '{frame}', and the bag's tf does not say where the camera "
+                f"{self.used.pose} is the pose of '{frame}', and the bag's tf does not say where the camera "
                 f"'{camera}' sits on it: add --pose-frame optical (z forward) or body (x forward), or a tf frame"
             )
         T = tree.at(frame, camera, self._index["image"][0][0])
@@ -174,9 +174,7 @@ class BagDataset:
     def _from_tf(self) -> PoseAt:
         tree = self._tree()
         frame = self._options.get("pose_frame", "")
-        camera = (
-            frame if frame not in ("", "optical", "body") else self._topic(self.selection.image).frame_id.lstrip("/")
-        )
+        camera = frame if frame not in ("", "optical", "body") else self._topic(self.used.image).frame_id.lstrip("/")
         chain = tree.chain(camera)
         if len(chain) == 1:
             raise DatasetError(

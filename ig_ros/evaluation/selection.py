@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from ig_ros.config import InputConfig
 from ig_ros.datasets import Dataset
 from ig_ros.datasets.selection import SelectionTruth
 from ig_ros.evaluation.selection_metrics import SelectionScore, SelectionView, selection_score
+from ig_ros.mapper import Mapper
 from ig_ros.raster import top_contributor
 from ig_ros.scaffold.keyframes import make_keyframe
 from ig_ros.types import MapSnapshot, QueryResult
@@ -53,3 +55,18 @@ def select_and_render(
 ) -> SelectionScore:
     """mIoU and mAcc@0.25 of the paper's task, see `selection_views`."""
     return selection_score(selection_views(snapshot, ask, dataset, selection, config))
+
+
+def selection_figures(
+    mapper: Mapper, snapshot: MapSnapshot, dataset: Dataset, selection: SelectionTruth
+) -> dict[str, Any]:
+    """JSON-ready figures of the task, per cent, and how many (view, text) pairs were asked.
+
+    The snapshot must be the mapper's latest, with its Gaussians: the mapper answers from what it has found last.
+    """
+
+    def ask(text: str) -> QueryResult:
+        return mapper.query(text, max_results=0)
+
+    score = select_and_render(snapshot, ask, dataset, selection, mapper.config.input)
+    return {"miou": round(score.miou, 3), "macc25": round(score.macc25, 3), "pairs": len(score.iou)}

@@ -31,6 +31,17 @@ def test_eval_of_the_saved_map_gives_the_figures_of_the_run(ig: Ig, mapped: Mapp
         assert judged[name] == made[name], name
 
 
+def test_eval_selects_and_renders_by_name_in_the_held_out_views(ig: Ig, mapped: Mapped) -> None:
+    """Without an encoder a thing answers to its name alone; 20 steps make no good map, but not an empty one."""
+    done = ig("eval", mapped[0], "--truth", SCENE, "--json")
+    assert done.code == 0, done.err
+    judged = json.loads(done.out)
+    assert judged["selection"]["pairs"] > 8
+    assert 10 < judged["selection"]["miou"] < 100
+    assert judged["selection"]["macc25"] >= judged["selection"]["miou"] / 2
+    assert "selection" not in json.loads(ig("eval", mapped[0], "--truth", SCENE, "--no-views", "--json").out)
+
+
 def test_eval_reads_the_truth_of_a_scannet_folder(ig: Ig, mapped: Mapped, tmp_path: Path) -> None:
     out, made = mapped
     write_scannet_layout(open_dataset(SCENE), tmp_path / "scene")
