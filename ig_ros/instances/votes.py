@@ -87,8 +87,8 @@ class Ballot:
         prior = np.where(prior >= 0, prior, instances)
         first = np.searchsorted(observed.view_of_column[1:], np.arange(1, len(observed.mask)))
         views = len(observed.mask)  # without views np.split makes a part too many
-        masks: list[IntArray] = list(np.split(instance_of[1:], first))[:views]
-        says: list[FloatArray] = list(np.split(say[1:], first))[:views]
+        masks: list[IntArray] = [*np.split(instance_of[1:], first)[:views]]
+        says: list[FloatArray] = [*np.split(say[1:], first)[:views]]
         name, dirty = self._changed(prior, instances, masks, says, seen, kept)
         rounds = config.vote_rounds if n > config.vote_neighbors else 0
         for _ in range(rounds):
