@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from helpers import orbit, small_config
-from viewer.browser import needs_browser, open_tab, wait_until
+from viewer.browser import open_tab, wait_until
 
 from ig_ros.live import LiveMapper
 from ig_ros.viewer import LiveSource, view
@@ -38,7 +38,6 @@ def test_quality_is_known_once_a_picture_is_watched_and_grows(mapper: LiveMapper
     assert later > at_first
 
 
-@needs_browser
 def test_the_page_counts_and_shows_objects_as_they_come(mapper: LiveMapper) -> None:
     page = view(LiveSource("ground", mapper), port=0)
     mapper.pause()  # a busy core draws no page

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from PIL import Image
-from viewer.browser import HEIGHT, PATIENCE, WIDTH, needs_browser, open_tab, playwright, wait_until
+from viewer.browser import HEIGHT, PATIENCE, WIDTH, open_tab, playwright, wait_until
 from viewer.shelf import shelf
 
 from ig_ros.colors import id_colors
@@ -55,7 +55,6 @@ def is_red(color: np.ndarray) -> bool:
     return bool(color[0] > color[1] + 60 and color[0] > color[2] + 60)
 
 
-@needs_browser
 def test_load_query_click(served: Page, tab: playwright.Page) -> None:
     tab.get_by_text("4 objects").wait_for()
     for name in ("book #1", "mug #2", "plant #3", "floor #4"):
@@ -78,7 +77,6 @@ def test_load_query_click(served: Page, tab: playwright.Page) -> None:
     wait_until(lambda: np.ptp(middle(tab)) > 80, "the mug lights up")
 
 
-@needs_browser
 def test_sliders_and_clear(served: Page, tab: playwright.Page) -> None:
     tab.get_by_role("button", name="Clear").click()
     tab.get_by_text("Click an object in the map.").wait_for()
@@ -89,7 +87,6 @@ def test_sliders_and_clear(served: Page, tab: playwright.Page) -> None:
     wait_until(lambda: np.abs(middle(tab) - own).max() < 60, "the mug in the colour of its id")
 
 
-@needs_browser
 def test_what_is_not_there_is_said(served: Page, tab: playwright.Page) -> None:
     tab.locator("form input").fill("submarine")
     tab.keyboard.press("Enter")
