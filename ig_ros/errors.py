@@ -47,3 +47,11 @@ class RasterError(IgError):
 def one_line(error: BaseException) -> str:
     """The text of any error, its line breaks taken out, cut to what a log line bears."""
     return " ".join(str(error).split())[:300]
+
+
+def viewer_missing(error: ModuleNotFoundError) -> ConfigError:
+    """What to do about a package the web page needs; only viser is left out of an installation on purpose."""
+    advice = (
+        "pip install viser==1.1.1" if error.name == "viser" else "the installation is incomplete, see docs/robot.md"
+    )
+    return ConfigError(f"the web page needs {error.name}, which is not installed: {advice}")

@@ -14,7 +14,7 @@ import typer
 from ig_ros.cli.app import app, console, examples
 from ig_ros.cli.maps import open_map, with_objects
 from ig_ros.cli.options import ConfigFile, Overrides, Segmenter, map_home, read_config
-from ig_ros.errors import ConfigError
+from ig_ros.errors import viewer_missing
 
 if TYPE_CHECKING:
     from ig_ros.config import Config
@@ -50,7 +50,7 @@ def view_command(
     try:
         from ig_ros.viewer import view
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install viser==1.1.1") from error
+        raise viewer_missing(error) from error
 
     deadline = time.monotonic() + seconds if seconds else float("inf")
     extra = {"segmentation.segmenter": segmenter} if segmenter else {}
@@ -69,14 +69,16 @@ def view_command(
 
 @contextmanager
 def saved(directory: Path) -> Iterator[tuple[SavedSource, Callable[[], None]]]:
-    """A map from disk, with its Gaussians where they are still those its objects were found in."""
+    """A map from disk with its Gaussians; where it was trained on after its objects were found, they are found anew."""
     from ig_ros.viewer import SavedSource
 
     home = map_home(directory)
     mapper, settings = open_map(home, with_words=True)
-    snapshot = with_objects(mapper.latest, home)
-    if snapshot.step == mapper.trainer.step:
-        snapshot = dataclasses.replace(snapshot, gaussians=mapper.freeze().gaussians)
+    snapshot, frozen = with_objects(mapper.latest, home), mapper.freeze()
+    if snapshot.step == frozen.step and len(snapshot.xyz) == len(frozen.gaussians.means):
+        snapshot = dataclasses.replace(snapshot, gaussians=frozen.gaussians)
+    else:  # it was saved while it was being trained
+        snapshot = mapper.instantiate(frozen)
     yield SavedSource(str(directory), snapshot, mapper.encoder, settings), lambda: time.sleep(POLL)
 
 
@@ -112,6 +114,7 @@ def mapping(
     try:
         yield source, feed
         if out is not None:
+            mapper.pause()  # objects and Gaussians of the same step
             mapper.instantiate().result()
             console.print(f"saved to {mapper.save(out / 'map').result()}", highlight=False)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ig_ros.config import NodeConfig
-from ig_ros.errors import ConfigError
+from ig_ros.errors import viewer_missing
 from ig_ros.types import Frame
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class WebPage:
         try:
             from ig_ros.viewer import LiveSource, view
         except ModuleNotFoundError as error:
-            raise ConfigError(f"viewer: {error.name} is not installed: pip install viser==1.1.1") from error
+            raise viewer_missing(error) from error
         self._source = LiveSource("live map", mapper)
         self._page = view(self._source, config.viewer_host, config.viewer_port)
         self._frames = 0

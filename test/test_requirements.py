@@ -1,0 +1,94 @@
+"""What the package imports is what its installation brings: by the documented pip line, package.xml or an extra."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata as metadata
+import re
+import sys
+import tomllib
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from ig_ros.errors import viewer_missing
+
+ROOT = Path(__file__).resolve().parents[1]
+# Keys of package.xml that rosdep knows by another name than the module's.
+ROSDEP = {
+    "python3-numpy": "numpy", "python3-opencv": "cv2", "python3-pil": "PIL", "python3-psutil": "psutil",
+    "python3-scipy": "scipy", "python3-yaml": "yaml",
+}  # fmt: skip
+
+
+def imported() -> set[str]:
+    """Third-party modules that ig_ros imports, wherever in a file; generated messages import only ROS's."""
+    found: set[str] = set()
+    for path in (ROOT / "ig_ros").rglob("*.py"):
+        if path.parent.name in ("msg", "srv"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(str(node.module).split(".")[0])
+    return found - sys.stdlib_module_names - {"ig_ros"}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def closure(lines: list[str]) -> set[str]:
+    """Distributions that pip installs for these requirements, as far as they are installed here."""
+    found: set[str] = set()
+    waiting = [Requirement(line) for line in lines]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonical(requirement.name)
+        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        found.add(name)
+        try:
+            waiting += [Requirement(line) for line in metadata.requires(name) or []]
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def documented(page: str) -> list[str]:
+    """Requirements of the page's line for a ROS workspace."""
+    text = (ROOT / page).read_text().replace("\\\n", " ")
+    line = re.search(r"rosdep install .* && pip install (.*)", text)
+    assert line is not None
+    return line[1].split()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/robot.md"])
+def test_a_workspace_has_all_that_is_imported(page: str) -> None:
+    keys = {e.text for e in ElementTree.parse(ROOT / "package.xml").iter() if e.tag in ("depend", "exec_depend")}
+    assert keys >= ROSDEP.keys()
+    by_ros = {ROSDEP.get(str(key), str(key)) for key in keys}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = closure([line for name, lines in extras.items() if name not in ("dev", "docs") for line in lines])
+    brought = closure(documented(page)) | named
+    providers = metadata.packages_distributions()
+    missing = {
+        module
+        for module in imported() - by_ros
+        if not brought & {canonical(name) for name in providers.get(module, [module])}
+    }
+    assert missing == set(), "add to the pip line of README.md and docs/robot.md, or to package.xml"
+
+
+def test_the_line_brings_what_segmenter_report_and_page_need() -> None:
+    assert closure(documented("README.md")) >= {"scikit-image", "matplotlib", "viser", "scikit-learn", "jinja2", "rich"}
+
+
+def test_viser_is_advised_only_where_viser_is_missing() -> None:
+    assert "pip install viser" in str(viewer_missing(ModuleNotFoundError("", name="viser")))
+    other = str(viewer_missing(ModuleNotFoundError("", name="skimage")))
+    assert "skimage" in other
+    assert "viser" not in other
