@@ -24,6 +24,7 @@ class Format(StrEnum):
     PCD = "pcd"
     OBJECTS = "objects"
     MCAP = "mcap"
+    ONTO = "onto"
 
 
 class Up(StrEnum):
@@ -39,6 +40,7 @@ PLACES = {
     Format.PCD: "labelled.pcd",
     Format.OBJECTS: "objects",
     Format.MCAP: "results.mcap",
+    Format.ONTO: "onto.ply",
 }  # below the map's folder
 
 EXAMPLES = examples(
@@ -47,6 +49,7 @@ EXAMPLES = examples(
     "ig export out/map pcd --out table.pcd",
     "ig export out/map objects --json",
     "ig export out/map mcap --out results.mcap",
+    "ig export out/map onto --cloud mesh.ply --out labelled_mesh.ply",
 )
 
 
@@ -58,31 +61,53 @@ def export_command(
         typer.Argument(
             metavar="FORMAT",
             help="splat: 3DGS PLY for SuperSplat and nerfstudio; ply, pcd: labelled cloud; objects: a PLY each; "
-            "mcap: what the node would publish, as a rosbag2",
+            "mcap: what the node would publish, as a rosbag2; onto: the objects on a cloud or mesh of yours",
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="File or folder; default: MAP/export/...")] = None,
     axes: Annotated[
         Up, typer.Option(help="splat: which way is up; map: z, in metres; viewer: -y, as splat viewers show it upright")
     ] = Up.MAP,
-    paint: Annotated[bool, typer.Option("--paint", help="splat: every object in the colour of its id")] = False,
+    paint: Annotated[bool, typer.Option("--paint", help="splat, onto: every object in the colour of its id")] = False,
     only: Annotated[list[int] | None, typer.Option(help="splat: the object of this id alone (repeatable)")] = None,
+    cloud: Annotated[
+        Path | None, typer.Option(help="onto: the PLY (cloud or mesh) or PCD to label, in the map's frame, in metres")
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="onto: by the vote of the nearest points instead of the smoothing MLP")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a saved map as splats, labelled cloud, a file per object, or a bag."""
+    """Write a saved map as splats, labelled cloud, a file per object, a bag, or onto another cloud."""
     target = out if out is not None else directory / "export" / PLACES[kind]
-    if kind is not Format.SPLAT and (axes is not Up.MAP or paint or only):
-        raise ConfigError("--axes, --paint and --only are for splats: other formats hold the whole map in its frame")
+    refuse_mixture(kind, axes is not Up.MAP or bool(only), paint, cloud is not None, plain)
     make_folder(target.parent)
     home = map_home(directory)
+    facts: dict[str, float] = {}
     if kind is Format.SPLAT:
         count, what = write_splats(home, target, Look(axes, paint, tuple(only or ()))), "gaussians"
+    elif cloud is not None:
+        count, coverage = write_onto(home, target, cloud, plain, paint)
+        what, facts = "points", {"coverage": round(coverage, 4)}
     else:
         count, what = write(kind, home, target)
     if as_json:
-        print_json({"format": kind.value, "path": str(target), what: count})
+        print_json({"format": kind.value, "path": str(target), what: count} | facts)
     else:
-        typer.echo(f"{count} {what} written to {target}")
+        covered = f", {100 * facts['coverage']:.1f} % of them on an object" if facts else ""
+        typer.echo(f"{count} {what} written to {target}{covered}")
+
+
+def refuse_mixture(kind: Format, turned: bool, paint: bool, cloud: bool, plain: bool) -> None:
+    """Raise ConfigError for an option that the format does not know, or one that it lacks."""
+    if kind is not Format.SPLAT and turned:
+        raise ConfigError("--axes and --only are for splats: other formats hold the whole map in its frame")
+    if kind not in (Format.SPLAT, Format.ONTO) and paint:
+        raise ConfigError("--paint is for splat and onto: other formats have a column of ids beside the colours")
+    if kind is not Format.ONTO and (cloud or plain):
+        raise ConfigError("--cloud and --plain are for onto: other formats write the map's own points")
+    if kind is Format.ONTO and not cloud:
+        raise ConfigError("onto wants --cloud FILE: the PLY or PCD that gets the labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +138,29 @@ def write_splats(home: Path, target: Path, look: Look) -> int:
         gaussians = export.painted(gaussians, ids) if look.paint else gaussians
         gaussians = export.chosen(gaussians, np.isin(ids, look.only)) if look.only else gaussians
     return export.write_splats(target, gaussians, export.Axes(look.axes.value))
+
+
+def write_onto(home: Path, target: Path, given: Path, plain: bool, paint: bool) -> tuple[int, float]:
+    """Label a given cloud; returns its number of points and the share on an object. Raises StorageError, ConfigError.
+
+    A map that trained on after its objects were found is grouped anew.
+    """
+    from ig_ros import export
+
+    if target.resolve() == given.resolve():
+        raise ConfigError(f"{given} would be overwritten by its labelled copy: choose another --out")
+    cloud = export.read_cloud(given)
+    mapper, _ = open_map(home)
+    frozen = mapper.freeze()
+    snapshot = with_objects(mapper.latest, home)
+    snapshot = snapshot if snapshot.step == frozen.step else mapper.instantiate(frozen)
+    found = export.label_cloud(cloud, frozen, snapshot, plain)
+    if found.coverage == 0:
+        raise ConfigError(
+            f"no point of {given} lies near an object of {home}: it must be in the map's frame and in metres"
+        )
+    points = export.labelled_cloud(cloud, found, paint)
+    return export.write_ply(target, points, export.names_of(snapshot), cloud.faces), found.coverage
 
 
 def write(kind: Format, home: Path, target: Path) -> tuple[int, str]:

@@ -25,7 +25,7 @@ class SceneTruth:
     absent: tuple[str, ...]  # texts of things that are not there
     images: Callable[[int], IntArray]  # place in the dataset -> (H, W) int32 instance image
     classes: IntArray | None = None  # (P,) int32 NYU40 label of each point, 0 = unlabelled; None where nobody knows
-    colors: IntArray | None = None  # (P, 3) uint8 RGB of each point, where the mesh has them
+    colors: IntArray | None = None  # (P, 3) uint8 RGB of each point, None where the mesh has none
     has_images: bool = True  # False: only the points are annotated, `instance_image` raises DatasetError
 
     def instance_image(self, i: int) -> IntArray:

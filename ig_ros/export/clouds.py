@@ -39,12 +39,18 @@ def names_of(snapshot: MapSnapshot) -> dict[int, str]:
     return {thing.id: thing.label for thing in snapshot.instances.objects}
 
 
-def write_ply(path: Path, points: npt.NDArray[np.void], names: Mapping[int, str]) -> int:
-    """Write a binary PLY; who is who stands in its comments, `object 3 mug`. Returns N. Raises StorageError."""
+def write_ply(
+    path: Path, points: npt.NDArray[np.void], names: Mapping[int, str], faces: PlyElement | None = None
+) -> int:
+    """Write a binary PLY, of a mesh with its faces; who is who stands in its comments, `object 3 mug`.
+
+    Returns N. Raises StorageError.
+    """
     comments = [f"object {number} {name}".rstrip() for number, name in sorted(names.items())]
     plain = [c.encode("ascii", "replace").decode() for c in comments]  # the format's header is ASCII
     try:
-        PlyData([PlyElement.describe(points, "vertex")], byte_order="<", comments=plain).write(str(path))
+        elements = [PlyElement.describe(points, "vertex"), *([] if faces is None else [faces])]
+        PlyData(elements, byte_order="<", comments=plain).write(str(path))
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
     return len(points)

@@ -69,6 +69,27 @@ def test_truth_points_are_dense_and_only_what_a_camera_sees(tabletop: SimulatedD
     assert not under_the_top.any(), "no camera looks at the table from below"
 
 
+def test_truth_points_have_the_colour_that_the_pictures_show(tabletop: SimulatedDataset) -> None:
+    """At the pixels of a view: within a few grey levels of the ideal image, and far closer than their object's mean."""
+    truth = tabletop.truth
+    assert truth.colors is not None
+    assert truth.colors.dtype == np.uint8
+    frame, ids, ideal = (
+        tabletop[11],
+        truth.instance_image(11),
+        tabletop.renderer.render(tabletop.camera, tabletop.scene.path[11]),
+    )
+    rows, cols = np.nonzero(ids)
+    points = transform(frame.T_world_camera, back_project(ideal.depth, frame.camera, rows, cols))
+    distance, nearest = cKDTree(truth.points).query(points)
+    near = (distance < 0.5 * tabletop.scene.spacing) & (truth.ids[nearest] == ids[rows, cols])
+    assert near.sum() > 200
+    shown, told = 255 * ideal.rgb[rows, cols][near], truth.colors[nearest][near].astype(float)
+    assert np.median(np.abs(shown - told).max(axis=1)) < 12
+    whole = np.array([truth.colors[truth.ids == i].mean(axis=0) for i in ids[rows, cols][near]])
+    assert np.abs(shown - told).mean() < 0.6 * np.abs(shown - whole).mean()
+
+
 def test_queries_name_visible_things_and_absent_ones_do_not(tabletop: SimulatedDataset) -> None:
     truth = tabletop.truth
     texts = dict(truth.queries)
@@ -181,6 +202,8 @@ def test_a_simulated_scene_survives_the_scannet_layout(tmp_path: Path) -> None:
         assert (copy.truth.instance_image(i) == source.truth.instance_image(i)).all()
     assert copy.truth is not None
     assert (copy.truth.points == source.truth.points).all()
+    assert copy.truth.colors is not None
+    assert (copy.truth.colors == source.truth.colors).all()
     assert copy.truth.names == source.truth.names
     assert copy.truth.queries == source.truth.queries
     assert copy.truth.absent == source.truth.absent

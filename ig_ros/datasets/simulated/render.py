@@ -78,12 +78,8 @@ class Renderer:
             part = slice(start, start + CHUNK)
             surface = self._surface(primitive[part], weight[part], direction[part])
             points = eye + direction[part] * z[part, None]
-            texel = z[part] / np.float32(camera.K[0, 0]) / np.sqrt(surface.slant.clip(0.05, 1))
-            texel *= self._density[primitive[part]]
-            albedo = self._atlas.sample(self._texture[primitive[part]], surface.uv, texel)
-            ambient = AMBIENT * surface.openness * (0.8 + 0.2 * surface.normal[:, 2])
-            light = ambient + self._direct(points, surface.normal)
-            color[part] = albedo * np.sqrt(light)[:, None]  # display gamma 2: light counts by its root
+            pixel = z[part] / np.float32(camera.K[0, 0]) / np.sqrt(surface.slant.clip(0.05, 1))
+            color[part] = self._shade(points, primitive[part], surface, pixel)
             slant[part] = surface.slant
         return Rendering(
             _image(color.clip(0, 1), seen),
@@ -91,6 +87,21 @@ class Renderer:
             _image(self.triangle_ids[primitive], seen),
             _image(slant, seen),
         )
+
+    def colors(self, triangle: IntArray, weight: FloatArray, pixel: float) -> FloatArray:
+        """(N, 3) float32 in [0, 1]: the lit surface at barycentric places (N, 2) of triangles (N,), over `pixel` m each.
+
+        Seen from outside, at right angles, by no sensor: as the vertices of a scanned mesh are coloured.
+        """
+        color = np.empty((len(triangle), 3), np.float32)
+        for start in range(0, len(triangle), CHUNK):
+            part = slice(start, start + CHUNK)
+            a, b, c = self.corners[triangle[part]].transpose(1, 0, 2)
+            u, v = weight[part, :1].astype(np.float32), weight[part, 1:].astype(np.float32)
+            surface = self._surface(triangle[part], weight[part], -self.outward[triangle[part]])
+            width = np.full(len(u), pixel, np.float32)
+            color[part] = self._shade(a + u * (b - a) + v * (c - a), triangle[part], surface, width)
+        return color.clip(0, 1)
 
     def world_points(self, camera: Camera, T_world_camera: FloatArray, depth: FloatArray) -> FloatArray:
         """(H, W, 3) float32 m: the world point behind each pixel of a depth image (H, W)."""
@@ -131,6 +142,13 @@ class Renderer:
         against = -dot(normal, direction)
         normal *= np.where(against < 0, np.float32(-1), np.float32(1))[:, None]
         return _Surface(normal, value[:, 3:5], value[:, 5], np.abs(against) / np.sqrt(dot(direction, direction)))
+
+    def _shade(self, points: FloatArray, primitive: IntArray, surface: _Surface, pixel: FloatArray) -> FloatArray:
+        """(N, 3) display colour of surface points (N, 3) on triangles (N,), each filling a pixel (N,) m wide."""
+        albedo = self._atlas.sample(self._texture[primitive], surface.uv, pixel * self._density[primitive])
+        ambient = AMBIENT * surface.openness * (0.8 + 0.2 * surface.normal[:, 2])
+        light = ambient + self._direct(points, surface.normal)
+        return albedo * np.sqrt(light)[:, None]  # display gamma 2: light counts by its root
 
     def _direct(self, points: FloatArray, normals: FloatArray) -> FloatArray:
         """(N,) Lambertian light of the lamps, by shadow rays where a surface faces the lamp."""

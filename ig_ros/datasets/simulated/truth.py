@@ -18,7 +18,7 @@ CAMERAS = 64  # asked at most
 
 def scene_truth(scene: Scene, renderer: Renderer, camera: Camera, images: Callable[[int], IntArray]) -> SceneTruth:
     """Points by area with mean distance `scene.spacing`, kept where a ray from some camera reaches them."""
-    points, triangle = _sample(renderer, scene.spacing)
+    points, triangle, weight = _sample(renderer, scene.spacing)
     seen = _seen(points, renderer.outward[triangle], renderer, camera, scene.path)
     ids = renderer.triangle_ids[triangle[seen]]
     present = set(np.unique(ids).tolist())
@@ -26,11 +26,15 @@ def scene_truth(scene: Scene, renderer: Renderer, camera: Camera, images: Callab
     texts = [(text, i + 1) for i, thing in enumerate(scene.things) for text in (thing.name, *thing.paraphrases)]
     unique = {text: i for text, i in reversed(texts) if i in present}
     queries = tuple((text, i) for text, i in unique.items() if not scene.things[i - 1].structure)
-    return SceneTruth(points[seen], ids, names, queries[::-1], scene.absent, images)
+    colors = (255 * renderer.colors(triangle[seen], weight[seen], scene.spacing)).round().astype(np.uint8)
+    return SceneTruth(points[seen], ids, names, queries[::-1], scene.absent, images, colors=colors)
 
 
-def _sample(renderer: Renderer, spacing: float) -> tuple[FloatArray, IntArray]:
-    """Points (P, 3) float32 spread over all triangles by area, and the triangle of each (P,)."""
+def _sample(renderer: Renderer, spacing: float) -> tuple[FloatArray, IntArray, FloatArray]:
+    """Points (P, 3) float32 spread over all triangles by area, the triangle of each (P,) and where on it (P, 2).
+
+    The place is barycentric: the shares of the second and the third corner.
+    """
     random = np.random.default_rng(0)
     a, b, c = renderer.corners.astype(np.float64).transpose(1, 0, 2)
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
@@ -42,7 +46,7 @@ def _sample(renderer: Renderer, spacing: float) -> tuple[FloatArray, IntArray]:
     fold = u + v > 1
     u, v = np.where(fold, 1 - u, u)[:, None], np.where(fold, 1 - v, v)[:, None]
     points = a[triangle] + u * (b - a)[triangle] + v * (c - a)[triangle]
-    return points.astype(np.float32), triangle
+    return points.astype(np.float32), triangle, np.concatenate([u, v], axis=1)
 
 
 def _seen(points: FloatArray, outward: FloatArray, renderer: Renderer, camera: Camera, path: FloatArray) -> BoolArray:
