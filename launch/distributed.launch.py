@@ -15,6 +15,9 @@ from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from ig_ros.nodes.launching import config_parts
 
 TOPICS = {
     "image": "colour image (image/compressed follows it)",
@@ -24,19 +27,26 @@ TOPICS = {
     "odometry": "nav_msgs/Odometry, read when pose_source is odometry",
     "map_points": "sensor_msgs/PointCloud2, sparse points of the SLAM system",
     "segmented_image": "ig_ros/SegmentedImage, what the server sends to the robot",
+    "pose_graph": "nav_msgs/Path, past poses of the camera as the SLAM system has corrected them",
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     share = Path(get_package_share_directory("ig_ros"))
-    config = str(share / "config" / "mapping.yaml")
     part, namespace = LaunchConfiguration("part"), LaunchConfiguration("namespace")
     remappings = [(topic, LaunchConfiguration(topic)) for topic in TOPICS]
     remappings.append(("image/compressed", [LaunchConfiguration("image"), "/compressed"]))
     arguments = [
         DeclareLaunchArgument("part", default_value="both", description="robot: mapping; server: segmenting; both"),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes and their topics"),
-        DeclareLaunchArgument("config", default_value=config, description="file of node parameters, for both parts"),
+        DeclareLaunchArgument(
+            "config", default_value="mapping", description="parameters of both parts: a file or a name, as in mapping"
+        ),
+        DeclareLaunchArgument("use_sim_time", default_value="false", description="take the time from /clock"),
+        DeclareLaunchArgument("rviz", default_value="false", description="show the map in RViz, not on the server"),
+        DeclareLaunchArgument(
+            "viewer", default_value="false", description="serve the map on a web page; decides over config"
+        ),
         DeclareLaunchArgument("cameras", default_value="['']", description="namespaces of cameras that share the map"),
         DeclareLaunchArgument("segmenter", default_value="geometric", description="geometric, sam or sam2"),
         *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
@@ -46,18 +56,32 @@ def generate_launch_description() -> LaunchDescription:
         for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
     ]
     common = {"package": "ig_ros", "namespace": namespace, "remappings": remappings, "output": "screen"}
+    config = PythonExpression(config_parts(LaunchConfiguration("config"), share))
+    use_sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
+    viewer = {"viewer": ParameterValue(LaunchConfiguration("viewer"), value_type=bool)}
+    cameras = {"segmenter": "none", "cameras": LaunchConfiguration("cameras")}
     mapping = Node(
         executable="mapping_node",
         name="mapping_node",
-        parameters=[LaunchConfiguration("config"), {"segmenter": "none", "cameras": LaunchConfiguration("cameras")}],
+        parameters=[config, use_sim_time, viewer, cameras],
         condition=IfCondition(PythonExpression(["'", part, "' != 'server'"])),
         **common,
     )
     segmenter = Node(
         executable="segmenter_node",
         name="segmenter_node",
-        parameters=[LaunchConfiguration("config"), {"segmenter": LaunchConfiguration("segmenter")}],
+        parameters=[config, use_sim_time, {"segmenter": LaunchConfiguration("segmenter")}],
         condition=IfCondition(PythonExpression(["'", part, "' != 'robot'"])),
         **common,
     )
-    return LaunchDescription([*arguments, *profiles, mapping, segmenter])
+    shown = ["'", part, "' != 'server' and '", LaunchConfiguration("rviz"), "'.lower() in ('true', '1')"]
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz",
+        namespace=namespace,
+        arguments=["-d", str(share / "config" / "mapping.rviz")],
+        parameters=[use_sim_time],
+        condition=IfCondition(PythonExpression(shown)),
+    )
+    return LaunchDescription([*arguments, *profiles, mapping, segmenter, rviz])

@@ -10,6 +10,8 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration, Pytho
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from ig_ros.nodes.launching import config_parts
+
 TOPICS = {
     "image": "colour image (image/compressed follows it)",
     "camera_info": "calibration of that image, with distortion",
@@ -42,11 +44,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
         *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
     ]
-    named = LaunchConfiguration("config")  # a word is a file of ours; what has a dot or a slash is a path
-    folder = f"{share / 'config'}/"
-    config = PythonExpression(
-        ["'", named, "' if '/' in '", named, "' or '.' in '", named, f"' else '{folder}' + '", named, "' + '.yaml'"]
-    )
+    config = PythonExpression(config_parts(LaunchConfiguration("config"), share))
     # Images do not fit the shared memory that Fast DDS takes by default; a profile of the user's own is respected.
     profile = str(share / "config" / "fastdds.xml")
     profiles = [

@@ -13,6 +13,8 @@ import yaml
 
 from ig_ros.config import Config, ConfigError, NodeConfig, leaves
 from ig_ros.nodes.parameters import parameters
+from ig_ros.nodes.player import PARTS
+from ig_ros.nodes.topics import IN, OUT
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH = sorted(ROOT.glob("launch/*.launch.py"))
@@ -74,10 +76,64 @@ def test_what_is_used_is_declared(path: Path) -> None:
 @pytest.mark.parametrize("path", [p for p in LAUNCH if "Include" in p.read_text()], ids=lambda p: p.name)
 def test_included_launch_files_know_the_arguments(path: Path) -> None:
     text, mapping = path.read_text(), (ROOT / "launch" / "mapping.launch.py").read_text()
-    passed = re.search(r"for name in \(([^)]*)\)", text)
+    passed = re.search(r"(?:for name in|passed =) \(([^)]*)\)", text)
     assert passed is not None
     for name in re.findall(r'"(\w+)"', passed[1]):
         assert f'"{name}"' in mapping, name
+
+
+def said(parts: list[Any], **given: str) -> str:
+    """The text of a Python expression, its launch configurations replaced by what is given."""
+    return "".join(given[part.args[0]] if isinstance(part, Recorder) else part for part in parts)
+
+
+def declared(actions: list[Recorder]) -> dict[str, str | None]:
+    """Arguments with their defaults."""
+    return {a.args[0]: a.kwargs.get("default_value") for a in of_kind(actions, "DeclareLaunchArgument")}
+
+
+@pytest.mark.parametrize(
+    "described",
+    [p for p in LAUNCH if p.name.startswith(("mapping", "distributed"))],
+    indirect=True,
+    ids=lambda p: p.name,
+)
+def test_config_takes_a_name_or_a_path(described: list[Recorder]) -> None:
+    nodes = [node for node in of_kind(described, "Node") if node.kwargs["package"] == "ig_ros"]
+    for node in nodes:
+        expression = node.kwargs["parameters"][0].args[0]
+        for name in (*READY, declared(described)["config"]):
+            file = Path(eval(said(expression, config=str(name))))
+            assert file.name == f"{name}.yaml"
+            assert (ROOT / "config" / file.name).is_file()
+        assert eval(said(expression, config="/home/me/own.yaml")) == "/home/me/own.yaml"
+
+
+@pytest.mark.parametrize("described", [ROOT / "launch" / "distributed.launch.py"], indirect=True)
+def test_robot_and_server_take_what_the_mapping_takes(described: list[Recorder]) -> None:
+    text = (ROOT / "launch" / "mapping.launch.py").read_text()
+    wanted = set(re.findall(r'LaunchConfiguration\("(\w+)"\)', text)) | set(re.findall(r'^    "(\w+)": "', text, re.M))
+    assert wanted <= declared(described).keys()
+    nodes = {node.kwargs["executable"]: node for node in of_kind(described, "Node")}
+    assert nodes.keys() == {"mapping_node", "segmenter_node", "rviz2"}
+    mapped = {name for name, _ in nodes["mapping_node"].kwargs["remappings"]}
+    assert {"pose_graph", "image/compressed"} < mapped
+    for part, rviz, shown in (("robot", "true", True), ("server", "true", False), ("both", "false", False)):
+        assert eval(said(nodes["rviz2"].kwargs["condition"].args[0].args[0], part=part, rviz=rviz)) is shown
+    for node in nodes.values():
+        assert any("use_sim_time" in group for group in node.kwargs["parameters"] if isinstance(group, dict))
+
+
+@pytest.mark.parametrize("described", [ROOT / "launch" / "demo.launch.py"], indirect=True)
+def test_the_demos_player_is_where_its_node_listens(described: list[Recorder]) -> None:
+    player = next(node for node in of_kind(described, "Node") if node.kwargs["executable"] == "player")
+    mapping = of_kind(described, "IncludeLaunchDescription")[0]
+    passed = {name: value.args[0] for name, value in mapping.kwargs["launch_arguments"]}
+    assert player.kwargs["namespace"].args[0] == passed["namespace"] == "namespace"
+    remapped = {name: value.args[0] for name, value in player.kwargs["remappings"]}
+    assert remapped.keys() == {topic for _, topic in PARTS.values()}
+    assert remapped.items() <= passed.items()
+    assert passed.keys() <= declared(described).keys()
 
 
 @pytest.mark.parametrize("name", READY)
@@ -124,11 +180,34 @@ def test_rviz_shows_what_the_node_publishes() -> None:
     view = yaml.safe_load((ROOT / "config" / "mapping.rviz").read_text())["Visualization Manager"]
     shown = {display["Topic"]["Value"] for display in view["Displays"] if "Topic" in display}
     sources = "".join(path.read_text() for path in (ROOT / "ig_ros" / "nodes").glob("*.py"))
-    published = set(re.findall(r'create_publisher\(\w+, "([\w/]+)"', sources))
-    heard = set(re.findall(r'create_subscription\(\w+, "([\w/]+)"', sources))
+    published, heard = {topic.name for topic in OUT}, {topic.name for topic in IN}
     assert shown <= published
-    assert {"ig/instance_colors", "ig/markers", "ig/query_markers", "ig/cameras", "ig/rendered_image"} <= shown
     tools = {tool["Topic"]["Value"] for tool in view["Tools"] if "Topic" in tool}
     assert tools == {"clicked_point"} <= heard
     namespaces = {name for display in view["Displays"] for name in display.get("Namespaces", {})}
     assert all(f'"{name}"' in sources for name in namespaces)
+
+
+SHOWN = {  # topic -> the display that draws it, and whether it is switched on
+    "ig/instance_colors": ("PointCloud2", True),
+    "ig/instance_cloud": ("PointCloud2", False),
+    "ig/markers": ("MarkerArray", True),
+    "ig/query_markers": ("MarkerArray", True),
+    "ig/cameras": ("MarkerArray", True),
+    "ig/camera_path": ("Path", True),
+    "ig/rendered_image": ("Image", True),
+    "ig/rendered_instances": ("Image", True),
+}
+
+
+def test_rviz_draws_each_topic_by_its_type_and_hears_what_was_latched() -> None:
+    view = yaml.safe_load((ROOT / "config" / "mapping.rviz").read_text())["Visualization Manager"]
+    displays = {d["Topic"]["Value"]: d for d in view["Displays"] if "Topic" in d}
+    assert {t: (d["Class"].removeprefix("rviz_default_plugins/"), d["Enabled"]) for t, d in displays.items()} == SHOWN
+    assert [d["Class"] for d in view["Displays"] if "Topic" not in d] == ["rviz_default_plugins/Grid"]
+    types = {topic.name: topic.kind for topic in OUT}
+    for topic, display in displays.items():
+        assert types[topic].__name__ == SHOWN[topic][0]
+        assert display["Topic"]["Durability Policy"] == "Transient Local"
+        assert display["Topic"]["Reliability Policy"] == "Reliable"
+    assert view["Global Options"]["Fixed Frame"] == NodeConfig().map_frame

@@ -29,6 +29,7 @@ from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, PoseBuffer, TfLookup, TfPos
 from ig_ros.nodes.streams import OneSender
 from ig_ros.nodes.synchronizer import Synchronizer, Waits
 from ig_ros.nodes.timing import Delays
+from ig_ros.nodes.topics import KINDS
 from ig_ros.rectification import Rectifier
 from ig_ros.types import Frame, Masks
 
@@ -81,25 +82,25 @@ class CameraInput:
         return self._builder.calibration.rectifier
 
     def _subscribe(self) -> None:
-        self._listen(Image, "image", self._on_image, self._guard.image)
-        self._listen(CompressedImage, "image/compressed", self._on_image, self._guard.image)
-        self._listen(CameraInfo, "camera_info", self._on_camera_info, self._guard.info)
-        self._listen(Image, "depth", self._on_depth, self._guard.depth)
-        self._listen(SegmentedImage, "segmented_image", self._on_masks, self._guard.masks)
+        self._listen("image", self._on_image, self._guard.image)
+        self._listen("image/compressed", self._on_image, self._guard.image)
+        self._listen("camera_info", self._on_camera_info, self._guard.info)
+        self._listen("depth", self._on_depth, self._guard.depth)
+        self._listen("segmented_image", self._on_masks, self._guard.masks)
         if self._source == "pose":
-            self._listen(PoseStamped, "pose", self._on_pose, None, POSE_QOS)
+            self._listen("pose", self._on_pose, None, POSE_QOS)
         elif self._source == "odometry":
-            self._listen(Odometry, "odometry", self._on_pose, None, POSE_QOS)
+            self._listen("odometry", self._on_pose, None, POSE_QOS)
 
     def _listen(
-        self, kind: type, topic: str, callback: Callable[[Any], None], check: Callable[[Any], None] | None,
+        self, topic: str, callback: Callable[[Any], None], check: Callable[[Any], None] | None,
         qos: QoSProfile = qos_profile_sensor_data,
     ) -> None:  # fmt: skip
         name = f"{self._name}/{topic}" if self._name else topic
         guarded = functools.partial(self._guarded, name, OneSender(), callback, check)
         # Poses and calibrations cost next to nothing: counted, they would hide how late pictures are.
         heard = self._delays.timed(guarded) if topic in PICTURES else guarded
-        self._node.create_subscription(kind, name, heard, qos, callback_group=self._group)
+        self._node.create_subscription(KINDS[topic], name, heard, qos, callback_group=self._group)
 
     def _guarded(
         self, topic: str, sender: OneSender, callback: Callable[[Any], None], check: Callable[[Any], None] | None,

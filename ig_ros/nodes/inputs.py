@@ -21,6 +21,7 @@ from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.pose_buffer import TfLookup
 from ig_ros.nodes.pose_corrections import PoseCorrections
 from ig_ros.nodes.timing import Delays
+from ig_ros.nodes.topics import KINDS
 from ig_ros.nodes.worker import Worker
 from ig_ros.rectification import Rectifier
 from ig_ros.types import FloatArray, Frame, Masks
@@ -57,7 +58,7 @@ class Inputs:
         group = MutuallyExclusiveCallbackGroup()
         listen: Any = node.create_subscription
         timed = self.delays.timed(self._on_map_points)
-        listen(PointCloud2, "map_points", timed, qos_profile_sensor_data, callback_group=group)
+        listen(KINDS["map_points"], "map_points", timed, qos_profile_sensor_data, callback_group=group)
 
     def pose_at(self, camera: str, stamp: int | None) -> FloatArray | None:
         """T_map_camera (4, 4) of a camera at a stamp (ns) by its name, corrections included; None = not known.

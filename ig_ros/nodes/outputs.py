@@ -8,24 +8,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Path
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
-from visualization_msgs.msg import MarkerArray
 
 from ig_ros.config import NodeConfig
-from ig_ros.msg import ObjectArray
 from ig_ros.nodes.clouds import snapshot_cloud, thinned
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.diagnostics import Diagnosis, Problems
 from ig_ros.nodes.inputs import Inputs
 from ig_ros.nodes.objects import array_message, markers_message
+from ig_ros.nodes.topics import advertise
 from ig_ros.nodes.visuals import frusta_message, in_object_colors, rendered_images
 from ig_ros.nodes.worker import Worker
 from ig_ros.types import Frame, Instances, MapSnapshot
@@ -33,7 +30,6 @@ from ig_ros.types import Frame, Instances, MapSnapshot
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
 
-LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PATH_STEP = 0.03  # m: the path gets a new point after this much motion
 PATH_LENGTH = 5000  # points; beyond, every second one goes
 NOTHING = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32))
@@ -47,16 +43,16 @@ class Outputs:
 
     def __init__(self, node: Node, config: NodeConfig, mapper: LiveMapper, inputs: Inputs, problems: Problems) -> None:
         self._node, self._config, self._mapper, self._inputs, self._problems = node, config, mapper, inputs, problems
-        self._cloud = node.create_publisher(PointCloud2, "ig/instance_cloud", LATCHED)
-        self._objects = node.create_publisher(ObjectArray, "ig/objects", LATCHED)
-        self._markers = node.create_publisher(MarkerArray, "ig/markers", LATCHED)
-        self._path = node.create_publisher(Path, "ig/camera_path", LATCHED)
-        self._colored = node.create_publisher(PointCloud2, "ig/instance_colors", LATCHED)
-        self._frusta = node.create_publisher(MarkerArray, "ig/cameras", LATCHED)
-        self._rendered = node.create_publisher(Image, "ig/rendered_image", LATCHED)
-        self._rendered_ids = node.create_publisher(Image, "ig/rendered_instances", LATCHED)
-        self.highlight = node.create_publisher(MarkerArray, "ig/query_markers", LATCHED).publish
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._cloud = advertise(node, "ig/instance_cloud")
+        self._objects = advertise(node, "ig/objects")
+        self._markers = advertise(node, "ig/markers")
+        self._path = advertise(node, "ig/camera_path")
+        self._colored = advertise(node, "ig/instance_colors")
+        self._frusta = advertise(node, "ig/cameras")
+        self._rendered = advertise(node, "ig/rendered_image")
+        self._rendered_ids = advertise(node, "ig/rendered_instances")
+        self.highlight = advertise(node, "ig/query_markers").publish
+        self._diagnostics = advertise(node, "/diagnostics")
         self._diagnosis = Diagnosis(node.get_fully_qualified_name())
         self.open = False  # nothing but diagnostics is published while it is closed
         self._shown: dict[Any, MapSnapshot | None] = {}  # what each publisher has sent last

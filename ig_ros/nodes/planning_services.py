@@ -12,7 +12,6 @@ from visualization_msgs.msg import MarkerArray
 
 from ig_ros.errors import IgError, QueryError
 from ig_ros.geometry import transform
-from ig_ros.msg import Object
 from ig_ros.nodes.conversions import (
     camera_from_info,
     depth_message,
@@ -25,6 +24,7 @@ from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.objects import add_surface, object_message
 from ig_ros.nodes.pixels import Pixels
 from ig_ros.nodes.query_service import FrameFinder
+from ig_ros.nodes.topics import KINDS, advertise
 from ig_ros.nodes.visuals import highlight_message
 from ig_ros.planning import object_at_pixel, object_at_point, render_view
 from ig_ros.srv import ObjectAt, RenderView
@@ -51,9 +51,9 @@ class PlanningServices:
         self._log = node.get_logger()
         self._mapper, self._frames, self._problems, self._limits = mapper, frames, problems, guard
         self._pixels = pixels
-        self._clicked = node.create_publisher(Object, "ig/clicked_object", 1)
+        self._clicked = advertise(node, "ig/clicked_object")
         self._highlight = show
-        node.create_subscription(PointStamped, "clicked_point", self._on_click, 10)
+        node.create_subscription(KINDS["clicked_point"], "clicked_point", self._on_click, 10)
 
     def object_at(self, request: ObjectAt.Request, response: ObjectAt.Response) -> ObjectAt.Response:
         """The object at a point or behind a pixel."""

@@ -20,6 +20,7 @@ from ig_ros.nodes.conversions import matrix_from_pose, nanoseconds
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.guards import Guard
 from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, TfLookup
+from ig_ros.nodes.topics import KINDS
 from ig_ros.nodes.worker import Worker
 from ig_ros.odometry import Odometry
 from ig_ros.trajectory import Correction, Trajectory
@@ -51,10 +52,10 @@ class PoseCorrections:
         self._worker = Worker("pose_graph", 1, problems, FULL)
         self._own_workers = {name: Worker(f"pose_graph_{name}", 1, problems, FULL) for name in named}
         group = MutuallyExclusiveCallbackGroup()
-        node.create_subscription(Path, "pose_graph", self._on_path, QOS, callback_group=group)
+        node.create_subscription(KINDS["pose_graph"], "pose_graph", self._on_path, QOS, callback_group=group)
         for name in named:  # of a robot of its own
             own = functools.partial(self._on_path, camera=name)
-            node.create_subscription(Path, f"{name}/pose_graph", own, QOS, callback_group=group)
+            node.create_subscription(KINDS["pose_graph"], f"{name}/pose_graph", own, QOS, callback_group=group)
         common = config.pose_source if "tf" in config.each.pose_source else "tf"  # else tf is everybody's, or nobody's
         on_tf = [name for place, name in enumerate(config.cameras) if config.each.source(place, common) == "tf"]
         self._on_tf = frozenset(on_tf)

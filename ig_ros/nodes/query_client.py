@@ -20,7 +20,7 @@ from std_srvs.srv import Trigger
 
 from ig_ros.errors import QueryError
 from ig_ros.msg import ObjectArray
-from ig_ros.nodes.outputs import LATCHED
+from ig_ros.nodes.topics import LATCHED
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 
 ASK_AGAIN = 3.0  # s; DDS loses answers of a server that has not yet found this client, and a lossy radio more

@@ -20,6 +20,7 @@ EDGES = np.array([(a, b) for a, b in combinations(range(8), 2) if np.abs(CORNERS
 SELECTED = (255, 140, 0)
 ASIDE = np.array([0.55, -1.0, 0.75])  # from where a map is first seen when nobody knows where its camera stood
 LEAST_RISE = 0.45  # of the first view over the things, per metre of distance
+NAME_GAP = 0.12  # between two names, in reaches of the things
 FRAMING = 1.9  # distance of the first view, in reaches of the things
 MOST = 75  # per cent of the things fit the first view
 
@@ -80,7 +81,8 @@ class Scene:
 
     def _draw_names(self, objects: Sequence[ObjectInstance], lit: frozenset[int]) -> None:
         """Only what has changed: a label that is made anew blinks."""
-        places = [transform(o.T_world_box, np.array([[0, 0, o.size[2] / 2]]))[0] for o in objects]
+        tops = [transform(o.T_world_box, np.array([[0, 0, o.size[2] / 2]]))[0] for o in objects]
+        places = apart(tops, NAME_GAP * middle(objects)[1]) if objects else []
         wanted = {
             (o.id, name_of(o), tuple(place.round(3)), o.id in lit): place
             for o, place in zip(objects, places, strict=True)
@@ -141,6 +143,19 @@ def linear(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def name_of(thing: ObjectInstance) -> str:
     """`mug #3`, or `#3` when nobody named it."""
     return f"{thing.label} #{thing.id}".strip()
+
+
+def apart(places: Sequence[FloatArray], gap: float) -> list[FloatArray]:
+    """Places (3,) m of names: one nearer than `gap` (m) to a lower one is lifted, so that both stay legible."""
+    taken: list[FloatArray] = []
+    moved = dict.fromkeys(range(len(places)), np.zeros(3))
+    for i in sorted(range(len(places)), key=lambda i: float(places[i][2])):
+        place = places[i].copy()
+        while any(np.linalg.norm(place - other) < gap for other in taken):
+            place[2] += gap / 2
+        taken.append(place)
+        moved[i] = place
+    return [moved[i] for i in range(len(places))]
 
 
 def box_edges(thing: ObjectInstance) -> FloatArray:

@@ -118,6 +118,7 @@ def test_only_pictures_are_timed() -> None:
 
     camera = object.__new__(CameraInput)
     camera._node, camera._name, camera._group = Listening(), "", None  # type: ignore[assignment]
+    camera._source = "pose"
     camera._config, camera._guard, camera._delays = NodeConfig(), Guard(NodeConfig().limits), Delays()
     camera._subscribe()
     timed = {name for name, callback in heard.items() if not isinstance(callback, functools.partial)}

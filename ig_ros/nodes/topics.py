@@ -1,0 +1,66 @@
+"""Every topic of the mapping node by name: its type, whether it is latched, what it carries.
+
+The node makes its publishers and subscriptions from these tables; docs/interfaces.md is generated from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped, PoseStamped
+from nav_msgs.msg import Odometry, Path
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from visualization_msgs.msg import MarkerArray
+
+from ig_ros.msg import Object, ObjectArray, SegmentedImage
+
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic, relative to the node's namespace unless it begins with a slash."""
+
+    name: str
+    kind: Any  # message class
+    doc: str
+    latched: bool = False  # whoever subscribes late gets the last message
+    depth: int = 1  # of the queue, where it is not latched
+
+
+IN = (
+    Topic("image", Image, "rgb8, bgr8, rgba8, bgra8 or mono8"),
+    Topic("image/compressed", CompressedImage, "the same as JPEG or PNG; launch files remap it with `image`"),
+    Topic("camera_info", CameraInfo, "calibration of the image; its distortion is removed"),
+    Topic("pose", PoseStamped, "camera to map, where `pose_source` is `pose`; interpolated at the image's stamp"),
+    Topic("odometry", Odometry, "camera to map, where `pose_source` is `odometry`"),
+    Topic("depth", Image, "optional: 16UC1 mm or 32FC1 m, registered to the image"),
+    Topic("segmented_image", SegmentedImage, "optional: masks from another node or machine"),
+    Topic("map_points", PointCloud2, "optional: sparse points of the SLAM system, in the map frame"),
+    Topic("pose_graph", Path, "optional: past poses of the camera as the SLAM system has corrected them"),
+    Topic("clicked_point", PointStamped, "RViz's Publish Point: which object is there?"),
+)
+OUT = (
+    Topic("ig/instance_cloud", PointCloud2, "x y z rgb instance_id confidence", latched=True),
+    Topic("ig/objects", ObjectArray, "all objects; ids last over re-instantiations", latched=True),
+    Topic("ig/instance_colors", PointCloud2, "the same points, each in the colour of its object's id", latched=True),
+    Topic("ig/markers", MarkerArray, "boxes and labels", latched=True),
+    Topic("ig/query_markers", MarkerArray, "the last answer, highlighted; namespace `query`", latched=True),
+    Topic("ig/cameras", MarkerArray, "frusta along the path", latched=True),
+    Topic("ig/camera_path", Path, "where the camera has been", latched=True),
+    Topic("ig/rendered_image", Image, "rgb8: the map as the newest camera sees it", latched=True),
+    Topic("ig/rendered_instances", Image, "rgb8: its objects, each in the colour of its id", latched=True),
+    Topic("ig/clicked_object", Object, "the object under `clicked_point`"),
+    Topic("/diagnostics", DiagnosticArray, "frames in, used, dropped and why; steps/s; loss; memory", depth=10),
+)
+KINDS = {topic.name: topic.kind for topic in IN}
+
+
+def advertise(node: Node, name: str) -> Any:
+    """The publisher of one of OUT."""
+    topic = next(t for t in OUT if t.name == name)
+    return node.create_publisher(topic.kind, name, LATCHED if topic.latched else topic.depth)

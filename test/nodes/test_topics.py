@@ -1,0 +1,39 @@
+"""The table of topics is the node: nothing else is published or heard, and README and interfaces page name all of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from nodes.running import running
+from rclpy.qos import DurabilityPolicy
+
+from ig_ros.nodes.topics import IN, OUT
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN = ("/rosout", "/parameter_events", "/mapping_node/transition_event", "/clock")  # of every ROS node
+OTHER_POSES = {"pose": {"odometry"}, "odometry": {"pose"}}
+
+
+@pytest.mark.parametrize("source", ["pose", "odometry"])
+def test_the_node_has_the_topics_of_the_table(ctx: object, source: str) -> None:
+    with running(ctx, pose_source=source) as made:
+        publishers = {p.topic_name: p for p in made.node.publishers if p.topic_name not in OWN}
+        heard = {s.topic_name: s.msg_type for s in made.node.subscriptions if s.topic_name not in OWN}
+        assert publishers.keys() == {f"/{t.name.lstrip('/')}" for t in OUT}
+        for topic in OUT:
+            publisher = publishers[f"/{topic.name.lstrip('/')}"]
+            assert publisher.msg_type is topic.kind
+            latched = publisher.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL
+            assert latched is topic.latched, topic.name
+        assert heard == {f"/{t.name}": t.kind for t in IN if t.name not in OTHER_POSES[source]}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/interfaces.md"])
+def test_the_pages_name_every_topic(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = {
+        name for line in re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE) for name in re.findall(r"`([\w/]+)`", line)
+    }
+    assert {topic.name for topic in (*IN, *OUT)} <= named
