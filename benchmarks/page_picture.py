@@ -1,8 +1,8 @@
 """The pictures of the pages in docs/, made in a Chromium without a screen from a map that `ig map` left.
 
-`python -m benchmarks.page_picture out/map docs` writes `report.png` (the report's upper half), `page.png` (the web page
-as it opens) and `view.png` (asked, and an object clicked); with `--live sim:tabletop` instead `live.png` (a map while it
-grows).
+`python -m benchmarks.page_picture out/map docs` writes `report.png` (the report's upper half), `page.png` (the web
+page as it opens) and `view.png` (asked, and an object clicked); with `--live sim:tabletop` instead `live.png` (a map
+while it grows).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of topics is the node: nothing else is published or heard, and README and interfaces page name all of it."""
+"""The table of topics is the node: nothing else is published or heard, and the pages name all of it."""
 
 from __future__ import annotations
 
