@@ -227,7 +227,12 @@ class LanguageConfig:
     clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")
     min_score: float = param(0.5, "relevancy below this means: not there, where no threshold was learnt", 0.0, 1.0)
     learn_threshold: bool = param(True, "learn for every map from canonical phrases what means: not there")
-    accept: float = param(0.2, "a mask describes an instance when IoU x feature score exceeds this", 0.0, 1.0)
+    accept: float = param(
+        0.2,
+        "a mask describes an instance when the IoU of their visible points exceeds this; masks under 0.2 never do",
+        0.0,
+        1.0,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def find_objects(
     use = refined if config.instances.refine_steps else None
     instantiator = instantiator or Instantiator()
     found = instantiator.run(frozen.points, children, views, identity, config.instances, use)
-    return name_objects(found, shown, encoder, config.language)
+    return name_objects(found, shown, encoder, config.language, config.instances.min_views)
 
 
 def spread(n: int, limit: int) -> IntArray:
@@ -94,11 +94,12 @@ def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
 
 
 def name_objects(
-    found: Instantiation, shown: list[Keyframe], encoder: Encoder | None, config: LanguageConfig
+    found: Instantiation, shown: list[Keyframe], encoder: Encoder | None, config: LanguageConfig, min_views: int
 ) -> Instances:
     """Vote a label for every object and gather its embedding from the masks that show it [OG 3.3].
 
-    Embeddings of another encoder are left out. Where nothing is left, the result says so by bearing its name.
+    An object described in under `min_views` keyframes stays nameless, with a zero embedding. Embeddings of
+    another encoder are left out. Where nothing is left, the result says so by bearing its name.
     """
     objects, embeddings = [], []
     usable, others = usable_embeddings(shown, encoder)
@@ -110,10 +111,14 @@ def name_objects(
             mask = int(found.observed.label_of_column[match.column])
             sightings.append(
                 Sighting(
-                    masks.names.get(mask, ""), masks.scores.get(mask, 1.0), usable[match.view].get(mask), match.iou
+                    masks.names.get(mask, ""),
+                    masks.scores.get(mask, 1.0),
+                    usable[match.view].get(mask),
+                    match.iou,
+                    match.view,
                 )
             )
-        words = describe(sightings, encoder, config.accept)
+        words = describe(sightings, encoder, config.accept, min_views)
         stamps = [shown[match.view].stamp for match in matches]
         born, last = min(stamps, default=0), max(stamps, default=0)
         objects.append(dataclasses.replace(thing, label=words.label, born=born, last_seen=last))

@@ -13,7 +13,8 @@ PAPER: dict[str, object] = {  # InstanceGaussian's own values [IG 3-4, SG 4, OG 
     "input.max_width": 648,  # half of ScanNet's images
     "training.replay_recent": 0.0,
     "training.replay_hard": 0.0,
-    # anchors: one per point, none coarser for being far
+    # anchors: none coarser for being far. The authors take one per point of a given cloud; here depth is the cloud, so
+    # seeding.voxel and seeding.stride (2 cm and every second pixel, as by default) say how dense it is
     "seeding.voxel_per_depth": 0.0,
     "seeding.max_anchors": 100_000_000,
     "scaffold.view_dependent_geometry": True,
@@ -46,6 +47,7 @@ PAPER: dict[str, object] = {  # InstanceGaussian's own values [IG 3-4, SG 4, OG 
     "instances.voxel": 0.1,
     "instances.feature_gap": 0.1,
     "instances.min_anchors": 10,
+    "instances.refine_steps": 10_000,  # [IG eq. 5], at every instantiation: for a run that groups once, at its end
 }
 
 ROOM: dict[str, object] = {  # a few metres, seen from inside

@@ -226,6 +226,21 @@ def test_objects_of_a_map_that_was_reset_meanwhile_do_not_come_back() -> None:
     assert mapper.query("red card").status is QueryStatus.NOT_READY
 
 
+@pytest.mark.parametrize(("trusted", "named"), [(1, False), (2, True)])
+def test_an_object_described_in_one_view_has_no_language(trusted: int, named: bool) -> None:
+    """The segmenter vouches for the masks of the first `trusted` frames alone; all of them help to find the objects."""
+    mapper = Mapper(small_config())
+    for i, frame in enumerate(orbit(5)):
+        assert frame.masks is not None
+        scores = dict.fromkeys(CARDS, 1.0 if i < trusted else 0.0)
+        mapper.add_frame(dataclasses.replace(frame, masks=dataclasses.replace(frame.masks, scores=scores)))
+    for _ in range(10):
+        mapper.train_step()
+    found = mapper.instantiate().instances
+    assert len(found.objects) == 2
+    assert {o.label for o in found.objects} == ({name for name, _ in CARDS.values()} if named else {""})
+
+
 def test_features_are_refined_before_they_are_compared_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, float]] = []
 

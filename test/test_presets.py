@@ -90,3 +90,4 @@ def test_paper_follows_the_paper() -> None:
     assert [t.growth_coarsest / t.growth_ratio**m for m in range(t.growth_levels)] == [16, 4, 1]
     assert (t.growth_grid, t.growth_gradient, t.prune_opacity, t.prune_visits) == ("map", 2e-4, 0.005, 80)
     assert (c.instances.sub_objects, c.instances.lloyd_steps, c.instances.voxel) == (1000, 0, 0.1)
+    assert c.instances.refine_steps == 10_000

@@ -18,12 +18,15 @@ from typing import Any
 
 import yaml
 
-from benchmarks.quality.plan import NOISY, Job, quick_jobs, scannet_jobs, simulated_jobs
+from benchmarks.quality.plan import NOISY, Job, nameless, quick_jobs, scannet_jobs, simulated_jobs
 from benchmarks.quality.pool import FAILED, ROOT, code_version, is_done, result_path, run_all
 from benchmarks.quality.report import Run, write_report
 from benchmarks.quality.results import load
 from ig_ros.errors import ConfigError, IgError
 
+NAMELESS = (
+    "semantic tables count 0, for no mask has a name (--set language.encoder=open_clip looks at the pictures instead)"
+)
 MESHES = ROOT.parent / "shared" / "data" / "ycb"
 
 
@@ -91,6 +94,8 @@ def plan(options: argparse.Namespace) -> tuple[list[Job], list[str]]:
         notes += (
             [f"masks by the project's own segmenter, none in the folder: {', '.join(segmented)}"] if segmented else []
         )
+        silent = [j.scene for j in jobs if j.condition == NOISY and nameless(j)]
+        notes += [f"{NAMELESS}: {', '.join(silent)}"] if silent else []
         notes += [f"scenes missing in {options.scannet}: {', '.join(missing)}"] if missing else []
     elif options.quick:
         jobs = quick_jobs(min(options.width, 160), settings)

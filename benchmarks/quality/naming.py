@@ -31,8 +31,8 @@ def embed_instances(ids: IntArray, observed: Observations, material: Material) -
     views = [len({m.view for m in own_matches}) for own_matches in showing]
     objects = tuple(_nameless(i, views[i]) for i in range(len(known)))
     found = Instantiation(group.astype(np.int32), np.ones(len(ids), np.float32), objects, showing, observed)
-    named = name_objects(found, list(material.keyframes), material.encoder, material.config.language)
     least = material.config.instances.min_views
+    named = name_objects(found, list(material.keyframes), material.encoder, material.config.language, least)
     return {
         int(i): row for i, row, seen in zip(known, named.embeddings, views, strict=True) if seen >= least and row.any()
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ig_ros.config import Config, leaves
+from ig_ros.datasets.files import read_json
 
 NOISY, REPEATING, RGB, DOUBLE = "noisy", "repeating", "rgb", "double"
 CONDITIONS = {
@@ -161,3 +162,14 @@ def scannet_jobs(root: Path, settings: dict[str, Any]) -> tuple[list[Job], list[
         )
         jobs.append(Job(name, "scannet", RGB, str(folder), SCANNET_STEPS, own | {"input.use_depth": False}))
     return jobs, missing
+
+
+def nameless(job: Job) -> bool:
+    """Whether a recorded scene's objects can get no words: nobody named a mask, and the encoder reads names alone.
+
+    Raises DatasetError for a description of masks that cannot be read.
+    """
+    if job.settings.get("language.encoder", Config().language.encoder) != "sentence":
+        return False
+    described = (read_json(path) for path in sorted((Path(job.spec) / "masks").glob("*.json")))
+    return not any(mask.get("label") for about in described for mask in about.values())

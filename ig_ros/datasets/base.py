@@ -62,6 +62,28 @@ class Dataset(Protocol):
         """The frame at place i at full resolution; `Frame.index` is its number. Raises DatasetError, IndexError."""
 
 
+@dataclass(frozen=True, slots=True)
+class SparsePoints:
+    """Points that structure from motion has triangulated."""
+
+    xyz: FloatArray  # (P, 3) float32, world
+    rgb: IntArray  # (P, 3) uint8
+
+
+@runtime_checkable
+class Triangulated(Protocol):
+    """A dataset whose poses come with points."""
+
+    @property
+    def sparse_points(self) -> SparsePoints | None:
+        """The points, None where they were not kept."""
+
+
+def sparse_points(dataset: Dataset) -> SparsePoints | None:
+    """The triangulated points of a dataset, None where it has none."""
+    return dataset.sparse_points if isinstance(dataset, Triangulated) else None
+
+
 @runtime_checkable
 class Recorded(Protocol):
     """A dataset read from files, which may lack parts of the truth."""

@@ -11,10 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ig_ros.datasets.base import SceneTruth
+from ig_ros.datasets.base import SceneTruth, SparsePoints
 from ig_ros.datasets.colmap_model import (
     ColmapImage,
-    SparsePoints,
     has_points,
     read_cameras,
     read_images,

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ig_ros.datasets.base import SparsePoints
 from ig_ros.datasets.files import refuse_missing
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import inverse, pose_from_quaternion
-from ig_ros.types import FloatArray, IntArray
+from ig_ros.types import FloatArray
 
 LAYOUT = "a COLMAP model holds cameras, images and points3D, all of them as .bin or all as .txt"
 MODELS = (  # by COLMAP's number: name and how many parameters
@@ -45,14 +46,6 @@ class ColmapImage:
     name: str  # path below images/
     camera: int
     T_world_camera: FloatArray  # (4, 4), in the model's own unit of length
-
-
-@dataclass(frozen=True, slots=True)
-class SparsePoints:
-    """The triangulated points."""
-
-    xyz: FloatArray  # (P, 3) float32, world
-    rgb: IntArray  # (P, 3) uint8
 
 
 def read_cameras(folder: Path) -> dict[int, ColmapCamera]:

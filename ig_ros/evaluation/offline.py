@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ig_ros.datasets import Dataset, SceneTruth
+from ig_ros.datasets import Dataset, SceneTruth, sparse_points
 from ig_ros.datasets.class_lists import nyu40_class
 from ig_ros.errors import FrameError
 from ig_ros.evaluation.held_out import HeldOutView, best_render_iou
@@ -61,7 +61,8 @@ def map_dataset(
 ) -> dict[str, int]:
     """Feed the frames at `places` evenly and train until the budget is spent; returns frames dropped by cause.
 
-    `stop` is asked between two frames and two steps; where it says so, the mapper stays as it then is.
+    Where frames come without depth, the dataset's triangulated points are planted with the first keyframe. `stop` is
+    asked between two frames and two steps; where it says so, the mapper stays as it then is.
     """
     begin = time.perf_counter()
     dropped: dict[str, int] = {}
@@ -69,8 +70,11 @@ def map_dataset(
 
     def feed() -> None:
         nonlocal fed
+        frame = dataset[places[fed]]
         try:
-            mapper.add_frame(dataset[places[fed]])
+            taken = mapper.add_frame(frame)
+            if taken and len(mapper.keyframes) == 1 and frame.depth is None and (points := sparse_points(dataset)):
+                mapper.add_points(points.xyz, points.rgb)
         except FrameError as error:
             dropped[error.cause] = dropped.get(error.cause, 0) + 1
         fed += 1

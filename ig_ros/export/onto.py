@@ -16,7 +16,7 @@ from ig_ros.errors import ConfigError, StorageError
 from ig_ros.evaluation.smoothing import ColoredPoints, smooth_onto, trusted_points
 from ig_ros.evaluation.transfer import Transfer, make_transfer, transfer_by_vote
 from ig_ros.objects import FrozenMap
-from ig_ros.types import FloatArray, MapSnapshot
+from ig_ros.types import BoolArray, FloatArray, MapSnapshot
 
 NEIGHBOURS = 8  # that vote in the plain way
 UNKNOWN = 128  # grey of points without an object, where colour shows the objects
@@ -66,7 +66,7 @@ def _read_pcd(path: Path) -> GivenCloud:
     import open3d  # loads in seconds: only who reads a PCD waits
 
     with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):  # the message below says it
-        cloud: Any = open3d.io.read_point_cloud(str(path), remove_nan_points=False, remove_infinite_points=False)
+        cloud: Any = open3d.io.read_point_cloud(path, remove_nan_points=False, remove_infinite_points=False)
     rgb = (255 * np.asarray(cloud.colors)).round().astype(np.uint8) if cloud.has_colors() else None
     return GivenCloud(np.asarray(cloud.points).astype(np.float32), rgb)
 
@@ -78,7 +78,7 @@ def label_cloud(cloud: GivenCloud, frozen: FrozenMap, snapshot: MapSnapshot, pla
     vouch for. The snapshot must be of the frozen map. Raises ConfigError where there are no such masks.
     """
     ids = snapshot.instances.point_ids
-    finite = np.isfinite(cloud.xyz).all(axis=1)
+    finite: BoolArray = np.asarray(np.isfinite(cloud.xyz).all(axis=1))
     xyz = cloud.xyz[finite]
     if plain:
         found = transfer_by_vote(snapshot.xyz, ids, xyz, neighbours=NEIGHBOURS)

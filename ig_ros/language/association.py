@@ -21,7 +21,8 @@ class Sighting:
     name: str  # label of the mask, "" = unnamed
     score: float  # the segmenter's confidence in the mask, [0, 1]
     embedding: FloatArray | None  # (E,) of the mask's image region
-    weight: float  # IoU of mask and object times the visible share, [0, 1]
+    weight: float  # IoU of the mask's points and those of the object that the view shows, [0, 1]
+    view: int  # which of the views; several masks of one view may show parts of one object
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +31,27 @@ class Description:
 
     label: str  # "" when no mask named it
     embedding: FloatArray  # (E,) float32 unit norm; zero = nothing known
-    views: int  # sightings that spoke
+    views: int  # in which a mask was accepted
 
 
-def describe(sightings: Sequence[Sighting], encoder: Encoder | None, accept: float = 0.0) -> Description:
+def describe(
+    sightings: Sequence[Sighting], encoder: Encoder | None, accept: float = 0.0, min_views: int = 1
+) -> Description:
     """Vote a label and average the embedding, each sighting counting weight x score; below `accept` it is ignored.
 
+    The papers multiply the IoU with a feature score [OG 3.3]. Online it would tell objects of trained ground from those
+    of new ground, whose features are not trained yet, and not right masks from wrong ones: here the IoU stands alone.
+    Accepted in fewer than `min_views` views, an object has no language: no label, a zero embedding.
     Raises EncoderError when a mask's embedding has another length than the encoder's.
     """
     used = [s for s in sightings if s.weight > accept and s.score > 0]
+    views = len({s.view for s in used})
+    if views < min_views:
+        return Description("", embedding_of([], {}, encoder), views)
     votes = label_votes(used)
     label = max(votes, key=lambda name: (votes[name], name)) if votes else ""
     embedding = embedding_of(used, votes, encoder)
-    return Description(label, embedding, len(used))
+    return Description(label, embedding, views)
 
 
 def embedding_of(used: Sequence[Sighting], votes: Mapping[str, float], encoder: Encoder | None) -> FloatArray:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
+from colmap_folder import POINTS, scene
 from helpers import orbit, small_config
 
-from ig_ros.datasets import SceneTruth
+from ig_ros.datasets import SceneTruth, open_dataset
+from ig_ros.datasets.base import SparsePoints
 from ig_ros.datasets.class_lists import nyu40_class
 from ig_ros.evaluation.offline import Budget, MappingProgress, class_score, map_dataset, truth_score
 from ig_ros.mapper import Mapper
@@ -54,6 +57,37 @@ def test_only_the_places_asked_for_are_fed() -> None:
 def test_a_recording_without_anything_to_map_ends() -> None:
     frames = Recording(orbit(3, depth=False)[:1])
     assert map_dataset(Mapper(small_config()), frames, [0], Budget(steps=5)) == {}  # type: ignore[arg-type]
+
+
+class Triangulated(Recording):
+    """A recording that brings points: one on each card, in a colour that no picture shows, and one up in the air."""
+
+    sparse_points = SparsePoints(
+        np.array([[-0.25, 0, 0], [0.25, 0, 0], [0, 0, 0.4]], np.float32), np.full((3, 3), (0, 255, 51), np.uint8)
+    )
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_triangulated_points_are_the_first_anchors_where_there_is_no_depth(n: int) -> None:
+    mapper = Mapper(small_config(training__growth=False))
+    map_dataset(mapper, Triangulated(orbit(n, depth=False)), range(n), Budget(steps=1))  # type: ignore[arg-type]
+    xyz = mapper.scaffold.anchors.data["position"].numpy()
+    np.testing.assert_allclose(xyz[:3][np.argsort(xyz[:3, 0])], [[-0.25, 0, 0], [0, 0, 0.4], [0.25, 0, 0]], atol=1e-6)
+    assert n > 1 or len(xyz) == 3, "planted once"
+    green = mapper.scaffold.anchors.parameters["color"][:3].sigmoid()[:, 1]
+    assert (green > 0.9).all()
+
+
+def test_triangulated_points_do_not_compete_with_depth() -> None:
+    mapper = Mapper(small_config())
+    map_dataset(mapper, Triangulated(orbit(2)), range(2), Budget(steps=1))  # type: ignore[arg-type]
+    assert (mapper.scaffold.anchors.data["position"][:, 2] < 0.1).all()
+
+
+def test_a_colmap_folder_begins_with_its_points(tmp_path: Path) -> None:
+    mapper = Mapper(small_config())
+    map_dataset(mapper, open_dataset(scene(tmp_path)[0]), [0], Budget(steps=1))
+    assert len(mapper.scaffold.anchors) == len(POINTS)
 
 
 def test_the_budget_is_seconds_or_steps() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from ig_ros.errors import EncoderError
 from ig_ros.language import Sighting, describe, embed_masks
 from ig_ros.types import Array, FloatArray, Masks
+
+FRESH = itertools.count(100)
 
 
 class Pictures:
@@ -40,8 +43,12 @@ class OnlyWords:
         return np.array([{"cup": [1, 0], "bowl": [0, 1]}[label] for label in labels], np.float32)
 
 
-def seen(name: str, weight: float, embedding: list[float] | None = None, score: float = 1.0) -> Sighting:
-    return Sighting(name, score, None if embedding is None else np.array(embedding, np.float32), weight)
+def seen(
+    name: str, weight: float, embedding: list[float] | None = None, score: float = 1.0, view: int | None = None
+) -> Sighting:
+    """A sighting in a view of its own, or in the one that is given."""
+    own = next(FRESH) if view is None else view
+    return Sighting(name, score, None if embedding is None else np.array(embedding, np.float32), weight, own)
 
 
 def test_label_is_the_weighted_vote() -> None:
@@ -53,6 +60,16 @@ def test_label_is_the_weighted_vote() -> None:
 def test_mean_of_views_is_weighted_and_unit() -> None:
     views = [seen("", 3.0, [1, 0]), seen("", 4.0, [0, 1]), seen("", 1.0), seen("", 0.1, [0, -1])]
     np.testing.assert_allclose(describe(views, Pictures(), accept=0.2).embedding, [0.6, 0.8], atol=1e-6)
+
+
+def test_an_object_of_fewer_views_than_it_takes_is_unknown() -> None:
+    """Two masks of one view are one view, and one that is not accepted is none."""
+    one = [seen("cup", 0.6, [1, 0], view=7), seen("cup", 0.5, [1, 0], view=7), seen("cup", 0.1, [1, 0], view=8)]
+    words = describe(one, Pictures(), accept=0.2, min_views=2)
+    assert (words.label, words.views, words.embedding.tolist()) == ("", 1, [0.0, 0.0])
+    assert describe(one, OnlyWords(), accept=0.2, min_views=2).embedding.tolist() == [0.0, 0.0]
+    enough = describe([*one, seen("cup", 0.6, [1, 0], view=9)], Pictures(), accept=0.2, min_views=2)
+    assert (enough.label, enough.views, enough.embedding.tolist()) == ("cup", 2, [1.0, 0.0])
 
 
 def test_nothing_known_is_zero() -> None:

@@ -89,7 +89,7 @@ class Renderer:
         )
 
     def colors(self, triangle: IntArray, weight: FloatArray, pixel: float) -> FloatArray:
-        """(N, 3) float32 in [0, 1]: the lit surface at barycentric places (N, 2) of triangles (N,), over `pixel` m each.
+        """(N, 3) float32 in [0, 1]: the lit surface at barycentric places (N, 2) of triangles (N,), `pixel` m wide.
 
         Seen from outside, at right angles, by no sensor: as the vertices of a scanned mesh are coloured.
         """
