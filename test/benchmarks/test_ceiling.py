@@ -14,7 +14,7 @@ from ig_ros.mapper import Mapper
 
 
 def test_truth_is_above_its_masks() -> None:
-    dataset = open_dataset(quick_jobs(160, {}, frames=24)[0].spec)
+    dataset = open_dataset(quick_jobs(320, {}, frames=24)[0].spec)
     assert dataset.truth is not None
     mapper = Mapper(Config.from_dict({"threads": 1, "device": "cpu", "language.encoder": "none"}))
     map_dataset(mapper, dataset, split(len(dataset))[0], Budget(steps=0))

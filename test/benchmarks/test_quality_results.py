@@ -106,7 +106,7 @@ def test_goals_are_computed_from_the_entries() -> None:
     assert goal(results, "S from 200").measured == "8.2"  # sd of 40, 50, 60
     assert goal(results, "gamma from").measured == "0.0"
     assert goal(results, "wall: one instance").measured == "50.0 ± 50.0"
-    assert goal(results, "number of instances").measured == "5.0 ± 5.0"
+    assert goal(results, "noisy: number of instances").measured == "5.0 ± 5.0"
     assert goal(results, "tabletop: mA50").reached is None
 
 
