@@ -21,7 +21,7 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Any parameter, e.g. --set training.seed=3 (repeatable)")
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of parameters, plain or as for the node")]
-Segmenter = Annotated[str | None, typer.Option(help="Masks for frames without any: none, geometric or sam")]
+Segmenter = Annotated[str | None, typer.Option(help="Masks for frames without any: none, geometric, sam or sam2")]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON on stdout instead of a table")]
 
 

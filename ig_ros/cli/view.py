@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ig_ros.cli.app import app, console, examples
+from ig_ros.cli.app import Exit, app, console, examples
 from ig_ros.cli.maps import open_map, with_objects
 from ig_ros.cli.options import ConfigFile, Overrides, Segmenter, map_home, read_config
 from ig_ros.errors import viewer_missing
@@ -43,7 +43,7 @@ def view_command(
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
-    """Show a map on a web page: turn it, ask it, click an object. Ctrl-C ends it.
+    """Show a map on a web page: turn it, ask it, click an object. Ctrl-C ends it, with exit code 130.
 
     Everybody who opens the page shares query, selection and sliders.
     """
@@ -56,15 +56,18 @@ def view_command(
     extra = {"segmentation.segmenter": segmenter} if segmenter else {}
     settings = read_config(config, overrides, extra) if live else None
     with mapping(what, settings, rate, out) if settings else saved(Path(what)) as (source, feed):
-        page = view(source, host, port, most)
+        page, interrupted = view(source, host, port, most), False
         try:
             console.print(f"open {page.address} in a browser (Ctrl-C ends it)", highlight=False, soft_wrap=True)
             while time.monotonic() < deadline:
                 feed()
         except KeyboardInterrupt:
             console.print("bye")
+            interrupted = True
         finally:
             page.stop()
+    if interrupted:
+        raise typer.Exit(Exit.INTERRUPTED)
 
 
 @contextmanager

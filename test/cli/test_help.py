@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import Any
@@ -11,12 +12,13 @@ from typer.main import get_command
 
 from ig_ros.cli import entry
 from ig_ros.cli.app import EPILOG, Exit
+from ig_ros.config import Config, leaves
 
 COMMANDS: dict[str, Any] = get_command(entry.app).commands  # type: ignore[attr-defined]
 
 
 def test_the_commands_people_expect_are_there() -> None:
-    assert {"map", "play", "query", "eval", "export", "info", "bench", "node", "demo"} <= set(COMMANDS)
+    assert {"map", "play", "query", "eval", "view", "export", "info", "bench", "node", "demo"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -27,6 +29,12 @@ def test_every_command_explains_itself(name: str) -> None:
     assert f"ig {name}" in command.epilog
     for parameter in command.params:
         assert parameter.name == "help" or getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
+
+
+def test_the_segmenters_named_are_those_there_are() -> None:
+    options = {p.name: p for command in ("map", "view") for p in COMMANDS[command].params}
+    told = set(re.findall(r"\w+", options["segmenter"].help.partition(": ")[2]))
+    assert told - {"or"} == set(next(leaf.choices for leaf in leaves(Config) if leaf.name == "segmentation.segmenter"))
 
 
 def test_exit_codes_are_documented() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -99,3 +100,13 @@ def test_what_is_no_map_is_refused_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "not a map" in done.stderr
+
+
+def test_ctrl_c_ends_it_with_the_code_the_documentation_names(trained: Mapper, tmp_path: Path) -> None:
+    save_map(trained, tmp_path / "map")
+    command = [sys.executable, "-m", "ig_ros.cli", "view", str(tmp_path), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as served:
+        assert served.stderr is not None
+        assert "http://" in served.stderr.readline()
+        served.send_signal(signal.SIGINT)
+        assert served.wait(30) == 130
