@@ -187,7 +187,7 @@ def _seen(robot: Robot) -> float:
 LISTENER = """
 import rclpy
 from sensor_msgs.msg import PointCloud2
-from ig_ros.nodes.outputs import LATCHED
+from ig_ros.nodes.topics import LATCHED
 with rclpy.init():
     node = rclpy.create_node("listener")
     node.create_subscription(PointCloud2, "ig/instance_cloud", lambda m: print("a cloud", flush=True), LATCHED)
