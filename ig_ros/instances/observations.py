@@ -12,7 +12,8 @@ from ig_ros.types import Camera, FloatArray, IntArray
 
 HIDDEN = -1  # outside the image, behind something, or of unknown depth
 UNLABELLED = 0  # visible, but no mask there
-PARALLAX = 0.012  # 1/m: depth from parallax errs by a multiple of its square, and is good from near
+PARALLAX = 0.012  # 1/m: depth from parallax errs by a multiple of its square ...
+THICKNESS = 0.015  # m: ... but from near, too, a map's surface is about this thick
 MANY_IDS = 1 << 20  # largest mask id that is looked up in a table
 
 
@@ -79,4 +80,4 @@ def visible_points(points: FloatArray, view: LabelledView, depth_tolerance: floa
 
 def surface_of(view: LabelledView, depth_tolerance: float) -> Surface:
     """What a view sees of the scene, with the thickness that counts as seen."""
-    return Surface(view.camera, view.T_world_camera, view.depth, depth_tolerance, view.tolerance, PARALLAX)
+    return Surface(view.camera, view.T_world_camera, view.depth, depth_tolerance, view.tolerance, PARALLAX, THICKNESS)

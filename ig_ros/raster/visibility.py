@@ -22,13 +22,13 @@ class _SurfaceView(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("world_to_camera", "intrinsics", "depth")),
         *((name, ctypes.c_int32) for name in ("width", "height")),
-        *((name, ctypes.c_float) for name in ("nearest", "relative", "quadratic", "absolute")),
+        *((name, ctypes.c_float) for name in ("nearest", "relative", "quadratic", "least", "absolute")),
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """The surface that a view sees. A point is shown within min(relative * z, quadratic * z^2) + absolute of it."""
+    """The surface that a view sees: it shows a point within min(relative z, max(quadratic z^2, least)) + absolute."""
 
     camera: Camera
     T_world_camera: FloatArray  # (4, 4) m
@@ -36,6 +36,7 @@ class Surface:
     relative: float
     absolute: float = 0.0  # m
     quadratic: float = np.inf  # 1/m
+    least: float = 0.0  # m
 
     def arrays(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """World to camera (3, 4), intrinsics (4,) and depth as the kernels read them. Raises ValueError."""
@@ -108,7 +109,7 @@ def _call(name: str, surface: Surface, *arguments: Any) -> None:
     arrays = surface.arrays()
     view = _SurfaceView(
         *(a.ctypes.data for a in arrays), surface.camera.width, surface.camera.height, NEAREST, surface.relative,
-        surface.quadratic, surface.absolute,
+        surface.quadratic, surface.least, surface.absolute,
     )  # fmt: skip
     passed = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else a for a in arguments]
     load().call(name, view, *passed, ctypes.c_int32(torch.get_num_threads()))

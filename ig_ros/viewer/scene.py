@@ -148,7 +148,7 @@ def name_of(thing: ObjectInstance) -> str:
 def apart(places: Sequence[FloatArray], gap: float) -> list[FloatArray]:
     """Places (3,) m of names: one nearer than `gap` (m) to a lower one is lifted, so that both stay legible."""
     taken: list[FloatArray] = []
-    moved = dict.fromkeys(range(len(places)), np.zeros(3))
+    moved: dict[int, FloatArray] = {}
     for i in sorted(range(len(places)), key=lambda i: float(places[i][2])):
         place = places[i].copy()
         while any(np.linalg.norm(place - other) < gap for other in taken):

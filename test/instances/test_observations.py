@@ -7,7 +7,7 @@ from helpers import CAMERA, ground_frame, ground_labels, look_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ig_ros.instances.observations import HIDDEN, PARALLAX, UNLABELLED, LabelledView, observe, visible_points
+from ig_ros.instances.observations import HIDDEN, PARALLAX, THICKNESS, UNLABELLED, LabelledView, observe, visible_points
 
 POSE = look_at((0.0, -0.4, 0.8), (0.0, 0.0, 0.0))
 TOLERANCE = 0.03
@@ -61,7 +61,7 @@ def test_points_behind_or_before_the_surface_are_hidden(height: float) -> None:
     z = float((point[0] - eye) @ POSE[:3, 2])
     along = (point[0] - eye) * (eye[2] / (eye[2] - height))  # to where the ray meets the ground
     gap = abs(float(along @ POSE[:3, 2]) - z)
-    tolerance = min(TOLERANCE * z, PARALLAX * z * z)
+    tolerance = min(TOLERANCE * z, max(PARALLAX * z * z, THICKNESS))
     if gap < 0.8 * tolerance:
         assert len(index) == 1
     elif gap > 1.2 * tolerance:

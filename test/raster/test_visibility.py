@@ -14,27 +14,27 @@ POSE = pose_from_quaternion(np.array([0.3, -0.2, 0.5]), np.array([0.9, 0.1, -0.2
 
 
 def slow(
-    points: FloatArray, depth: FloatArray, relative: float, absolute: float, quadratic: float
+    points: FloatArray, depth: FloatArray, relative: float, absolute: float, quadratic: float, least: float
 ) -> tuple[IntArray, FloatArray]:
     """Pixel or -1 of every point, and how far it is from changing: in pixels and metres, whichever is less."""
     uv, z = project(transform(inverse(POSE), points), CAMERA)
     inside = (z > 0.05) & (uv >= 0).all(1) & (uv[:, 0] < CAMERA.width) & (uv[:, 1] < CAMERA.height)
     cols, rows = np.where(inside[:, None], uv, 0).astype(int).T
     surface = depth[rows, cols]
-    gap = np.minimum(relative * z, quadratic * z * z) + absolute - np.abs(z - surface)
+    gap = np.minimum(relative * z, np.maximum(quadratic * z * z, least)) + absolute - np.abs(z - surface)
     pixel = np.where(inside & (surface > 0) & (gap >= 0), rows * CAMERA.width + cols, -1)
     margin = np.minimum(np.abs(uv - np.round(uv)).min(1), np.abs(gap))
     return pixel, np.minimum(margin, np.abs(z - 0.05))
 
 
-@pytest.mark.parametrize("quadratic", [np.inf, 0.05])
-def test_agrees_with_projection_in_double_precision(quadratic: float) -> None:
+@pytest.mark.parametrize(("quadratic", "least"), [(np.inf, 0.0), (0.05, 0.0), (0.03, 0.1)])
+def test_agrees_with_projection_in_double_precision(quadratic: float, least: float) -> None:
     random = np.random.default_rng(0)
     points = transform(POSE, random.uniform([-2, -2, -1], [2, 2, 4], (5000, 3)))
     depth = random.uniform(0.5, 4, (48, 64))
     depth[random.random(depth.shape) < 0.2] = 0
-    expected, margin = slow(points, depth, 0.1, 0.3, quadratic)
-    found = visible_pixels(points, Surface(CAMERA, POSE, depth, 0.1, 0.3, quadratic))
+    expected, margin = slow(points, depth, 0.1, 0.3, quadratic, least)
+    found = visible_pixels(points, Surface(CAMERA, POSE, depth, 0.1, 0.3, quadratic, least))
     clear = margin > 1e-4
     assert clear.mean() > 0.95
     assert (expected[clear] >= 0).sum() > 100

@@ -11,7 +11,7 @@ struct SurfaceView {
   const float* depth;                         // (height, width) m, 0 = unknown
   int32_t width, height;
   float nearest;                              // m before the camera
-  float relative, quadratic, absolute;        // shown within min(relative * z, quadratic * z * z) + absolute
+  float relative, quadratic, least, absolute;  // shown within min(relative z, max(quadratic z^2, least)) + absolute
 };
 
 }  // extern "C"
@@ -28,7 +28,7 @@ inline int32_t shown_at(const SurfaceView& view, const float* point) {
   if (!(u >= 0.0f && v >= 0.0f && u < float(view.width) && v < float(view.height))) return -1;
   const int32_t at = static_cast<int32_t>(v) * view.width + static_cast<int32_t>(u);
   const float surface = view.depth[at];
-  const float tolerance = std::min(view.relative, view.quadratic * depth) * depth + view.absolute;
+  const float tolerance = std::min(view.relative * depth, std::max(view.quadratic * depth * depth, view.least)) + view.absolute;
   return surface > 0.0f && std::fabs(depth - surface) <= tolerance ? at : -1;
 }
 
