@@ -1,6 +1,6 @@
 """Masks from depth and colour alone: planes whole, things on them apart. No weights, several images per second.
 
-Images without depth are cut by colour, which is much less, and slower: two or three images per second.
+Images without depth are cut by colour, which is much less, and slower: about two images per second.
 """
 
 from __future__ import annotations
