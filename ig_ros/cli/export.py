@@ -60,7 +60,7 @@ def export_command(
         Format,
         typer.Argument(
             metavar="FORMAT",
-            help="splat: 3DGS PLY for SuperSplat and nerfstudio; ply, pcd: labelled cloud; objects: a PLY each; "
+            help="splat: 3DGS PLY, opens in SuperSplat; ply, pcd: labelled cloud; objects: a PLY each; "
             "mcap: what the node would publish, as a rosbag2; onto: the objects on a cloud or mesh of yours",
         ),
     ],

@@ -1,4 +1,4 @@
-"""Gaussians as the PLY of 3D Gaussian splatting [Kerbl et al. 2023], which SuperSplat, nerfstudio and others open.
+"""Gaussians as the PLY of 3D Gaussian splatting [Kerbl et al. 2023], which SuperSplat and others open.
 
 A vertex per Gaussian with float32 properties in this order: x y z, nx ny nz (0), f_dc_0..2 (degree 0 of the spherical
 harmonics), opacity (before the sigmoid), scale_0..2 (logarithm of metres), rot_0..3 (w, x, y, z). No f_rest: the
