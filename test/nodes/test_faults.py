@@ -23,6 +23,7 @@ SETTINGS = {
     "keyframes.capacity": 30, "diagnostics_period": 0.1, "publish_period": 0.1, "mask_timeout": 0.2,
 }  # fmt: skip
 FAULT_SECONDS = 0.4
+RECOVERY = 10  # looks at the map after a fault, half a second apart
 IDS: dict[str, int] = {}  # of the cards before any fault
 NEAR = 0.04  # m: between a card and its box; the cards are 0.28 m wide
 
@@ -51,6 +52,15 @@ def cards(robot: Robot) -> dict[str, Object]:
     return {o.label: o for o in robot.client.objects.objects if o.label}
 
 
+def recovers(robot: Robot) -> bool:
+    """Whether both cards have their names after some good frames: on a busy machine masks come late."""
+    for _ in range(RECOVERY):
+        if set(cards(robot)) == {name for name, _ in CARDS.values()}:
+            return True
+        robot.drive(0.5)
+    return False
+
+
 def demand_the_truth(robot: Robot) -> dict[str, int]:
     """Both cards, each in its place; their ids."""
     found = cards(robot)
@@ -70,6 +80,7 @@ def test_a_fault_leaves_the_map_as_it_was(robot: Robot, fault: Fault) -> None:
     assert not trouble, robot.node.log_path.read_text()
     robot.drive(0.5)
     assert robot.wait(lambda: robot.figure("frames in") > used), "good frames are taken again"
+    assert recovers(robot), robot.node.log_path.read_text()
     assert demand_the_truth(robot) == IDS
 
 
