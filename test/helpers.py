@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from ig_ros.config import Config
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, Masks
@@ -106,3 +107,11 @@ def small_config(**changes: Any) -> Config:
         "keyframes.max_speed": 1000.0,
     }
     return Config.from_dict(values | {k.replace("__", "."): v for k, v in changes.items()})
+
+
+def planar_pose(x: float, y: float = 0.0, yaw: float = 0.0) -> FloatArray:
+    """(4, 4) at (x, y, 0) m, turned by yaw rad about z."""
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_euler("z", yaw).as_matrix()
+    T[:3, 3] = (x, y, 0)
+    return T

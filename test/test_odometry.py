@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
+from helpers import planar_pose as pose
 
 from ig_ros.odometry import Odometry
 from ig_ros.types import FloatArray
 
 SECOND = 1_000_000_000
-
-
-def pose(x: float, y: float = 0.0, yaw: float = 0.0) -> FloatArray:
-    T = np.eye(4)
-    T[:3, :3] = Rotation.from_euler("z", yaw).as_matrix()
-    T[:3, 3] = (x, y, 0)
-    return T
 
 
 def drive(odometry: Odometry, begin: float, end: float, T_map_odom: FloatArray) -> dict[int, FloatArray]:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
+from helpers import planar_pose as pose
 
 from ig_ros.geometry import inverse, rotation_angle
 from ig_ros.trajectory import Correction, Trajectory
 from ig_ros.types import FloatArray
 
 SECOND = 1_000_000_000
-
-
-def pose(x: float, y: float = 0.0, yaw: float = 0.0) -> FloatArray:
-    T = np.eye(4)
-    T[:3, :3] = Rotation.from_euler("z", yaw).as_matrix()
-    T[:3, 3] = (x, y, 0)
-    return T
 
 
 def straight(seconds: int, rate: int = 10) -> tuple[Trajectory, dict[int, FloatArray]]:
