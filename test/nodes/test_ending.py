@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
+import threading
 
 from nodes.processes import Start, stop
 from nodes.real import RealNode
+from nodes.running import until
 
 from ig_ros.srv import QueryObject
 
@@ -29,11 +30,18 @@ def test_with_questions_in_flight_it_ends_in_time(start: Start, context: object)
     node.client.instantiate()
     service = node.client.create_client(QueryObject, "ig/query_object")
     assert service.wait_for_service(10.0)
-    asked = [service.call_async(QueryObject.Request(text=f"something to drink from {i}")) for i in range(60)]
-    node.client.listen(0.2)
-    assert not all(future.done() for future in asked), "some must still be in flight"
-    time.sleep(0.1)
+    asked, ended = [], threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(0.002):
+            asked.append(service.call_async(QueryObject.Request(text=f"something to drink from {len(asked)}")))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert until(lambda: any(future.done() for future in asked), 30.0, lambda: node.client.listen(0.1)), node.log()
     status, seconds = stop(node.process)
+    ended.set()
+    asking.join()
     node.close()
     assert status == 0, node.log()
     assert seconds < 2.0
