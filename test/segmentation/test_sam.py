@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import need
+import torch.fx.experimental._config as fx_config
+from helpers import CAMERA as CARDS
+from helpers import need, orbit, small_config
 
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
+from ig_ros.mapper import Mapper
 from ig_ros.segmentation import make_segmenter
 from ig_ros.segmentation.sam import ALIAS, BATCH, Candidate, SamSegmenter, box_iou, flatten, open_package, suppress
 from ig_ros.types import Camera
@@ -21,11 +25,8 @@ CAMERA = Camera(np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]]), 64, 48)
 
 
 @pytest.fixture(scope="module")
-def segmenter(tmp_path_factory: pytest.TempPathFactory) -> SamSegmenter:
-    """vit_b with random weights whose decoder thinks well of its masks and makes them stable, so that they pass.
-
-    After loading, the image encoder (a minute on a busy CPU) gives way to one layer of the same package.
-    """
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """vit_b with random weights whose decoder thinks well of its masks and makes them stable, so that they pass."""
     need("segment_anything", "sam")
     torch.manual_seed(0)
     weights = open_package().sam_model_registry["vit_b"]().state_dict()
@@ -33,8 +34,18 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> SamSegmenter:
     weights["mask_decoder.output_upscaling.3.weight"] *= 300.0
     path = tmp_path_factory.mktemp("sam") / "vit_b.pth"
     torch.save(weights, path)
-    made = make_segmenter(SegmentationConfig(segmenter="sam", sam_checkpoint=str(path), sam_points_per_side=2))
-    path.unlink()
+    yield path
+    path.unlink()  # 375 MB
+
+
+def settings(checkpoint: Path, points: int = 2) -> SegmentationConfig:
+    return SegmentationConfig(segmenter="sam", sam_checkpoint=str(checkpoint), sam_points_per_side=points)
+
+
+@pytest.fixture(scope="module")
+def segmenter(checkpoint: Path) -> SamSegmenter:
+    """The checkpoint, loaded; then its image encoder (ten seconds an image) gives way to one layer of the package."""
+    made = make_segmenter(settings(checkpoint))
     assert isinstance(made, SamSegmenter)
     encoder = type(made.model.image_encoder)(
         img_size=1024, patch_size=16, embed_dim=32, depth=1, num_heads=2, out_chans=256, window_size=14
@@ -59,6 +70,33 @@ def test_segments_with_a_real_checkpoint(segmenter: SamSegmenter) -> None:
     assert ids == set(range(1, len(ids) + 1)) == set(masks.scores)
     assert ids
     assert f"{ALIAS}.predictor" not in sys.modules, "the predictor would pull torchvision in"
+
+
+def test_the_whole_path_from_images_to_objects(checkpoint: Path) -> None:
+    """Random weights mean nothing; every part is real: the ViT-B, prompts, label images, training, instantiation."""
+    words = dataclasses.asdict(settings(checkpoint, points=3))
+    mapper = Mapper(small_config(**{f"segmentation.{key}": value for key, value in words.items()}))
+    for frame in orbit(2):
+        mapper.add_frame(dataclasses.replace(frame, masks=None))
+    for _ in range(20):
+        mapper.train_step()
+    shown = [keyframe.masks for keyframe in mapper.keyframes.items]
+    assert len(shown) == 2
+    assert all(masks.labels.shape == (CARDS.height, CARDS.width) and masks.labels.max() >= 1 for masks in shown)
+    assert all(set(masks.scores) == set(np.unique(masks.labels)) - {0} for masks in shown)
+    assert mapper.instantiate().instances.objects
+
+
+def test_everything_is_done_on_the_device_asked_for(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The meta device has shapes and no values: a tensor left on the CPU would not meet it."""
+    monkeypatch.setattr(fx_config, "meta_nonzero_assume_all_nonzero", True)  # for the prompt encoder's x[labels == 1]
+    segmenter = SamSegmenter(settings(checkpoint), device="meta")
+    features, size = segmenter.encode(np.zeros((48, 64, 3), np.uint8))
+    assert (features.device.type, tuple(features.shape), size) == ("meta", (1, 256, 64, 64), (768, 1024))
+    logits, quality = segmenter.decode(features, torch.zeros(BATCH, 1, 2, device="meta"))
+    assert (logits.device.type, tuple(logits.shape)) == ("meta", (3 * BATCH, 256, 256))
+    assert tuple(quality.shape) == (3 * BATCH,)
+    assert tuple(segmenter.enlarge(logits[:5], size, (48, 64)).shape) == (5, 48, 64)
 
 
 def test_wrong_model_is_named(tmp_path: Path) -> None:
