@@ -109,6 +109,16 @@ def test_config_takes_a_name_or_a_path(described: list[Recorder]) -> None:
         assert eval(said(expression, config="/home/me/own.yaml")) == "/home/me/own.yaml"
 
 
+@pytest.mark.parametrize("described", LAUNCH, indirect=True, ids=lambda p: p.name)
+def test_arguments_on_the_pages_are_declared(described: list[Recorder], request: pytest.FixtureRequest) -> None:
+    file = request.node.callspec.params["described"].name
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *LAUNCH]
+    text = "\n".join(re.sub(r"\\\n\s*", "", page.read_text()) for page in pages)
+    told = [name for given in re.findall(f" {file} (.*)", text) for name in re.findall(r"(\w+):=", given)]
+    assert told, f"no page shows {file} with an argument"
+    assert set(told) <= declared(described).keys()
+
+
 @pytest.mark.parametrize("described", [ROOT / "launch" / "distributed.launch.py"], indirect=True)
 def test_robot_and_server_take_what_the_mapping_takes(described: list[Recorder]) -> None:
     text = (ROOT / "launch" / "mapping.launch.py").read_text()
