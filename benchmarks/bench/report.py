@@ -74,7 +74,7 @@ def compose(figures: dict[str, Any], command: str, picture: str) -> Iterator[str
         for name, sweep in figures["sweeps"].items():
             cells = (" / ".join(f"{v:.3g}" for v in sweep[k]) for k in ("size", "ms", "mb"))
             yield f"| {name} | {' | '.join(cells)} | {sweep['exponent']:.2f} |"
-        yield "\nMB: the most NumPy and Python held during a call; the kernels' own workspaces are not in it.\n"
+        yield "\nMB: what the process grows by at the most during a first call, the kernels' workspaces included.\n"
 
 
 def raster(f: dict[str, Any]) -> Iterator[str]:

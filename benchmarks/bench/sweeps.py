@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from benchmarks.bench.clock import exponent, seconds
 from benchmarks.bench.instantiation import SUB_OBJECTS, cut, scene_of, tiled
 from benchmarks.bench.maps import ROOM, trained
+from benchmarks.bench.memory import peak_growth
 from benchmarks.bench.raster import both_ways, ours, scene
 from ig_ros.config import Config, InstanceConfig
 from ig_ros.instances import Identity, Instantiator
@@ -64,8 +64,8 @@ def measure(quick: bool) -> dict[str, Any]:
         Sweep(
             "instantiation, keyframes",
             "keyframes",
-            [10, 20] if few else sorted({10, 30, 100, len(whole.views)}),
-            lambda n: instantiated(first_views(whole, int(n)), config),
+            [10, 20] if few else [10, 30, 100, 300, 1000],
+            lambda n: instantiated(of_views(whole, int(n)), config),
         ),
         Sweep("query, instances", "instances", [10, 100] if few else [10, 30, 100, 300, 1000], queried),
     ]
@@ -85,22 +85,14 @@ def swept(sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def with_memory(function: Callable[[], object]) -> float:
-    """MB that NumPy and Python allocate at the most during a call (torch's and the kernels' own are not seen)."""
-    tracemalloc.start()
-    function()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak / 1e6
-
-
 def rastered(gaussians: float, pixels: float = 320 * 240) -> tuple[float, float]:
     """Forward and backward over as many visible Gaussians and pixels (4:3)."""
     width = round(float(np.sqrt(pixels / 0.75)))
     size = (width, round(0.75 * width))
     g, T, view, _ = scene(int(gaussians), size)
     run = both_ways(ours(T, view), g, size)
-    return seconds(run, 5, 2), with_memory(run)
+    mb = peak_growth(run)
+    return seconds(run, 5, 2), mb
 
 
 def instantiated(scene_: Scene, config: InstanceConfig) -> tuple[float, float]:
@@ -109,7 +101,8 @@ def instantiated(scene_: Scene, config: InstanceConfig) -> tuple[float, float]:
     def run() -> None:
         Instantiator().run(scene_.points, scene_.children, scene_.views, Identity(), config)
 
-    return seconds(run, 1, 0), with_memory(run)
+    mb = peak_growth(run)
+    return seconds(run, 1, 0), mb
 
 
 def of_size(scene_: Scene, size: int) -> Scene:
@@ -117,9 +110,10 @@ def of_size(scene_: Scene, size: int) -> Scene:
     return cut(scene_ if size <= len(scene_.children.xyz) else tiled(scene_, size), size)
 
 
-def first_views(scene_: Scene, count: int) -> Scene:
-    """The scene seen by `count` of its views, evenly chosen."""
-    places = np.linspace(0, len(scene_.views) - 1, count).round().astype(int)
+def of_views(scene_: Scene, count: int) -> Scene:
+    """The scene seen by `count` views, evenly chosen from its own; where those are too few, they are seen again."""
+    views = len(scene_.views)
+    places = np.linspace(0, views - 1, count).round().astype(int) if count <= views else np.arange(count) % views
     return dataclasses.replace(scene_, views=tuple(scene_.views[i] for i in places.tolist()))
 
 
@@ -140,7 +134,8 @@ def queried(instances: float) -> tuple[float, float]:
     def ask() -> None:
         rank("thing 7", encoder, found, config, 5)
 
-    return seconds(ask, 20, 2), with_memory(ask)
+    mb = peak_growth(ask)
+    return seconds(ask, 20, 2), mb
 
 
 def pose_at(xyz: Any) -> Any:
@@ -151,12 +146,15 @@ def pose_at(xyz: Any) -> Any:
 
 
 def plot(sweeps: dict[str, Any], folder: Path) -> Path:
-    """Time over size of every sweep, with its exponent."""
-    figure, axes = plt.subplots(1, len(sweeps), figsize=(4 * len(sweeps), 3.6), squeeze=False)
-    for axis, (name, sweep) in zip(axes[0], sweeps.items(), strict=True):
-        axis.loglog(sweep["size"], sweep["ms"], "o-")
-        axis.set(title=f"{name}\nexponent {sweep['exponent']:.2f}", xlabel=sweep["unit"], ylabel="ms")
-        axis.grid(True, which="both", alpha=0.3)
+    """Time and memory over size of every sweep, with the exponent of the time."""
+    figure, axes = plt.subplots(2, len(sweeps), figsize=(3.4 * len(sweeps), 5.6), squeeze=False, sharex="col")
+    for (above, below), (name, sweep) in zip(axes.T, sweeps.items(), strict=True):
+        above.loglog(sweep["size"], sweep["ms"], "o-")
+        above.set(title=f"{name}\nexponent {sweep['exponent']:.2f}", ylabel="ms")
+        below.loglog(sweep["size"], sweep["mb"], "o-", color="tab:orange")
+        below.set(xlabel=sweep["unit"], ylabel="MB")
+        for axis in (above, below):
+            axis.grid(True, which="both", alpha=0.3)
     figure.tight_layout()
     path = folder / "performance_sweeps.png"
     figure.savefig(path, dpi=90)

@@ -41,6 +41,32 @@ class Remembered(Generic[T]):
         return self._found
 
 
+class Splitter:
+    """Splits groups of points by a rule that looks at each alone; remembers the last run, so that only groups that
+    changed are looked at."""
+
+    def __init__(self) -> None:
+        self._before: IntArray = np.zeros(0, np.int64)  # (G,) group of each point of the last run ...
+        self._after: IntArray = np.zeros(0, np.int64)  # ... and the part it became
+
+    def split(self, labels: IntArray, kept: IntArray, rule: Callable[[IntArray, IntArray], IntArray]) -> IntArray:
+        """(G,) parts in the order of their first point.
+
+        labels (G,); kept (G,) the row in the last run of a point about which the rule would learn what it learnt then,
+        else -1; the rule gets labels from 0 of some rows of the points, and these rows, and returns labels of parts.
+        """
+        before = np.where(kept >= 0, self._before[kept], -1) if len(self._before) else np.full(len(labels), -1)
+        changed = changed_groups(labels, before, np.bincount(self._before, minlength=1))[labels]
+        after = np.zeros(len(labels), np.int64)
+        after[~changed] = self._after[kept[~changed]] if len(self._after) else 0
+        rows = np.flatnonzero(changed)
+        if len(rows):
+            _, local = np.unique(labels[rows], return_inverse=True)
+            after[rows] = rule(local, rows) + int(self._after.max(initial=-1)) + 1
+        self._before, self._after = labels.astype(np.int64), in_order(after)
+        return self._after
+
+
 def changed_groups(now: IntArray, before: IntArray, size: IntArray) -> BoolArray:
     """(S,) whether group s of `now` (G,) is not exactly one group of the last run; before (G,) is each point's there.
 

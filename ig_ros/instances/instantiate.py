@@ -13,14 +13,15 @@ from ig_ros.config import InstanceConfig
 from ig_ros.instances.boundary import Borders
 from ig_ros.instances.boxes import upright_box
 from ig_ros.instances.consensus import merge_sub_objects
-from ig_ros.instances.groups import Remembered, in_order
+from ig_ros.instances.creases import crease_parts
+from ig_ros.instances.groups import Remembered, Splitter, in_order
 from ig_ros.instances.held import Children, Kept, Scene, hold
 from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.instances.identity import Identity
 from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.observations import LabelledView, Observations, observe
 from ig_ros.instances.pieces import Pieces
-from ig_ros.instances.purity import Purifier
+from ig_ros.instances.purity import purify
 from ig_ros.instances.sight import Seen, Sight
 from ig_ros.instances.subobjects import OverSegmentation, PointSet
 from ig_ros.instances.votes import NONE, Ballot, MaskMatch, assign_masks
@@ -58,7 +59,8 @@ class Instantiator:
         self._scene: Scene | None = None
         self._sight = Sight()
         self._over_segmentation = OverSegmentation()
-        self._purifier = Purifier()
+        self._pure, self._creased = Splitter(), Splitter()
+        self._normal: FloatArray = np.zeros((0, 3))  # (G, 3) of the last run
         self._borders = Borders()
         self._pieces = Pieces()
         self._near = Neighbors()
@@ -123,12 +125,12 @@ class Instantiator:
     def _group(self, scene: Scene, seen: Seen, kept: Kept, refine: Refine | None) -> tuple[IntArray, MaskHistograms]:
         """(G,) group of every Gaussian, NONE = noise, and the groups' histograms.
 
-        1 over-segment the anchors, 2 split sub-objects in which the masks see two things, 3 find where they touch and
-        how, 4 merge while the witnesses agree, 5 join pieces of one surface across gaps.
+        1 over-segment the anchors, 2 split sub-objects in which the masks see two things or a crease runs, 3 find where
+        they touch and how, 4 merge while the witnesses agree, 5 join pieces of one surface across gaps.
         """
         config, points, xyz, anchor = self._config, scene.points, scene.children.xyz, scene.children.anchor
         coarse = self._over_segmentation.cut(points, config, use_feature=True)[anchor]
-        sub_objects = self._purifier.split(coarse, seen.observed, np.where(seen.steady, kept.point, -1))
+        sub_objects = self._split(coarse, xyz, seen, kept)
         feature = mean_by(sub_objects, points.feature[anchor])
         if refine is not None:
             feature = refine(sub_objects, feature)
@@ -142,6 +144,15 @@ class Instantiator:
         part_of = self._pieces.join(xyz, group[sub_objects], spacing, histograms.grouped(group, count), kept.point)
         group = in_order(np.append(NONE, np.append(part_of, NONE)[group]))[1:] - 1
         return group[sub_objects], histograms.grouped(group, int(group.max(initial=NONE)) + 1)
+
+    def _split(self, labels: IntArray, xyz: FloatArray, seen: Seen, kept: Kept) -> IntArray:
+        """(G,) sub-objects, those split of which the masks or the normals say that they are two."""
+        steady = np.where(seen.steady, kept.point, -1)
+        pure = self._pure.split(labels, steady, lambda local, rows: purify(local, rows, seen.observed))
+        old, self._normal = self._normal, seen.normal
+        turned = (old[kept.point] != seen.normal).any(1) if len(old) else True
+        there = np.where(turned, -1, kept.point)
+        return self._creased.split(pure, there, lambda local, rows: crease_parts(local, xyz[rows], seen.normal[rows]))
 
 
 def instantiate(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ig_ros.instances.groups import changed_groups, in_order
 from ig_ros.instances.observations import UNLABELLED, Observations
 from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
@@ -20,30 +19,6 @@ GAIN = 0.5  # a split must take away at least this share of the impurity
 MIN_POINTS = 6  # in each part
 ROUNDS = 3  # a part may be split again
 STEPS = 4  # of the two-means
-
-
-class Purifier:
-    """Splits impure sub-objects; remembers the last run, so that only sub-objects that changed are looked at."""
-
-    def __init__(self) -> None:
-        self._before: IntArray = np.zeros(0, np.int64)  # (G,) sub-object of each Gaussian of the last run ...
-        self._after: IntArray = np.zeros(0, np.int64)  # ... and the part it became
-
-    def split(self, labels: IntArray, observed: Observations, kept: IntArray) -> IntArray:
-        """(G,) sub-objects in the order of their first Gaussian.
-
-        labels (G,), kept (G,) the row in the last run of a Gaussian that is as it was and seen as it was, else -1.
-        """
-        before = np.where(kept >= 0, self._before[kept], -1) if len(self._before) else np.full(len(labels), -1)
-        changed = changed_groups(labels, before, np.bincount(self._before, minlength=1))[labels]
-        after = np.zeros(len(labels), np.int64)
-        after[~changed] = self._after[kept[~changed]] if len(self._after) else 0
-        rows = np.flatnonzero(changed)
-        if len(rows):
-            _, local = np.unique(labels[rows], return_inverse=True)
-            after[rows] = purify(local, rows, observed) + int(self._after.max(initial=-1)) + 1
-        self._before, self._after = labels.astype(np.int64), in_order(after)
-        return self._after
 
 
 def purify(labels: IntArray, rows: IntArray, observed: Observations) -> IntArray:
