@@ -1,8 +1,9 @@
-"""Directories that appear whole or not at all: written beside, put on the disk, and renamed into place."""
+"""Directories and files that appear whole or not at all: written beside, put on the disk, and renamed into place."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import glob
 import os
 import shutil
@@ -31,6 +32,24 @@ def appearing(target: Path, mark: str) -> Iterator[Path]:
         _sync(target.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def appearing_file(target: Path) -> Iterator[Path]:
+    """A name with the same ending to write to, which becomes the file `target` in the end; not if anything is raised.
+
+    Raises OSError.
+    """
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    scratch = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    try:
+        yield scratch
+        _sync(scratch)
+        os.replace(scratch, target)
+        _sync(target.parent)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def recover(target: Path, mark: str) -> None:

@@ -13,6 +13,7 @@ import typer
 from ig_ros.cli.app import app, examples, print_json
 from ig_ros.cli.maps import open_map, read_objects, with_objects
 from ig_ros.cli.options import AsJson, SavedMap, make_folder, map_home
+from ig_ros.cli.progress import busy
 from ig_ros.errors import ConfigError
 
 
@@ -84,13 +85,14 @@ def export_command(
     make_folder(target.parent)
     home = map_home(directory)
     facts: dict[str, float] = {}
-    if kind is Format.SPLAT:
-        count, what = write_splats(home, target, Look(axes, paint, tuple(only or ()))), "gaussians"
-    elif cloud is not None:
-        count, coverage = write_onto(home, target, cloud, plain, paint)
-        what, facts = "points", {"coverage": round(coverage, 4)}
-    else:
-        count, what = write(kind, home, target)
+    with busy(f"writing {target}"):
+        if kind is Format.SPLAT:
+            count, what = write_splats(home, target, Look(axes, paint, tuple(only or ()))), "gaussians"
+        elif cloud is not None:
+            count, coverage = write_onto(home, target, cloud, plain, paint)
+            what, facts = "points", {"coverage": round(coverage, 4)}
+        else:
+            count, what = write(kind, home, target)
     if as_json:
         print_json({"format": kind.value, "path": str(target), what: count} | facts)
     else:

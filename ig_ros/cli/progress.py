@@ -17,6 +17,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.status import Status
 
 from ig_ros.cli.app import console
 
@@ -58,6 +59,11 @@ def counting(total: int, doing: str) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task(doing, total=total, rate="")
         yield lambda count: bar.update(task, completed=count, rate=f"{rate(count):.1f}/s")
+
+
+def busy(doing: str) -> Status:
+    """A sign of life beside something that says nothing of how far it is; a context."""
+    return console.status(doing)
 
 
 def track(items: Items[Item], doing: str) -> Iterator[Item]:

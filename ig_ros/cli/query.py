@@ -8,6 +8,7 @@ import typer
 
 from ig_ros.cli.app import Exit, app, examples, print_json
 from ig_ros.cli.options import AsJson, SavedMap, map_home
+from ig_ros.cli.progress import busy
 from ig_ros.cli.tables import print_objects
 
 EXAMPLES = examples('ig query out/map "something to read"', 'ig query out/map "the mug left of the laptop" --json')
@@ -27,8 +28,9 @@ def query_command(
     from ig_ros.mapper import answer
     from ig_ros.storage import read_snapshot
 
-    snapshot, settings = read_snapshot(map_home(directory))
-    result = answer(snapshot, text, make_encoder(settings.language), settings, max_results, min_score)
+    with busy(f"asking {directory}"):
+        snapshot, settings = read_snapshot(map_home(directory))
+        result = answer(snapshot, text, make_encoder(settings.language), settings, max_results, min_score)
     if as_json:
         print_json(query_entry(result))
     else:

@@ -14,6 +14,7 @@ import typer
 from ig_ros.cli.app import Exit, app, console, examples
 from ig_ros.cli.maps import open_map, with_objects
 from ig_ros.cli.options import ConfigFile, Overrides, Segmenter, map_home, read_config
+from ig_ros.cli.progress import busy
 from ig_ros.errors import viewer_missing
 
 if TYPE_CHECKING:
@@ -76,12 +77,13 @@ def saved(directory: Path) -> Iterator[tuple[SavedSource, Callable[[], None]]]:
     from ig_ros.viewer import SavedSource
 
     home = map_home(directory)
-    mapper, settings = open_map(home, with_words=True)
-    snapshot, frozen = with_objects(mapper.latest, home), mapper.freeze()
-    if snapshot.step == frozen.step and len(snapshot.xyz) == len(frozen.gaussians.means):
-        snapshot = dataclasses.replace(snapshot, gaussians=frozen.gaussians)
-    else:  # it was saved while it was being trained
-        snapshot = mapper.instantiate(frozen)
+    with busy(f"opening {directory}"):
+        mapper, settings = open_map(home, with_words=True)
+        snapshot, frozen = with_objects(mapper.latest, home), mapper.freeze()
+        if snapshot.step == frozen.step and len(snapshot.xyz) == len(frozen.gaussians.means):
+            snapshot = dataclasses.replace(snapshot, gaussians=frozen.gaussians)
+        else:  # it was saved while it was being trained
+            snapshot = mapper.instantiate(frozen)
     yield SavedSource(str(directory), snapshot, mapper.encoder, settings), lambda: time.sleep(POLL)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from plyfile import PlyData, PlyElement
 
+from ig_ros.appearing import appearing_file
 from ig_ros.errors import StorageError
 from ig_ros.types import IntArray, MapSnapshot
 
@@ -50,7 +51,8 @@ def write_ply(
     plain = [c.encode("ascii", "replace").decode() for c in comments]  # the format's header is ASCII
     try:
         elements = [PlyElement.describe(points, "vertex"), *([] if faces is None else [faces])]
-        PlyData(elements, byte_order="<", comments=plain).write(str(path))
+        with appearing_file(path) as scratch:
+            PlyData(elements, byte_order="<", comments=plain).write(str(scratch))
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
     return len(points)
@@ -71,6 +73,10 @@ def write_pcd(path: Path, points: npt.NDArray[np.void]) -> int:
     cloud.point.positions, cloud.point.colors = tensor(xyz.astype(np.float32)), tensor(rgb.astype(np.uint8))
     cloud.point.label = tensor(np.ascontiguousarray(points["instance"], np.int32)[:, None])
     cloud.point.confidence = tensor(np.ascontiguousarray(points["confidence"], np.float32)[:, None])
-    if not open3d.t.io.write_point_cloud(path, cloud):
-        raise StorageError(f"cannot write {path}: choose another --out")
+    try:
+        with appearing_file(path) as scratch:
+            if not open3d.t.io.write_point_cloud(scratch, cloud):
+                raise OSError("choose another --out")
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
     return len(points)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from plyfile import PlyData, PlyElement
 
+from ig_ros.appearing import appearing_file
 from ig_ros.colors import id_colors
 from ig_ros.errors import StorageError
 from ig_ros.types import FloatArray, GaussianBatch, IntArray
@@ -46,7 +47,8 @@ def write_splats(path: Path, gaussians: GaussianBatch, axes: Axes = Axes.MAP) ->
     for name, column in zip(PROPERTIES, columns(gaussians, axes).T, strict=True):
         table[name] = column
     try:
-        PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(str(path))
+        with appearing_file(path) as scratch:
+            PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(str(scratch))
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
     return len(table)

@@ -13,6 +13,7 @@ from helpers import CAMERA, orbit
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from ig_ros.cli import main
 from ig_ros.datasets import open_dataset, with_topics
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import inverse, quaternion_from_matrix
@@ -226,6 +227,19 @@ def test_an_open_choice_lists_the_candidates_and_takes_an_answer(tmp_path: Path)
         np.testing.assert_array_equal(open_dataset(with_topics(path, {"image": name, "pose": None}))[0].rgb, want)
     with pytest.raises(DatasetError, match=r"no image topic /cam/imgae; it has .*/cam/image "):
         open_dataset(f"{path}?image=/cam/imgae")
+
+
+def test_on_the_command_line_an_open_choice_is_one_line_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "bag", entries(**PLAIN, other__image=PLAIN["cam__image"]))
+    monkeypatch.setattr("sys.argv", ["ig", "map", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert len(said.splitlines()) == 1
+    assert all(word in said for word in ("--image", "/cam/image", "/other/image"))
 
 
 def test_raw_images_win_over_their_own_compressed_copy(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +104,25 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, snapshot: MapSn
     for write in (lambda p: write_ply(p / "l.ply", points, {}), lambda p: write_objects(p, snapshot)):
         with pytest.raises(StorageError, match="file"):
             write(tmp_path / "file")
+
+
+@pytest.mark.parametrize("ending", ["ply", "pcd"])
+def test_what_fails_half_way_leaves_the_file_that_was_there(
+    tmp_path: Path, snapshot: MapSnapshot, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    target, points = tmp_path / f"l.{ending}", labelled_points(snapshot)
+
+    def write() -> int:
+        return write_ply(target, points, {}) if ending == "ply" else write_pcd(target, points)
+
+    write()
+    before = target.read_bytes()
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=f"cannot write .*l.{ending}: No space left"):
+        write()
+    assert target.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
