@@ -19,6 +19,7 @@ from ig_ros.viewer import Page, SavedSource, view
 from ig_ros.viewer.panel import describe
 
 MAP_WIDTH = 490  # px left of the panel
+PHASE, OPACITY = 1, 2  # of the panel's text fields, the question's being the first
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +82,33 @@ def test_sliders_and_clear(served: Page, tab: playwright.Page) -> None:
     tab.get_by_role("button", name="Clear").click()
     tab.get_by_text("Click an object in the map.").wait_for()
     wait_until(lambda: (served.found, served.selected) == (frozenset(), 0), "nothing lit")
-    number = tab.get_by_role("textbox").and_(tab.locator("[value='0.35']"))
-    number.fill("1")
+    tab.get_by_role("textbox").nth(PHASE).fill("1")
     own = id_colors(np.array(2)).astype(int)
     wait_until(lambda: np.abs(middle(tab) - own).max() < 60, "the mug in the colour of its id")
+
+
+def test_opacity_lets_the_eye_through(served: Page, tab: playwright.Page) -> None:  # noqa: ARG001
+    before = middle(tab)
+    slider = tab.get_by_role("textbox").nth(OPACITY)
+    slider.fill("0.05")
+    wait_until(lambda: middle(tab).min() > before.min() + 60, "the background behind the mug")
+    slider.fill("1")
+    wait_until(lambda: np.abs(middle(tab) - before).max() < 30, "the mug as it was")
+
+
+@pytest.mark.parametrize("switch", [0, 1], ids=["Boxes", "Names"])
+def test_boxes_and_names_are_switched_off_and_on(served: Page, tab: playwright.Page, switch: int) -> None:  # noqa: ARG001
+    tab.get_by_role("textbox").nth(PHASE).fill("0")  # boxes have the colours of the ids, and stand out from photographs
+    wait_until(lambda: is_red(middle(tab)), "the mug as photographed")
+    before, box = picture(tab), tab.get_by_role("checkbox").nth(switch)
+
+    def changed() -> int:
+        return int((np.abs(picture(tab) - before).max(axis=2) > 40).sum())
+
+    box.uncheck()
+    wait_until(lambda: changed() > 150, "lines or letters gone")
+    box.check()
+    wait_until(lambda: changed() < 30, "all as it was")
 
 
 def test_what_is_not_there_is_said(served: Page, tab: playwright.Page) -> None:
