@@ -13,7 +13,11 @@ from ig_ros.stats import LiveStats
 from ig_ros.types import MapSnapshot, QueryResult
 from ig_ros.viewer import view
 
-COLORS = {"loss": (180, 83, 9), "PSNR of watched pictures (dB)": (29, 78, 216), "Gaussians drawn per view": (21, 128, 61)}
+COLORS = {
+    "loss": (180, 83, 9),
+    "PSNR of watched pictures (dB)": (29, 78, 216),
+    "Gaussians drawn per view": (21, 128, 61),
+}
 
 
 class Growing:

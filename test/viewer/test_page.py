@@ -87,7 +87,7 @@ def test_sliders_and_clear(served: Page, tab: playwright.Page) -> None:
     wait_until(lambda: np.abs(middle(tab) - own).max() < 60, "the mug in the colour of its id")
 
 
-def test_opacity_lets_the_eye_through(served: Page, tab: playwright.Page) -> None:  # noqa: ARG001
+def test_opacity_lets_the_eye_through(served: Page, tab: playwright.Page) -> None:
     before = middle(tab)
     slider = tab.get_by_role("textbox").nth(OPACITY)
     slider.fill("0.05")
@@ -97,7 +97,7 @@ def test_opacity_lets_the_eye_through(served: Page, tab: playwright.Page) -> Non
 
 
 @pytest.mark.parametrize("switch", [0, 1], ids=["Boxes", "Names"])
-def test_boxes_and_names_are_switched_off_and_on(served: Page, tab: playwright.Page, switch: int) -> None:  # noqa: ARG001
+def test_boxes_and_names_are_switched_off_and_on(served: Page, tab: playwright.Page, switch: int) -> None:
     tab.get_by_role("textbox").nth(PHASE).fill("0")  # boxes have the colours of the ids, and stand out from photographs
     wait_until(lambda: is_red(middle(tab)), "the mug as photographed")
     before, box = picture(tab), tab.get_by_role("checkbox").nth(switch)

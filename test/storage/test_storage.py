@@ -13,33 +13,13 @@ import pytest
 import torch
 from helpers import orbit, small_config
 from safetensors.torch import load_file, save_file
+from storage.maps import make
 
 import ig_ros.appearing
 from ig_ros.errors import StorageError
 from ig_ros.mapper import Mapper
 from ig_ros.storage import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map, read_snapshot, save_map
 from ig_ros.types import MapSnapshot
-
-
-def make(steps: int = 25) -> Mapper:
-    mapper = Mapper(small_config(training__seed=3))
-    for frame in orbit(5):
-        mapper.add_frame(dataclasses.replace(frame, source="front"))
-    for _ in range(steps):
-        mapper.train_step()
-    mapper.instantiate()
-    return mapper
-
-
-@pytest.fixture(scope="module")
-def mapper() -> Mapper:
-    """A map that no test changes."""
-    return make()
-
-
-@pytest.fixture
-def saved(mapper: Mapper, tmp_path: Path) -> Path:
-    return save_map(mapper, tmp_path / "map")
 
 
 def assert_snapshots_equal(a: MapSnapshot | None, b: MapSnapshot | None) -> None:

@@ -8,33 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import orbit, small_config
+from helpers import orbit
 from safetensors.torch import load_file, save_file
 
 from ig_ros.errors import StorageError
 from ig_ros.mapper import Mapper
-from ig_ros.storage import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map, save_map
-
-
-def make(steps: int = 25) -> Mapper:
-    mapper = Mapper(small_config(training__seed=3))
-    for frame in orbit(5):
-        mapper.add_frame(frame)
-    for _ in range(steps):
-        mapper.train_step()
-    mapper.instantiate()
-    return mapper
-
-
-@pytest.fixture(scope="module")
-def mapper() -> Mapper:
-    """A map that no test changes."""
-    return make()
-
-
-@pytest.fixture
-def saved(mapper: Mapper, tmp_path: Path) -> Path:
-    return save_map(mapper, tmp_path / "map")
+from ig_ros.storage import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map
 
 
 def truncate(path: Path) -> None:
