@@ -17,7 +17,7 @@ from helpers import need, orbit, small_config
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
 from ig_ros.mapper import Mapper
-from ig_ros.segmentation import make_segmenter
+from ig_ros.segmentation import make_segmenter, sam
 from ig_ros.segmentation.sam import ALIAS, BATCH, Candidate, SamSegmenter, box_iou, flatten, open_package, suppress
 from ig_ros.types import Camera
 
@@ -152,11 +152,12 @@ def test_level_whole_is_the_largest_of_the_three(level: str, regions: int, pixel
 def test_more_prompts_than_a_batch(segmenter: SamSegmenter, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     decode = segmenter.decode
-    monkeypatch.setattr(segmenter, "config", dataclasses.replace(segmenter.config, sam_points_per_side=9))
+    monkeypatch.setattr(sam, "BATCH", 4)
+    monkeypatch.setattr(segmenter, "config", dataclasses.replace(segmenter.config, sam_points_per_side=3))
     monkeypatch.setattr(segmenter, "decode", lambda f, points: (sizes.append(len(points)), decode(f, points))[1])
     candidates = segmenter.propose(np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8))
-    assert sizes == [BATCH, 81 - BATCH]
-    assert 1 < len(candidates) <= 81, "one mask of three at a point"
+    assert sizes == [4, 4, 1]
+    assert 1 < len(candidates) <= 9, "one mask of three at a point"
 
 
 def test_small_masks_lie_on_large_ones() -> None:
