@@ -19,6 +19,7 @@ from ig_ros.errors import SegmenterError
 from ig_ros.mapper import Mapper
 from ig_ros.segmentation import make_segmenter, sam
 from ig_ros.segmentation.sam import ALIAS, BATCH, Candidate, SamSegmenter, box_iou, flatten, open_package, suppress
+from ig_ros.segmentation.sam2 import Sam2Segmenter
 from ig_ros.types import Camera
 
 CAMERA = Camera(np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]]), 64, 48)
@@ -120,7 +121,7 @@ def test_missing_file(path: str, model: str, words: list[str]) -> None:
     assert "\n" not in str(error.value)
 
 
-class Nested(SamSegmenter):
+class Nested:
     """A network whose three masks at a point are one inside the other, in any order; without weights."""
 
     def load(self) -> torch.nn.Module:
@@ -140,10 +141,15 @@ class Nested(SamSegmenter):
         return logits
 
 
+@pytest.mark.parametrize("kind", [SamSegmenter, Sam2Segmenter])
 @pytest.mark.parametrize(("level", "regions", "pixels"), [("whole", 4, 24 * 24), ("all", 12, 8 * 8)])
-def test_level_whole_is_the_largest_of_the_three(level: str, regions: int, pixels: int) -> None:
-    segmenter = Nested(SegmentationConfig(segmenter="sam", sam_level=level, sam_points_per_side=2), device="cpu")
-    labels = segmenter.segment(np.zeros((48, 64, 3), np.uint8), None, CAMERA).labels
+def test_level_whole_is_the_largest_of_the_three(
+    kind: type[SamSegmenter], level: str, regions: int, pixels: int
+) -> None:
+    made = type("Made", (Nested, kind), {})(
+        SegmentationConfig(segmenter=kind.name, sam_level=level, sam_points_per_side=2), device="cpu"
+    )
+    labels = made.segment(np.zeros((48, 64, 3), np.uint8), None, CAMERA).labels
     assert labels.max() == regions
     for y, x in ((12, 16), (12, 48), (36, 16), (36, 48)):
         assert (labels == labels[y, x]).sum() == pixels
