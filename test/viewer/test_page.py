@@ -122,6 +122,7 @@ def test_boxes_and_names_are_switched_off_and_on(served: Page, tab: playwright.P
 
     box.uncheck()
     wait_until(lambda: changed() > 150, "lines or letters gone")
+    steady(tab)
     gone = changed()
     box.check()
     wait_until(
