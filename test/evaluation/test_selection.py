@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cards import map_of_cards
 from colmap_folder import FIRST, scene, write_labels
-from helpers import CAMERA, CARDS, ground_frame, look_at, orbit, small_config
+from helpers import CAMERA, CARDS, ground_frame, look_at
 
 from ig_ros.config import InputConfig
 from ig_ros.datasets.selection import SelectionTruth
 from ig_ros.evaluation.selection import select_and_render
 from ig_ros.evaluation.selection_metrics import SelectionScore
 from ig_ros.geometry import transform
-from ig_ros.mapper import Mapper
 from ig_ros.storage import save_map
 from ig_ros.types import (
     BoolArray,
@@ -144,12 +144,7 @@ def test_a_snapshot_without_gaussians_cannot_be_drawn() -> None:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A map of the ground, with names but without an encoder."""
-    mapper = Mapper(small_config(threads=1))
-    for frame in orbit(9):
-        mapper.add_frame(frame)
-    for _ in range(40):
-        mapper.train_step()
-    mapper.instantiate()
+    mapper = map_of_cards(9, 40, threads=1)
     home: Path = tmp_path_factory.mktemp("selection") / "map"
     save_map(mapper, home)
     return home

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import open3d as o3d
 import pytest
-from helpers import CARDS, HALF, ground_labels, orbit, small_config
+from cards import map_of_cards
+from helpers import CARDS, HALF, ground_labels
 from plyfile import PlyData, PlyElement
 
 from ig_ros.cli import main
 from ig_ros.colors import id_colors
 from ig_ros.errors import StorageError
 from ig_ros.export import read_cloud
-from ig_ros.mapper import Mapper
 from ig_ros.storage import save_map
 
 Export = Callable[..., tuple[int, str, str]]
@@ -27,12 +27,7 @@ CARD_RGB = {1: (220, 60, 60), 2: (60, 80, 220)}
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved map of the ground with its two cards."""
-    mapper = Mapper(small_config(threads=1))
-    for frame in orbit(6):
-        mapper.add_frame(frame)
-    for _ in range(40):
-        mapper.train_step()
-    mapper.instantiate()
+    mapper = map_of_cards(6, 40, threads=1)
     path: Path = tmp_path_factory.mktemp("onto") / "map"
     save_map(mapper, path)
     return path
@@ -159,12 +154,7 @@ def test_mistakes_are_one_line(export: Export, home: Path, tmp_path: Path) -> No
 
 def test_a_map_that_no_mask_vouches_for_asks_for_the_plain_way(export: Export, tmp_path: Path) -> None:
     """Keyframes whose masks are all elsewhere than its objects: here their label images are emptied after grouping."""
-    mapper = Mapper(small_config(threads=1))
-    for frame in orbit(4):
-        mapper.add_frame(frame)
-    for _ in range(10):
-        mapper.train_step()
-    mapper.instantiate()
+    mapper = map_of_cards(4, 10, threads=1)
     for keyframe in mapper.keyframes.items:
         keyframe.masks = None
     save_map(mapper, tmp_path / "map")

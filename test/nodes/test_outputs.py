@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import orbit, small_config
+from cards import map_of_cards
 
 from ig_ros.config import NodeConfig
 from ig_ros.mapper import Mapper
@@ -68,13 +68,7 @@ class Fixed:
 
 @pytest.fixture(scope="module")
 def mapped() -> Mapper:
-    mapper = Mapper(small_config())
-    for frame in orbit(4):
-        mapper.add_frame(frame)
-    for _ in range(20):
-        mapper.train_step()
-    mapper.instantiate()
-    return mapper
+    return map_of_cards(4, 20)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import orbit, small_config
+from cards import map_of_cards
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
@@ -18,13 +18,7 @@ from ig_ros.nodes.results_bag import write_results
 
 @pytest.fixture(scope="module")
 def mapper() -> Mapper:
-    mapper = Mapper(small_config())
-    for frame in orbit(6):
-        mapper.add_frame(frame)
-    for _ in range(10):
-        mapper.train_step()
-    mapper.instantiate()
-    return mapper
+    return map_of_cards(6, 10)
 
 
 def read(path: Path) -> dict[str, Any]:

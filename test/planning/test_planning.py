@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from cards import map_of_cards
 from helpers import CARDS, orbit, small_config
 
 from ig_ros.errors import QueryError
@@ -17,13 +18,7 @@ from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 
 @pytest.fixture(scope="module")
 def mapper() -> Mapper:
-    mapper = Mapper(small_config())
-    for frame in orbit(8):
-        mapper.add_frame(frame)
-    for _ in range(60):
-        mapper.train_step()
-    mapper.instantiate()
-    return mapper
+    return map_of_cards(8, 60)
 
 
 def number_of(mapper: Mapper, name: str) -> int:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import orbit, small_config
+from cards import map_of_cards
+from helpers import small_config
 
 from ig_ros.mapper import Mapper
 from ig_ros.storage import load_map, read_snapshot, save_map
@@ -34,13 +35,7 @@ while True:
 
 
 def small_map() -> Mapper:
-    mapper = Mapper(small_config(threads=1))
-    for frame in orbit(4):
-        mapper.add_frame(frame)
-    for _ in range(8):
-        mapper.train_step()
-    mapper.instantiate()
-    return mapper
+    return map_of_cards(4, 8, threads=1)
 
 
 def test_a_loaded_map_trains_on_to_the_bit(tmp_path: Path) -> None:

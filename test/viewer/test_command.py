@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from cards import map_of_cards
 from helpers import orbit, small_config
 from viewer.browser import wait_until
 
@@ -22,13 +23,7 @@ from ig_ros.viewer import view
 
 @pytest.fixture(scope="module")
 def trained() -> Mapper:
-    mapper = Mapper(small_config())
-    for frame in orbit(5):
-        mapper.add_frame(frame)
-    for _ in range(30):
-        mapper.train_step()
-    mapper.instantiate()
-    return mapper
+    return map_of_cards(5, 30)
 
 
 def test_a_saved_map_is_shown_with_its_gaussians(trained: Mapper, tmp_path: Path) -> None:
