@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import colorsys
-
 import numpy as np
 
+from ig_ros.language.hues import COLOR_NAMES
 from ig_ros.language.surroundings import Surroundings
 from ig_ros.language.viewpoint import Viewpoint
-from ig_ros.types import FloatArray, IntArray
+from ig_ros.types import FloatArray
 
-HUES = (  # upper end in degrees, name; red again after the last
-    (14.0, "red"), (40.0, "orange"), (68.0, "yellow"), (165.0, "green"), (195.0, "cyan"), (258.0, "blue"),
-    (295.0, "purple"), (338.0, "pink"), (360.0, "red"),
-)  # fmt: skip
-DARK, PALE, GREY = 0.2, 0.75, 0.18  # value below which all is black, above which greys are white; saturation of greys
 NEIGHBORS = {
     "red": ("pink", "orange", "brown"), "orange": ("brown", "yellow"), "yellow": ("orange",),
     "green": ("cyan",), "cyan": ("green", "blue"), "blue": ("cyan", "purple"), "purple": ("pink", "blue"),
@@ -28,32 +22,11 @@ def color_score(name: str, scene: Surroundings) -> FloatArray:
 
     Neighbouring names count half: light shifts hues.
     """
-    scores = np.full(len(scene), np.nan)
-    for i, label in enumerate(scene.labels):
-        if name in label.split():
-            scores[i] = 1.0
-            continue
-        if not scene.seen[i]:
-            continue
-        names = color_names(scene.colors_of(i))
-        share = np.mean(names == name) + 0.5 * np.mean(np.isin(names, NEIGHBORS[name]))
-        scores[i] = share / (share + HALF_SURE)
-    return scores
-
-
-def color_names(rgb: FloatArray) -> IntArray | FloatArray:
-    """(n,) array of names of colours rgb (n, 3) in [0, 1]."""
-    names = []
-    for r, g, b in rgb:
-        hue, saturation, value = colorsys.rgb_to_hsv(r, g, b)
-        if value < DARK:
-            names.append("black")
-        elif saturation < GREY:
-            names.append("white" if value > PALE else "grey")
-        else:
-            name = next(n for end, n in HUES if hue * 360 <= end)
-            names.append("brown" if name == "orange" and value < 0.65 else name)
-    return np.array(names)
+    share = scene.color_shares[COLOR_NAMES.index(name)].copy()
+    for neighbor in NEIGHBORS[name]:
+        share += 0.5 * scene.color_shares[COLOR_NAMES.index(neighbor)]
+    scores = np.where(scene.seen, share / (share + HALF_SURE), np.nan)
+    return np.where([name in label.split() for label in scene.labels], 1.0, scores)
 
 
 def extreme(name: str, scene: Surroundings, view: Viewpoint) -> FloatArray:

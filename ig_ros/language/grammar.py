@@ -93,6 +93,13 @@ def alternatives(phrase: Phrase) -> tuple[Phrase, ...]:
     return tuple(readings)
 
 
+def texts_of(phrase: Phrase) -> tuple[str, ...]:
+    """What the encoder is asked for while the phrase is resolved, its anchors' texts included."""
+    own = (phrase.words, phrase.text if phrase.colors else "")
+    theirs = (t for relation in phrase.relations for anchor in relation.anchors for t in texts_of(anchor))
+    return (*(text for text in own if text), *theirs)
+
+
 def _tokens(text: str) -> list[str]:
     return "".join(c if c.isalnum() or c in "'-" else " " for c in text.lower()).split()
 

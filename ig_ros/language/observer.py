@@ -30,7 +30,7 @@ def related_to_observer(name: str, scene: Surroundings, view: Viewpoint) -> Floa
     if name in DIRECTIONS:
         return _direction(name, scene, view)
     if name == "next to":
-        xyz, owner = scene.sample()
+        xyz, owner = scene.sample
         gaps = np.full(len(scene), np.inf)
         np.minimum.at(gaps, owner, np.linalg.norm(xyz[:, :2] - view.position[:2], axis=1))
         return logistic(1.0 - gaps / REACH, 0.25)

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError, QueryError
 from ig_ros.language.encoders import Encoder
-from ig_ros.language.grammar import ARTICLES, Phrase, is_plain, parse
+from ig_ros.language.grammar import ARTICLES, Phrase, is_plain, parse, texts_of
 from ig_ros.language.mentions import mentioned, words_of
 from ig_ros.language.resolve import Context, descriptive, missing_anchor, resolve
 from ig_ros.language.scope import Scope
-from ig_ros.language.surroundings import surroundings
+from ig_ros.language.surroundings import Surroundings, surroundings
 from ig_ros.language.viewpoint import Viewpoint
 from ig_ros.types import FloatArray, Instances, IntArray, QueryHit, QueryResult, QueryStatus
 
@@ -78,18 +78,39 @@ def score(
     def relevance(words: str) -> FloatArray:
         return np.where(described(instances), relevancies(words, encoder, instances), 0.0)
 
+    if encoder is not None and instances.embeddings.size:
+        wanted = [text, mentioned(text).rest or text, *texts_of(phrase)]
+        encoder.encode_text(list(dict.fromkeys(wanted)))  # one batch now costs less than one by one later
     plain_scores = relevance(text)
     if is_plain(phrase) or plain_scores.max() == 1.0:
         return plain_scores, ""
     place = place or Place(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))
     view = scope.viewpoint or Viewpoint.of_camera(DEFAULT_VIEW if place.T_world_view is None else place.T_world_view)
-    point_ids = instances.point_ids[: len(place.xyz)]
-    scene = surroundings(replace(instances, point_ids=point_ids), place.xyz, place.rgb)
-    context = Context(relevance, scene, view, threshold)
+    context = Context(relevance, _SCENES.of(instances, place), view, threshold)
     missing = missing_anchor(phrase, context)
     if descriptive(phrase, context):
         return plain_scores, ""
     return resolve(phrase, context), f"there is no '{missing}' here" if missing else ""
+
+
+class SceneMemory:
+    """The surroundings of the map that was asked about last, for the next question about it. Thread safe."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Instances, FloatArray, Surroundings] | None = None
+
+    def of(self, instances: Instances, place: Place) -> Surroundings:
+        """Those of a snapshot's objects and surface, which are not written to afterwards."""
+        last = self._last
+        if last is not None and last[0] is instances and last[1] is place.xyz:
+            return last[2]
+        point_ids = instances.point_ids[: len(place.xyz)]
+        scene = surroundings(replace(instances, point_ids=point_ids), place.xyz, place.rgb)
+        self._last = (instances, place.xyz, scene)
+        return scene
+
+
+_SCENES = SceneMemory()
 
 
 def relevancies(text: str, encoder: Encoder | None, instances: Instances) -> FloatArray:

@@ -96,7 +96,7 @@ def under(scene: Surroundings, anchor: int) -> FloatArray:
 
 def inside(scene: Surroundings, anchor: int) -> FloatArray:
     """In the anchor's box, out of which it may stand half its height, and smaller than it."""
-    xyz, owner = scene.sample()
+    xyz, owner = scene.sample
     half = scene.size[anchor] / 2
     local = scene.in_box(anchor, xyz) * half
     head = 0.5 * scene.size[owner, 2]

@@ -17,8 +17,8 @@ import numpy as np
 
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
-from ig_ros.language.lexicon import GLOSSES, entry_of, gloss
-from ig_ros.language.synonyms import facets
+from ig_ros.language.entries import Entries
+from ig_ros.language.lexicon import entry_of, gloss
 from ig_ros.language.torchvision import repair_torchvision
 from ig_ros.types import FloatArray
 
@@ -30,9 +30,7 @@ QUERY_PHRASES = ("{}", "find {}", "{}, an object")
 # Chosen on the nouns in test/language/nouns.yaml, checked on things of other rooms (benchmarks/held_out.yaml).
 UNDECIDED_COSINE = 0.41  # as often a paraphrase of something present as a name of something absent
 COSINE_WIDTH = 0.06  # logistic width: 0.06 above the undecided cosine is 73 % sure
-ENTRY = 0.85  # an object whose embedding is this close to a label of the lexicon is that entry
 UNDECIDED_ENTRY, ENTRY_WIDTH = 0.486, 0.05  # the same for the mean of cosine and best facet: logistic fit of rightness
-SYNONYM = 0.5  # lexicon entries at least this close to an object's embedding are names for it, no rivals
 NAMED = 0.7  # a query this close to a rival names it ...
 MARGIN = 0.12  # ... unless the object is nearly as close
 RIVAL_PENALTY = 3.0  # logits that an object loses to a rival
@@ -48,7 +46,7 @@ class SentenceEncoder:
         """Loads the model (about a second). Raises EncoderError when a package is missing."""
         self._model = load_model()
         self._labels = TextCache(self._encode_labels, self.dimension)
-        self._names = TextCache(lambda texts: self._encode(texts, ("{}",)), self.dimension)
+        self._entries = Entries(TextCache(lambda texts: self._encode(texts, ("{}",)), self.dimension), self._labels)
         self._queries = TextCache(lambda texts: self._encode(texts, QUERY_PHRASES), self.dimension)
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
@@ -63,13 +61,11 @@ class SentenceEncoder:
         """(S,) in [0, 1], logistic in the cosine: LERF's negatives refuse absent things worse in this space."""
         query = self.encode_text([text])[0]
         cosine = embeddings @ query
-        facet = self._best_facets(query, embeddings)
+        entries = self._entries.beside(embeddings)
+        facet = entries.best_facet(query)
         known = np.isfinite(facet)
         likeness = np.where(known, (cosine + np.where(known, facet, 0.0)) / 2, cosine)
-        words = text.lower().split()
-        names = [name for name in GLOSSES if name.split()[-1] not in words[:-1]]  # the tomato of "tomato sauce" is none
-        rivals = self._names(names)
-        other = np.where(rivals @ embeddings.T < SYNONYM, (rivals @ query)[:, None], -1.0).max(axis=0)
+        other = entries.best_rival(query, text.lower().split())
         named = (other > NAMED) & (other > likeness + MARGIN)
         undecided, width = (
             np.where(known, UNDECIDED_ENTRY, UNDECIDED_COSINE),
@@ -77,19 +73,6 @@ class SentenceEncoder:
         )
         logit = (likeness - undecided) / width - RIVAL_PENALTY * named
         return np.asarray(1.0 / (1.0 + np.exp(-logit)))
-
-    def _best_facets(self, query: FloatArray, embeddings: FloatArray) -> FloatArray:
-        """(S,) cosine of the query (E,) with the best facet of the entry that each object is, NaN where it is none."""
-        names = list(GLOSSES)
-        nearest = [names[i] for i in (self._names(names) @ embeddings.T).argmax(axis=0)]
-        is_entry = (self._labels(nearest) * embeddings).sum(axis=1) > ENTRY
-        best = {
-            name: float((self._names(facets(name, GLOSSES[name])) @ query).max())
-            for name in {n for n, known in zip(nearest, is_entry, strict=True) if known}
-        }
-        return np.array(
-            [best.get(name, np.nan) if known else np.nan for name, known in zip(nearest, is_entry, strict=True)]
-        )
 
     def _encode_labels(self, labels: list[str]) -> FloatArray:
         """(n, 384); a label that is another name for an entry of the lexicon lies near that entry."""

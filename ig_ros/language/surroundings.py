@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from ig_ros.language.hues import COLOR_NAMES, color_numbers
 from ig_ros.types import FloatArray, Instances, IntArray, ObjectInstance
 
 POINTS = 300  # of each object take part in comparisons
@@ -18,9 +20,9 @@ STRUCTURE = frozenset(
 _CORNERS = np.array([[(c >> axis & 1) - 0.5 for axis in range(3)] for c in range(8)])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Surroundings:
-    """S objects; metres, world frame with z up."""
+    """S objects; metres, world frame with z up. What is asked for again and again is worked out once."""
 
     labels: tuple[str, ...]  # (S,)
     T_world_box: FloatArray  # (S, 4, 4)
@@ -52,10 +54,15 @@ class Surroundings:
         """(n, 3) points of object i."""
         return self.points[self.start[i] : self.start[i + 1]]
 
-    def colors_of(self, i: int) -> FloatArray:
-        """(n, 3) their colours in [0, 1]."""
-        return self.rgb[self.start[i] : self.start[i + 1]]
+    @cached_property
+    def color_shares(self) -> FloatArray:
+        """(len(COLOR_NAMES), S) share of each object's points in every colour."""
+        owner = np.repeat(np.arange(len(self)), np.diff(self.start))
+        count = np.zeros((len(COLOR_NAMES), len(self)))
+        np.add.at(count, (color_numbers(self.rgb), owner), 1.0)
+        return count / np.maximum(np.diff(self.start), 1)
 
+    @cached_property
     def sample(self) -> tuple[FloatArray, IntArray]:
         """(p, 3) at most POINTS points of every object, and (p,) whose they are."""
         counts = np.diff(self.start)
@@ -71,7 +78,7 @@ class Surroundings:
 
     def gaps(self, i: int) -> FloatArray:
         """(S,) m, shortest distance between the surfaces of object i and every other."""
-        xyz, owner = self.sample()
+        xyz, owner = self.sample
         distance = cKDTree(self.points_of(i)).query(xyz)[0]
         gaps = np.full(len(self), np.inf)
         np.minimum.at(gaps, owner, distance)
@@ -79,7 +86,7 @@ class Surroundings:
 
     def share_inside(self, i: int, margin: float = 0.0, upright: bool = False) -> FloatArray:
         """(S,) share of every object's points over the ground plan of box i (or inside it), grown by `margin` m."""
-        xyz, owner = self.sample()
+        xyz, owner = self.sample
         local = np.abs(self.in_box(i, xyz)) * (self.size[i] / 2) <= self.size[i] / 2 + margin
         inside = local.all(1) if upright else local[:, :2].all(1)
         return np.bincount(owner, inside, len(self)) / np.maximum(np.bincount(owner, minlength=len(self)), 1)
