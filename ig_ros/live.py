@@ -70,6 +70,7 @@ class LiveMapper:
         self._error = ""
         self._dead: set[str] = set()  # names of the workers that stopped on an error
         self._threads: list[threading.Thread] = []
+        self._process = psutil.Process()
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -183,7 +184,7 @@ class LiveMapper:
             instantiation_age=age,
             instantiation_duration=self._instantiation_duration,
             objects=len(latest.instances.objects) if latest else 0,
-            memory_bytes=psutil.Process().memory_info().rss,
+            memory_bytes=self._process.memory_info().rss,
             restarts=self._restarts,
             silence=time.monotonic() - self._seen if self._threads and not self._stopping.is_set() else 0.0,
             error=self._error,

@@ -28,7 +28,8 @@ def measure(quick: bool) -> dict[str, float]:
     plan = dataclasses.replace(Plan(), rate=RATE)
     out = Path("out/bench/stream")
     out.mkdir(parents=True, exist_ok=True)
-    with robot_in(frames, plan, out, {"keyframes.max_speed": 1000.0}) as robot:  # few pictures, shown fast
+    # Few pictures, shown fast; diagnostics as often as a robot has them.
+    with robot_in(frames, plan, out, {"keyframes.max_speed": 1000.0, "diagnostics_period": 1.0}) as robot:
         robot.drive(warm_up)
         if not any(robot.look() for _ in range(LOOKS)):
             raise RuntimeError(f"no objects came from the node: see {out}/node.log")

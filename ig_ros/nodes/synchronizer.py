@@ -16,6 +16,7 @@ from ig_ros.types import FloatArray
 
 ALIVE = 5.0  # s: depth or masks silent for longer are no longer waited for
 LEFT = 600  # stamps of images that have left are remembered for masks to come: twenty seconds at 30 Hz
+EXACT = 10  # images in a row with companions of their very stamp: from then on others are not theirs; and back again
 RESTART = 5  # images in order but older than the newest: the clock (a looping bag) has started again
 
 
@@ -65,7 +66,11 @@ class _Waiting:
 
 
 class _Companions:
-    """Bounded recent messages of a stream (depth or masks) that images may belong to."""
+    """Bounded recent messages of a stream (depth or masks) that images may belong to.
+
+    A sender that stamps its messages as the images are stamped is taken at its word: where one is lost, the one of the
+    next image, a few milliseconds later in a burst, is not taken for it.
+    """
 
     def __init__(self, tolerance: float, timeout: float, capacity: int) -> None:
         self._tolerance = round(tolerance * 1e9)
@@ -73,6 +78,8 @@ class _Companions:
         self._items: deque[tuple[int, Any]] = deque(maxlen=capacity)
         self._used: set[int] = set()  # stamps of those that have found an image
         self._last_arrival: float | None = None
+        self._exact = 0  # images in a row that found a companion of their stamp, up to EXACT
+        self._apart: OrderedDict[int, None] = OrderedDict()  # stamps of images that were refused a near one since
 
     def add(self, stamp: int, message: Any, now: float) -> bool:
         """Whether the oldest one has made room without having found its image."""
@@ -86,11 +93,23 @@ class _Companions:
     def clear(self) -> None:
         self._items.clear()
         self._used.clear()
+        self._apart.clear()
 
     def find(self, stamp: int) -> Any | None:
         nearest = min(self._items, key=lambda item: abs(item[0] - stamp), default=None)
         if nearest is None or abs(nearest[0] - stamp) > self._tolerance:
             return None
+        if nearest[0] == stamp:
+            self._exact = min(self._exact + 1, EXACT)
+            self._apart.clear()
+        elif self._exact == EXACT:
+            self._apart[stamp] = None
+            if len(self._apart) <= EXACT:
+                return None
+            self._exact = 0  # the sender has changed
+            self._apart.clear()
+        else:
+            self._exact = 0
         self._used.add(nearest[0])
         return nearest[1]
 
@@ -102,7 +121,8 @@ class _Companions:
         """Whether a companion of this image may still come: the stream lives and has not passed the image yet."""
         if self._last_arrival is None or now - self._last_arrival > ALIVE:
             return False
-        passed = any(stamp > waiting.stamp + self._tolerance for stamp, _ in self._items)
+        tolerance = 0 if self._exact == EXACT else self._tolerance
+        passed = any(stamp > waiting.stamp + tolerance for stamp, _ in self._items)
         return not passed and now - waiting.arrived < self._timeout
 
     def overdue(self, waiting: _Waiting, now: float) -> bool:

@@ -49,6 +49,43 @@ def test_depth_is_waited_for_once_seen_and_joined_within_the_tolerance() -> None
     assert line.advance() == ([(50, "depth 55", None)], [])
 
 
+def exact(line: Line, images: int) -> int:
+    """Images with depth of their very stamp; when the next one is due (ms)."""
+    for i in range(images):
+        line.line.add_depth(33 * i * MS, f"depth {i}", 0.0)
+        line.image(33 * i)
+        assert line.advance()[0] == [(33 * i, f"depth {i}", None)]
+    return 33 * images
+
+
+def test_depth_of_the_next_image_is_not_taken_for_a_lost_one_where_stamps_have_been_equal() -> None:
+    line = Line()
+    due = exact(line, 12)
+    line.image(due, 1.0)
+    line.line.add_depth((due + 12) * MS, "depth of the next", 1.0)  # a burst; its image is on its way
+    assert line.advance(1.0)[0] == [(due, None, None)]  # its own is lost: that stream has passed it
+    line.image(due + 12, 1.0)
+    assert line.advance(1.0)[0] == [(due + 12, "depth of the next", None)]
+
+
+def test_a_sender_whose_stamps_have_not_always_been_equal_may_stamp_apart() -> None:
+    line = Line()
+    due = exact(line, 5)
+    line.line.add_depth((due + 12) * MS, "depth", 1.0)
+    line.image(due, 1.0)
+    assert line.advance(1.0)[0] == [(due, "depth", None)]
+
+
+def test_a_sender_that_begins_to_stamp_apart_is_believed_after_some_images() -> None:
+    line = Line()
+    due, taken = exact(line, 12), []
+    for i in range(14):
+        line.line.add_depth((due + 33 * i + 5) * MS, i, 1.0)
+        line.image(due + 33 * i, 1.0)
+        taken += [depth for _, depth, _ in line.advance(1.0 + 0.3)[0]]
+    assert taken == [None] * 10 + [10, 11, 12, 13]
+
+
 def test_depth_that_is_overdue_is_reported_and_the_image_used() -> None:
     line = Line()
     line.line.add_depth(0, "depth 0", 0.0)
