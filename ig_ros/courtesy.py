@@ -10,6 +10,9 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+import torch
+from threadpoolctl import threadpool_limits
+
 T = TypeVar("T")
 
 NICENESS = 10  # of the threads that compute
@@ -23,6 +26,12 @@ def step_back() -> None:
     """Let other threads go before the calling one. Linux alone gives a thread a priority of its own."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def compute_alone() -> None:
+    """Have the calling thread, and it alone, compute without helpers: small work is done before they are awake."""
+    torch.get_num_threads()  # the first call in a thread sets the number
+    threadpool_limits(1, user_api="openmp")
 
 
 def keep_for_good() -> None:

@@ -10,8 +10,9 @@ import sys
 import threading
 
 import pytest
+import torch
 
-from ig_ros.courtesy import ARENAS, NICENESS, keep_for_good, lean, step_back
+from ig_ros.courtesy import ARENAS, NICENESS, compute_alone, keep_for_good, lean, step_back
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a thread a priority of its own")
@@ -106,3 +107,18 @@ def test_a_settled_allocator_has_few_heaps_however_many_threads_there_are() -> N
 def test_what_fails_fails() -> None:
     with pytest.raises(ZeroDivisionError):
         lean(lambda: 1 // 0)
+
+
+def test_a_thread_that_computes_alone_leaves_the_others_their_helpers() -> None:
+    found: list[int] = []
+
+    def work() -> None:
+        compute_alone()
+        found.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [1]
+    assert torch.get_num_threads() == before

@@ -10,6 +10,7 @@ import numpy as np
 from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
+from ig_ros.courtesy import compute_alone
 from ig_ros.errors import FrameError, IgError, QueryError
 from ig_ros.geometry import inverse
 from ig_ros.language import Scope, Viewpoint
@@ -72,7 +73,7 @@ class QueryService:
         """`show` gets every answer as markers (namespace `query`), an empty one to clear those before."""
         self._mapper, self._frames, self._problems, self._guard = mapper, frames, problems, guard
         self._highlight = show
-        self._pool = ThreadPoolExecutor(2, "query")
+        self._pool = ThreadPoolExecutor(2, "query", compute_alone)
 
     def stop(self) -> None:
         """Take no more queries."""
