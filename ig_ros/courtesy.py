@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 
@@ -28,10 +30,22 @@ def step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
+@functools.cache
+def _helpers() -> ThreadpoolController:
+    """The OpenMP libraries that are loaded; each thread has a number of helpers of its own there."""
+    return ThreadpoolController().select(user_api="openmp")
+
+
 def compute_alone() -> None:
     """Have the calling thread, and it alone, compute without helpers: small work is done before they are awake."""
     torch.get_num_threads()  # the first call in a thread sets the number
-    threadpool_limits(1, user_api="openmp")
+    alone().__enter__()
+
+
+def alone() -> AbstractContextManager[object]:
+    """The same for as long as the context lasts."""
+    context: AbstractContextManager[object] = _helpers().limit(limits=1)
+    return context
 
 
 def keep_for_good() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ig_ros.config import Config, TrainingConfig
+from ig_ros.courtesy import alone
 from ig_ros.raster import ScreenStats, rasterize
 from ig_ros.raster.view_loss import FeatureTerms, Target
 from ig_ros.raster.view_rows import account_view
@@ -133,7 +134,8 @@ class Trainer:
         ]
         for group, (first, final) in zip(self.optimizer.param_groups, finals, strict=True):
             group["lr"] = decay(first, final, self.step, c)
-        self.optimizer.step()
+        with alone():  # twelve small matrices: helpers would take five times as long to wake
+            self.optimizer.step()
 
     def _grow(self) -> None:
         """Grow and prune between growth_from and growth_until; what was counted before does not count."""

@@ -70,12 +70,14 @@ static void add_parts(std::vector<float>& parts, size_t size) {
 // room for PARTS of them, tables of (mask, mask) are of pairs.
 struct FeatureMemory {
   Masks masks;
-  std::vector<float> means, pull, means_gradient, square, weight;
+  std::vector<float> means, pull, means_gradient, square, weight, share;
   std::vector<double> losses;
 };
 
+// CHANNELS is their number where it is known to the compiler, else 0: the usual six unroll.
+template <int CHANNELS>
 static void mask_means(const FeatureLossInput& in, FeatureMemory& memory) {
-  const int channels = in.channels;
+  const int channels = CHANNELS ? CHANNELS : in.channels;
   const Masks& masks = memory.masks;
   const size_t size = size_t(masks.count) * channels;
   std::vector<float>& means = memory.means;
@@ -95,18 +97,23 @@ static void mask_means(const FeatureLossInput& in, FeatureMemory& memory) {
 
 // Mean over masks of the mean distance of a mask's pixels to its mean. Writes the pixels' own part of the gradient and
 // leaves what pulls at the means in `means_gradient`.
+template <int CHANNELS>
 static double smoothness(const FeatureLossInput& in, FeatureMemory& memory) {
-  const int channels = in.channels;
+  const int channels = CHANNELS ? CHANNELS : in.channels;
   const Masks& masks = memory.masks;
   const std::vector<float>& means = memory.means;
   const size_t size = means.size();
   std::vector<float>&pull = memory.pull, &means_gradient = memory.means_gradient;
   pull.assign(PARTS * size, 0.f);
   means_gradient.assign(size, 0.f);
+  memory.share.resize(masks.count);
+  for (int row = 0; row < masks.count; row++)
+    memory.share[row] = in.smooth_weight / (masks.count * masks.pixels[row]);
   double losses[PARTS] = {};
   for_each_part(in, [&](int part, int begin, int end) {
+    double loss = 0;
     for (int p = begin; p < end; p++) {
-      float* gradient = in.gradient + size_t(p) * in.gradient_stride;
+      float* __restrict gradient = in.gradient + size_t(p) * in.gradient_stride;
       const int row = masks.row(in, p);
       if (row < 0) {
         std::memset(gradient, 0, channels * sizeof(float));
@@ -115,14 +122,16 @@ static double smoothness(const FeatureLossInput& in, FeatureMemory& memory) {
       const float *feature = in.feature + size_t(p) * in.stride, *mean = &means[size_t(row) * channels];
       float square = 1e-12f;
       for (int c = 0; c < channels; c++) square += (feature[c] - mean[c]) * (feature[c] - mean[c]);
-      const float distance = std::sqrt(square), share = in.smooth_weight / (masks.count * masks.pixels[row]);
+      const float distance = std::sqrt(square), share = memory.share[row], slope = share / distance;
       float* sum = &pull[part * size + size_t(row) * channels];
       for (int c = 0; c < channels; c++) {
-        gradient[c] = share / distance * (feature[c] - mean[c]);
-        sum[c] += gradient[c];
+        const float pulls = slope * (feature[c] - mean[c]);
+        gradient[c] = pulls;
+        sum[c] += pulls;
       }
-      losses[part] += share * distance;
+      loss += share * distance;
     }
+    losses[part] = loss;
   });
   add_parts(pull, size);
   for (size_t i = 0; i < size; i++) means_gradient[i] -= pull[i];
@@ -188,14 +197,15 @@ static double contrast(const FeatureLossInput& in, FeatureMemory& memory) {
   return scale * loss;
 }
 
+template <int CHANNELS>
 static double feature_loss(const FeatureLossInput& in) {
   static thread_local FeatureMemory kept;
   FeatureMemory& memory = kept;  // a parallel region's other threads have a `kept` of their own
   memory.masks.read(in);
   const Masks& masks = memory.masks;
-  const int channels = in.channels;
-  mask_means(in, memory);
-  double loss = smoothness(in, memory);
+  const int channels = CHANNELS ? CHANNELS : in.channels;
+  mask_means<CHANNELS>(in, memory);
+  double loss = smoothness<CHANNELS>(in, memory);
   if (masks.count >= 2) loss += contrast(in, memory);
   std::vector<float>& gradient = memory.means_gradient;
   for (size_t i = 0; i < gradient.size(); i++) gradient[i] /= masks.pixels[i / channels];
@@ -212,7 +222,7 @@ static double feature_loss(const FeatureLossInput& in) {
 }  // namespace ig
 
 extern "C" int ig_feature_loss(const FeatureLossInput* in, double* loss) try {
-  *loss = ig::feature_loss(*in);
+  *loss = in->channels == 6 ? ig::feature_loss<6>(*in) : ig::feature_loss<0>(*in);
   return 0;
 } catch (const std::bad_alloc&) {
   return 1;
