@@ -84,7 +84,7 @@ def test_hardly_any_points_still_give_a_box(n: int) -> None:
 @given(seed=seeds)
 def test_small_pieces_that_lie_apart_do_not_stretch_the_box(seed: int) -> None:
     points = brick(seed, 800)
-    stray = points.mean(0) + [0.6, 0, 0] + np.random.default_rng(seed).normal(0, 0.01, (30, 3))
+    stray = points.mean(0) + np.array([0.6, 0, 0]) + np.random.default_rng(seed).normal(0, 0.01, (30, 3))
     (pose, size), (alone, alone_size) = upright_box(np.concatenate([points, stray])), upright_box(points)
     assert np.linalg.norm(pose[:3, 3] - alone[:3, 3]) < 0.01
     assert np.abs(size - alone_size).max() < 0.02
@@ -92,7 +92,7 @@ def test_small_pieces_that_lie_apart_do_not_stretch_the_box(seed: int) -> None:
 
 def test_two_halves_of_a_thing_are_both_in_its_box() -> None:
     half = brick(0, 300)
-    _, size = upright_box(np.concatenate([half, half + [1.0, 0, 0]]))
+    _, size = upright_box(np.concatenate([half, half + np.array([1.0, 0, 0])]))
     assert size[0] > 1.3
 
 
