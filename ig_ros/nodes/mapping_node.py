@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 STOP_TIMEOUT = 1.2  # s for all threads when the node ends ...
 LEAST = 0.2  # ... of which the mapper's have at least so much
+RCLError = rclpy_implementation.RCLError
 DONE, REFUSED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -183,7 +185,7 @@ def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = No
             try:
                 if node.config.autostart:
                     node.autostart()
-                executor.spin()
+                spin(executor)
             finally:
                 node.close()
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -192,6 +194,18 @@ def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = No
         sys.stderr.write(f"mapping_node: {error}\n")
         return leave(1)
     return leave(0)
+
+
+def spin(executor: SingleThreadedExecutor) -> None:
+    """Until the context goes, also where it goes while the executor gets ready to wait.
+
+    So it does where the process was started with SIGINT ignored (`nohup ... &`): there rclpy alone hears the signal.
+    """
+    try:
+        executor.spin()
+    except RCLError:
+        if executor.context.ok():
+            raise
 
 
 def main(args: list[str] | None = None) -> int:

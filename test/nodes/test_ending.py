@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+from types import SimpleNamespace
 
+import pytest
 from nodes.processes import Start, stop
 from nodes.real import RealNode
 from nodes.running import until
 
+from ig_ros.nodes.mapping_node import RCLError, spin
 from ig_ros.srv import QueryObject
 
 
@@ -46,3 +50,30 @@ def test_with_questions_in_flight_it_ends_in_time(start: Start, context: object)
     assert status == 0, node.log()
     assert seconds < 2.0
     assert "terminate" not in node.log()
+
+
+def test_started_in_the_background_of_a_shell_it_ends_as_well(start: Start, context: object) -> None:
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a shell does to `command &`, and children inherit
+    try:
+        node = RealNode(start, context)
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    node.map_the_cards()
+    status, seconds = stop(node.process)
+    node.close()
+    assert status == 0, node.log()
+    assert seconds < 2.0
+    assert "Traceback" not in node.log()
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=("alive", "gone"))
+def test_a_wait_that_fails_ends_the_node_in_order_only_where_its_context_has_gone(alive: bool) -> None:
+    def fail() -> None:
+        raise RCLError("failed to initialize wait set")
+
+    executor = SimpleNamespace(spin=fail, context=SimpleNamespace(ok=lambda: alive))
+    if alive:
+        with pytest.raises(RCLError):
+            spin(executor)
+    else:
+        spin(executor)
