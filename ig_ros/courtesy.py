@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-import torch
 from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
@@ -38,6 +37,8 @@ def _helpers() -> ThreadpoolController:
 
 def compute_alone() -> None:
     """Have the calling thread, and it alone, compute without helpers: small work is done before they are awake."""
+    import torch  # seconds, which those who only look at the node's class need not wait
+
     torch.get_num_threads()  # the first call in a thread sets the number
     alone().__enter__()
 

@@ -79,7 +79,7 @@ def score(
         return np.where(described(instances), relevancies(words, encoder, instances), 0.0)
 
     if encoder is not None and instances.embeddings.size:
-        wanted = [text, mentioned(text).rest or text, *texts_of(phrase)]
+        wanted = [text, mentioned(text).rest or text, *(() if is_plain(phrase) else texts_of(phrase))]
         encoder.encode_text(list(dict.fromkeys(wanted)))  # one batch now costs less than one by one later
     plain_scores = relevance(text)
     if is_plain(phrase) or plain_scores.max() == 1.0:

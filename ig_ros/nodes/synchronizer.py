@@ -78,8 +78,8 @@ class _Companions:
         self._items: deque[tuple[int, Any]] = deque(maxlen=capacity)
         self._used: set[int] = set()  # stamps of those that have found an image
         self._last_arrival: float | None = None
-        self._exact = 0  # images in a row that found a companion of their stamp, up to EXACT
-        self._apart: OrderedDict[int, None] = OrderedDict()  # stamps of images that were refused a near one since
+        self._equal: set[int] = set()  # stamps of images in a row that found a companion of that stamp, up to EXACT
+        self._apart: set[int] = set()  # stamps of images that were refused a near one since
 
     def add(self, stamp: int, message: Any, now: float) -> bool:
         """Whether the oldest one has made room without having found its image."""
@@ -95,21 +95,25 @@ class _Companions:
         self._used.clear()
         self._apart.clear()
 
+    @property
+    def _strict(self) -> bool:
+        return len(self._equal) == EXACT
+
     def find(self, stamp: int) -> Any | None:
         nearest = min(self._items, key=lambda item: abs(item[0] - stamp), default=None)
         if nearest is None or abs(nearest[0] - stamp) > self._tolerance:
             return None
         if nearest[0] == stamp:
-            self._exact = min(self._exact + 1, EXACT)
             self._apart.clear()
-        elif self._exact == EXACT:
-            self._apart[stamp] = None
-            if len(self._apart) <= EXACT:
-                return None
-            self._exact = 0  # the sender has changed
-            self._apart.clear()
+            if not self._strict:
+                self._equal.add(stamp)
         else:
-            self._exact = 0
+            if self._strict:
+                self._apart.add(stamp)
+                if len(self._apart) <= EXACT:
+                    return None
+            self._equal.clear()  # never equal all the time, or no more
+            self._apart.clear()
         self._used.add(nearest[0])
         return nearest[1]
 
@@ -121,7 +125,7 @@ class _Companions:
         """Whether a companion of this image may still come: the stream lives and has not passed the image yet."""
         if self._last_arrival is None or now - self._last_arrival > ALIVE:
             return False
-        tolerance = 0 if self._exact == EXACT else self._tolerance
+        tolerance = 0 if self._strict else self._tolerance
         passed = any(stamp > waiting.stamp + tolerance for stamp, _ in self._items)
         return not passed and now - waiting.arrived < self._timeout
 

@@ -76,6 +76,18 @@ def test_a_sender_whose_stamps_have_not_always_been_equal_may_stamp_apart() -> N
     assert line.advance(1.0)[0] == [(due, "depth", None)]
 
 
+def test_an_image_that_is_looked_at_again_while_it_waits_for_masks_counts_once() -> None:
+    line = Line()
+    line.line.add_masks(0, "masks 0", 0.0)
+    line.line.add_depth(33 * MS, "depth 33", 0.0)
+    line.image(33)
+    assert all(line.advance(0.1)[0] == [] for _ in range(20))
+    assert line.advance(2.5)[0] == [(33, "depth 33", None)]
+    line.line.add_depth((66 + 12) * MS, "depth", 8.0)
+    line.image(66, 8.0)
+    assert line.advance(8.0)[0] == [(66, "depth", None)]
+
+
 def test_a_sender_that_begins_to_stamp_apart_is_believed_after_some_images() -> None:
     line = Line()
     due, taken = exact(line, 12), []
