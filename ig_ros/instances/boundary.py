@@ -107,8 +107,7 @@ def _by_pair(s: IntArray, t: IntArray, smooth: FloatArray) -> Boundaries:
     """Contacts (E,) between sub-objects s and t summed by pair."""
     size = int(max(s.max(initial=-1), t.max(initial=-1))) + 1
     place = np.minimum(s, t), np.maximum(s, t)
-    length, total = (
-        csr_matrix((value, place), shape=(size, size)) for value in (np.ones(len(s)), smooth.astype(float))
-    )
-    first = np.repeat(np.arange(size), np.diff(length.indptr))
-    return Boundaries(np.stack([first, length.indices], axis=1).astype(np.int64), length.data, total.data)
+    both = csr_matrix((1 + 1j * smooth.astype(float), place), shape=(size, size))  # two sums by sorting the pairs once
+    first = np.repeat(np.arange(size), np.diff(both.indptr))
+    pairs = np.stack([first, both.indices], axis=1).astype(np.int64)
+    return Boundaries(pairs, both.data.real.copy(), both.data.imag.copy())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 import numpy as np
+import torch
 from scipy.sparse import csr_matrix
 
 from ig_ros.types import BoolArray, IntArray
@@ -21,7 +23,7 @@ class Remembered(Generic[T]):
         self._found: list[T] = []
 
     def each(self, labels: IntArray, kept: IntArray, size: int, find: Callable[[IntArray], T]) -> list[T]:
-        """`find` of the rows of every group from 0 to below size; labels (N,), -1 = of none.
+        """`find` of the rows of every group from 0 to below size, on several threads; labels (N,), -1 = of none.
 
         kept (N,) is the row in the last run of a point that is as it was, -1 = it is new or changed.
         """
@@ -36,7 +38,9 @@ class Remembered(Generic[T]):
         changed |= then < 0  # nobody is in it
         changed[labels[own][_out_of_order(labels[own], known)]] = True
         rows = rows_of(np.where(np.append(changed, False)[labels], labels, -1), size)
-        self._found = [find(rows[g]) if changed[g] else self._found[then[g]] for g in range(size)]
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            fresh = pool.map(find, (rows[g] for g in np.flatnonzero(changed)))
+            self._found = [next(fresh) if changed[g] else self._found[then[g]] for g in range(size)]
         self._labels = labels.astype(np.int64)
         return self._found
 

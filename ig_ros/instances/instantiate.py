@@ -93,18 +93,20 @@ class Instantiator:
     def _run(self, now: Scene, identity: Identity, refine: Refine | None) -> Instantiation:
         """Of a scene with Gaussians.
 
-        1 look up the mask of every Gaussian in every view, 2 group them, 3 give masks to groups, 4 let every Gaussian
-        vote, 5 drop noise, 6 keep the ids of old objects, 7 fit boxes.
+        1 look up the mask of every Gaussian in every view, 2 over-segment them, 3 group the parts, 4 give masks to
+        groups, 5 let every Gaussian vote, 6 drop noise, 7 keep the ids of old objects, 8 fit boxes.
         """
         scene, kept = hold(self._scene, now)
         self._scene = scene
         config, points, children = self._config, scene.points, scene.children
-        with ThreadPoolExecutor(1) as aside:  # neighbours depend on positions only: looked up beside the grouping
+        with ThreadPoolExecutor(1) as aside:  # what needs no masks is done beside looking them up
+            coarse = aside.submit(self._over_segmentation.cut, points, config, use_feature=True)
             near = aside.submit(
                 self._near.find, children.xyz, min(config.vote_neighbors, len(children.xyz)), kept.point
             )
             seen = self._sight.look(children.xyz, scene.views, config.depth_tolerance, kept)
-            group, histograms = self._group(scene, seen, kept, refine)
+            sub_objects = self._split(coarse.result()[children.anchor], children.xyz, seen, kept)
+            group, histograms = self._group(scene, sub_objects, seen, kept, refine)
         matches = assign_masks(histograms)
         count = len(histograms.count)
         owner, share = self._ballot.vote(near.result(), group, count, seen, matches, kept, config)
@@ -122,15 +124,15 @@ class Instantiator:
         child_ids = np.where(owner >= 0, np.append(ids, NONE)[owner], NONE).astype(np.int32)
         return Instantiation(child_ids, share, objects, showing, seen.observed)
 
-    def _group(self, scene: Scene, seen: Seen, kept: Kept, refine: Refine | None) -> tuple[IntArray, MaskHistograms]:
+    def _group(
+        self, scene: Scene, sub_objects: IntArray, seen: Seen, kept: Kept, refine: Refine | None
+    ) -> tuple[IntArray, MaskHistograms]:
         """(G,) group of every Gaussian, NONE = noise, and the groups' histograms.
 
-        1 over-segment the anchors, 2 split sub-objects in which the masks see two things or a crease runs, 3 find where
-        they touch and how, 4 merge while the witnesses agree, 5 join pieces of one surface across gaps.
+        1 find where sub-objects touch and how, 2 merge while the witnesses agree, 3 join pieces of one surface across
+        gaps.
         """
         config, points, xyz, anchor = self._config, scene.points, scene.children.xyz, scene.children.anchor
-        coarse = self._over_segmentation.cut(points, config, use_feature=True)[anchor]
-        sub_objects = self._split(coarse, xyz, seen, kept)
         feature = mean_by(sub_objects, points.feature[anchor])
         if refine is not None:
             feature = refine(sub_objects, feature)
