@@ -94,10 +94,10 @@ def alternatives(phrase: Phrase) -> tuple[Phrase, ...]:
 
 
 def texts_of(phrase: Phrase) -> tuple[str, ...]:
-    """What the encoder is asked for while the phrase is resolved, its anchors' texts included."""
-    own = (phrase.words, phrase.text if phrase.colors else "")
+    """What the encoder is asked for whenever the phrase is resolved, its anchors' texts included."""
+    own = (phrase.words,) if phrase.words else ()
     theirs = (t for relation in phrase.relations for anchor in relation.anchors for t in texts_of(anchor))
-    return (*(text for text in own if text), *theirs)
+    return (*own, *theirs)
 
 
 def _tokens(text: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError, QueryError
@@ -16,7 +15,7 @@ from ig_ros.language.resolve import Context, descriptive, missing_anchor, resolv
 from ig_ros.language.scope import Scope
 from ig_ros.language.surroundings import Surroundings, surroundings
 from ig_ros.language.viewpoint import Viewpoint
-from ig_ros.types import FloatArray, Instances, IntArray, QueryHit, QueryResult, QueryStatus
+from ig_ros.types import BoolArray, FloatArray, Instances, IntArray, QueryHit, QueryResult, QueryStatus
 
 # World x to the right and y forward, for maps that know of no camera.
 DEFAULT_VIEW = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
@@ -78,18 +77,19 @@ def score(
     def relevance(words: str) -> FloatArray:
         return np.where(described(instances), relevancies(words, encoder, instances), 0.0)
 
-    if encoder is not None and instances.embeddings.size:
-        wanted = [text, mentioned(text).rest or text, *(() if is_plain(phrase) else texts_of(phrase))]
-        encoder.encode_text(list(dict.fromkeys(wanted)))  # one batch now costs less than one by one later
-    plain_scores = relevance(text)
-    if is_plain(phrase) or plain_scores.max() == 1.0:
-        return plain_scores, ""
+    def named(words: str) -> BoolArray:
+        return bearers(words, instances)
+
+    if is_plain(phrase) or named(text).any():
+        encode_together((text,), encoder, instances)
+        return relevance(text), ""
+    encode_together(texts_of(phrase), encoder, instances)
     place = place or Place(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))
     view = scope.viewpoint or Viewpoint.of_camera(DEFAULT_VIEW if place.T_world_view is None else place.T_world_view)
-    context = Context(relevance, _SCENES.of(instances, place), view, threshold)
+    context = Context(relevance, named, _SCENES.of(instances, place), view, threshold)
     missing = missing_anchor(phrase, context)
     if descriptive(phrase, context):
-        return plain_scores, ""
+        return relevance(text), ""
     return resolve(phrase, context), f"there is no '{missing}' here" if missing else ""
 
 
@@ -115,19 +115,37 @@ _SCENES = SceneMemory()
 
 def relevancies(text: str, encoder: Encoder | None, instances: Instances) -> FloatArray:
     """(S,) score in [0, 1] of every object for the text: 1 where it is its label, else the encoder's relevancy."""
-    words = plain(text)
-    ways = {words, singular(words)} if words else set()
-    exact = np.array([plain(o.label) in ways for o in instances.objects], dtype=bool)
+    exact = bearers(text, instances)
     if encoder is None or not instances.embeddings.size:
         return exact.astype(np.float64)
     _demand_same(encoder, instances)
     known = np.linalg.norm(instances.embeddings, axis=1) > 0
     score = np.where(known, encoder.relevancy(text, instances.embeddings), 0.0)
+    passing, rest = in_passing(text, instances)
+    if rest:
+        score = np.where(passing, np.minimum(score, encoder.relevancy(rest, instances.embeddings)), score)
+    return np.where(exact, 1.0, score)
+
+
+def encode_together(texts: tuple[str, ...], encoder: Encoder | None, instances: Instances) -> None:
+    """Have the encoder know what `relevancies` of these texts will ask it: one batch costs less than one by one."""
+    if encoder is not None and texts and instances.embeddings.size:
+        rests = (rest for _, rest in (in_passing(text, instances) for text in texts) if rest)
+        encoder.encode_text(list(dict.fromkeys((*texts, *rests))))
+
+
+def bearers(text: str, instances: Instances) -> BoolArray:
+    """(S,) bool: the text is the object's label, or its plural."""
+    words = plain(text)
+    ways = {words, singular(words)} if words else set()
+    return np.array([plain(o.label) in ways for o in instances.objects], dtype=bool)
+
+
+def in_passing(text: str, instances: Instances) -> tuple[BoolArray, str]:
+    """(S,) bool: the text only mentions the object's label, and what it says without that; "" where it does not."""
     mention = mentioned(text)
     passing = np.array([bool(mention.words & words_of(o.label)) for o in instances.objects], dtype=bool)
-    if passing.any() and mention.rest:
-        score = np.where(passing, np.minimum(score, encoder.relevancy(mention.rest, instances.embeddings)), score)
-    return np.where(exact, 1.0, score)
+    return passing, mention.rest if passing.any() else ""
 
 
 def _demand_same(encoder: Encoder | None, instances: Instances) -> None:
@@ -164,7 +182,7 @@ def answer(
     return QueryResult(QueryStatus.FOUND, tuple(hits[: max_results or None]), message, min_score)
 
 
-def described(instances: Instances) -> npt.NDArray[np.bool_]:
+def described(instances: Instances) -> BoolArray:
     """(S,) bool: the object has a name or an embedding; one without either is unknown and matches nothing."""
     named = np.array([bool(o.label) for o in instances.objects], dtype=bool)
     if not instances.embeddings.size:

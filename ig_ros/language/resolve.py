@@ -13,7 +13,7 @@ from ig_ros.language.observer import is_observer, related_to_observer
 from ig_ros.language.relations import between, related
 from ig_ros.language.surroundings import STRUCTURE, Surroundings
 from ig_ros.language.viewpoint import Viewpoint
-from ig_ros.types import FloatArray
+from ig_ros.types import BoolArray, FloatArray
 
 OBSERVER = -1  # stands for the number of an object where whoever looks is the anchor
 ANCHORS = 5  # most likely meanings of an anchor that are tried
@@ -25,6 +25,7 @@ class Context:
     """What a phrase is resolved against."""
 
     relevance: Callable[[str], FloatArray]  # text -> (S,) score of every object in [0, 1]
+    named: Callable[[str], BoolArray]  # text -> (S,) whether it is the object's label
     scene: Surroundings
     view: Viewpoint
     threshold: float  # a score below means: not there
@@ -67,11 +68,11 @@ def descriptive(phrase: Phrase, context: Context) -> bool:
 def _resolve(phrase: Phrase, context: Context) -> FloatArray:
     scores = context.relevance(phrase.words) if phrase.words else anything(context.scene)
     if phrase.colors:
-        whole = np.where(context.relevance(phrase.text) == 1.0, 1.0, 0.0)  # a label may itself name the colour
         for color in phrase.colors:
             shown = color_score(color, context.scene)
-            scores = both(scores, np.where(np.isnan(shown), context.relevance(phrase.text), shown))
-        scores = np.maximum(scores, whole)
+            unseen = np.isnan(shown)
+            scores = both(scores, np.where(unseen, context.relevance(phrase.text), shown) if unseen.any() else shown)
+        scores = np.maximum(scores, context.named(phrase.text))  # a label may itself name the colour
     for relation in phrase.relations:
         if relation.name not in ("nearest", "farthest"):
             scores = both(scores, _related(relation, context))
