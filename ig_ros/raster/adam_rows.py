@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ig_ros.raster.library import address, load
+from ig_ros.raster.library import address, load, threads
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-15  # [SG]
 
@@ -33,7 +33,7 @@ def adam_rows(
     width = gradient[0].numel() if len(gradient) else 1
     load().call(
         "ig_adam_rows", *map(address, tensors), int(isinstance(rate, float)), len(rows), width, BETA1, BETA2, EPSILON,
-        torch.get_num_threads(),
+        threads(),
     )  # fmt: skip
 
 

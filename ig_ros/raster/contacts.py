@@ -7,7 +7,7 @@ import ctypes
 import numpy as np
 import torch
 
-from ig_ros.raster.library import load
+from ig_ros.raster.library import load, threads
 from ig_ros.types import FloatArray, IntArray
 
 
@@ -41,5 +41,5 @@ def contacts(
     arrays += [np.ascontiguousarray(a, np.int32) for a in (owner, neighbor)]
     points = _ContactPoints(*(a.ctypes.data for a in arrays), *neighbor.shape, *crease, *step)
     smooth = np.empty(neighbor.shape, np.float32)
-    load().call("ig_contacts", points, ctypes.c_void_p(smooth.ctypes.data), ctypes.c_int32(torch.get_num_threads()))
+    load().call("ig_contacts", points, ctypes.c_void_p(smooth.ctypes.data), ctypes.c_int32(threads()))
     return smooth

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ig_ros.raster.library import load
+from ig_ros.raster.library import load, threads
 from ig_ros.types import FloatArray, IntArray
 
 
@@ -96,4 +96,4 @@ def _call(name: str, *arguments: Any) -> None:
         ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else ctypes.c_int64(a) if isinstance(a, int) else a
         for a in arguments
     ]
-    load().call(name, *passed, ctypes.c_int32(torch.get_num_threads()))
+    load().call(name, *passed, ctypes.c_int32(threads()))

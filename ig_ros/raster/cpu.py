@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ig_ros.raster.library import Library, RasterGradients, RasterInput, RasterOutput, Workspace, address, load
+from ig_ros.raster.library import Library, RasterGradients, RasterInput, RasterOutput, Workspace, address, load, threads
 from ig_ros.raster.request import RasterRequest, ScreenStats
 from ig_ros.types import RenderResult
 
@@ -87,7 +87,7 @@ def _input(request: RasterRequest, tensors: tuple[torch.Tensor, ...]) -> RasterI
     struct = RasterInput(*map(address, (*tensors, request.gate)))
     struct.count, struct.channels = tensors[4].shape
     struct.gated_begin, struct.gated_end = gated.start, gated.stop
-    struct.width, struct.height, struct.threads = camera.width, camera.height, torch.get_num_threads()
+    struct.width, struct.height, struct.threads = camera.width, camera.height, threads()
     struct.world_to_camera[:] = view[:3].reshape(-1).tolist()
     struct.fx, struct.fy, struct.cx, struct.cy = camera.K[0, 0], camera.K[1, 1], camera.K[0, 2], camera.K[1, 2]
     struct.near, struct.max_alpha = request.near, request.max_alpha

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ig_ros.raster.library import Library, address, load
+from ig_ros.raster.library import Library, address, load, threads
 
 MLPS, TENSORS = 3, 4  # opacity, covariance, colour; weight and bias of two layers each
 
@@ -139,5 +139,5 @@ def _input(request: DecodeRequest, held: list[torch.Tensor | None]) -> _Input:
     struct.embedding_size, struct.hidden = embedding.shape[1], len(held[5])
     struct.feature_size = 0 if feature is None else feature.shape[-1]
     struct.feature_per_child = feature is not None and feature.dim() == 3
-    struct.threads, struct.center[:] = torch.get_num_threads(), request.center
+    struct.threads, struct.center[:] = threads(), request.center
     return struct

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ig_ros.raster.library import load
+from ig_ros.raster.library import load, threads
 from ig_ros.types import FloatArray, IntArray
 
 
@@ -36,5 +36,5 @@ def farthest_points(sets: Sequence[FloatArray], counts: Sequence[int]) -> list[t
     seeds, radius = np.empty(seed[-1], np.int64), np.empty(seed[-1], np.float32)
     packed = _PointSets(points.ctypes.data, first.ctypes.data, seed.ctypes.data, len(sets), points.shape[1])
     out = (ctypes.c_void_p(array.ctypes.data) for array in (seeds, radius))
-    load().call("ig_farthest", packed, *out, ctypes.c_int32(torch.get_num_threads()))
+    load().call("ig_farthest", packed, *out, ctypes.c_int32(threads()))
     return list(zip(np.split(seeds, seed[1:-1]), np.split(radius, seed[1:-1]), strict=True))

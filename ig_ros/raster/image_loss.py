@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import conv2d
 
 from ig_ros.errors import RasterError
-from ig_ros.raster.library import Library, address, load
+from ig_ros.raster.library import Library, address, load, threads
 
 RADIUS, SIGMA = 5, 1.5
 C1, C2 = 0.01**2, 0.03**2
@@ -66,7 +66,7 @@ def image_loss_gradient(
     struct = _Input(
         *map(address, (x, y, weight, bytes_)),
         *(x.stride(1), 3 if y is None else y.stride(1), 3 if gradient is None else gradient.stride(1)),
-        *(height, width, torch.get_num_threads(), ssim_weight, 1 / max(3 * total, 1e-8)),
+        *(height, width, threads(), ssim_weight, 1 / max(3 * total, 1e-8)),
     )
     loss = ctypes.c_double()
     library.call("ig_image_loss", struct, ctypes.c_void_p(address(gradient)), ctypes.byref(loss))

@@ -1,8 +1,8 @@
 """The compiled kernels: which library this processor can run, and the C structs as ctypes.
 
 CMake builds `libig_raster_v2/v3/v4.so` (x86-64 levels) or `libig_raster_generic.so` beside this file. The library works
-on raw tensor memory and knows nothing of torch; ctypes releases the GIL during a call. It uses OpenMP with as many
-threads as torch: processes that train should start with OMP_WAIT_POLICY=passive in the environment (it is read when
+on raw tensor memory and knows nothing of torch; ctypes releases the GIL during a call. It uses OpenMP with `threads()`
+threads: processes that train should start with OMP_WAIT_POLICY=passive in the environment (it is read when
 torch loads, so only the entry point can set it), or two idle thread pools burn the cores.
 """
 
@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import torch
 
+from ig_ros.courtesy import alone
 from ig_ros.errors import RasterError
 
 FOLDER = Path(__file__).parent
@@ -91,6 +95,35 @@ class Workspace:
             self.library.idle.append(handle)
         else:
             self.library.native.ig_workspace_destroy(handle)
+
+
+class _Threads(threading.local):
+    """Of the calling thread."""
+
+    kernels: int | None = None  # threads of a kernel; None = as many as torch
+
+
+_own = _Threads()
+
+
+def threads() -> int:
+    """On how many threads kernels run that the calling thread calls."""
+    return torch.get_num_threads() if _own.kernels is None else _own.kernels
+
+
+@contextmanager
+def helpers_for_kernels_only() -> Iterator[None]:
+    """The calling thread's kernels keep their helpers, torch's operators have none.
+
+    Beside kernels those are small: done before helpers are awake, the more so where other threads want the cores.
+    """
+    before = _own.kernels
+    _own.kernels = threads()
+    try:
+        with alone():
+            yield
+    finally:
+        _own.kernels = before
 
 
 class Library:

@@ -66,9 +66,9 @@ def _check_gaussians(g: GaussianBatch) -> None:
             raise RasterError(f"gaussians.{name} has shape {found}, expected {shape}")
     if g.features.ndim != 2 or len(g.features) != n:
         raise RasterError(f"gaussians.features has shape {tuple(g.features.shape)}, expected ({n}, F)")
-    devices = {str(getattr(g, name).device) for name in (*shapes, "features")}
+    devices = {getattr(g, name).device for name in (*shapes, "features")}
     if len(devices) > 1:
-        raise RasterError(f"gaussians lie on different devices: {', '.join(sorted(devices))}")
+        raise RasterError(f"gaussians lie on different devices: {', '.join(sorted(map(str, devices)))}")
 
 
 def _gate(g: GaussianBatch, channels: slice | None, gate: torch.Tensor | None) -> tuple[slice, torch.Tensor | None]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ig_ros.raster.image_loss import image_loss_gradient
-from ig_ros.raster.library import Library, address, load
+from ig_ros.raster.library import Library, address, load, threads
 from ig_ros.types import RenderResult
 
 COLORS = 3  # channels; those behind them are the instance feature
@@ -82,7 +82,7 @@ def feature_loss_gradient(
     struct = _FeatureInput(
         *map(address, (feature, alpha, labels, gradient)),
         *(labels.numel(), feature.shape[2], feature.stride(1), gradient.stride(1)),
-        *(terms.min_pixels, torch.get_num_threads(), MIN_ALPHA),
+        *(terms.min_pixels, threads(), MIN_ALPHA),
         *(-1.0 if terms.truncation is None else terms.truncation, terms.contrast_weight, terms.smooth_weight),
     )
     loss = ctypes.c_double()
@@ -103,7 +103,7 @@ def depth_loss_gradient(
     measured = measured.float().contiguous()
     library.call(
         "ig_depth_loss", address(depth), address(alpha), address(measured), measured.numel(), weight, MAX_DEPTH_ERROR,
-        torch.get_num_threads(), *map(address, gradients), ctypes.byref(loss),
+        threads(), *map(address, gradients), ctypes.byref(loss),
     )  # fmt: skip
     return loss.value
 
@@ -163,7 +163,7 @@ class _ScaleLoss(torch.autograd.Function):
         edge = None if edge is None else edge.contiguous()
         library.call(
             "ig_scale_loss", address(scales), address(edge), len(scales) // children, children, weight,
-            torch.get_num_threads(), address(gradient), ctypes.byref(loss),
+            threads(), address(gradient), ctypes.byref(loss),
         )  # fmt: skip
         ctx.gradient = gradient
         return scales.new_tensor(loss.value)

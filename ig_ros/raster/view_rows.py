@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from ig_ros.raster.library import address, load
+from ig_ros.raster.library import address, load, threads
 from ig_ros.types import Camera, FloatArray
 
 
@@ -57,7 +57,7 @@ def rows_in_view(
     rows, count = torch.empty(len(edge), dtype=torch.int64), ctypes.c_int64()
     load().call(
         "ig_rows_in_view", address(position), address(edge), len(edge), ctypes.byref(frustum),
-        torch.get_num_threads(), address(rows), ctypes.byref(count),
+        threads(), address(rows), ctypes.byref(count),
     )  # fmt: skip
     return rows[: count.value]
 
@@ -69,7 +69,7 @@ def gather_rows(tables: Sequence[torch.Tensor], rows: torch.Tensor) -> list[torc
     structs = (_Table * len(sources))(
         *(_Table(address(a), address(b), a[0].numel() if len(a) else 0) for a, b in zip(sources, found, strict=True))
     )
-    load().call("ig_gather_rows", structs, len(sources), address(rows), len(rows), torch.get_num_threads())
+    load().call("ig_gather_rows", structs, len(sources), address(rows), len(rows), threads())
     return found
 
 
@@ -91,6 +91,6 @@ def account_view(
     struct = _Account(
         *map(address, (rows, opacities, gradient, visible)),
         *map(address, (data["opacity"], data["gradient_sum"], data["gradient_count"])),
-        *(len(rows), data["gradient_sum"].shape[1], memory, size[0] / 2, size[1] / 2, torch.get_num_threads()),
+        *(len(rows), data["gradient_sum"].shape[1], memory, size[0] / 2, size[1] / 2, threads()),
     )
     load().call("ig_account_view", struct)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ig_ros.geometry import inverse
-from ig_ros.raster.library import load
+from ig_ros.raster.library import load, threads
 from ig_ros.types import BoolArray, Camera, FloatArray, IntArray
 
 NEAREST = 0.05  # m before the camera
@@ -90,7 +90,7 @@ def carry(mask: IntArray, earlier: IntArray, view: IntArray, shift: IntArray, ro
     sizes = [ctypes.c_int64(n) for n in (earlier.shape[1], *mask.shape)]
     load().call(
         "ig_carry", before, sizes[0], views, shifts, sizes[1], rows, sizes[2], ctypes.c_int32(hidden),
-        ctypes.c_void_p(mask.ctypes.data), ctypes.c_int32(torch.get_num_threads()),
+        ctypes.c_void_p(mask.ctypes.data), ctypes.c_int32(threads()),
     )  # fmt: skip
 
 
@@ -112,4 +112,4 @@ def _call(name: str, surface: Surface, *arguments: Any) -> None:
         surface.quadratic, surface.least, surface.absolute,
     )  # fmt: skip
     passed = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else a for a in arguments]
-    load().call(name, view, *passed, ctypes.c_int32(torch.get_num_threads()))
+    load().call(name, view, *passed, ctypes.c_int32(threads()))

@@ -14,7 +14,7 @@ from ig_ros.scaffold.decoder import Decoder
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
 
 NEAR = 0.05  # m
-BORDER = 0.15  # anchors this far outside the image, as a share of its size, may still reach into it
+BORDER = 0.05  # anchors further outside the image, as a share of its size, hardly ever reach into it
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ig_ros.config import Config, TrainingConfig
-from ig_ros.courtesy import alone
 from ig_ros.raster import ScreenStats, rasterize
+from ig_ros.raster.library import helpers_for_kernels_only
 from ig_ros.raster.view_loss import FeatureTerms, Target
 from ig_ros.raster.view_rows import account_view
 from ig_ros.scaffold import growth
@@ -61,7 +61,15 @@ class Trainer:
         if not len(self.keyframes) or not len(self.scaffold.anchors):
             return None
         c = self.config.training
-        keyframe = self.keyframes.choose(self.step, c, self.rng)
+        with helpers_for_kernels_only():
+            result = self._step_on(self.keyframes.choose(self.step, c, self.rng))
+        if c.growth and self.step % c.growth_every == 0:
+            self._grow()
+        return result
+
+    def _step_on(self, keyframe: Keyframe) -> StepResult:
+        """Decode, draw, compare and move what one keyframe sees."""
+        c = self.config.training
         rows = self.scaffold.in_view(keyframe.camera, keyframe.T_world_camera)
         awake, mature = phase_masks(self.scaffold.anchors.data["visits"][rows], self.step, c)
         joint = bool(mature.any())
@@ -85,8 +93,6 @@ class Trainer:
         self._apply(view, awake, mature)
         self._account(keyframe, view, screen, color_loss)
         self.step += 1
-        if c.growth and self.step % c.growth_every == 0:
-            self._grow()
         drawn = 0 if screen.visible is None else int(torch.count_nonzero(screen.visible))
         return StepResult(self.step, keyframe.uid, color_loss, drawn)
 
@@ -102,7 +108,8 @@ class Trainer:
         loss, color = view_loss(rendered, target, c.ssim_weight, c.depth_weight, terms)
         edge = anchors.data["edge"][view.rows] if c.scale_unit == "voxel" else None
         loss = loss + volume_loss(view.gaussians.scales, edge, self.scaffold.config.children, c.scale_weight)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.scaffold.decoder.parameters():
+            parameter.grad = None
         torch.autograd.backward(loss)
         return color
 
@@ -134,8 +141,7 @@ class Trainer:
         ]
         for group, (first, final) in zip(self.optimizer.param_groups, finals, strict=True):
             group["lr"] = decay(first, final, self.step, c)
-        with alone():  # twelve small matrices: helpers would take five times as long to wake
-            self.optimizer.step()
+        self.optimizer.step()
 
     def _grow(self) -> None:
         """Grow and prune between growth_from and growth_until; what was counted before does not count."""
