@@ -1,7 +1,7 @@
 """Differentiable rasterisation of Gaussians on the CPU (own kernels) and CUDA (gsplat), and other compiled kernels."""
 
 from ig_ros.raster import counting
-from ig_ros.raster.adam_rows import adam_rows
+from ig_ros.raster.adam_rows import RowStep, adam_rows
 from ig_ros.raster.contacts import contacts
 from ig_ros.raster.farthest import farthest_points
 from ig_ros.raster.image_loss import image_loss
@@ -13,6 +13,7 @@ from ig_ros.raster.visibility import Look, Surface, carry, visible_pixels
 __all__ = [
     "Look",
     "MergeRule",
+    "RowStep",
     "ScreenStats",
     "Surface",
     "adam_rows",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 
 import numpy as np
-import torch
 
 from ig_ros.raster.library import load, threads
 from ig_ros.types import FloatArray, IntArray

@@ -10,7 +10,6 @@ import ctypes
 from typing import Any
 
 import numpy as np
-import torch
 
 from ig_ros.raster.library import load, threads
 from ig_ros.types import FloatArray, IntArray

@@ -6,7 +6,6 @@ import ctypes
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from ig_ros.raster.library import load, threads
 from ig_ros.types import FloatArray, IntArray

@@ -151,7 +151,7 @@ class Library:
         self.native.ig_gather_rows.argtypes = [_pointer, _long, _pointer, _long, _int]
         self.native.ig_depth_loss.argtypes = [*[_pointer] * 3, _long, _float, _float, _int, *[_pointer] * 3]
         self.native.ig_scale_loss.argtypes = [_pointer, _pointer, _long, _long, _float, _int, _pointer, _pointer]
-        self.native.ig_adam_rows.argtypes = [*[_pointer] * 7, _int, _long, _long, _float, _float, _float, _int]
+        self.native.ig_adam_rows.argtypes = [_pointer, _long, _pointer, _long, _float, _float, _float, _int]
 
     def call(self, name: str, *arguments: object) -> None:
         """Run one kernel; structs go by reference. Raises MemoryError."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from ig_ros.geometry import inverse
 from ig_ros.raster.library import load, threads

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import torch
 
 from ig_ros.config import ScaffoldConfig
-from ig_ros.raster import adam_rows
+from ig_ros.raster import RowStep, adam_rows
 from ig_ros.raster.view_rows import gather_rows
 from ig_ros.scaffold import turns
 from ig_ros.soundness import demand, demand_like, demand_range
@@ -175,15 +175,26 @@ class AnchorStore:
         next_uid = torch.tensor([self._next_uid])
         self.load_state(joined | {"next_uid": next_uid})
 
-    def adam_step(self, name: str, rows: torch.Tensor, gradient: torch.Tensor, rate: float | torch.Tensor) -> None:
-        """One Adam step on the rows (n,) that were in view; `rate` may differ per row (n,).
+    def adam_step(
+        self, rows: torch.Tensor, gradients: Mapping[str, torch.Tensor], rates: Mapping[str, float | torch.Tensor]
+    ) -> None:
+        """One Adam step on the rows (n,) that were in view, of the parameters in `gradients`; rates may be per row.
 
         Rows out of view keep their moments untouched: the cost is that of the view, not of the map. Bias is corrected
         by the row's own number of steps (`visits`, for features `lessons`, which the caller has counted up), so an
         anchor born late starts as fast as one born early. A row of a negative rate is left as it is.
         """
-        steps = self.data["lessons" if name == "feature" else "visits"]
-        adam_rows(self.parameters[name], self.moments[name], rows, gradient, steps, rate)
+        steps = [
+            RowStep(
+                self.parameters[name],
+                self.moments[name],
+                gradient,
+                self.data["lessons" if name == "feature" else "visits"],
+                rates[name],
+            )
+            for name, gradient in gradients.items()
+        ]
+        adam_rows(rows, steps)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Flat name -> tensor dictionary of everything, for storage."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -36,6 +37,11 @@ class Decoder(nn.Module):
             color.weight.mul_(0.1)
             color.bias.zero_()
 
+    @cached_property
+    def weights(self) -> list[nn.Parameter]:
+        """Weight and bias of two layers each of the opacity, covariance and colour MLP."""
+        return [p for mlp in (self.opacity, self.covariance, self.color) for p in mlp.parameters()]
+
     def forward(
         self,
         leaves: dict[str, torch.Tensor],
@@ -66,9 +72,8 @@ class Decoder(nn.Module):
             leaves["feature"] if with_feature else None,
         )
         request = DecodeRequest(position, turn, (x, y, z), (geometry, geometry, color))
-        mlps = [p for mlp in (self.opacity, self.covariance, self.color) for p in mlp.parameters()]
         owners = rows[:, None].expand(-1, c.children).reshape(-1)
-        return GaussianBatch(*decode(request, gathered, mlps), anchors=owners)
+        return GaussianBatch(*decode(request, gathered, self.weights), anchors=owners)
 
     def reference(
         self,

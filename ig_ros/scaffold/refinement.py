@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from ig_ros.config import Config
-from ig_ros.raster import adam_rows, rasterize
+from ig_ros.raster import RowStep, adam_rows, rasterize
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.losses import feature_loss
 from ig_ros.scaffold.model import NEAR
@@ -42,7 +42,7 @@ def refine(
         gradient = _gradient(gaussians, sub_object.to(device), codebook, shown[pick], config)
         rows = gradient.any(dim=1).nonzero()[:, 0]
         lessons[rows] += 1
-        adam_rows(codebook, moments, rows, gradient[rows], lessons, config.training.lr_feature)
+        adam_rows(rows, [RowStep(codebook, moments, gradient[rows], lessons, config.training.lr_feature)])
     return (normalize(codebook, dim=1) / 2).to(features)
 
 

@@ -108,8 +108,8 @@ class Trainer:
         loss, color = view_loss(rendered, target, c.ssim_weight, c.depth_weight, terms)
         edge = anchors.data["edge"][view.rows] if c.scale_unit == "voxel" else None
         loss = loss + volume_loss(view.gaussians.scales, edge, self.scaffold.config.children, c.scale_weight)
-        for parameter in self.scaffold.decoder.parameters():
-            parameter.grad = None
+        for weight in self.scaffold.decoder.weights:
+            weight.grad = None
         torch.autograd.backward(loss)
         return color
 
@@ -119,21 +119,17 @@ class Trainer:
         c = self.config.training
         anchors = self.scaffold.anchors
         anchors.data["visits"].index_add_(0, view.rows, torch.ones_like(awake, dtype=torch.int32))
-        rates: dict[str, float] = {
+        rates: dict[str, float | torch.Tensor] = {
             "offsets": decay(c.lr_offset, c.lr_offset_final, self.step, c),
             "log_scale": c.lr_scale,
             "embedding": c.lr_embedding,
             "color": c.lr_embedding,
         }
-        for name, rate in rates.items():
-            gradient = view.leaves[name].grad
-            if gradient is not None:
-                anchors.adam_step(name, view.rows, gradient, rate)
-        gradient = view.leaves["feature"].grad
-        if gradient is not None:
+        gradients = {name: leaf.grad for name, leaf in view.leaves.items() if leaf.grad is not None}
+        if "feature" in gradients:
             anchors.data["lessons"].index_add_(0, view.rows, awake.int())
-            rate_of = torch.where(mature, c.lr_feature_joint, c.lr_feature)
-            anchors.adam_step("feature", view.rows, gradient, rate_of.masked_fill(~awake, ASLEEP))
+            rates["feature"] = torch.where(mature, c.lr_feature_joint, c.lr_feature).masked_fill_(~awake, ASLEEP)
+        anchors.adam_step(view.rows, gradients, rates)
         finals = [
             (c.lr_mlp_opacity, c.lr_mlp_opacity_final),
             (c.lr_mlp_covariance,) * 2,

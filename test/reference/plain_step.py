@@ -6,7 +6,7 @@ nothing to go by, so a comparison trains without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from ig_ros.raster.adam_rows import _reference
+from ig_ros.raster.adam_rows import RowStep, adam_rows_torch
 from ig_ros.scaffold import Scaffold, anchors, losses, trainer
 from ig_ros.scaffold.decoder import Decoder
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
@@ -29,7 +29,7 @@ def plain_torch() -> Iterator[None]:
         patch.object(trainer, "volume_loss", _volume),
         patch.object(trainer, "account_view", trainer.account_view_torch),
         patch.object(Scaffold, "in_view", _in_view),
-        patch.object(anchors, "adam_rows", _reference),
+        patch.object(anchors, "adam_rows", _adam),
         patch.object(anchors, "gather_rows", lambda tables, rows: [t[rows] for t in tables]),
     ):
         yield
@@ -40,6 +40,12 @@ def plain_everything() -> Iterator[None]:
     """The raster too."""
     with plain_torch(), patch.object(trainer, "rasterize", plain_rasterize):
         yield
+
+
+def _adam(rows: torch.Tensor, steps: Sequence[RowStep]) -> None:
+    with torch.no_grad():
+        for step in steps:
+            adam_rows_torch(rows, step)
 
 
 def plain_rasterize(

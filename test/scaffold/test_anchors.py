@@ -86,7 +86,7 @@ def test_separate_features_step_and_stay_in_step() -> None:
     assert len(feature[0].unique(dim=0)) == 5
     before, rows, gradient = feature.clone(), torch.tensor([1, 5]), torch.randn(2, 5, 6)
     anchors.data["lessons"][rows] += 1
-    anchors.adam_step("feature", rows, gradient, torch.tensor([0.1, 0.2]))
+    anchors.adam_step(rows, {"feature": gradient}, {"feature": torch.tensor([0.1, 0.2])})
     step = before - anchors.parameters["feature"]
     assert torch.allclose(step[rows], torch.tensor([0.1, 0.2])[:, None, None] * gradient.sign(), atol=1e-5)
     assert not step[[0, 2, 3, 4]].any()
@@ -151,7 +151,7 @@ def test_adam_step_is_torch_adam_on_the_rows_in_view(name: str) -> None:
     for i in range(4):
         gradient = torch.randn(truth.shape, generator=torch.Generator().manual_seed(i))
         anchors.data["lessons" if name == "feature" else "visits"][rows] += 1
-        anchors.adam_step(name, rows, gradient, 0.01)
+        anchors.adam_step(rows, {name: gradient}, {name: 0.01})
         truth.grad = gradient
         adam.step()
     assert torch.allclose(anchors.parameters[name][rows], truth.detach(), atol=1e-6)
@@ -182,6 +182,6 @@ def test_empty_rows_are_harmless() -> None:
     assert len(anchors) == 0
     anchors.append(seeds(2))
     before = anchors.parameters["color"].clone()
-    anchors.adam_step("color", torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3), 0.1)
+    anchors.adam_step(torch.zeros(0, dtype=torch.int64), {"color": torch.zeros(0, 3)}, {"color": 0.1})
     assert torch.equal(anchors.parameters["color"], before)
     assert np.isfinite(before.numpy()).all()
