@@ -53,6 +53,34 @@ struct Masks {
   }
 };
 
+// Sums of `channels` floats by row. Neighbouring pixels mostly share one: its sum stays in registers meanwhile.
+template <int CHANNELS>
+class RowSums {
+ public:
+  RowSums(float* sums, int channels) : sums_(sums), channels_(CHANNELS ? CHANNELS : channels) {}
+  ~RowSums() { put_down(); }
+  template <class Value>
+  void add(int row, const Value& value) {
+    if (CHANNELS == 0) {
+      for (int c = 0; c < channels_; c++) sums_[size_t(row) * channels_ + c] += value(c);
+      return;
+    }
+    if (row != row_) put_down(), row_ = row;
+    for (int c = 0; c < CHANNELS; c++) run_[c] += value(c);
+  }
+
+ private:
+  void put_down() {
+    for (int c = 0; c < CHANNELS; c++) {
+      if (row_ >= 0) sums_[size_t(row_) * CHANNELS + c] += run_[c];
+      run_[c] = 0.f;
+    }
+  }
+  float* sums_;
+  int channels_, row_ = -1;
+  float run_[CHANNELS ? CHANNELS : 1] = {};
+};
+
 template <class Visit>
 static void for_each_part(const FeatureLossInput& in, const Visit& visit) {
 #pragma omp parallel for num_threads(in.threads) schedule(dynamic)
@@ -70,6 +98,8 @@ static void add_parts(std::vector<float>& parts, size_t size) {
 // room for PARTS of them, tables of (mask, mask) are of pairs.
 struct FeatureMemory {
   Masks masks;
+  std::vector<int32_t> row_of_pixel;
+  std::vector<float> slope;  // of each pixel: its distance's share of the loss by the distance
   std::vector<float> means, pull, means_gradient, square, weight, share;
   std::vector<double> losses;
 };
@@ -82,12 +112,13 @@ static void mask_means(const FeatureLossInput& in, FeatureMemory& memory) {
   const size_t size = size_t(masks.count) * channels;
   std::vector<float>& means = memory.means;
   means.assign(PARTS * size, 0.f);
+  memory.row_of_pixel.resize(in.pixels);
   for_each_part(in, [&](int part, int begin, int end) {
+    RowSums<CHANNELS> sums(means.data() + part * size, channels);
     for (int p = begin; p < end; p++) {
-      const int row = masks.row(in, p);
-      if (row < 0) continue;
-      float* sum = &means[part * size + size_t(row) * channels];
-      for (int c = 0; c < channels; c++) sum[c] += in.feature[size_t(p) * in.stride + c];
+      const int row = memory.row_of_pixel[p] = masks.row(in, p);
+      const float* feature = in.feature + size_t(p) * in.stride;
+      if (row >= 0) sums.add(row, [&](int c) { return feature[c]; });
     }
   });
   add_parts(means, size);
@@ -95,8 +126,8 @@ static void mask_means(const FeatureLossInput& in, FeatureMemory& memory) {
   for (size_t i = 0; i < size; i++) means[i] /= masks.pixels[i / channels];
 }
 
-// Mean over masks of the mean distance of a mask's pixels to its mean. Writes the pixels' own part of the gradient and
-// leaves what pulls at the means in `means_gradient`.
+// Mean over masks of the mean distance of a mask's pixels to its mean. Leaves each pixel's slope, and what pulls at the
+// means in `means_gradient`.
 template <int CHANNELS>
 static double smoothness(const FeatureLossInput& in, FeatureMemory& memory) {
   const int channels = CHANNELS ? CHANNELS : in.channels;
@@ -106,29 +137,23 @@ static double smoothness(const FeatureLossInput& in, FeatureMemory& memory) {
   std::vector<float>&pull = memory.pull, &means_gradient = memory.means_gradient;
   pull.assign(PARTS * size, 0.f);
   means_gradient.assign(size, 0.f);
+  memory.slope.resize(in.pixels);
   memory.share.resize(masks.count);
   for (int row = 0; row < masks.count; row++)
     memory.share[row] = in.smooth_weight / (masks.count * masks.pixels[row]);
   double losses[PARTS] = {};
   for_each_part(in, [&](int part, int begin, int end) {
     double loss = 0;
+    RowSums<CHANNELS> sums(pull.data() + part * size, channels);
     for (int p = begin; p < end; p++) {
-      float* __restrict gradient = in.gradient + size_t(p) * in.gradient_stride;
-      const int row = masks.row(in, p);
-      if (row < 0) {
-        std::memset(gradient, 0, channels * sizeof(float));
-        continue;
-      }
+      const int row = memory.row_of_pixel[p];
+      if (row < 0) continue;
       const float *feature = in.feature + size_t(p) * in.stride, *mean = &means[size_t(row) * channels];
       float square = 1e-12f;
       for (int c = 0; c < channels; c++) square += (feature[c] - mean[c]) * (feature[c] - mean[c]);
       const float distance = std::sqrt(square), share = memory.share[row], slope = share / distance;
-      float* sum = &pull[part * size + size_t(row) * channels];
-      for (int c = 0; c < channels; c++) {
-        const float pulls = slope * (feature[c] - mean[c]);
-        gradient[c] = pulls;
-        sum[c] += pulls;
-      }
+      memory.slope[p] = slope;
+      sums.add(row, [&](int c) { return slope * (feature[c] - mean[c]); });
       loss += share * distance;
     }
     losses[part] = loss;
@@ -197,25 +222,36 @@ static double contrast(const FeatureLossInput& in, FeatureMemory& memory) {
   return scale * loss;
 }
 
+// The gradient of every pixel: towards its mask's mean, and what the mean hands down.
+template <int CHANNELS>
+static void write_gradient(const FeatureLossInput& in, FeatureMemory& memory) {
+  const int channels = CHANNELS ? CHANNELS : in.channels;
+  std::vector<float>& handed_down = memory.means_gradient;
+  for (size_t i = 0; i < handed_down.size(); i++) handed_down[i] /= memory.masks.pixels[i / channels];
+  for_each_part(in, [&](int, int begin, int end) {
+    for (int p = begin; p < end; p++) {
+      float* __restrict gradient = in.gradient + size_t(p) * in.gradient_stride;
+      const int row = memory.row_of_pixel[p];
+      if (row < 0) {
+        std::memset(gradient, 0, channels * sizeof(float));
+        continue;
+      }
+      const float *feature = in.feature + size_t(p) * in.stride, *mean = &memory.means[size_t(row) * channels],
+                  *more = &handed_down[size_t(row) * channels];
+      for (int c = 0; c < channels; c++) gradient[c] = memory.slope[p] * (feature[c] - mean[c]) + more[c];
+    }
+  });
+}
+
 template <int CHANNELS>
 static double feature_loss(const FeatureLossInput& in) {
   static thread_local FeatureMemory kept;
   FeatureMemory& memory = kept;  // a parallel region's other threads have a `kept` of their own
   memory.masks.read(in);
-  const Masks& masks = memory.masks;
-  const int channels = CHANNELS ? CHANNELS : in.channels;
   mask_means<CHANNELS>(in, memory);
   double loss = smoothness<CHANNELS>(in, memory);
-  if (masks.count >= 2) loss += contrast(in, memory);
-  std::vector<float>& gradient = memory.means_gradient;
-  for (size_t i = 0; i < gradient.size(); i++) gradient[i] /= masks.pixels[i / channels];
-  for_each_part(in, [&](int, int begin, int end) {
-    for (int p = begin; p < end; p++) {
-      const int row = masks.row(in, p);
-      for (int c = 0; c < channels && row >= 0; c++)
-        in.gradient[size_t(p) * in.gradient_stride + c] += gradient[size_t(row) * channels + c];
-    }
-  });
+  if (memory.masks.count >= 2) loss += contrast(in, memory);
+  write_gradient<CHANNELS>(in, memory);
   return loss;
 }
 

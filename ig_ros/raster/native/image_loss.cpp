@@ -10,6 +10,7 @@
 namespace ig {
 
 constexpr int RADIUS = 5, BAND = 48, CHANNELS = 3;
+constexpr int MOMENTS = 4;  // blurred for SSIM: x, y, xx + yy, xy
 constexpr int MARGIN = 8;  // zeros on either side of a row, >= RADIUS
 constexpr float C1 = 0.01f * 0.01f, C2 = 0.03f * 0.03f;
 
@@ -87,16 +88,16 @@ static void split_planes(const LossInput& in, float* planes) {
     }
 }
 
-// SSIM of one row from its five blurred moments (mean x, mean y, xx, yy, xy), times the mask; returns the sum and
-// turns the moments into the gradient maps d/d(mean x), d/d(xx), d/d(xy), each times `slope`.
-static double ssim_row(const float* const m[5], const float* mask, float slope, float* const map[3], int width) {
+// SSIM of one row from its blurred moments, times the mask; returns the sum and turns the moments into the gradient maps
+// d/d(mean x), d/d(xx), d/d(xy), each times `slope`.
+static double ssim_row(const float* const m[MOMENTS], const float* mask, float slope, float* const map[3], int width) {
   double total = 0;
   for (int begin = 0; begin < width; begin += 64) {
     float sum = 0;
     for (int x = begin; x < std::min(width, begin + 64); x++) {
       float mx = m[0][x], my = m[1][x], weight = mask ? mask[x] : 1.f;
-      float a1 = 2 * mx * my + C1, a2 = 2 * (m[4][x] - mx * my) + C2;
-      float b1 = mx * mx + my * my + C1, b2 = m[2][x] - mx * mx + m[3][x] - my * my + C2;
+      float a1 = 2 * mx * my + C1, a2 = 2 * (m[3][x] - mx * my) + C2;
+      float squares = mx * mx + my * my, b1 = squares + C1, b2 = m[2][x] - squares + C2;
       float ib1 = 1.f / b1, ib2 = 1.f / b2, both = ib1 * ib2, value = a1 * a2 * both, v = slope * weight;
       sum += weight * value;
       map[0][x] = v * (2 * my * (a2 - a1) * both - 2 * mx * value * (ib1 - ib2));
@@ -120,26 +121,26 @@ static double loss_band(const LossInput& in, const Window& window, const float* 
   const int row = in.row(), first = band * BAND, last = std::min(in.height, first + BAND);
   const float *x = planes + channel * in.plane(), *y = planes + (CHANNELS + channel) * in.plane();
   const size_t lane = size_t(BAND + 2 * RADIUS) * row;  // one blurred moment of the band with its halo
-  float* products = scratch + 5 * lane;
-  std::fill_n(products, 3 * row, 0.f);
+  float* products = scratch + MOMENTS * lane;
+  std::fill_n(products, 2 * row, 0.f);
   for (int r = first - RADIUS; r < last + RADIUS; r++) {
     float* out = scratch + size_t(r - first + RADIUS) * row;
     if (r < 0 || r >= in.height) {
-      for (int k = 0; k < 5; k++) std::fill_n(out + k * lane, row, 0.f);
+      for (int k = 0; k < MOMENTS; k++) std::fill_n(out + k * lane, row, 0.f);
       continue;
     }
     const float *xr = x + size_t(r) * row + MARGIN, *yr = y + size_t(r) * row + MARGIN;
-    float *xx = products + MARGIN, *yy = xx + row, *xy = yy + row;
-    for (int i = 0; i < in.width; i++) xx[i] = xr[i] * xr[i], yy[i] = yr[i] * yr[i], xy[i] = xr[i] * yr[i];
-    const float* source[5] = {xr, yr, xx, yy, xy};
-    for (int k = 0; k < 5; k++) blur_row(window, source[k], out + k * lane, in.width);
+    float *squares = products + MARGIN, *xy = squares + row;
+    for (int i = 0; i < in.width; i++) squares[i] = xr[i] * xr[i] + yr[i] * yr[i], xy[i] = xr[i] * yr[i];
+    const float* source[MOMENTS] = {xr, yr, squares, xy};
+    for (int k = 0; k < MOMENTS; k++) blur_row(window, source[k], out + k * lane, in.width);
   }
-  float* moments = products + 3 * row;
-  const float* m[5] = {moments, moments + row, moments + 2 * row, moments + 3 * row, moments + 4 * row};
+  float* moments = products + 2 * row;
+  const float* m[MOMENTS] = {moments, moments + row, moments + 2 * row, moments + 3 * row};
   double l1 = 0, ssim = 0, weight = 0;
   for (int r = first; r < last; r++) {
     const float* mask = in.mask ? in.mask + size_t(r) * in.width : nullptr;
-    for (int k = 0; k < 5; k++)
+    for (int k = 0; k < MOMENTS; k++)
       blur_column(window, scratch + k * lane + size_t(r - first + RADIUS) * row, row, moments + k * row, in.width);
     float* map[3];
     for (int k = 0; k < 3; k++) {
@@ -184,7 +185,7 @@ static void gradient_band(const LossInput& in, const Window& window, const float
 static double image_loss(const LossInput& in, float* gradient) {
   static thread_local LossMemory memory;
   static const Window window;
-  const size_t scratch_size = size_t(in.row()) * (5 * (BAND + 2 * RADIUS) + 8);
+  const size_t scratch_size = size_t(in.row()) * (MOMENTS * (BAND + 2 * RADIUS) + MOMENTS + 2);
   const int tasks = CHANNELS * in.bands();
   float *planes = memory.planes.require(2 * CHANNELS * in.plane()), *maps = memory.maps.require(3 * CHANNELS * in.plane());
   float* scratch = memory.scratch.require(scratch_size * in.threads);
