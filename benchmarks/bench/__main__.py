@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--docs", type=Path, help="the document; without it docs/performance.md, or none if --quick")
     given = parser.parse_args()
     if given.part:
-        settle_allocator()  # as the node and `ig` do
+        settle_allocator()  # as the node does
         figures = import_module(f"benchmarks.bench.{given.part}").measure(given.quick)
         print(json.dumps(figures), flush=True)
         return 0

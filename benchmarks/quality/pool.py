@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.quality.plan import Job
-from ig_ros.courtesy import settle_allocator
 
 ROOT = Path(__file__).resolve().parents[2]
 JUDGING = (
@@ -71,7 +70,6 @@ def run_and_store(job: Job, folder: Path, code: str) -> dict[str, Any]:
 
     from benchmarks.quality.run import run_job  # torch loads in the worker, not in the process that waits
 
-    settle_allocator()  # as `ig map` does
     begin = time.perf_counter()
     try:
         result = {"status": DONE} | run_job(job, folder / "pictures")

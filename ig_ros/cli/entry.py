@@ -13,14 +13,12 @@ from rich.markup import escape
 
 from ig_ros.cli import bench, evaluation, export, info, mapping, query, ros, view  # noqa: F401  # importing registers the commands
 from ig_ros.cli.app import Exit, app, console
-from ig_ros.courtesy import settle_allocator
 from ig_ros.errors import IgError
 
 
 def main() -> None:
     """Run the command line; ends the process with one of the codes of `Exit`."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: spinning threads starve the other processes
-    settle_allocator()  # a step's memory serves the next one: training is a tenth faster
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
