@@ -145,11 +145,11 @@ class AnchorStore:
         self.data["turn"] = torch.nn.functional.normalize(turns.compose(turn, self.data["turn"]), dim=1)
         self.turned = True
 
-    def gather(self, rows: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Copies of the parameters and positions (n, 3) m of some anchors (n,)."""
-        tables = [*self.parameters.values(), self.data["position"]]
-        *found, position = gather_rows(tables, rows) if rows.device.type == "cpu" else [t[rows] for t in tables]
-        return dict(zip(self.parameters, found, strict=True)), position
+    def gather(self, rows: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Copies of the parameters, the positions (n, 3) m and the edges (n,) m of some anchors (n,)."""
+        tables = [*self.parameters.values(), self.data["position"], self.data["edge"]]
+        *found, position, edge = gather_rows(tables, rows) if rows.device.type == "cpu" else [t[rows] for t in tables]
+        return dict(zip(self.parameters, found, strict=True)), position, edge
 
     def turns(self, rows: torch.Tensor) -> torch.Tensor | None:
         """(n, 4) rotations of some anchors, None while none in the map is rotated."""

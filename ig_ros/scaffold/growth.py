@@ -68,8 +68,8 @@ def _free_cells(
         offset = rotate(data["turn"][parent], offset)
     points = data["position"][parent] + offset
     standing = torch.cat([data["position"], *(new.position for new in planted)]).cpu().numpy()
-    taken = voxel_keys(standing, np.full(len(standing), edge))
-    keys = voxel_keys(points.cpu().numpy(), np.full(len(points), edge))
+    taken = voxel_keys(standing, edge)
+    keys = voxel_keys(points.cpu().numpy(), edge)
     unique, first, group = np.unique(keys, return_index=True, return_inverse=True)
     place = np.searchsorted(unique, taken).clip(max=max(len(unique) - 1, 0))  # cheaper than np.isin: few are proposed
     free = np.ones(len(unique), bool)

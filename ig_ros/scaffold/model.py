@@ -23,6 +23,7 @@ class View:
 
     rows: torch.Tensor  # (n,) rows of the anchors in view
     leaves: dict[str, torch.Tensor]  # their parameters, gathered; gradients land here
+    edge: torch.Tensor  # (n,) m
     gaussians: GaussianBatch  # n * k, child c of the anchor rows[i] at i * k + c
 
 
@@ -73,11 +74,11 @@ class Scaffold:
         """
         rows = self.in_view(camera, T_world_camera) if rows is None else rows
         grad = torch.is_grad_enabled()
-        gathered, position = self.anchors.gather(rows)
+        gathered, position, edge = self.anchors.gather(rows)
         leaves = {name: p.requires_grad_(grad) for name, p in gathered.items()}
         center = torch.as_tensor(T_world_camera[:3, 3], dtype=torch.float32, device=self.device)
         gaussians = self.decoder(leaves, position, rows, center, with_feature, self.anchors.turns(rows))
-        return View(rows, leaves, gaussians)
+        return View(rows, leaves, edge, gaussians)
 
     @torch.no_grad()
     def render(self, camera: Camera, T_world_camera: FloatArray, with_feature: bool = False) -> RenderResult:

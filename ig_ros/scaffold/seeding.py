@@ -16,12 +16,12 @@ from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import FloatArray, IntArray, RenderResult
 
 
-def voxel_keys(points: FloatArray, edges: FloatArray) -> IntArray:
-    """(N,) int64 key of the voxel each point (N, 3) lies in on the grid of its own edge (N,) in metres.
+def voxel_keys(points: FloatArray, edges: FloatArray | float) -> IntArray:
+    """(N,) int64 key of the voxel each point (N, 3) lies in on the grid of its own edge (N,), or of one for all, m.
 
     19 bits per axis (5 km at 2 cm) and 7 for the edge: packed, not hashed, so that no two voxels share a key.
     """
-    cell = np.floor(points / edges[:, None]).astype(np.int64) & 0x7FFFF
+    cell = np.floor(points / np.asarray(edges)[..., None]).astype(np.int64) & 0x7FFFF
     level = np.round(np.log2(edges) * 4).astype(np.int64) & 0x7F
     keys: IntArray = cell[:, 0] << 45 | cell[:, 1] << 26 | cell[:, 2] << 7 | level
     return keys

@@ -45,7 +45,8 @@ def test_gathering_is_indexing(n: int) -> None:
 def test_what_is_gathered_is_a_copy() -> None:
     model = Scaffold(ScaffoldConfig(), torch.device("cpu"), seed=0)
     model.anchors.append(NewAnchors(torch.rand(4, 3), torch.rand(4, 3), torch.full((4,), 0.02), torch.zeros(4)))
-    leaves, position = model.anchors.gather(torch.tensor([2, 0]))
+    leaves, position, edge = model.anchors.gather(torch.tensor([2, 0]))
+    assert torch.equal(edge, model.anchors.data["edge"][[2, 0]])
     assert torch.equal(position, model.anchors.data["position"][[2, 0]])
     leaves["embedding"].fill_(9.0)
     assert not model.anchors.parameters["embedding"].any()

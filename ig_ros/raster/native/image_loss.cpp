@@ -9,7 +9,7 @@
 
 namespace ig {
 
-constexpr int RADIUS = 5, BAND = 48, CHANNELS = 3;
+constexpr int RADIUS = 5, BAND = 40, CHANNELS = 3;
 constexpr int MOMENTS = 4;  // blurred for SSIM: x, y, xx + yy, xy
 constexpr int MARGIN = 8;  // zeros on either side of a row, >= RADIUS
 constexpr float C1 = 0.01f * 0.01f, C2 = 0.03f * 0.03f;
