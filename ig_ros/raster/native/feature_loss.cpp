@@ -24,6 +24,7 @@ struct FeatureLossInput {
 namespace ig {
 
 constexpr int PARTS = 16;
+constexpr int FEW = 64;  // masks whose pairs are looked at before a helper would be awake
 
 // Which counted mask a pixel belongs to, -1 for none, and what is known of the masks.
 struct Masks {
@@ -187,6 +188,7 @@ static void rank_weights(const FeatureLossInput& in, int i, int count, const flo
 // Mean over pairs of w_ij / (|M_i - M_j|^2 + 1); adds to the gradient of the means.
 static double contrast(const FeatureLossInput& in, FeatureMemory& memory) {
   const int channels = in.channels, count = memory.masks.count;
+  const int threads = count < FEW ? 1 : in.threads;
   const double scale = in.contrast_weight / (double(count) * (count - 1));
   const std::vector<float>& means = memory.means;
   std::vector<float>&square = memory.square, &weight = memory.weight, &means_gradient = memory.means_gradient;
@@ -194,7 +196,7 @@ static double contrast(const FeatureLossInput& in, FeatureMemory& memory) {
   square.resize(size_t(count) * count);
   weight.resize(size_t(count) * count);
   losses.assign(count, 0.0);
-#pragma omp parallel for num_threads(in.threads) schedule(dynamic, 8)
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 8)
   for (int i = 0; i < count; i++) {
     float* row = &square[size_t(i) * count];
     for (int j = 0; j < count; j++) {
@@ -207,7 +209,7 @@ static double contrast(const FeatureLossInput& in, FeatureMemory& memory) {
     rank_weights(in, i, count, row, &weight[size_t(i) * count]);
     for (int j = 0; j < count; j++) losses[i] += weight[size_t(i) * count + j] / (row[j] + 1.f);
   }
-#pragma omp parallel for num_threads(in.threads) schedule(static)
+#pragma omp parallel for num_threads(threads) schedule(static)
   for (int i = 0; i < count; i++)
     for (int j = 0; j < count; j++) {
       const size_t to = size_t(i) * count + j, from = size_t(j) * count + i;

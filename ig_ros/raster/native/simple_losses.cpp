@@ -29,7 +29,7 @@ extern "C" {
 // are none. Writes the gradients of depth and alpha (P each). Returns 0.
 int ig_depth_loss(const float* depth, const float* alpha, const float* measured, int64_t pixels, float weight,
                   float limit, int32_t threads, float* depth_gradient, float* alpha_gradient, double* loss) {
-  const ig::Sum valid = ig::sum_parts(pixels, threads, [&](int64_t begin, int64_t end) {
+  const ig::Sum valid = ig::sum_parts(pixels, 1, [&](int64_t begin, int64_t end) {
     ig::Sum sum;
     for (int64_t p = begin; p < end; p++) sum.count += measured[p] > 0.f;
     return sum;
