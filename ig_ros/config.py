@@ -310,7 +310,9 @@ class NodeConfig:
     pose_is_optical: bool = param(True, "poses are of the optical frame (z forward), not of a body frame (x forward)")
     pose_timeout: float = param(1.0, "an image waits this long for its pose, s", 0.0, 60.0)
     pose_max_gap: float = param(0.5, "poses further apart than this are not interpolated, s", 0.001, 60.0)
-    sync_tolerance: float = param(0.02, "depth and masks belong to an image within this time, s; of equal stamps throughout, only equal ones do", 0.0, 10.0)
+    sync_tolerance: float = param(
+        0.02, "depth and masks belong to an image within this time, s; equal stamps go first", 0.0, 10.0
+    )
     depth_timeout: float = param(0.2, "an image waits this long for its depth once depth has been seen, s", 0.0, 60.0)
     mask_timeout: float = param(2.0, "an image waits this long for its masks once masks have been seen, s", 0.0, 600.0)
     queue_size: int = param(30, "frames waiting for pose, depth or masks at most; the oldest is dropped", 1, 10000)
