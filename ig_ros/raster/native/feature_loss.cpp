@@ -24,7 +24,7 @@ struct FeatureLossInput {
 namespace ig {
 
 constexpr int PARTS = 16;
-constexpr int FEW = 64;  // masks whose pairs are looked at before a helper would be awake
+constexpr int FEW = 64;  // masks whose pairs are looked at before helpers would be awake
 
 // Which counted mask a pixel belongs to, -1 for none, and what is known of the masks.
 struct Masks {
@@ -87,6 +87,17 @@ static void for_each_part(const FeatureLossInput& in, const Visit& visit) {
 #pragma omp parallel for num_threads(in.threads) schedule(dynamic)
   for (int part = 0; part < PARTS; part++)
     visit(part, int(int64_t(in.pixels) * part / PARTS), int(int64_t(in.pixels) * (part + 1) / PARTS));
+}
+
+// Not a region of one thread: that would make OpenMP build its team anew.
+template <class Visit>
+static void for_each_mask(const FeatureLossInput& in, int count, const Visit& visit) {
+  if (count < FEW) {
+    for (int i = 0; i < count; i++) visit(i);
+    return;
+  }
+#pragma omp parallel for num_threads(in.threads) schedule(dynamic, 8)
+  for (int i = 0; i < count; i++) visit(i);
 }
 
 // parts[0] += the others, in order.
@@ -188,7 +199,6 @@ static void rank_weights(const FeatureLossInput& in, int i, int count, const flo
 // Mean over pairs of w_ij / (|M_i - M_j|^2 + 1); adds to the gradient of the means.
 static double contrast(const FeatureLossInput& in, FeatureMemory& memory) {
   const int channels = in.channels, count = memory.masks.count;
-  const int threads = count < FEW ? 1 : in.threads;
   const double scale = in.contrast_weight / (double(count) * (count - 1));
   const std::vector<float>& means = memory.means;
   std::vector<float>&square = memory.square, &weight = memory.weight, &means_gradient = memory.means_gradient;
@@ -196,8 +206,7 @@ static double contrast(const FeatureLossInput& in, FeatureMemory& memory) {
   square.resize(size_t(count) * count);
   weight.resize(size_t(count) * count);
   losses.assign(count, 0.0);
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 8)
-  for (int i = 0; i < count; i++) {
+  for_each_mask(in, count, [&](int i) {
     float* row = &square[size_t(i) * count];
     for (int j = 0; j < count; j++) {
       row[j] = 0.f;
@@ -208,9 +217,8 @@ static double contrast(const FeatureLossInput& in, FeatureMemory& memory) {
     }
     rank_weights(in, i, count, row, &weight[size_t(i) * count]);
     for (int j = 0; j < count; j++) losses[i] += weight[size_t(i) * count + j] / (row[j] + 1.f);
-  }
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int i = 0; i < count; i++)
+  });
+  for_each_mask(in, count, [&](int i) {
     for (int j = 0; j < count; j++) {
       const size_t to = size_t(i) * count + j, from = size_t(j) * count + i;
       const float fall = 1.f / (square[to] + 1.f);
@@ -219,6 +227,7 @@ static double contrast(const FeatureLossInput& in, FeatureMemory& memory) {
         means_gradient[size_t(i) * channels + c] +=
             slope * (means[size_t(i) * channels + c] - means[size_t(j) * channels + c]);
     }
+  });
   double loss = 0;
   for (double row : losses) loss += row;
   return scale * loss;

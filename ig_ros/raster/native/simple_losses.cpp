@@ -7,17 +7,12 @@ namespace ig {
 
 constexpr int PARTS = 32;
 
-struct Sum {
-  double value = 0;
-  int64_t count = 0;
-};
-
 template <class Visit>
-static Sum sum_parts(int64_t items, int threads, const Visit& visit) {
-  Sum parts[PARTS], whole;
+static double sum_parts(int64_t items, int threads, const Visit& visit) {
+  double parts[PARTS], whole = 0;
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int part = 0; part < PARTS; part++) parts[part] = visit(items * part / PARTS, items * (part + 1) / PARTS);
-  for (const Sum& part : parts) whole.value += part.value, whole.count += part.count;
+  for (double part : parts) whole += part;
   return whole;
 }
 
@@ -29,25 +24,22 @@ extern "C" {
 // are none. Writes the gradients of depth and alpha (P each). Returns 0.
 int ig_depth_loss(const float* depth, const float* alpha, const float* measured, int64_t pixels, float weight,
                   float limit, int32_t threads, float* depth_gradient, float* alpha_gradient, double* loss) {
-  const ig::Sum valid = ig::sum_parts(pixels, 1, [&](int64_t begin, int64_t end) {
-    ig::Sum sum;
-    for (int64_t p = begin; p < end; p++) sum.count += measured[p] > 0.f;
-    return sum;
-  });
-  const float slope = valid.count ? weight / float(valid.count) : 0.f;
-  const ig::Sum total = ig::sum_parts(pixels, threads, [&](int64_t begin, int64_t end) {
-    ig::Sum sum;
+  int64_t valid = 0;  // counted before a helper would be awake
+  for (int64_t p = 0; p < pixels; p++) valid += measured[p] > 0.f;
+  const float slope = valid ? weight / float(valid) : 0.f;
+  const double total = ig::sum_parts(pixels, threads, [&](int64_t begin, int64_t end) {
+    double sum = 0;
     for (int64_t p = begin; p < end; p++) {
       const float z = measured[p], off = depth[p] - alpha[p] * z, error = std::abs(off) / z;
       const bool counts = z > 0.f;
       const float pull = !counts || error > limit ? 0.f : slope * float((off > 0.f) - (off < 0.f));
       depth_gradient[p] = counts ? pull / z : 0.f;
       alpha_gradient[p] = -pull;
-      sum.value += !counts ? 0.f : error > limit ? limit : error;
+      sum += !counts ? 0.f : error > limit ? limit : error;
     }
     return sum;
   });
-  *loss = double(slope) * total.value;
+  *loss = double(slope) * total;
   return 0;
 }
 
@@ -56,8 +48,8 @@ int ig_depth_loss(const float* depth, const float* alpha, const float* measured,
 int ig_scale_loss(const float* scales, const float* edge, int64_t count, int64_t children, float weight,
                   int32_t threads, float* gradient, double* loss) {
   const float share = weight / (float(count) * float(children));
-  const ig::Sum total = ig::sum_parts(count, threads, [&](int64_t begin, int64_t end) {
-    ig::Sum sum;
+  const double total = ig::sum_parts(count, threads, [&](int64_t begin, int64_t end) {
+    double sum = 0;
     for (int64_t anchor = begin; anchor < end; anchor++) {
       const float unit = edge ? 1.f / edge[anchor] : 1.f, cube = unit * unit * unit * share;
       float volumes = 0.f;
@@ -66,11 +58,11 @@ int ig_scale_loss(const float* scales, const float* edge, int64_t count, int64_t
         gradient[3 * i] = y * z * cube, gradient[3 * i + 1] = x * z * cube, gradient[3 * i + 2] = x * y * cube;
         volumes += x * y * z * cube;
       }
-      sum.value += volumes;
+      sum += volumes;
     }
     return sum;
   });
-  *loss = total.value;
+  *loss = total;
   return 0;
 }
 
