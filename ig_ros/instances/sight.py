@@ -11,7 +11,7 @@ import torch
 from ig_ros.instances.boundary import normal_image
 from ig_ros.instances.held import Kept
 from ig_ros.instances.observations import HIDDEN, LabelledView, Observations, mask_places, surface_of
-from ig_ros.raster import Look, carry
+from ig_ros.raster import Look, Sighting, carry
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 QUANTUM = 127  # steps of a normal's component: sums of integers do not depend on their order
@@ -64,12 +64,13 @@ class Sight:
         total = np.zeros((len(xyz), 3), np.int32)
         total[rows] = self._total[kept.point[rows]]
         known = Look(np.ascontiguousarray(xyz, np.float32), total, old.copy())
-        for j in np.setdiff1d(np.arange(len(self._views)), kept.view).tolist():  # no longer among the views
-            known.take_away(surface_of(self._views[j], tolerance), rows, self._images[j].normal)
-        for k, (view, j) in enumerate(zip(views, kept.view.tolist(), strict=True)):
-            looked = fresh if j >= 0 else np.arange(len(xyz))
-            surface, image = surface_of(view, tolerance), images[k]
-            known.add(surface, looked, image.place, image.normal, int(first[k]), mask[k])
+        gone = np.setdiff1d(np.arange(len(self._views)), kept.view).tolist()  # no longer among the views
+        sightings = [Sighting(surface_of(self._views[j], tolerance), rows, self._images[j].normal) for j in gone]
+        everything = np.arange(len(xyz))
+        for k, (view, image, j) in enumerate(zip(views, images, kept.view.tolist(), strict=True)):
+            looked, surface = fresh if j >= 0 else everything, surface_of(view, tolerance)
+            sightings.append(Sighting(surface, looked, image.normal, image.place, int(first[k]), mask[k]))
+        known.take(sightings)
         self._views, self._images, self._first, self._mask, self._total = views, images, first, mask, total
         length = np.linalg.norm(total, axis=1, keepdims=True)
         return Seen(_observations(mask, images), total / np.maximum(length, 1e-6), known.steady)

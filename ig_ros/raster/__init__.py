@@ -8,13 +8,14 @@ from ig_ros.raster.image_loss import image_loss
 from ig_ros.raster.merging import MergeRule, merge_groups
 from ig_ros.raster.rasterizer import rasterize, select_device, top_contributor
 from ig_ros.raster.request import ScreenStats
-from ig_ros.raster.visibility import Look, Surface, carry, visible_pixels
+from ig_ros.raster.visibility import Look, Sighting, Surface, carry, visible_pixels
 
 __all__ = [
     "Look",
     "MergeRule",
     "RowStep",
     "ScreenStats",
+    "Sighting",
     "Surface",
     "adam_rows",
     "carry",

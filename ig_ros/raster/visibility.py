@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -47,34 +47,54 @@ class Surface:
         return pose, intrinsics, np.ascontiguousarray(self.depth, np.float32)
 
 
+class _Sighting(ctypes.Structure):
+    """Mirror of the struct in native/visibility.cpp."""
+
+    _fields_ = [
+        ("view", _SurfaceView),
+        *((name, ctypes.c_void_p) for name in ("rows", "place", "normal", "mask")),
+        ("count", ctypes.c_int64),
+        *((name, ctypes.c_int32) for name in ("before", "sign")),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One view looking at some points."""
+
+    surface: Surface
+    rows: IntArray  # (R,) int64, the points, ascending
+    normal: IntArray  # (H * W, 3) int8 of the view's pixels
+    place: IntArray | None = None  # (H * W,) int32 likewise; None = take away what these normals once added
+    before: int = 0  # added to places above 0
+    mask: IntArray | None = None  # (N,) int32, gets place + before of the pixel that shows a point
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is known of N points, filled in view by view; written to in place."""
+    """What is known of N points, filled in by views; written to in place."""
 
     xyz: FloatArray  # (N, 3) float32 m
     total: IntArray  # (N, 3) int32 sum of the normals of the pixels that show them
     steady: BoolArray  # (N,) no longer, once a view was looked at
 
-    def add(
-        self, surface: Surface, rows: IntArray, place: IntArray, normal: IntArray, before: int, mask: IntArray
-    ) -> None:
-        """Look from one view at the points `rows` (R,): mask (N,) int32 becomes place + before where place is not 0.
-
-        place (H * W,) int32, normal (H * W, 3) int8 of its pixels.
-        """
-        self._look(surface, rows, place, normal, before, 1, mask)
-
-    def take_away(self, surface: Surface, rows: IntArray, normal: IntArray) -> None:
-        """Undo what `add` did to the normals."""
-        self._look(surface, rows, None, normal, 0, -1, None)
-
-    def _look(
-        self, surface: Surface, rows: IntArray, place: IntArray | None, normal: IntArray, before: int, sign: int,
-        mask: IntArray | None,
-    ) -> None:  # fmt: skip
-        places, numbers = np.ascontiguousarray(rows, np.int64), (ctypes.c_int32(before), ctypes.c_int32(sign))
-        count = ctypes.c_int64(len(rows))
-        _call("ig_look", surface, self.xyz, places, count, place, normal, *numbers, mask, self.total, self.steady)
+    def take(self, sightings: Sequence[Sighting]) -> None:
+        """Look from several views."""
+        arrays = [sighting.surface.arrays() for sighting in sightings]  # alive until the kernel has run
+        rows = [np.ascontiguousarray(sighting.rows, np.int64) for sighting in sightings]
+        structs = (_Sighting * len(sightings))(
+            *(
+                _Sighting(
+                    _surface_view(s.surface, own),
+                    *(None if a is None else a.ctypes.data for a in (places, s.place, s.normal, s.mask)),
+                    *(len(places), s.before, -1 if s.place is None else 1),
+                )
+                for s, own, places in zip(sightings, arrays, rows, strict=True)
+            )
+        )
+        xyz, total, steady = (ctypes.c_void_p(a.ctypes.data) for a in (self.xyz, self.total, self.steady))
+        sizes = ctypes.c_int64(len(sightings)), ctypes.c_int64(len(self.xyz))
+        load().call("ig_look", structs, sizes[0], xyz, sizes[1], total, steady, ctypes.c_int32(threads()))
 
 
 def carry(mask: IntArray, earlier: IntArray, view: IntArray, shift: IntArray, row: IntArray, hidden: int) -> None:
@@ -98,17 +118,16 @@ def visible_pixels(points: FloatArray, surface: Surface) -> IntArray:
     cloud = np.ascontiguousarray(points, np.float32)
     if cloud.shape[1:] != (3,):
         raise ValueError(f"points have shape {cloud.shape}, wanted (N, 3)")
-    pixel = np.empty(len(cloud), np.int32)
-    _call("ig_visible_pixels", surface, cloud, ctypes.c_int64(len(cloud)), pixel)
+    pixel, arrays = np.empty(len(cloud), np.int32), surface.arrays()
+    to, out = ctypes.c_void_p(cloud.ctypes.data), ctypes.c_void_p(pixel.ctypes.data)
+    view = _surface_view(surface, arrays)
+    load().call("ig_visible_pixels", view, to, ctypes.c_int64(len(cloud)), out, ctypes.c_int32(threads()))
     return pixel
 
 
-def _call(name: str, surface: Surface, *arguments: Any) -> None:
-    """Arrays go by address, the number of threads last."""
-    arrays = surface.arrays()
-    view = _SurfaceView(
+def _surface_view(surface: Surface, arrays: tuple[FloatArray, FloatArray, FloatArray]) -> _SurfaceView:
+    """The struct; it borrows the memory of the surface's arrays."""
+    return _SurfaceView(
         *(a.ctypes.data for a in arrays), surface.camera.width, surface.camera.height, NEAREST, surface.relative,
         surface.quadratic, surface.least, surface.absolute,
     )  # fmt: skip
-    passed = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else a for a in arguments]
-    load().call(name, view, *passed, ctypes.c_int32(threads()))

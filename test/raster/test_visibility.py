@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ig_ros.geometry import inverse, pose_from_quaternion, project, transform
-from ig_ros.raster import Look, Surface, carry, visible_pixels
+from ig_ros.raster import Look, Sighting, Surface, carry, visible_pixels
 from ig_ros.types import Camera, FloatArray, IntArray
 
 CAMERA = Camera(np.array([[50.0, 0, 31.5], [0, 55.0, 23.0], [0, 0, 1]]), 64, 48)
@@ -61,7 +61,7 @@ def test_a_look_says_what_the_pixel_says_and_can_be_taken_back() -> None:
     rows = np.flatnonzero(random.random(len(xyz)) < 0.7)
     start = random.integers(-5, 5, (len(xyz), 3)).astype(np.int32)
     known, mask = Look(xyz, start.copy(), np.ones(len(xyz), bool)), np.full(len(xyz), -1, np.int32)
-    known.add(surface, rows, place, normal, 10, mask)
+    known.take([Sighting(surface, rows, normal, place, 10, mask)])
 
     pixel = np.full(len(xyz), -1)
     pixel[rows] = visible_pixels(xyz[rows], surface)
@@ -74,7 +74,7 @@ def test_a_look_says_what_the_pixel_says_and_can_be_taken_back() -> None:
     want[shown] += normal[pixel[shown]]
     np.testing.assert_array_equal(known.total, want)
 
-    known.take_away(surface, rows, normal)
+    known.take([Sighting(surface, rows, normal)])
     np.testing.assert_array_equal(known.total, start)
 
 

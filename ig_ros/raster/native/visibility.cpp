@@ -14,6 +14,17 @@ struct SurfaceView {
   float relative, quadratic, least, absolute;  // shown within min(relative z, max(quadratic z^2, least)) + absolute
 };
 
+// One view looking at points rows[i] (count), ascending. A null mask leaves masks alone.
+struct Sighting {
+  SurfaceView view;
+  const int64_t* rows;
+  const int32_t* place;   // (height * width)
+  const int8_t* normal;   // (height * width, 3)
+  int32_t* mask;          // (points)
+  int64_t count;
+  int32_t before, sign;
+};
+
 }  // extern "C"
 
 namespace {
@@ -32,6 +43,14 @@ inline int32_t shown_at(const SurfaceView& view, const float* point) {
   return surface > 0.0f && std::fabs(depth - surface) <= tolerance ? at : -1;
 }
 
+inline void look(const Sighting& at, int64_t row, const float* points, int32_t* total, uint8_t* steady) {
+  const int32_t pixel = shown_at(at.view, points + 3 * row);
+  if (pixel < 0) return;
+  if (at.mask) at.mask[row] = at.place[pixel] ? at.place[pixel] + at.before : 0;
+  for (int c = 0; c < 3; c++) total[3 * row + c] += at.sign * at.normal[3 * int64_t(pixel) + c];
+  steady[row] = 0;
+}
+
 }  // namespace
 
 extern "C" {
@@ -43,20 +62,21 @@ int ig_visible_pixels(const SurfaceView* view, const float* points, int64_t coun
   return 0;
 }
 
-// For every point among `rows` that the view shows: mask[row] = place[pixel] + before, or 0 where place is 0, total[row]
-// (3) += sign * normal[pixel], and steady[row] = 0. A null mask leaves masks alone. Returns 0.
-int ig_look(const SurfaceView* view, const float* points, const int64_t* rows, int64_t count, const int32_t* place,
-            const int8_t* normal, int32_t before, int32_t sign, int32_t* mask, int32_t* total, uint8_t* steady,
-            int32_t threads) {
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int64_t i = 0; i < count; i++) {
-    const int64_t row = rows[i];
-    const int32_t at = shown_at(*view, points + 3 * row);
-    if (at < 0) continue;
-    if (mask) mask[row] = place[at] ? place[at] + before : 0;
-    for (int c = 0; c < 3; c++) total[3 * row + c] += sign * normal[3 * int64_t(at) + c];
-    steady[row] = 0;
-  }
+// For every point among its rows that a view shows: mask[row] = place[pixel] + before, or 0 where place is 0, total[row]
+// (3) += sign * normal[pixel], and steady[row] = 0. A task owns a share of the points in all views; shares are few, so
+// that a view's images are not read too often. Returns 0.
+int ig_look(const Sighting* sightings, int64_t views, const float* points, int64_t size, int32_t* total,
+            uint8_t* steady, int32_t threads) {
+  const int64_t shares = 2 * threads;
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+  for (int64_t share = 0; share < shares; share++)
+    for (int64_t k = 0; k < views; k++) {
+      const Sighting& at = sightings[k];
+      const int64_t* end = at.rows + at.count;
+      const int64_t* row = std::lower_bound(at.rows, end, size * share / shares);
+      for (const int64_t last = size * (share + 1) / shares; row < end && *row < last; row++)
+        look(at, *row, points, total, steady);
+    }
   return 0;
 }
 
