@@ -13,7 +13,7 @@ from ig_ros.types import FloatArray
 TRIM = 1.0  # percent of the points on each side taken for stray
 NEIGHBOR, REACH = 8, 2.0  # points are of one piece within so many times the usual distance to the eighth neighbour
 ISLAND = 0.05  # of the points: smaller pieces are stray
-SAMPLE = 3000  # points that pieces are looked for in
+SAMPLE, ASKED = 3000, 500  # points that pieces are looked for in, and of these, points asked for their neighbours
 
 
 def upright_box(points: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -45,7 +45,8 @@ def mainland(points: FloatArray) -> FloatArray:
     if len(sample) <= 2 * NEIGHBOR:
         return points
     tree = cKDTree(sample)
-    reach = REACH * float(np.median(tree.query(sample, NEIGHBOR + 1)[0][:, -1]))
+    asked = sample[:: -(-len(sample) // ASKED)]
+    reach = REACH * float(np.median(tree.query(asked, NEIGHBOR + 1)[0][:, -1]))
     a, b = tree.query_pairs(reach, output_type="ndarray").T
     piece = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(len(sample),) * 2), directed=False)[1]
     large = np.bincount(piece) >= ISLAND * len(sample)

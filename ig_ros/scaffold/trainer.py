@@ -63,8 +63,8 @@ class Trainer:
         c = self.config.training
         with helpers_for_kernels_only():
             result = self._step_on(self.keyframes.choose(self.step, c, self.rng))
-        if c.growth and self.step % c.growth_every == 0:
-            self._grow()
+            if c.growth and self.step % c.growth_every == 0:
+                self._grow()
         return result
 
     def _step_on(self, keyframe: Keyframe) -> StepResult:
