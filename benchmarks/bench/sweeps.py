@@ -13,6 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import NullLocator
 
 from benchmarks.bench.clock import exponent, seconds
 from benchmarks.bench.instantiation import SUB_OBJECTS, cut, scene_of, tiled
@@ -153,6 +154,8 @@ def plot(sweeps: dict[str, Any], folder: Path) -> Path:
         above.set(title=f"{name}\nexponent {sweep['exponent']:.2f}", ylabel="ms")
         below.loglog(sweep["size"], sweep["mb"], "o-", color="tab:orange")
         below.set(xlabel=sweep["unit"], ylabel="MB")
+        below.set_xticks(sweep["size"], [f"{s / 1000:.3g}k" if s >= 1000 else f"{s:g}" for s in sweep["size"]])
+        below.xaxis.set_minor_locator(NullLocator())
         for axis in (above, below):
             axis.grid(True, which="both", alpha=0.3)
     figure.tight_layout()
