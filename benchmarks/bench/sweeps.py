@@ -146,6 +146,12 @@ def pose_at(xyz: Any) -> Any:
     return T
 
 
+def short(size: float) -> str:
+    """1234567 as 1.23M."""
+    scale, unit = (1e6, "M") if size >= 1e6 else (1e3, "k") if size >= 1e3 else (1, "")
+    return f"{size / scale:.3g}{unit}"
+
+
 def plot(sweeps: dict[str, Any], folder: Path) -> Path:
     """Time and memory over size of every sweep, with the exponent of the time."""
     figure, axes = plt.subplots(2, len(sweeps), figsize=(3.4 * len(sweeps), 5.6), squeeze=False, sharex="col")
@@ -154,7 +160,8 @@ def plot(sweeps: dict[str, Any], folder: Path) -> Path:
         above.set(title=f"{name}\nexponent {sweep['exponent']:.2f}", ylabel="ms")
         below.loglog(sweep["size"], sweep["mb"], "o-", color="tab:orange")
         below.set(xlabel=sweep["unit"], ylabel="MB")
-        below.set_xticks(sweep["size"], [f"{s / 1000:.3g}k" if s >= 1000 else f"{s:g}" for s in sweep["size"]])
+        shown = sweep["size"][::2]
+        below.set_xticks(shown, [short(size) for size in shown])
         below.xaxis.set_minor_locator(NullLocator())
         for axis in (above, below):
             axis.grid(True, which="both", alpha=0.3)
