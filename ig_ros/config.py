@@ -56,11 +56,12 @@ class SeedingConfig:
     """Where new anchors are planted."""
 
     voxel: float = param(0.02, "at most one anchor per voxel of this edge near the camera, m", 1e-3, 1.0)
-    voxel_per_depth: float = param(0.02, "the voxel grows with distance: edge >= this x depth", 0.0, 0.2)
+    voxel_per_depth: float = param(0.015, "the voxel grows with distance: edge >= this x depth", 0.0, 0.2)
     alpha_threshold: float = param(0.5, "seed where the rendered opacity is below this", 0.0, 1.0)
     depth_margin: float = param(0.03, "... or where measured depth stands before the model by this share", 0.0, 1.0)
+    gap_margin: float = param(0.05, "... or behind it by this share: what the map covers may be missing", 0.0, 1.0)
     stride: int = param(2, "every n-th pixel proposes an anchor", 1, 64)
-    max_anchors: int = param(120000, "no anchors are added beyond this number", 100, 100_000_000)
+    max_anchors: int = param(200000, "no anchors are added beyond this number", 100, 100_000_000)
     stereo_steps: int = param(96, "RGB only: inverse depths the plane sweep tries", 8, 1024)
     stereo_min_parallax: float = param(
         1.5, "RGB only: the widest baseline sees a trusted pixel under at least this angle, deg", 0.1, 45.0

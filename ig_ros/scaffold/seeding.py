@@ -28,7 +28,10 @@ def voxel_keys(points: FloatArray, edges: FloatArray | float) -> IntArray:
 
 
 def unseen_pixels(keyframe: Keyframe, view: RenderResult | None, config: SeedingConfig) -> IntArray:
-    """(P, 2) rows and columns that have depth but no model yet, or a model behind what was measured."""
+    """(P, 2) rows and columns that have depth but no model yet, or one that stands elsewhere than what was measured.
+
+    A model before what was measured may hide that nothing stands there: the back of a shelf whose front alone is known.
+    """
     if keyframe.depth is None:
         return np.zeros((0, 2), np.int64)
     depth = keyframe.depth.float().numpy()
@@ -36,7 +39,8 @@ def unseen_pixels(keyframe: Keyframe, view: RenderResult | None, config: Seeding
     if view is not None:
         alpha = view.alpha.cpu().numpy()
         surface = view.depth.cpu().numpy() / np.maximum(alpha, 1e-6)
-        wanted &= (alpha < config.alpha_threshold) | (depth < surface * (1 - config.depth_margin))
+        missed = (depth < surface * (1 - config.depth_margin)) | (depth > surface * (1 + config.gap_margin))
+        wanted &= (alpha < config.alpha_threshold) | missed
     grid = np.zeros_like(wanted)
     grid[:: config.stride, :: config.stride] = True
     return np.argwhere(wanted & grid)

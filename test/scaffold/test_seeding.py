@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 from helpers import CAMERA, ground_frame, look_at
 from hypothesis import given, settings
@@ -90,7 +91,8 @@ def test_nothing_is_planted_where_the_model_covers_the_view() -> None:
     assert frame.depth is not None
     depth = frame.depth.float().numpy()
     assert seed_from_depth(frame, rendered(np.ones_like(depth), depth), NOTHING, CONFIG) is None
-    assert seed_from_depth(frame, rendered(np.ones_like(depth), 0.5 * depth), NOTHING, CONFIG) is None
+    slightly = depth / (1 + 0.5 * CONFIG.gap_margin)
+    assert seed_from_depth(frame, rendered(np.ones_like(depth), slightly), NOTHING, CONFIG) is None
     alpha = np.ones_like(depth)
     alpha[:, : CAMERA.width // 2] = 0.1
     pixels = unseen_pixels(frame, rendered(alpha, depth), CONFIG)
@@ -98,13 +100,14 @@ def test_nothing_is_planted_where_the_model_covers_the_view() -> None:
     assert pixels[:, 1].max() < CAMERA.width // 2
 
 
-def test_a_surface_in_front_of_the_model_is_planted() -> None:
+@pytest.mark.parametrize("factor", [1 - 2 * CONFIG.depth_margin, 1 + 2 * CONFIG.gap_margin], ids=["before", "behind"])
+def test_a_surface_elsewhere_than_the_model_is_planted(factor: float) -> None:
     frame = keyframe()
     assert frame.depth is not None
     depth = frame.depth.float().numpy()
-    behind = depth.copy()
-    behind[20:40, 20:40] /= 1 - 2 * CONFIG.depth_margin
-    pixels = unseen_pixels(frame, rendered(np.ones_like(depth), behind), CONFIG)
+    elsewhere = depth.copy()
+    elsewhere[20:40, 20:40] /= factor
+    pixels = unseen_pixels(frame, rendered(np.ones_like(depth), elsewhere), CONFIG)
     assert len(pixels) == (20 // CONFIG.stride) ** 2
     assert ((pixels >= 20) & (pixels < 40)).all()
 
