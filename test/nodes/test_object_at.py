@@ -101,7 +101,7 @@ def test_the_lens_is_undone(context: object) -> None:
     with running(context) as made:
         player = Player(PlayOptions(), context=context)
         assert player.wait_for_subscribers()
-        whole = lambda: made.mapper.frames and made.mapper.frames[-1].masks is not None  # noqa: E731
+        whole = lambda: any(f.masks is not None and f.depth is not None for f in made.mapper.frames)  # noqa: E731
         stamp = iter(range(BEGIN, BEGIN + 1000 * STEP, STEP))
         assert until(whole, between=lambda: send(made, player, frame, next(stamp), info))
         made.mapper.instantiate()
