@@ -15,7 +15,7 @@ from benchmarks.quality.pictures import write_picture
 from benchmarks.quality.plan import Job
 from benchmarks.quality.scoring import Judge, Judged
 from benchmarks.quality.structure import iou_by_size, whole_structure
-from benchmarks.quality.sweeps import OURS, PAPER, as_prediction, sweep_ours, sweep_paper, witnesses
+from benchmarks.quality.sweeps import OURS, PAPER, OwnRuns, as_prediction, sweep_ours, sweep_paper, witnesses
 from benchmarks.quality.views import mean_appearance, unseen_views
 from ig_ros.baselines import Material, Method, material_of
 from ig_ros.baselines.aggregation import Aggregation
@@ -54,10 +54,11 @@ def run_job(job: Job, pictures: Path) -> dict[str, Any]:
     }
     if not job.variant:
         result |= selection(mapper, dataset, held_out) | ceiling(material, dataset.truth)
+    own = OwnRuns(material, judge)
     if job.sweeps:
-        result["sweeps"] = sweeps(material, judge)
+        result["sweeps"] = {OURS: sweep_ours(own, material.config), PAPER: paper_sweep(material, judge)}
     if job.witnesses:
-        result["witnesses"] = witnesses(material, judge)
+        result["witnesses"] = witnesses(own, material.config)
     if job.transfer:
         result["transfer"] = transfers(done[OURS], material, dataset.truth)
     if job.picture:
@@ -116,11 +117,11 @@ def baseline(row: Method, material: Material, judge: Judge) -> Judged:
     return judged
 
 
-def sweeps(material: Material, judge: Judge) -> dict[str, Any]:
-    """Tables 8-13 for our method and for the paper's aggregation."""
+def paper_sweep(material: Material, judge: Judge) -> dict[str, Any]:
+    """Tables 8-13 for the paper's aggregation."""
     paper = method(PAPER)
     assert isinstance(paper, Aggregation)
-    return {OURS: sweep_ours(material, judge), PAPER: sweep_paper(material, judge, paper)}
+    return sweep_paper(material, judge, paper)
 
 
 def own_detail(row: Judged, truth: SceneTruth) -> dict[str, Any]:

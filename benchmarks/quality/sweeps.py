@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.quality.scoring import Judge
 from ig_ros.baselines import Material, Prediction
 from ig_ros.baselines.aggregation import Aggregation
-from ig_ros.config import Config
+from ig_ros.config import Config, InstanceConfig
 from ig_ros.instances import Identity
 from ig_ros.objects import find_objects
 from ig_ros.types import Instances
@@ -29,18 +29,30 @@ WITNESSES: dict[str, dict[str, float]] = {  # the three that judge an edge (inst
 FIELDS = {"S": "sub_objects", "voxel": "voxel", "gamma": "feature_gap"}
 
 
-def sweep_ours(material: Material, judge: Judge) -> dict[str, dict[str, Any]]:
-    """Parameter -> value -> figures, of our own instantiation."""
-    return {p: {str(v): _ours(material, judge, p, v) for v in values} for p, values in SWEPT.items()}
+class OwnRuns:
+    """Figures of our own instantiation of one map under several settings: each setting is run once."""
+
+    def __init__(self, material: Material, judge: Judge) -> None:
+        self._material, self._judge = material, judge
+        self._figures: dict[InstanceConfig, dict[str, Any]] = {}
+
+    def __call__(self, config: Config) -> dict[str, Any]:
+        """Under `config`, whose instances differ from the map's own at the most."""
+        if config.instances not in self._figures:
+            found = find_objects(self._material.frozen, Identity(), None, config)
+            self._figures[config.instances] = self._judge.instances(as_prediction(self._material, found)[0])
+        return self._figures[config.instances]
 
 
-def witnesses(material: Material, judge: Judge) -> dict[str, Any]:
+def sweep_ours(own: OwnRuns, config: Config) -> dict[str, dict[str, Any]]:
+    """Parameter -> value -> figures, of our own instantiation of a map made under `config`."""
+    return {p: {str(v): own(overridden(config, p, v)) for v in values} for p, values in SWEPT.items()}
+
+
+def witnesses(own: OwnRuns, config: Config) -> dict[str, Any]:
     """Figures of our own instantiation with some of its witnesses left out."""
-    instances = material.config.instances
-    configs = {name: dataclasses.replace(instances, **left_out) for name, left_out in WITNESSES.items()}
-    return {
-        name: _found(material, judge, dataclasses.replace(material.config, instances=c)) for name, c in configs.items()
-    }
+    configs = {name: dataclasses.replace(config.instances, **left_out) for name, left_out in WITNESSES.items()}
+    return {name: own(dataclasses.replace(config, instances=c)) for name, c in configs.items()}
 
 
 def sweep_paper(material: Material, judge: Judge, method: Aggregation) -> dict[str, dict[str, Any]]:
@@ -73,12 +85,3 @@ def as_prediction(material: Material, found: Instances) -> tuple[Prediction, dic
     """Our own result as a row, and the embeddings of its instances."""
     embeddings = {o.id: row for o, row in zip(found.objects, found.embeddings, strict=True) if row.any()}
     return Prediction(material.children.xyz, found.point_ids), embeddings
-
-
-def _ours(material: Material, judge: Judge, parameter: str, value: float) -> dict[str, Any]:
-    return _found(material, judge, overridden(material.config, parameter, value))
-
-
-def _found(material: Material, judge: Judge, config: Config) -> dict[str, Any]:
-    found = find_objects(material.frozen, Identity(), None, config)
-    return judge.instances(as_prediction(material, found)[0])
