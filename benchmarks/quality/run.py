@@ -18,8 +18,7 @@ from benchmarks.quality.structure import iou_by_size, whole_structure
 from benchmarks.quality.sweeps import OURS, PAPER, OwnRuns, as_prediction, sweep_ours, sweep_paper, witnesses
 from benchmarks.quality.views import mean_appearance, unseen_views
 from ig_ros.baselines import Material, Method, material_of
-from ig_ros.baselines.aggregation import Aggregation
-from ig_ros.baselines.registry import METHODS, method
+from ig_ros.baselines.registry import METHODS
 from ig_ros.config import Config
 from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
 from ig_ros.datasets.selection import selection_truth
@@ -56,7 +55,7 @@ def run_job(job: Job, pictures: Path) -> dict[str, Any]:
         result |= selection(mapper, dataset, held_out) | ceiling(material, dataset.truth)
     own = OwnRuns(material, judge)
     if job.sweeps:
-        result["sweeps"] = {OURS: sweep_ours(own, material.config), PAPER: paper_sweep(material, judge)}
+        result["sweeps"] = {OURS: sweep_ours(own, material.config), PAPER: sweep_paper(material, judge)}
     if job.witnesses:
         result["witnesses"] = witnesses(own, material.config)
     if job.transfer:
@@ -115,13 +114,6 @@ def baseline(row: Method, material: Material, judge: Judge) -> Judged:
     judged = judge.judge(prediction)
     judged.figures.update({"seconds": seconds} | ({"semantic": semantic} if semantic else {}))
     return judged
-
-
-def paper_sweep(material: Material, judge: Judge) -> dict[str, Any]:
-    """Tables 8-13 for the paper's aggregation."""
-    paper = method(PAPER)
-    assert isinstance(paper, Aggregation)
-    return sweep_paper(material, judge, paper)
 
 
 def own_detail(row: Judged, truth: SceneTruth) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.quality.scoring import Judge
 from ig_ros.baselines import Material, Prediction
 from ig_ros.baselines.aggregation import Aggregation
+from ig_ros.baselines.registry import method
 from ig_ros.config import Config, InstanceConfig
 from ig_ros.instances import Identity
 from ig_ros.objects import find_objects
@@ -55,22 +56,23 @@ def witnesses(own: OwnRuns, config: Config) -> dict[str, Any]:
     return {name: own(dataclasses.replace(config, instances=c)) for name, c in configs.items()}
 
 
-def sweep_paper(material: Material, judge: Judge, method: Aggregation) -> dict[str, dict[str, Any]]:
-    """The same of the paper's aggregation."""
-    random = np.random.default_rng(0)
+def sweep_paper(material: Material, judge: Judge) -> dict[str, dict[str, Any]]:
+    """Parameter -> value -> figures, of the paper's aggregation."""
+    paper, random = method(PAPER), np.random.default_rng(0)
+    assert isinstance(paper, Aggregation)
     return {
-        p: {str(v): judge.instances(varied(method, p, v)(material, random)) for v in values}
+        p: {str(v): judge.instances(varied(paper, p, v)(material, random)) for v in values}
         for p, values in SWEPT.items()
     }
 
 
-def varied(method: Aggregation, parameter: str, value: float) -> Aggregation:
+def varied(paper: Aggregation, parameter: str, value: float) -> Aggregation:
     """The aggregation with one parameter changed; gamma by a factor."""
     if parameter == "S":
-        return dataclasses.replace(method, sub_objects=int(value))
+        return dataclasses.replace(paper, sub_objects=int(value))
     if parameter == "voxel":
-        return dataclasses.replace(method, voxel=value)
-    return dataclasses.replace(method, gamma=method.gamma * value)
+        return dataclasses.replace(paper, voxel=value)
+    return dataclasses.replace(paper, gamma=paper.gamma * value)
 
 
 def overridden(config: Config, parameter: str, value: float) -> Config:
