@@ -14,11 +14,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ig_ros.baselines import Material
-from ig_ros.baselines.cloud import depth_cloud
 from ig_ros.baselines.consensus_cloud import ConsensusCloud, instance_of_masks, voted
 from ig_ros.datasets import SceneTruth
 from ig_ros.evaluation.metrics import instance_score, transfer_ids
-from ig_ros.instances.observations import observe
 from ig_ros.types import IntArray
 
 NEAR = 0.05  # m from a point of the cloud to the truth whose id it bears
@@ -28,8 +26,7 @@ ROWS = ("points", "masks")
 def ceilings(material: Material, truth: SceneTruth) -> dict[str, dict[str, float]]:
     """mIoU and mA50 (percent) of the two ceilings."""
     rules = ConsensusCloud()
-    cloud = depth_cloud(material)
-    observed = observe(cloud.xyz, material.views, material.config.instances.depth_tolerance)
+    cloud, observed = material.measured.points, material.measured.observed
     distance, nearest = cKDTree(truth.points).query(cloud.xyz, workers=-1)
     true = np.where(distance <= NEAR, truth.ids[nearest], 0)
     _, neighbor = cKDTree(cloud.xyz).query(cloud.xyz, k=rules.neighbors, workers=-1)

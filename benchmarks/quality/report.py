@@ -46,7 +46,8 @@ DEFINITIONS = """\
   map.
 - **as one**: a true instance whose best IoU exceeds 0.5 and of whose points no other predicted instance covers more
   than 10 %. **small / medium / large**: longest edge of the upright box below 15 cm, up to 60 cm, above.
-- **± sd** is over scenes; **seconds** is wall time of grouping on one thread with another job beside it.
+- **± sd** is over scenes; **seconds** is wall time of grouping on one thread with another job beside it;
+  rows that need depth get their cloud of it for nothing.
 """
 
 

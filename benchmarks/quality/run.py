@@ -53,7 +53,7 @@ def run_job(job: Job, pictures: Path) -> dict[str, Any]:
     }
     if not job.variant:
         result |= selection(mapper, dataset, held_out) | ceiling(material, dataset.truth)
-    own = OwnRuns(material, judge)
+    own = OwnRuns(material, judge, done[OURS])
     if job.sweeps:
         result["sweeps"] = {OURS: sweep_ours(own, material.config), PAPER: sweep_paper(material, judge)}
     if job.witnesses:
@@ -95,6 +95,8 @@ def ceiling(material: Material, truth: SceneTruth) -> dict[str, Any]:
 def baselines(job: Job, material: Material, judge: Judge) -> dict[str, Judged | dict[str, Any]]:
     """Every other row that is asked for; one that cannot run says why."""
     chosen = METHODS if job.rows is None else [m for m in METHODS if m.name in job.rows]
+    if material.has_depth and any(m.needs_depth for m in chosen):
+        _ = material.measured.observed  # made once for all of them: no row's seconds hold it
     return {
         m.name: baseline(m, material, judge) if material.has_depth or not m.needs_depth else {"cannot": NEEDS_DEPTH}
         for m in chosen

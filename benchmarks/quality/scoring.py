@@ -17,6 +17,7 @@ from ig_ros.evaluation.metrics import InstanceScore, average_precision, instance
 from ig_ros.instances.observations import Observations, observe
 from ig_ros.types import FloatArray, IntArray
 
+INSTANCE_FIGURES = ("miou", "ma50", "predicted", "true")  # those that sweeps show
 SCANNET_LISTS = {"19": CLASSES_19, "15": CLASSES_15, "10": CLASSES_10}
 
 
@@ -91,7 +92,7 @@ class Judge:
     def instances(self, prediction: Prediction) -> dict[str, Any]:
         """Instance quality alone, which takes a fraction of the time: for sweeps."""
         score = instance_score(picked(prediction.ids, self.cloud(prediction.xyz).of_truth), self.truth.ids)
-        return {"miou": score.miou, "ma50": score.ma50, "predicted": score.predicted, "true": score.true}
+        return {name: getattr(score, name) for name in INSTANCE_FIGURES}
 
     def semantics(self, on_truth: IntArray, embeddings: dict[int, FloatArray], classes: ClassList) -> dict[str, float]:
         """Semantic figures of instances that take the class whose text is closest."""
@@ -110,12 +111,20 @@ class Judge:
             if known.xyz.shape == xyz.shape and np.array_equal(known.xyz, xyz):
                 return known
         rows = np.arange(len(xyz))
-        tolerance = self.material.config.instances.depth_tolerance
-        same = xyz.shape == self._gaussians.shape and np.array_equal(xyz, self._gaussians)
-        of_gaussian = rows if same else transfer_ids(xyz, rows, self._gaussians)
-        observed = observe(xyz, self.material.views, tolerance)
+        if xyz.shape == self._gaussians.shape and np.array_equal(xyz, self._gaussians):
+            of_gaussian, observed = rows, self._observe(xyz)
+        else:
+            of_gaussian, observed = transfer_ids(xyz, rows, self._gaussians), self._observe_measured(xyz)
         self._clouds.append(Cloud(xyz, transfer_ids(xyz, rows, self.truth.points), of_gaussian, observed))
         return self._clouds[-1]
+
+    def _observe_measured(self, xyz: FloatArray) -> Observations:
+        """As `_observe`; what the material knows already of its own cloud is not computed again."""
+        measured = self.material.measured
+        return measured.observed if np.array_equal(xyz, measured.points.xyz) else self._observe(xyz)
+
+    def _observe(self, xyz: FloatArray) -> Observations:
+        return observe(xyz, self.material.views, self.material.config.instances.depth_tolerance)
 
 
 def picked(values: IntArray, rows: IntArray) -> IntArray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality.scoring import Judge
+from benchmarks.quality.scoring import INSTANCE_FIGURES, Judge, Judged
 from ig_ros.baselines import Material, Prediction
 from ig_ros.baselines.aggregation import Aggregation
 from ig_ros.baselines.registry import method
@@ -33,9 +33,12 @@ FIELDS = {"S": "sub_objects", "voxel": "voxel", "gamma": "feature_gap"}
 class OwnRuns:
     """Figures of our own instantiation of one map under several settings: each setting is run once."""
 
-    def __init__(self, material: Material, judge: Judge) -> None:
+    def __init__(self, material: Material, judge: Judge, own: Judged) -> None:
+        """`own` is the row that the map's own settings gave."""
         self._material, self._judge = material, judge
-        self._figures: dict[InstanceConfig, dict[str, Any]] = {}
+        self._figures: dict[InstanceConfig, dict[str, Any]] = {
+            material.config.instances: {name: own.figures[name] for name in INSTANCE_FIGURES}
+        }
 
     def __call__(self, config: Config) -> dict[str, Any]:
         """Under `config`, whose instances differ from the map's own at the most."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ig_ros.baselines.cloud import MeasuredCloud
 from ig_ros.config import Config
 from ig_ros.instances import Children, LabelledView
 from ig_ros.language import Encoder
@@ -24,6 +25,7 @@ class Material:
     keyframes: tuple[Keyframe, ...]  # those with masks: images, measured depth, mask labels, names, embeddings
     views: tuple[LabelledView, ...]  # the same keyframes as labels with the surface each pixel sees
     has_depth: bool  # a sensor measured the surfaces; else they are rendered from the map
+    measured: MeasuredCloud  # what it measured: the map of those that train none
     config: Config
     encoder: Encoder | None = None
     classes: tuple[str, ...] = ()  # names asked for in the semantic tables
@@ -66,4 +68,5 @@ def material_of(mapper: Mapper, classes: tuple[str, ...] = ()) -> Material:
     keyframes = tuple(k for k in frozen.keyframes if k.masks is not None)
     views = tuple(labelled_view(k, frozen.gaussians) for k in keyframes)
     has_depth = any(k.depth is not None and not k.estimated for k in keyframes)
-    return Material(frozen, keyframes, views, has_depth, mapper.config, mapper.encoder, classes)
+    measured = MeasuredCloud(keyframes, views, mapper.config.instances.depth_tolerance)
+    return Material(frozen, keyframes, views, has_depth, measured, mapper.config, mapper.encoder, classes)

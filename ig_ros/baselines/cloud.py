@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ig_ros.baselines.adjacency import REACH
-from ig_ros.baselines.base import Material
 from ig_ros.geometry import back_project, transform
+from ig_ros.instances import LabelledView
+from ig_ros.instances.observations import Observations, observe
 from ig_ros.scaffold import Keyframe
 from ig_ros.types import FloatArray, IntArray
 
@@ -36,6 +39,23 @@ class DepthCloud:
         return np.where(self.key[row] == key, row, -1) if len(self.key) else np.full(len(xyz), -1, np.int64)
 
 
+class MeasuredCloud:
+    """The cloud of some keyframes and how their views see it, each made when first asked for: its users share it."""
+
+    def __init__(self, keyframes: Sequence[Keyframe], views: Sequence[LabelledView], depth_tolerance: float) -> None:
+        self._keyframes, self._views, self._tolerance = keyframes, views, depth_tolerance
+
+    @cached_property
+    def points(self) -> DepthCloud:
+        """Empty where nothing was measured."""
+        return depth_cloud(self._keyframes)
+
+    @cached_property
+    def observed(self) -> Observations:
+        """Mask of each point in each view."""
+        return observe(self.points.xyz, self._views, self._tolerance)
+
+
 def measured(keyframe: Keyframe) -> tuple[FloatArray, IntArray, IntArray]:
     """World points (Q, 3) m of the pixels with measured depth and their rows and columns (Q,)."""
     if keyframe.depth is None or keyframe.estimated:
@@ -45,12 +65,12 @@ def measured(keyframe: Keyframe) -> tuple[FloatArray, IntArray, IntArray]:
     return transform(keyframe.T_world_camera, back_project(depth, keyframe.camera, rows, cols)), rows, cols
 
 
-def depth_cloud(material: Material, voxel: float = 0.0) -> DepthCloud:
+def depth_cloud(keyframes: Sequence[Keyframe], voxel: float = 0.0) -> DepthCloud:
     """The cloud of all keyframes; voxel edge in m, 0 = by the scene's extent."""
-    edge = voxel or voxel_for([measured(k)[0][::16] for k in material.keyframes[::4]])
+    edge = voxel or voxel_for([measured(k)[0][::16] for k in keyframes[::4]])
     keys: list[IntArray] = [np.zeros(0, np.int64)]
     sums: list[FloatArray] = [np.zeros((0, 7))]
-    for keyframe in material.keyframes:
+    for keyframe in keyframes:
         xyz, rows, cols = measured(keyframe)
         color = keyframe.rgb.numpy()[rows, cols] / 255.0
         # Every keyframe is reduced on its own first: there are far fewer voxels than pixels.

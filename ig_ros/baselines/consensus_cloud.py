@@ -13,9 +13,9 @@ from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
 from ig_ros.baselines.base import Material, Prediction
-from ig_ros.baselines.cloud import DepthCloud, depth_cloud
+from ig_ros.baselines.cloud import DepthCloud
 from ig_ros.instances.instantiate import drop_small
-from ig_ros.instances.observations import Observations, observe
+from ig_ros.instances.observations import Observations
 from ig_ros.types import FloatArray, IntArray
 
 UNDECIDED = -1
@@ -43,9 +43,8 @@ class ConsensusCloud:
     needs_depth: bool = True
 
     def __call__(self, material: Material, random: np.random.Generator) -> Prediction:
-        cloud = depth_cloud(material)
+        cloud, observed = material.measured.points, material.measured.observed
         n = len(cloud.xyz)
-        observed = observe(cloud.xyz, material.views, material.config.instances.depth_tolerance)
         if n <= self.neighbors or len(observed.pixels) == 1:
             return Prediction(cloud.xyz, np.full(n, -1))
         count = min(int(np.clip(n // self.points_per_sub_object, self.least, self.most)), max(1, n // 3))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ig_ros.baselines.base import Material, Prediction
-from ig_ros.baselines.cloud import DepthCloud, depth_cloud, measured
+from ig_ros.baselines.cloud import DepthCloud, measured
 from ig_ros.instances.instantiate import drop_small
 from ig_ros.scaffold import Keyframe
 from ig_ros.types import FloatArray, IntArray
@@ -66,7 +66,7 @@ class MaskFusion:
 
     def __call__(self, material: Material, random: np.random.Generator) -> Prediction:  # noqa: ARG002 - the interface's
         """Deterministic: nothing is drawn."""
-        cloud = depth_cloud(material)
+        cloud = material.measured.points
         objects: list[FusedObject] = []
         for number, keyframe in enumerate(material.keyframes, 1):
             found, seen = sightings(keyframe, cloud)

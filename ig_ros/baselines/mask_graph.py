@@ -13,9 +13,8 @@ from scipy.sparse import csr_matrix
 
 from ig_ros.baselines.adjacency import components
 from ig_ros.baselines.base import Material, Prediction
-from ig_ros.baselines.cloud import depth_cloud
 from ig_ros.instances.instantiate import drop_small
-from ig_ros.instances.observations import Observations, observe
+from ig_ros.instances.observations import Observations
 from ig_ros.types import IntArray
 
 NONE = -1
@@ -53,8 +52,7 @@ class MaskGraph:
 
     def __call__(self, material: Material, random: np.random.Generator) -> Prediction:  # noqa: ARG002 - the interface's
         """Deterministic: nothing is drawn."""
-        cloud = depth_cloud(material)
-        observed = observe(cloud.xyz, material.views, material.config.instances.depth_tolerance)
+        cloud, observed = material.measured.points, material.measured.observed
         n, masks = len(cloud.xyz), len(observed.pixels)
         if masks == 1 or not n:
             return Prediction(cloud.xyz, np.full(n, NONE))

@@ -98,15 +98,18 @@ class Pager:
     def _make_room(self, center: FloatArray, goal: int) -> None:
         """Write cells beyond reach, the farthest first, until at most `goal` anchors are left."""
         position = self._anchors.data["position"].double().cpu().numpy()
-        cells, group = np.unique(np.floor(position / self._config.tile).astype(int), axis=0, return_inverse=True)
-        group = group.reshape(-1)
-        distance = cell_distance(cells * self._config.tile, self._config.tile, center)
+        corner = np.floor(position / self._config.tile) * self._config.tile
+        # A full map with all of its ground near is asked in vain with every keyframe: that has to be cheap.
+        far = np.flatnonzero(cell_distance(corner, self._config.tile, center) > self._config.reach)
+        cells, group = np.unique(corner[far], axis=0, return_inverse=True)
+        distance = cell_distance(cells, self._config.tile, center)
         leaving = np.zeros(len(position), bool)
         tile_of = np.full(len(position), -1)
         for i in np.argsort(-distance):
-            if len(position) - leaving.sum() <= goal or distance[i] <= self._config.reach:
+            if len(position) - leaving.sum() <= goal:
                 break
-            own = group == i
+            own = np.zeros(len(position), bool)
+            own[far[group.reshape(-1) == i]] = True
             tile = self._write(own)
             if tile is None:
                 break

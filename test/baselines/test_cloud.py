@@ -11,7 +11,7 @@ from ig_ros.baselines.cloud import COARSE, FINE, LARGE, depth_cloud, summed, vox
 
 def test_the_cloud_lies_on_the_ground_in_its_colours() -> None:
     material, _ = world()
-    cloud = depth_cloud(material, 0.03)
+    cloud = depth_cloud(material.keyframes, 0.03)
     assert np.abs(cloud.xyz[:, 2]).max() < 0.01
     red = (np.abs(cloud.xyz[:, :2] - [-0.25, 0]) < 0.1).all(1)
     blue = (np.abs(cloud.xyz[:, :2] - [0.25, 0]) < 0.1).all(1)
@@ -20,14 +20,14 @@ def test_the_cloud_lies_on_the_ground_in_its_colours() -> None:
 
 
 def test_every_voxel_stands_once_and_is_found() -> None:
-    cloud = depth_cloud(world()[0], 0.03)
+    cloud = depth_cloud(world()[0].keyframes, 0.03)
     assert (np.diff(cloud.key) > 0).all()
     np.testing.assert_array_equal(cloud.find(cloud.xyz), np.arange(len(cloud.xyz)))
     assert cloud.find(np.array([[0.0, 0.0, 5.0]])).tolist() == [-1]
 
 
 def test_no_measured_depth_is_an_empty_cloud() -> None:
-    cloud = depth_cloud(world(depth=False)[0])
+    cloud = depth_cloud(world(depth=False)[0].keyframes)
     assert cloud.xyz.shape == (0, 3)
     assert cloud.find(np.zeros((2, 3))).tolist() == [-1, -1]
 

@@ -10,6 +10,7 @@ import torch
 from helpers import CARDS, ground_frame, ground_labels, look_at, small_config
 
 from ig_ros.baselines import Material, Prediction
+from ig_ros.baselines.cloud import MeasuredCloud
 from ig_ros.instances import LabelledView, PointSet
 from ig_ros.language import Encoder
 from ig_ros.objects import FrozenMap
@@ -73,7 +74,9 @@ def world(
     exact = keyframes(views, True, names)
     seen = tuple(LabelledView(k.camera, k.T_world_camera, k.masks.labels, k.depth.float().numpy()) for k in exact)  # type: ignore[union-attr]
     frozen = FrozenMap(100, 0, gaussians, points, shown)
-    return Material(frozen, shown, seen, depth, small_config(), encoder, classes), card[owner]
+    config = small_config()
+    measured = MeasuredCloud(shown, seen, config.instances.depth_tolerance)
+    return Material(frozen, shown, seen, depth, measured, config, encoder, classes), card[owner]
 
 
 def best_iou(ids: IntArray, true: IntArray) -> float:
