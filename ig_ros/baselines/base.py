@@ -25,10 +25,15 @@ class Material:
     keyframes: tuple[Keyframe, ...]  # those with masks: images, measured depth, mask labels, names, embeddings
     views: tuple[LabelledView, ...]  # the same keyframes as labels with the surface each pixel sees
     has_depth: bool  # a sensor measured the surfaces; else they are rendered from the map
-    measured: MeasuredCloud  # what it measured: the map of those that train none
+    measured: MeasuredCloud  # what it measured in these keyframes: the map of those that train none
     config: Config
     encoder: Encoder | None = None
     classes: tuple[str, ...] = ()  # names asked for in the semantic tables
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if the cloud is of other keyframes or views."""
+        if self.measured.keyframes is not self.keyframes or self.measured.views is not self.views:
+            raise ValueError("the measured cloud of a material has to be made of its own keyframes and views")
 
     @property
     def children(self) -> Children:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ COARSE = 0.015  # m, in a room
 LARGE = 0.02  # m, beyond a room
 ROOM, HALL = 4.0, 8.0  # m, extents from which on the coarser voxels are taken: a tabletop brings the walls around it
 MIN_SHARE = 2  # pixels a voxel needs: fewer are flying pixels at the borders of things
+Table = TypeVar("Table", FloatArray, IntArray)
 BITS = 21  # per axis of a voxel's key
 
 
@@ -43,17 +45,17 @@ class MeasuredCloud:
     """The cloud of some keyframes and how their views see it, each made when first asked for: its users share it."""
 
     def __init__(self, keyframes: Sequence[Keyframe], views: Sequence[LabelledView], depth_tolerance: float) -> None:
-        self._keyframes, self._views, self._tolerance = keyframes, views, depth_tolerance
+        self.keyframes, self.views, self._tolerance = keyframes, views, depth_tolerance
 
     @cached_property
     def points(self) -> DepthCloud:
         """Empty where nothing was measured."""
-        return depth_cloud(self._keyframes)
+        return depth_cloud(self.keyframes)
 
     @cached_property
     def observed(self) -> Observations:
         """Mask of each point in each view."""
-        return observe(self.points.xyz, self._views, self._tolerance)
+        return observe(self.points.xyz, self.views, self._tolerance)
 
 
 def measured(keyframe: Keyframe) -> tuple[FloatArray, IntArray, IntArray]:
@@ -100,8 +102,11 @@ def voxel_key(xyz: FloatArray, voxel: float) -> IntArray:
     return np.asarray((cells[:, 0] << 2 * BITS) | (cells[:, 1] << BITS) | cells[:, 2])
 
 
-def summed(key: IntArray, values: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Distinct keys, increasing, and the sums of the rows of values (Q, C) that share one."""
+def summed(key: IntArray, values: Table) -> tuple[IntArray, Table]:
+    """Distinct keys, increasing, and the sums of the rows of values (Q, ...) that share one; key (Q,).
+
+    Fast where the keys are few increasing runs: a stable sort merges them.
+    """
     order = np.argsort(key, kind="stable")
     key = key[order]
     first = np.flatnonzero(np.diff(key, prepend=-1))

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from ig_ros.baselines.base import Material, Prediction
 from ig_ros.baselines.cloud import DepthCloud
+from ig_ros.baselines.votes import NONE, most_voted
 from ig_ros.instances.instantiate import drop_small
 from ig_ros.instances.observations import Observations
 from ig_ros.types import FloatArray, IntArray
@@ -182,6 +183,5 @@ def voted(group: IntArray, instance: IntArray, observed: Observations, neighbor:
     )
     for _ in range(rounds):
         votes = average @ votes
-    best = np.asarray(votes.argmax(axis=1)).ravel()
-    silent = np.diff(votes.indptr) == 0
-    return np.where(silent, np.where(np.isin(group, known), group, -1), known[best])
+    best = most_voted(votes)
+    return np.where(best == NONE, np.where(np.isin(group, known), group, NONE), known[best])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ig_ros.baselines.base import Material, Prediction
-from ig_ros.baselines.cloud import DepthCloud, measured
+from ig_ros.baselines.cloud import DepthCloud, measured, summed
 from ig_ros.instances.instantiate import drop_small
 from ig_ros.scaffold import Keyframe
 from ig_ros.types import FloatArray, IntArray
@@ -31,9 +31,8 @@ class FusedObject:
 
     def add(self, other: FusedObject) -> None:
         """Take over another's voxels, votes and words."""
-        self.voxels, place = np.unique(np.concatenate([self.voxels, other.voxels]), return_inverse=True)
-        votes = np.bincount(place, weights=np.concatenate([self.votes, other.votes]))
-        self.votes = votes.astype(np.int64)
+        votes = np.concatenate([self.votes, other.votes])
+        self.voxels, self.votes = summed(np.concatenate([self.voxels, other.voxels]), votes)
         for name, count in other.names.items():
             self.names[name] = self.names.get(name, 0.0) + count
         if other.embedding is not None:

@@ -13,11 +13,10 @@ from scipy.sparse import csr_matrix
 
 from ig_ros.baselines.adjacency import components
 from ig_ros.baselines.base import Material, Prediction
+from ig_ros.baselines.votes import NONE, most_voted
 from ig_ros.instances.instantiate import drop_small
 from ig_ros.instances.observations import Observations
 from ig_ros.types import IntArray
-
-NONE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +132,7 @@ def most_votes(falls: csr_matrix, node_of: IntArray) -> IntArray:
     if not count:
         return np.full(falls.shape[0], NONE, np.int64)
     gather = csr_matrix((np.ones(len(known), np.float32), (known, node_of[known])), shape=(len(node_of), count))
-    votes = (falls @ gather).tocsr()
-    votes.eliminate_zeros()
-    return np.where(np.diff(votes.indptr) > 0, np.asarray(votes.argmax(axis=1)).ravel(), NONE)
+    return most_voted((falls @ gather).tocsr())
 
 
 def binary(matrix: csr_matrix) -> csr_matrix:

@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
 from ig_ros.baselines.base import Material, Prediction
+from ig_ros.baselines.votes import most_voted
 from ig_ros.geometry import back_project, transform
 from ig_ros.instances import LabelledView
 from ig_ros.instances.instantiate import drop_small
@@ -115,4 +116,4 @@ def voted(
         tracks.append(track[lasting[track]])
     row, column = np.concatenate(points), np.concatenate(tracks)
     votes = csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(len(xyz), len(frames)))
-    return np.where(np.diff(votes.indptr) > 0, np.asarray(votes.argmax(axis=1)).ravel(), -1)
+    return most_voted(votes)

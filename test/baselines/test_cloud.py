@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from baselines.worlds import world
@@ -24,6 +26,12 @@ def test_every_voxel_stands_once_and_is_found() -> None:
     assert (np.diff(cloud.key) > 0).all()
     np.testing.assert_array_equal(cloud.find(cloud.xyz), np.arange(len(cloud.xyz)))
     assert cloud.find(np.array([[0.0, 0.0, 5.0]])).tolist() == [-1]
+
+
+def test_a_cloud_of_other_keyframes_is_refused() -> None:
+    material, other = world()[0], world()[0]
+    with pytest.raises(ValueError, match="own keyframes"):
+        dataclasses.replace(material, keyframes=other.keyframes)
 
 
 def test_no_measured_depth_is_an_empty_cloud() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from baselines.worlds import NAMES, best_iou, world
+from baselines.worlds import NAMES, best_iou, with_keyframes, world
 
 from ig_ros.baselines import Material, Prediction
 from ig_ros.baselines.language_field import LanguageField
@@ -42,7 +42,7 @@ def with_masks(material: Material, k: int, **changes: object) -> Material:
     masks = frames[k].masks
     assert masks is not None
     frames[k] = dataclasses.replace(frames[k], masks=dataclasses.replace(masks, **changes))  # type: ignore[arg-type]
-    return dataclasses.replace(material, keyframes=tuple(frames))
+    return with_keyframes(material, tuple(frames), material.views)
 
 
 @pytest.mark.parametrize("encoder", [None, Words()])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from baselines.worlds import best_iou, check, world
+from baselines.worlds import best_iou, check, with_keyframes, world
 from helpers import ground_labels
 
 from ig_ros.baselines import Material, Method
@@ -45,7 +45,7 @@ def relabelled(material: Material, change: Callable[[int, IntArray], IntArray]) 
         masks = dataclasses.replace(keyframe.masks, labels=labels)
         keyframes.append(dataclasses.replace(keyframe, masks=masks))
         views.append(dataclasses.replace(view, labels=labels))
-    return dataclasses.replace(material, keyframes=tuple(keyframes), views=tuple(views))
+    return with_keyframes(material, tuple(keyframes), tuple(views))
 
 
 @rows

@@ -79,6 +79,12 @@ def world(
     return Material(frozen, shown, seen, depth, measured, config, encoder, classes), card[owner]
 
 
+def with_keyframes(material: Material, keyframes: tuple[Keyframe, ...], views: tuple[LabelledView, ...]) -> Material:
+    """The material with other keyframes and views."""
+    measured = MeasuredCloud(keyframes, views, material.config.instances.depth_tolerance)
+    return dataclasses.replace(material, keyframes=keyframes, views=views, measured=measured)
+
+
 def best_iou(ids: IntArray, true: IntArray) -> float:
     """Best IoU of any predicted instance with the points (G,) bool."""
     return max(

@@ -1,0 +1,30 @@
+"""Who has most votes, row by row of a sparse matrix; scipy's own argmax asks row after row in Python."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from ig_ros.types import IntArray
+
+NONE = -1
+
+
+def most_voted(votes: csr_matrix) -> IntArray:
+    """(N,) column with the largest entry of each row of votes (N, M), all above 0; the first of equals, NONE = empty.
+
+    The matrix is left canonical: duplicates summed, columns in order, no zeros stored.
+    """
+    votes.sum_duplicates()
+    votes.eliminate_zeros()
+    count = np.diff(votes.indptr)
+    best = np.full(votes.shape[0], NONE, np.int64)
+    filled = np.flatnonzero(count)
+    if not len(filled):
+        return best
+    most = np.maximum.reduceat(votes.data, votes.indptr[filled])
+    row = np.repeat(filled, count[filled])
+    winner = np.flatnonzero(votes.data == np.repeat(most, count[filled]))
+    first = winner[np.diff(row[winner], prepend=NONE) > 0]
+    best[row[first]] = votes.indices[first]
+    return best
