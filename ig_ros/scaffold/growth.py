@@ -7,7 +7,7 @@ import torch
 
 from ig_ros.config import SeedingConfig, TrainingConfig
 from ig_ros.scaffold.anchors import AnchorStore, NewAnchors
-from ig_ros.scaffold.seeding import voxel_keys
+from ig_ros.scaffold.seeding import not_among, voxel_keys
 from ig_ros.scaffold.turns import rotate
 
 
@@ -71,9 +71,7 @@ def _free_cells(
     taken = voxel_keys(standing, edge)
     keys = voxel_keys(points.cpu().numpy(), edge)
     unique, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    place = np.searchsorted(unique, taken).clip(max=max(len(unique) - 1, 0))  # cheaper than np.isin: few are proposed
-    free = np.ones(len(unique), bool)
-    free[place[unique[place] == taken] if len(unique) else place[:0]] = False
+    free = not_among(unique, taken)
     if not free.any():
         return None
     group_t, free_t = torch.from_numpy(group).to(parent), torch.from_numpy(free).to(parent.device)

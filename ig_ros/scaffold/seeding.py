@@ -13,7 +13,7 @@ from ig_ros.config import SeedingConfig
 from ig_ros.geometry import back_project, transform
 from ig_ros.scaffold.anchors import NewAnchors
 from ig_ros.scaffold.keyframes import Keyframe
-from ig_ros.types import FloatArray, IntArray, RenderResult
+from ig_ros.types import BoolArray, FloatArray, IntArray, RenderResult
 
 
 def voxel_keys(points: FloatArray, edges: FloatArray | float) -> IntArray:
@@ -77,7 +77,7 @@ def plant(
     edges = config.voxel * 2.0 ** np.round(np.log2(ratio))
     keys = voxel_keys(points, edges)
     unique, first, group, count = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    free = ~np.isin(unique, taken)
+    free = not_among(unique, taken)
     if not free.any():
         return None
     values = np.concatenate([points, color], axis=1)
@@ -88,3 +88,15 @@ def plant(
         edge=torch.from_numpy(edges[first[free]]).float(),
         owner=torch.full((int(free.sum()),), owner),
     )
+
+
+def not_among(few: IntArray, many: IntArray) -> BoolArray:
+    """(n,) bool: which of `few` (n,), sorted and distinct, do not occur in `many` (N,).
+
+    np.isin would sort the many, and hold the interpreter meanwhile.
+    """
+    free = np.ones(len(few), bool)
+    if len(few):
+        place = np.searchsorted(few, many).clip(max=len(few) - 1)
+        free[place[few[place] == many]] = False
+    return free

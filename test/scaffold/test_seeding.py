@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ig_ros.config import InputConfig, SeedingConfig
 from ig_ros.geometry import project, transform
 from ig_ros.scaffold.keyframes import Keyframe, make_keyframe
-from ig_ros.scaffold.seeding import plant, seed_from_depth, unseen_pixels, voxel_keys
+from ig_ros.scaffold.seeding import not_among, plant, seed_from_depth, unseen_pixels, voxel_keys
 from ig_ros.types import RenderResult
 
 CONFIG = SeedingConfig()
@@ -139,3 +139,10 @@ def test_no_two_voxels_of_a_scene_share_a_key() -> None:
     points = np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3)
     for shift in (0.0, 40.0, -1000.0):
         assert len(np.unique(voxel_keys(points + shift, np.full(len(points), 0.02)))) == len(points)
+
+
+@given(st.sets(st.integers(-20, 20)), st.lists(st.integers(-25, 25)))
+def test_what_is_not_among_many_is_what_sets_say(few: set[int], many: list[int]) -> None:
+    ordered = np.array(sorted(few), np.int64)
+    found = not_among(ordered, np.array(many, np.int64))
+    assert set(ordered[found].tolist()) == few - set(many)
