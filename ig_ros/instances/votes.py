@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.held import Kept
@@ -92,7 +93,7 @@ class Ballot:
         name, dirty = self._changed(prior, instances, masks, says, seen, kept)
         rounds = config.vote_rounds if n > config.vote_neighbors else 0
         for _ in range(rounds):
-            dirty = dirty | ~same | dirty[neighbor].any(1)
+            dirty = dirty | ~same | _any_of(dirty, neighbor)
         levels = [np.flatnonzero(dirty)]
         for _ in range(rounds):
             asked = np.zeros(n, bool)
@@ -167,22 +168,40 @@ def tally(
     prior (P,) the group of a point, `instances` = none; instance_of (M,) likewise of every column of `observed`, and
     say (M,) how loud it speaks.
     """
-    parts = [np.zeros((0, instances + 1), np.float32)]
+    parts = [Rows.of(np.zeros((0, instances + 1), np.float32))]
     for some in np.split(rows, np.arange(CHUNK, len(rows), CHUNK)):
         votes = counting.tally(observed.mask, some, instance_of, say, instances, NONE_WEIGHT)
         total, mine = votes.sum(1), (np.arange(len(some)), prior[some])
         backing = np.clip(votes[mine] / (BACKING * np.maximum(total, 1.0)), 0.0, 1.0)
         votes[mine] += PRIOR_WEIGHT + PRIOR_SHARE * backing * total
         votes /= votes.sum(1, keepdims=True)
-        parts.append(_sparse(votes))
-    return vstack(parts, "csr", np.float32)
+        parts.append(Rows.of(votes))
+    data, column, length = (np.concatenate(part) for part in zip(*parts, strict=True))
+    start = np.append(0, np.cumsum(length, dtype=np.int32)).astype(np.int32)
+    return csr_matrix((data, column, start), shape=(len(rows), instances + 1))
 
 
-def _sparse(votes: FloatArray) -> csr_matrix:
-    """The same, without its zeros; neighbours vote for a few columns, the others are not looked through."""
-    columns = np.flatnonzero(votes.max(0, initial=0.0))
-    some = csr_matrix(votes[:, columns])
-    return csr_matrix((some.data, columns[some.indices], some.indptr), shape=votes.shape)
+class Rows(NamedTuple):
+    """Some rows of a sparse matrix; scipy's own way from a dense one passes through coordinates that it sorts."""
+
+    data: FloatArray  # (E,) entries, row by row
+    column: IntArray  # (E,)
+    length: IntArray  # (R,) entries of each row
+
+    @classmethod
+    def of(cls, dense: FloatArray) -> Rows:
+        """Of dense (R, M) all but the zeros."""
+        filled = dense != 0
+        place = np.flatnonzero(filled)
+        return cls(dense.ravel()[place], place.astype(np.int32) % np.int32(dense.shape[1]), np.count_nonzero(filled, axis=1))
+
+
+def _any_of(marked: BoolArray, neighbor: IntArray) -> BoolArray:
+    """(P,) whether any of the neighbours (P, k) of a point is marked (P,); by column, as numpy is slow on short rows."""
+    found = np.zeros(len(neighbor), bool)
+    for column in neighbor.T:
+        found |= marked[column]
+    return found
 
 
 def _average(neighbor: IntArray, rows: IntArray, points: int) -> csr_matrix:
