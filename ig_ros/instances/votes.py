@@ -193,11 +193,12 @@ class Rows(NamedTuple):
         """Of dense (R, M) all but the zeros."""
         filled = dense != 0
         place = np.flatnonzero(filled)
-        return cls(dense.ravel()[place], place.astype(np.int32) % np.int32(dense.shape[1]), np.count_nonzero(filled, axis=1))
+        column = place.astype(np.int32) % np.int32(dense.shape[1])
+        return cls(dense.ravel()[place], column, np.count_nonzero(filled, axis=1))
 
 
 def _any_of(marked: BoolArray, neighbor: IntArray) -> BoolArray:
-    """(P,) whether any of the neighbours (P, k) of a point is marked (P,); by column, as numpy is slow on short rows."""
+    """(P,) whether any neighbour (P, k) of a point is marked (P,); by column, as numpy is slow on short rows."""
     found = np.zeros(len(neighbor), bool)
     for column in neighbor.T:
         found |= marked[column]
