@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from ig_ros.instances.votes import winners
 from ig_ros.types import IntArray
 
 NONE = -1
@@ -13,18 +14,11 @@ NONE = -1
 def most_voted(votes: csr_matrix) -> IntArray:
     """(N,) column with the largest entry of each row of votes (N, M), all above 0; the first of equals, NONE = empty.
 
-    The matrix is left canonical: duplicates summed, columns in order, no zeros stored.
+    The matrix is left with duplicates summed and no zeros stored.
     """
     votes.sum_duplicates()
     votes.eliminate_zeros()
-    count = np.diff(votes.indptr)
+    filled = np.flatnonzero(np.diff(votes.indptr))
     best = np.full(votes.shape[0], NONE, np.int64)
-    filled = np.flatnonzero(count)
-    if not len(filled):
-        return best
-    most = np.maximum.reduceat(votes.data, votes.indptr[filled])
-    row = np.repeat(filled, count[filled])
-    winner = np.flatnonzero(votes.data == np.repeat(most, count[filled]))
-    first = winner[np.diff(row[winner], prepend=NONE) > 0]
-    best[row[first]] = votes.indices[first]
+    best[filled], _ = winners(votes[filled])
     return best

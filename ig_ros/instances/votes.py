@@ -105,7 +105,7 @@ class Ballot:
         old = np.flatnonzero(~dirty)
         winner, share = np.zeros(n, np.int32), np.zeros(n, np.float32)
         winner[old], share[old] = name[self._winner[kept.point[old]]], self._share[kept.point[old]]
-        winner[levels[0]], share[levels[0]] = _winners(votes)
+        winner[levels[0]], share[levels[0]] = winners(votes)
         self._prior, self._instances, self._masks, self._says = prior, instances, masks, says
         self._winner, self._share = winner, share
         return np.where(winner == instances, NONE, winner).astype(np.int32), share
@@ -177,7 +177,7 @@ def tally(
         votes /= votes.sum(1, keepdims=True)
         parts.append(Rows.of(votes))
     data, column, length = (np.concatenate(part) for part in zip(*parts, strict=True))
-    start = np.append(0, np.cumsum(length, dtype=np.int32)).astype(np.int32)
+    start = np.cumsum(np.append(0, length), dtype=np.int32)
     return csr_matrix((data, column, start), shape=(len(rows), instances + 1))
 
 
@@ -214,7 +214,7 @@ def _average(neighbor: IntArray, rows: IntArray, points: int) -> csr_matrix:
     return csr_matrix((np.full(n * k, 1.0 / k, np.float32), place[neighbor].ravel(), start), shape=(n, len(rows)))
 
 
-def _winners(votes: csr_matrix) -> tuple[IntArray, FloatArray]:
+def winners(votes: csr_matrix) -> tuple[IntArray, FloatArray]:
     """(R,) column of the largest share of each row, of equals the first, and that share; no row is empty."""
     if not votes.shape[0]:
         return np.zeros(0, np.int32), np.zeros(0, np.float32)

@@ -102,26 +102,26 @@ class Pager:
         # A full map with all of its ground near is asked in vain with every keyframe: that has to be cheap.
         far = np.flatnonzero(cell_distance(corner, self._config.tile, center) > self._config.reach)
         cells, group = np.unique(corner[far], axis=0, return_inverse=True)
+        group = group.reshape(-1)
         distance = cell_distance(cells, self._config.tile, center)
         leaving = np.zeros(len(position), bool)
         tile_of = np.full(len(position), -1)
         for i in np.argsort(-distance):
             if len(position) - leaving.sum() <= goal:
                 break
-            own = np.zeros(len(position), bool)
-            own[far[group.reshape(-1) == i]] = True
+            own = far[group == i]
             tile = self._write(own)
             if tile is None:
                 break
-            leaving |= own
+            leaving[own] = True
             tile_of[own] = tile.number
         if leaving.any():
             self._put_to_sleep(position, tile_of)
             self._anchors.keep(torch.from_numpy(~leaving).to(self._anchors.data["position"].device))
 
-    def _write(self, own: BoolArray) -> Tile | None:
-        """A tile of the anchors `own` (N,); None where the disk refuses it: then they stay in memory."""
-        rows = torch.from_numpy(np.flatnonzero(own)).to(self._anchors.data["position"].device)
+    def _write(self, own: IntArray) -> Tile | None:
+        """A tile of the anchors in rows `own` (n,); None where the disk refuses it: then they stay in memory."""
+        rows = torch.from_numpy(own).to(self._anchors.data["position"].device)
         try:
             tile = self._files.write(self._anchors.rows(rows), self._keyframes.items)
         except (OSError, SafetensorError) as error:
