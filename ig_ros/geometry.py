@@ -71,3 +71,14 @@ def back_project(depth: FloatArray, camera: Camera, rows: IntArray, cols: IntArr
     x = (cols + 0.5 - camera.K[0, 2]) / camera.K[0, 0] * z
     y = (rows + 0.5 - camera.K[1, 2]) / camera.K[1, 1] * z
     return np.stack([x, y, z], axis=1)
+
+
+def dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Inner products of vectors (..., F); einsum because summing a short last axis is slow in NumPy."""
+    product: FloatArray = np.einsum("...i,...i->...", a, b)
+    return product
+
+
+def lengths(vectors: FloatArray) -> FloatArray:
+    """(...) lengths of vectors (..., F)."""
+    return np.sqrt(dot(vectors, vectors))

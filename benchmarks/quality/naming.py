@@ -7,8 +7,8 @@ import numpy as np
 from ig_ros.baselines import Material
 from ig_ros.instances import Instantiation
 from ig_ros.instances.histograms import MaskHistograms
-from ig_ros.instances.instantiate import MIN_IOU
 from ig_ros.instances.observations import Observations
+from ig_ros.instances.recognition import MIN_IOU
 from ig_ros.instances.votes import assign_masks
 from ig_ros.objects import name_objects
 from ig_ros.types import FloatArray, IntArray, ObjectInstance

@@ -16,7 +16,7 @@ from ig_ros.instances.groups import changed_groups
 from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.observations import LabelledView
 from ig_ros.raster import contacts
-from ig_ros.types import FloatArray, IntArray
+from ig_ros.types import BoolArray, FloatArray, IntArray
 
 NEIGHBORS = 10  # nearest points looked at
 SMOOTH = 5  # px, window over which a depth image's slope is taken
@@ -54,11 +54,12 @@ def normal_image(view: LabelledView) -> FloatArray:
 
 
 class Borders:
-    """Finds where sub-objects touch; remembers the neighbours of the last run."""
+    """Finds where sub-objects touch; remembers the cells of the last run and their neighbours."""
 
     def __init__(self) -> None:
         self._neighbors = Neighbors()
         self._cell: IntArray = np.zeros(0, np.int64)  # (P,) cell of each point of the last run
+        self._mean: FloatArray = np.zeros((0, 9), np.float32)  # (M, 9) place, normal and colour of each cell
 
     def find(
         self,
@@ -69,25 +70,31 @@ class Borders:
         labels: IntArray,
         voxel: float,
         kept: IntArray,
+        turned: BoolArray,
     ) -> Boundaries:
         """Pairs of sub-objects with points within reach of each other, points of one in a voxel being taken together.
 
-        All (P, ...) of the same points; reach (P,) m; kept (P,) row in the last run of a point that is where it was.
+        All (P, ...) of the same points; reach (P,) m; kept (P,) row in the last run of a point that is where it was,
+        turned (P,) whether its normal is another.
         """
-        cell = np.floor(xyz / voxel).astype(np.int64)
-        cell -= cell.min(0)
-        span = cell.max(0) + 1
-        key = ((labels.astype(np.int64) * span[0] + cell[:, 0]) * span[1] + cell[:, 1]) * span[2] + cell[:, 2]
+        key = labels.astype(np.int64)
+        for column in xyz.T:
+            cell = np.floor(column / voxel).astype(np.int64)
+            cell -= cell.min()
+            key = key * (cell.max() + 1) + cell
         first, group = _equal(key)
-        among = csr_matrix((np.ones(len(key)), (group, np.arange(len(key)))))
-        mean = among @ np.concatenate([xyz, normal, color], axis=1) / np.bincount(group)[:, None]
-        p, n, c = np.split(mean.astype(np.float32), [3, 6], axis=1)
-        owner, r = labels[first].astype(np.int32), reach[first]
         before = np.where(kept >= 0, self._cell[kept], -1) if len(self._cell) else np.full(len(xyz), -1)
         same = ~changed_groups(group, before, np.bincount(self._cell, minlength=1))
+        then = np.where(same, before[first], -1)
+        same[group[turned]] = False
+        mean = np.empty((len(first), 9), np.float32)
+        mean[same] = self._mean[then[same]]
+        mean[~same] = _means(group, ~same, (xyz, normal, color))
+        p, n, c = np.split(mean, [3, 6], axis=1)
+        owner, r = labels[first].astype(np.int32), reach[first]
         k = min(NEIGHBORS, len(p))
-        neighbor, _ = self._neighbors.find(p, k, np.where(same, before[first], -1))
-        self._cell = group
+        neighbor, _ = self._neighbors.find(p, k, then)
+        self._cell, self._mean = group, mean
         smooth = contacts(p, n, c, r, owner, neighbor, CREASE, COLOR_STEP).ravel()
         touching = np.flatnonzero(smooth >= 0)
         return _by_pair(owner[touching // k], owner[neighbor.ravel()[touching]], smooth[touching])
@@ -101,6 +108,15 @@ def _equal(key: IntArray) -> tuple[IntArray, IntArray]:
     group = np.empty(len(key), np.int64)
     group[order] = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(key)))
     return np.minimum.reduceat(order, begins), group
+
+
+def _means(group: IntArray, some: BoolArray, values: tuple[FloatArray, ...]) -> FloatArray:
+    """(m, F) means of values (P, ...) side by side over the points of some (M,) of the groups, group (P,)."""
+    rows = np.flatnonzero(some[group])
+    own = (np.cumsum(some) - 1)[group[rows]]
+    among = csr_matrix((np.ones(len(rows)), (own, np.arange(len(rows)))), shape=(int(some.sum()), len(rows)))
+    mean: FloatArray = among @ np.concatenate([v[rows] for v in values], axis=1) / np.bincount(own)[:, None]
+    return mean
 
 
 def _by_pair(s: IntArray, t: IntArray, smooth: FloatArray) -> Boundaries:

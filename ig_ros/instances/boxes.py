@@ -13,7 +13,7 @@ from ig_ros.types import FloatArray
 TRIM = 1.0  # percent of the points on each side taken for stray
 NEIGHBOR, REACH = 8, 2.0  # points are of one piece within so many times the usual distance to the eighth neighbour
 ISLAND = 0.05  # of the points: smaller pieces are stray
-SAMPLE, ASKED = 3000, 500  # points that pieces are looked for in, and of these, points asked for their neighbours
+SAMPLE, ASKED = 2000, 500  # points that pieces are looked for in, and of these, points asked for their neighbours
 
 
 def upright_box(points: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ig_ros.geometry import lengths
 from ig_ros.instances.observations import LabelledView
 from ig_ros.instances.subobjects import PointSet
 from ig_ros.types import BoolArray, FloatArray, IntArray
@@ -67,8 +68,8 @@ def hold(before: Scene | None, now: Scene) -> tuple[Scene, Kept]:
     same = old.uid[place] == new.uid
     same &= np.abs(old.edge[place] - new.edge) <= MOVED * new.edge
     for a, b, limit in ((old.color, new.color, RECOLORED), (old.feature, new.feature, RELEARNED)):
-        same &= np.linalg.norm(a[place] - b, axis=1) <= limit
-    same &= np.linalg.norm(old.xyz[place] - new.xyz, axis=1) <= MOVED * new.edge
+        same &= lengths(a[place] - b) <= limit
+    same &= lengths(old.xyz[place] - new.xyz) <= MOVED * new.edge
     child = _kept_children(before.children, now.children, np.where(same, place, -1), new.edge)
     same &= ~_any_by_anchor(child < 0, now.children.anchor, len(new.xyz))
     child = np.where(same[now.children.anchor], child, -1)
@@ -96,7 +97,7 @@ def _kept_children(old: Children, new: Children, anchor: IntArray, edge: FloatAr
     good = (anchor >= 0) & (count_old[anchor] == count_new)
     mine = np.where(good, anchor, -1)[new.anchor]
     found = np.where(mine >= 0, row[np.maximum(mine, 0) * width + rank_new], -1)
-    still = np.linalg.norm(old.xyz[found] - new.xyz, axis=1) <= MOVED * edge[new.anchor]
+    still = lengths(old.xyz[found] - new.xyz) <= MOVED * edge[new.anchor]
     return np.where((found >= 0) & still, found, -1)
 
 

@@ -22,6 +22,7 @@ from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.observations import LabelledView, Observations, observe
 from ig_ros.instances.pieces import Pieces
 from ig_ros.instances.purity import purify
+from ig_ros.instances.recognition import MIN_IOU, recognitions, seldom_recognised
 from ig_ros.instances.sight import Seen, Sight
 from ig_ros.instances.subobjects import OverSegmentation, PointSet
 from ig_ros.instances.votes import NONE, Ballot, MaskMatch, assign_masks
@@ -29,8 +30,6 @@ from ig_ros.types import FloatArray, IntArray, ObjectInstance
 
 # Half-space features (S, F) of sub-objects, given each Gaussian's sub-object (G,): trained further [IG eq. 5].
 Refine = Callable[[IntArray, FloatArray], FloatArray]
-
-MIN_IOU = 0.2  # a mask shows an object if its points and the object's visible ones overlap at least this much
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,6 @@ class Instantiator:
         self._sight = Sight()
         self._over_segmentation = OverSegmentation()
         self._pure, self._creased = Splitter(), Splitter()
-        self._normal: FloatArray = np.zeros((0, 3))  # (G, 3) of the last run
         self._borders = Borders()
         self._pieces = Pieces()
         self._near = Neighbors()
@@ -108,6 +106,9 @@ class Instantiator:
             sub_objects = self._split(coarse.result()[children.anchor], children.xyz, seen, kept)
             group, histograms = self._group(scene, sub_objects, seen, kept, refine)
         matches = assign_masks(histograms)
+        patch = seldom_recognised(matches, histograms, config)
+        matches = [m for m in matches if not patch[m.instance]]
+        group = np.where(np.append(patch, False)[group], NONE, group)  # its points vote for what is around it
         count = len(histograms.count)
         owner, share = self._ballot.vote(near.result(), group, count, seen, matches, kept, config)
         accepted = [m for m in matches if m.iou > MIN_IOU]
@@ -137,7 +138,9 @@ class Instantiator:
         if refine is not None:
             feature = refine(sub_objects, feature)
         reach = 2.0 * np.maximum(points.edge[anchor], config.voxel)
-        edges = self._borders.find(xyz, seen.normal, points.color[anchor], reach, sub_objects, config.voxel, kept.point)
+        edges = self._borders.find(
+            xyz, seen.normal, points.color[anchor], reach, sub_objects, config.voxel, kept.point, seen.turned
+        )
         histograms = MaskHistograms(sub_objects, len(feature), seen.observed, config)
         merged = merge_sub_objects(sub_objects, edges, feature, histograms, config)
         group = drop_small(merged, config.min_anchors, np.bincount(sub_objects, minlength=len(feature)))
@@ -151,9 +154,7 @@ class Instantiator:
         """(G,) sub-objects, those split of which the masks or the normals say that they are two."""
         steady = np.where(seen.steady, kept.point, -1)
         pure = self._pure.split(labels, steady, lambda local, rows: purify(local, rows, seen.observed))
-        old, self._normal = self._normal, seen.normal
-        turned = (old[kept.point] != seen.normal).any(1) if len(old) else True
-        there = np.where(turned, -1, kept.point)
+        there = np.where(seen.turned, -1, kept.point)
         return self._creased.split(pure, there, lambda local, rows: crease_parts(local, xyz[rows], seen.normal[rows]))
 
 
@@ -188,9 +189,7 @@ def drop_unseen(
     owner: IntArray, anchor: IntArray, matches: list[MaskMatch], count: int, config: InstanceConfig
 ) -> tuple[IntArray, list[int]]:
     """Drop instances with under min_views views or min_anchors anchors; returns (owner, old numbers)."""
-    views = np.zeros(count, np.int64)
-    for i, _ in {(m.instance, m.view) for m in matches}:
-        views[i] += 1
+    views = recognitions(matches, count)
     anchors = np.bincount(_owners(owner, anchor, int(anchor.max(initial=-1)) + 1).indices, minlength=count)
     good = (views >= config.min_views) & (anchors >= config.min_anchors)
     number = np.append(np.where(good, np.cumsum(good) - 1, NONE), NONE)

@@ -27,9 +27,11 @@ class Neighbors:
         if len(old):
             now = np.full(len(self._index), -1, np.int32)
             now[kept[old]] = old
-            index[old] = now[self._index[kept[old]]]
+            index[old] = now.take(self._index.take(kept[old], axis=0))
             reach[old] = self._reach[kept[old]]
-        same: BoolArray = index.min(axis=1) >= 0
+        same = np.ones(len(xyz), bool)
+        for column in index.T:  # by column, as numpy is slow on short rows
+            same &= column >= 0
         same[_disturbed(xyz, old, np.flatnonzero(kept < 0), reach)] = False
         missing = np.flatnonzero(~same)
         index[missing], reach[missing] = _nearest(xyz, missing, count, float(reach[old].max()) if len(old) else np.inf)
@@ -41,7 +43,8 @@ def _disturbed(xyz: FloatArray, old: IntArray, fresh: IntArray, reach: FloatArra
     """Rows among `old` with a `fresh` one as near as the farthest of their neighbours, at reach (P,) m."""
     if not len(old) or not len(fresh):
         return np.zeros(0, np.int64)
-    close = old[_inside(xyz[old], xyz[fresh], margin := reach[old].max())]
+    close = _inside(xyz, xyz[fresh], margin := reach[old].max())
+    close = np.setdiff1d(close, fresh, assume_unique=True)
     tree, threads = _tree(xyz[fresh]), torch.get_num_threads()
     distance, _ = tree.query(xyz[close], distance_upper_bound=margin * 1.001, workers=threads)
     found: IntArray = close[distance <= reach[close]]
@@ -73,5 +76,7 @@ def _tree(xyz: FloatArray) -> cKDTree:
 
 def _inside(xyz: FloatArray, of: FloatArray, margin: float) -> IntArray:
     """Rows of points within `margin` of the box about the points `of`."""
-    low, high = of.min(0) - margin, of.max(0) + margin
-    return np.flatnonzero(((xyz >= low) & (xyz <= high)).all(1))
+    inside = np.ones(len(xyz), bool)
+    for column, own in zip(xyz.T, of.T, strict=True):
+        inside &= (column >= own.min() - margin) & (column <= own.max() + margin)
+    return np.flatnonzero(inside)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ig_ros.geometry import lengths
 from ig_ros.instances.boundary import normal_image
 from ig_ros.instances.held import Kept
 from ig_ros.instances.observations import HIDDEN, LabelledView, Observations, mask_places, surface_of
@@ -24,6 +25,7 @@ class Seen:
 
     observed: Observations
     normal: FloatArray  # (G, 3) unit, towards the cameras, zero where no view knows it
+    turned: BoolArray  # (G,) new, or its normal is another than in the last run
     steady: BoolArray  # (G,) kept, and seen on the same masks of the same views as before
 
 
@@ -63,6 +65,7 @@ class Sight:
         carry(mask, self._mask, kept.view, shift, kept.point, HIDDEN)
         total = np.zeros((len(xyz), 3), np.int32)
         total[rows] = self._total[kept.point[rows]]
+        before = total.copy()
         known = Look(np.ascontiguousarray(xyz, np.float32), total, old.copy())
         gone = np.setdiff1d(np.arange(len(self._views)), kept.view).tolist()  # no longer among the views
         sightings = [Sighting(surface_of(self._views[j], tolerance), rows, self._images[j].normal) for j in gone]
@@ -72,8 +75,11 @@ class Sight:
             sightings.append(Sighting(surface, looked, image.normal, image.place, int(first[k]), mask[k]))
         known.take(sightings)
         self._views, self._images, self._first, self._mask, self._total = views, images, first, mask, total
-        length = np.linalg.norm(total, axis=1, keepdims=True)
-        return Seen(_observations(mask, images), total / np.maximum(length, 1e-6), known.steady)
+        length = lengths(total.astype(np.float64))[:, None]
+        turned = ~old
+        for then, now in zip(before.T, total.T, strict=True):  # by column, as numpy is slow on short rows
+            turned |= then != now
+        return Seen(_observations(mask, images), total / np.maximum(length, 1e-6), turned, known.steady)
 
     def _table(self, views: int, gaussians: int) -> IntArray:
         size = views * gaussians

@@ -127,15 +127,11 @@ class Ballot:
         before = self._prior[kept.point[old]]
         name = _names(before, prior[old], self._instances, instances)
         dirty[old] |= name[before] != prior[old]
-        first = 1  # column of the view
+        other = [np.zeros(1, bool)]  # masks that speak otherwise; where a view is new, nobody is steady anyway
         for k, (j, owner) in enumerate(zip(kept.view.tolist(), masks, strict=True)):
-            other = (name[self._masks[j]] != owner) | (self._says[j] != says[k]) if j >= 0 else np.zeros(0, bool)
-            if other.any():
-                column = seen.observed.mask[k]
-                shown = np.flatnonzero(column > 0)
-                dirty[shown[other[column[shown] - first]]] = True
-            first += len(owner)
-        return name, dirty
+            same = np.ones(len(owner), bool) if j < 0 else (name[self._masks[j]] == owner) & (self._says[j] == says[k])
+            other.append(~same)
+        return name, dirty | counting.shown_on(seen.observed.mask, np.concatenate(other))
 
 
 def _names(before: IntArray, now: IntArray, old: int, new: int) -> IntArray:
@@ -173,9 +169,10 @@ def tally(
         votes = counting.tally(observed.mask, some, instance_of, say, instances, NONE_WEIGHT)
         total, mine = votes.sum(1), (np.arange(len(some)), prior[some])
         backing = np.clip(votes[mine] / (BACKING * np.maximum(total, 1.0)), 0.0, 1.0)
-        votes[mine] += PRIOR_WEIGHT + PRIOR_SHARE * backing * total
-        votes /= votes.sum(1, keepdims=True)
-        parts.append(Rows.of(votes))
+        prior_votes = PRIOR_WEIGHT + PRIOR_SHARE * backing * total
+        votes[mine] += prior_votes
+        cast = Rows.of(votes)
+        parts.append(cast._replace(data=cast.data / np.repeat(total + prior_votes, cast.length)))
     data, column, length = (np.concatenate(part) for part in zip(*parts, strict=True))
     start = np.cumsum(np.append(0, length), dtype=np.int32)
     return csr_matrix((data, column, start), shape=(len(rows), instances + 1))

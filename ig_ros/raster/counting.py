@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ig_ros.raster.library import load, threads
-from ig_ros.types import FloatArray, IntArray
+from ig_ros.types import BoolArray, FloatArray, IntArray
 
 
 def mask_counts(mask: IntArray, masks: IntArray, owner: IntArray, size: int) -> FloatArray:
@@ -23,7 +23,8 @@ def mask_counts(mask: IntArray, masks: IntArray, owner: IntArray, size: int) -> 
     before = np.cumsum(masks) - masks
     first = before + np.arange(len(masks))
     count = np.zeros((size, int(masks.sum()) + len(masks)), np.float32)
-    _call("ig_mask_counts", *_sight(mask), _long(owner), _long(first), _long(before), count.shape[1], count)
+    own = np.ascontiguousarray(owner, np.int32)
+    _call("ig_mask_counts", *_sight(mask), own, _long(first), _long(before), count.shape[1], count)
     return count
 
 
@@ -79,6 +80,13 @@ def tally(
         votes,
     )
     return votes
+
+
+def shown_on(mask: IntArray, chosen: BoolArray) -> BoolArray:
+    """(N,) whether any view shows a point on one of the chosen masks, (M,) by number from 0 on, which is none."""
+    found = np.empty(mask.shape[1], bool)
+    _call("ig_shown_on", *_sight(mask), np.ascontiguousarray(chosen, bool), found)
+    return found
 
 
 def _sight(mask: IntArray) -> tuple[IntArray, int, int]:

@@ -53,7 +53,7 @@ def merge_groups(
     state: list[Array] = [
         np.array(mass, np.float64),
         np.array(mean, np.float64, order="C"),
-        np.array(count, np.float32, order="C"),
+        np.ascontiguousarray(count, np.float32),
         np.array(dominant, np.int32, order="C"),
         np.array(weight, np.float32, order="C"),
         group,

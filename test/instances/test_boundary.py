@@ -34,7 +34,8 @@ def boundaries(
     xyz: FloatArray, normal: FloatArray, color: FloatArray, reach: FloatArray, labels: IntArray, voxel: float
 ) -> Boundaries:
     """Without a memory of earlier runs."""
-    return Borders().find(xyz, normal, color, reach, labels, voxel, np.full(len(xyz), -1))
+    nothing, all_of_them = np.full(len(xyz), -1), np.ones(len(xyz), bool)
+    return Borders().find(xyz, normal, color, reach, labels, voxel, nothing, all_of_them)
 
 
 def smoothness(xyz: FloatArray, normal: FloatArray, color: FloatArray, labels: np.ndarray) -> float:

@@ -42,7 +42,7 @@ def vote(
 ) -> tuple[IntArray, FloatArray]:
     """A first vote, without anything to remember."""
     n = len(prior)
-    seen = Seen(observed, np.zeros((n, 3)), np.zeros(n, bool))
+    seen = Seen(observed, np.zeros((n, 3)), np.ones(n, bool), np.zeros(n, bool))
     near = Neighbors().find(xyz, min(config.vote_neighbors, n), np.full(n, -1))
     return Ballot().vote(near, prior, instances, seen, matches, Kept.nothing(n, len(observed.mask)), config)
 
@@ -123,7 +123,7 @@ def test_points_vote_anew_when_a_mask_loses_its_say() -> None:
     after = np.array([0] * 6 + [1] * 6)
     observed = observations([[1] * 9 + [2] * 3, [3] * 5 + [4] * 7], 4)
     n = len(before)
-    seen = Seen(observed, np.zeros((n, 3)), np.ones(n, bool))
+    seen = Seen(observed, np.zeros((n, 3)), np.zeros(n, bool), np.ones(n, bool))
     near = np.arange(n)[:, None], np.ones(n, bool)
     ballot, kept = Ballot(), Kept.nothing(n, 2)
     ballot.vote(near, before, 2, seen, assigned(before, observed), kept, PLAIN)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ig_ros.geometry import dot
 from ig_ros.types import FloatArray, IntArray
 
 
@@ -41,12 +42,6 @@ class Mesh:
 def unit(vectors: FloatArray) -> FloatArray:
     """Vectors (..., 3) at length 1; zero vectors stay zero."""
     return vectors / np.sqrt(np.maximum(dot(vectors, vectors), 1e-24))[..., None]
-
-
-def dot(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Inner products of vectors (..., 3); einsum because summing a short last axis is slow in NumPy."""
-    product: FloatArray = np.einsum("...i,...i->...", a, b)
-    return product
 
 
 def join(meshes: Sequence[Mesh]) -> Mesh:

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import open3d as o3d
 
 from ig_ros.datasets.simulated.atlas import Atlas
-from ig_ros.datasets.simulated.mesh import dot, join, unit
+from ig_ros.datasets.simulated.mesh import join, unit
 from ig_ros.datasets.simulated.scene import Lamp, Scene
+from ig_ros.geometry import dot
 from ig_ros.types import Array, Camera, FloatArray, IntArray
 
 Number = TypeVar("Number", bound=np.generic)

@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 
 from ig_ros.datasets.files import read_rgb
-from ig_ros.datasets.simulated.mesh import Mesh, dot
+from ig_ros.datasets.simulated.mesh import Mesh
 from ig_ros.datasets.simulated.scene import Part, Scene, Thing
 from ig_ros.datasets.simulated.tabletop import arrange
 from ig_ros.datasets.simulated.textures import Texture
 from ig_ros.errors import DatasetError
+from ig_ros.geometry import dot
 from ig_ros.types import FloatArray, IntArray
 
 EXPECTED = "expected one folder per object with textured.obj, textured.mtl and the picture it names (metres, z up)"

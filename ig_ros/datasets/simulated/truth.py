@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ig_ros.datasets.base import SceneTruth
-from ig_ros.datasets.simulated.mesh import dot
 from ig_ros.datasets.simulated.render import BoolArray, Renderer
 from ig_ros.datasets.simulated.scene import Scene
+from ig_ros.geometry import dot
 from ig_ros.types import Camera, FloatArray, IntArray
 
 GOLDEN = 0.618034

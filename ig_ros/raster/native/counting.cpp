@@ -37,14 +37,14 @@ extern "C" {
 
 // count[s * columns + c] = visible points of group s on column c; the first column of a view is of its unlabelled
 // points. owner (points), -1 = of no group; count is zero before. Returns 0.
-int ig_mask_counts(const int32_t* mask, int64_t views, int64_t points, const int64_t* owner, const int64_t* first,
+int ig_mask_counts(const int32_t* mask, int64_t views, int64_t points, const int32_t* owner, const int64_t* first,
                    const int64_t* before, int64_t columns, float* count, int32_t threads) {
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (int64_t k = 0; k < views; k++) {
     const int32_t* row = mask + k * points;
     for (int64_t i = 0; i < points; i++) {
       if (row[i] < 0 || owner[i] < 0) continue;
-      count[owner[i] * columns + first[k] + (row[i] ? row[i] - before[k] : 0)] += 1.f;
+      count[int64_t(owner[i]) * columns + first[k] + (row[i] ? row[i] - before[k] : 0)] += 1.f;
     }
   }
   return 0;
@@ -99,6 +99,22 @@ int ig_tally(const int32_t* mask, int64_t views, int64_t points, const int64_t* 
         votes[r * width + (m > 0 ? instance_of[m] : width - 1)] += m > 0 ? say[m] : m < 0 ? 0.f : none;
       }
     }
+  return 0;
+}
+
+// found[i] = 1 where any view shows point i on a mask with chosen[m], else 0. Returns 0.
+int ig_shown_on(const int32_t* mask, int64_t views, int64_t points, const uint8_t* chosen, uint8_t* found,
+                int32_t threads) {
+  constexpr int64_t SHARE = 16384;  // points whose answers stay in cache
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+  for (int64_t begin = 0; begin < points; begin += SHARE) {
+    const int64_t end = std::min(points, begin + SHARE);
+    std::fill(found + begin, found + end, 0);
+    for (int64_t k = 0; k < views; k++) {
+      const int32_t* row = mask + k * points;
+      for (int64_t i = begin; i < end; i++) found[i] |= row[i] > 0 ? chosen[row[i]] : 0;
+    }
+  }
   return 0;
 }
 

@@ -20,10 +20,10 @@ struct MergeRule {
   float least, dominance, full;
 };
 
-// G groups in K views; all but `first` and `end` are written to.
+// G groups in K views; all but `count`, `first` and `end` are written to.
 struct MergeState {
   double *mass, *mean;            // (G) points, (G, F) features
-  float* count;                   // (G, W) points on every column
+  const float* count;             // (G, W) points on every column
   int32_t* dominant;              // (G, K) column, -1 = none
   float* weight;                  // (G, K)
   int64_t* group;                 // (G) what a group has become a part of: itself at first
@@ -47,7 +47,7 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 class Merger {
  public:
   Merger(const MergeRule& rule, const MergeState& state)
-      : rule_(rule), at_(state), neighbors_(state.groups), version_(state.groups, 0) {}
+      : rule_(rule), at_(state), neighbors_(state.groups), version_(state.groups, 0), merged_(state.groups) {}
 
   void touch(int64_t s, int64_t t, Contact contact) { neighbors_[s][t] = neighbors_[t][s] = contact; }
 
@@ -103,11 +103,14 @@ class Merger {
       *mean = (at_.mass[s] * *mean + at_.mass[t] * at_.mean[t * at_.features + c]) / mass;
     }
     at_.mass[s] = mass;
-    float* row = at_.count + s * at_.columns;
-    for (int64_t c = 0; c < at_.columns; c++) row[c] += at_.count[t * at_.columns + c];
+    std::vector<float>& row = merged_[s];
+    if (row.empty()) row.assign(counted(s), counted(s) + at_.columns);
+    const float* taken = counted(t);
+    for (int64_t c = 0; c < at_.columns; c++) row[c] += taken[c];
+    merged_[t] = {};
     const Dominance rule{rule_.least, rule_.dominance, rule_.full};
     for (int64_t k = 0; k < at_.views; k++)
-      dominant_mask(row, at_.first[k], at_.end[k], rule, at_.dominant + s * at_.views + k,
+      dominant_mask(row.data(), at_.first[k], at_.end[k], rule, at_.dominant + s * at_.views + k,
                     at_.weight + s * at_.views + k);
     at_.group[t] = s;
     version_[s]++;
@@ -115,6 +118,9 @@ class Merger {
     take_over(s, t);
     for (const auto& [other, contact] : neighbors_[s]) judge(s, other, contact);
   }
+
+  // (W) points of a group on every column.
+  const float* counted(int64_t g) const { return merged_[g].empty() ? at_.count + g * at_.columns : merged_[g].data(); }
 
   // The contacts of t become those of s.
   void take_over(int64_t s, int64_t t) {
@@ -134,6 +140,7 @@ class Merger {
   const MergeState& at_;
   std::vector<std::map<int64_t, Contact>> neighbors_;
   std::vector<int64_t> version_;  // counts up with every merge; -1 once taken over
+  std::vector<std::vector<float>> merged_;  // (W) counts of those that took over others; most never do
   std::priority_queue<Edge, std::vector<Edge>, std::greater<Edge>> edges_;
 };
 
