@@ -17,7 +17,8 @@ ENOUGH = 5  # ... unless it is in so many: errors that repeat hide things in mos
 def seldom_recognised(matches: list[MaskMatch], histograms: MaskHistograms, config: InstanceConfig) -> BoolArray:
     """(G,) groups that are rather patches of others: most views give what is there to a mask that shows more.
 
-    matches as of `assign_masks`, histograms of the groups.
+    Those that under min_views views recognise are left out: they are noise anyway, and their points hold on to each
+    other. matches as of `assign_masks`, histograms of the groups.
     """
     labelled = (histograms.dominant >= 0).sum(1)
     views = recognitions(matches, len(labelled))
