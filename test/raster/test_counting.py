@@ -101,7 +101,7 @@ def test_a_point_is_found_where_any_view_shows_it_on_a_chosen_mask(points: int, 
     chosen = np.arange(masks.sum() + 1) % 5 == 2
     want = ((mask > 0) & chosen[np.maximum(mask, 0)]).any(axis=0)
     np.testing.assert_array_equal(counting.shown_on(mask, chosen), want)
-    assert want.any() == (points > 1)
+    assert points == 1 or 0.1 < want.mean() < 0.9
 
 
 def test_nothing_counts_to_nothing() -> None:
