@@ -107,8 +107,10 @@ class Instantiator:
             group, histograms = self._group(scene, sub_objects, seen, kept, refine)
         matches = assign_masks(histograms)
         patch = seldom_recognised(matches, histograms, config)
-        matches = [m for m in matches if not patch[m.instance]]
-        group = np.where(np.append(patch, False)[group], NONE, group)  # its points vote for what is around it
+        if patch.any():  # its points vote for what is around it
+            remaining = np.where(patch, NONE, np.arange(len(patch)))
+            group, histograms = np.append(remaining, NONE)[group], histograms.grouped(remaining, len(patch))
+            matches = assign_masks(histograms)
         count = len(histograms.count)
         owner, share = self._ballot.vote(near.result(), group, count, seen, matches, kept, config)
         accepted = [m for m in matches if m.iou > MIN_IOU]
