@@ -1,4 +1,8 @@
-"""What all Gaussians look like in all views: their masks and their normals, looked up only where something changed."""
+"""What all Gaussians look like in all views: their masks and their normals, looked up only where something changed.
+
+A surface has some thickness, so what lies little behind it counts as seen: the table under the rim of a plate, too.
+But such a point is seen better from elsewhere. Where several views show a point closely, the others are not asked.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,13 @@ from ig_ros.geometry import lengths
 from ig_ros.instances.boundary import normal_image
 from ig_ros.instances.held import Kept
 from ig_ros.instances.observations import HIDDEN, LabelledView, Observations, mask_places, surface_of
-from ig_ros.raster import Look, Sighting, carry
+from ig_ros.raster import Look, Sighting, believe_loose, carry
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 QUANTUM = 127  # steps of a normal's component: sums of integers do not depend on their order
 SPARE = 3  # times the memory needed that is kept at most
+CLOSE = 0.5  # of the tolerance, within which a view shows a point closely
+ENOUGH = 3  # such views; with fewer all that show a point within the tolerance count
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +58,14 @@ class Sight:
         self._first: IntArray = np.zeros(0, np.int64)  # (K + 1,) masks of earlier views
         self._mask: IntArray = np.zeros((0, 0), np.int32)  # (K, G) of Observations
         self._total: IntArray = np.zeros((0, 3), np.int32)  # sum of the normals over the views
+        self._closely: IntArray = np.zeros(0, np.int32)  # (G,) views that show a Gaussian closely
         self._memory = [np.zeros(0, np.int32), np.zeros(0, np.int32)]  # of the last table and the one before
 
     def look(self, xyz: FloatArray, views: tuple[LabelledView, ...], tolerance: float, kept: Kept) -> Seen:
-        """xyz (G, 3) m; a Gaussian is visible if it lies within tolerance * depth of the surface."""
+        """xyz (G, 3) m; a Gaussian is visible if it lies within tolerance * depth of the surface.
+
+        Where ENOUGH views show it closely, it counts as hidden in others.
+        """
         old = kept.point >= 0
         rows, fresh = np.flatnonzero(old), np.flatnonzero(~old)
         images = self._images_of(views, kept.view)
@@ -63,18 +73,26 @@ class Sight:
         shift = np.where(kept.view >= 0, first[:-1] - np.append(self._first, 0)[kept.view], 0)
         mask = self._table(len(views), len(xyz))
         carry(mask, self._mask, kept.view, shift, kept.point, HIDDEN)
-        total = np.zeros((len(xyz), 3), np.int32)
-        total[rows] = self._total[kept.point[rows]]
-        before = total.copy()
-        known = Look(np.ascontiguousarray(xyz, np.float32), total, old.copy())
+        total, closely = np.zeros((len(xyz), 3), np.int32), np.zeros(len(xyz), np.int32)
+        total[rows], closely[rows] = self._total[kept.point[rows]], self._closely[kept.point[rows]]
+        before, vague = total.copy(), old & (closely < ENOUGH)
+        known = Look(np.ascontiguousarray(xyz, np.float32), total, closely, old.copy())
         gone = np.setdiff1d(np.arange(len(self._views)), kept.view).tolist()  # no longer among the views
         sightings = [Sighting(surface_of(self._views[j], tolerance), rows, self._images[j].normal) for j in gone]
         everything = np.arange(len(xyz))
-        for k, (view, image, j) in enumerate(zip(views, images, kept.view.tolist(), strict=True)):
-            looked, surface = fresh if j >= 0 else everything, surface_of(view, tolerance)
-            sightings.append(Sighting(surface, looked, image.normal, image.place, int(first[k]), mask[k]))
-        known.take(sightings)
-        self._views, self._images, self._first, self._mask, self._total = views, images, first, mask, total
+
+        def looking(at: list[IntArray]) -> list[Sighting]:
+            own = zip(views, images, first.tolist(), mask, at, strict=False)
+            return [Sighting(surface_of(v, tolerance), p, i.normal, i.place, begin, row) for v, i, begin, row, p in own]
+
+        known.take(sightings + looking([fresh if j >= 0 else everything for j in kept.view.tolist()]), CLOSE)
+        cleared = np.flatnonzero(vague & (closely >= ENOUGH))  # which of their masks are loose was not kept
+        if len(cleared):
+            nobody = Look(known.xyz, np.zeros_like(total), np.zeros_like(closely), np.zeros_like(known.steady))
+            nobody.take(looking([cleared] * len(views)), CLOSE)
+        believe_loose(mask, np.flatnonzero((closely < ENOUGH) & ~known.steady))
+        self._views, self._images, self._first, self._mask = views, images, first, mask
+        self._total, self._closely = total, closely
         length = lengths(total.astype(np.float64))[:, None]
         turned = ~old
         for then, now in zip(before.T, total.T, strict=True):  # by column, as numpy is slow on short rows

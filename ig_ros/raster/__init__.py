@@ -8,7 +8,7 @@ from ig_ros.raster.image_loss import image_loss
 from ig_ros.raster.merging import MergeRule, merge_groups
 from ig_ros.raster.rasterizer import rasterize, select_device, top_contributor
 from ig_ros.raster.request import ScreenStats
-from ig_ros.raster.visibility import Look, Sighting, Surface, carry, visible_pixels
+from ig_ros.raster.visibility import Look, Sighting, Surface, believe_loose, carry, visible_pixels
 
 __all__ = [
     "Look",
@@ -18,6 +18,7 @@ __all__ = [
     "Sighting",
     "Surface",
     "adam_rows",
+    "believe_loose",
     "carry",
     "contacts",
     "counting",

@@ -13,6 +13,7 @@ from ig_ros.raster.library import load, threads
 from ig_ros.types import BoolArray, Camera, FloatArray, IntArray
 
 NEAREST = 0.05  # m before the camera
+LOOSE = -2  # minus the mask on which a view shows a point, but not closely
 
 
 class _SurfaceView(ctypes.Structure):
@@ -67,7 +68,17 @@ class Sighting:
     normal: IntArray  # (H * W, 3) int8 of the view's pixels
     place: IntArray | None = None  # (H * W,) int32 likewise; None = take away what these normals once added
     before: int = 0  # added to places above 0
-    mask: IntArray | None = None  # (N,) int32, gets place + before of the pixel that shows a point
+    mask: IntArray | None = None  # (N,) int32, gets place + before of the pixel that shows a point, or LOOSE minus it
+
+
+class _Known(ctypes.Structure):
+    """Mirror of the struct in native/visibility.cpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("points", "total", "closely", "steady")),
+        ("size", ctypes.c_int64),
+        ("close", ctypes.c_float),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +87,11 @@ class Look:
 
     xyz: FloatArray  # (N, 3) float32 m
     total: IntArray  # (N, 3) int32 sum of the normals of the pixels that show them
+    closely: IntArray  # (N,) int32 views that show them closely
     steady: BoolArray  # (N,) no longer, once a view was looked at
 
-    def take(self, sightings: Sequence[Sighting]) -> None:
-        """Look from several views."""
+    def take(self, sightings: Sequence[Sighting], close: float) -> None:
+        """Look from several views; one shows a point closely if the surface is off by this share of the tolerance."""
         arrays = [sighting.surface.arrays() for sighting in sightings]  # alive until the kernel has run
         rows = [np.ascontiguousarray(sighting.rows, np.int64) for sighting in sightings]
         structs = (_Sighting * len(sightings))(
@@ -92,16 +104,24 @@ class Look:
                 for s, own, places in zip(sightings, arrays, rows, strict=True)
             )
         )
-        xyz, total, steady = (ctypes.c_void_p(a.ctypes.data) for a in (self.xyz, self.total, self.steady))
-        sizes = ctypes.c_int64(len(sightings)), ctypes.c_int64(len(self.xyz))
-        load().call("ig_look", structs, sizes[0], xyz, sizes[1], total, steady, ctypes.c_int32(threads()))
+        own = (a.ctypes.data for a in (self.xyz, self.total, self.closely, self.steady))
+        known = _Known(*own, len(self.xyz), close)
+        load().call("ig_look", structs, ctypes.c_int64(len(sightings)), known, ctypes.c_int32(threads()))
+
+
+def believe_loose(mask: IntArray, rows: IntArray) -> None:
+    """Make plain masks of the LOOSE ones of points rows (R,) in mask (K, N) int32."""
+    own = np.ascontiguousarray(rows, np.int64)
+    table, place = (ctypes.c_void_p(a.ctypes.data) for a in (mask, own))
+    sizes = [ctypes.c_int64(n) for n in (*mask.shape, len(own))]
+    load().call("ig_believe_loose", table, *sizes[:2], place, sizes[2], ctypes.c_int32(threads()))
 
 
 def carry(mask: IntArray, earlier: IntArray, view: IntArray, shift: IntArray, row: IntArray, hidden: int) -> None:
     """Fill mask (K, N) int32 of N points in K views with what an earlier run saw, and `hidden` where it did not.
 
     earlier (K', N') int32; view (K,) and row (N,) the earlier view and point, -1 = new; shift (K,) is added to masks,
-    which are above 0.
+    which are above 0, or LOOSE minus them.
     """
     arrays: list[IntArray] = [np.ascontiguousarray(earlier, np.int32), np.ascontiguousarray(view, np.int64)]
     arrays += [np.ascontiguousarray(a, np.int32) for a in (shift, row)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from ig_ros.geometry import inverse, pose_from_quaternion, project, transform
-from ig_ros.raster import Look, Sighting, Surface, carry, visible_pixels
+from ig_ros.raster import Look, Sighting, Surface, believe_loose, carry, visible_pixels
+from ig_ros.raster.visibility import LOOSE
 from ig_ros.types import Camera, FloatArray, IntArray
 
 CAMERA = Camera(np.array([[50.0, 0, 31.5], [0, 55.0, 23.0], [0, 0, 1]]), 64, 48)
@@ -60,28 +63,44 @@ def test_a_look_says_what_the_pixel_says_and_can_be_taken_back() -> None:
     normal = random.integers(-127, 128, (48 * 64, 3)).astype(np.int8)
     rows = np.flatnonzero(random.random(len(xyz)) < 0.7)
     start = random.integers(-5, 5, (len(xyz), 3)).astype(np.int32)
-    known, mask = Look(xyz, start.copy(), np.ones(len(xyz), bool)), np.full(len(xyz), -1, np.int32)
-    known.take([Sighting(surface, rows, normal, place, 10, mask)])
+    known = Look(xyz, start.copy(), np.ones(len(xyz), np.int32), np.ones(len(xyz), bool))
+    mask = np.full(len(xyz), -1, np.int32)
+    known.take([Sighting(surface, rows, normal, place, 10, mask)], 0.5)
 
     pixel = np.full(len(xyz), -1)
     pixel[rows] = visible_pixels(xyz[rows], surface)
     shown = pixel >= 0
     assert 50 < shown.sum() < len(rows)
     np.testing.assert_array_equal(mask[~shown], -1)
-    np.testing.assert_array_equal(mask[shown], np.where(place[pixel[shown]] > 0, place[pixel[shown]] + 10, 0))
+    tight = dataclasses.replace(surface, relative=0.05, absolute=0.15)  # half of each
+    close = shown & (visible_pixels(xyz, tight) >= 0)
+    assert 0.2 < close.sum() / shown.sum() < 0.8
+    plain = np.where(place[pixel] > 0, place[pixel] + 10, 0)
+    np.testing.assert_array_equal(mask[close], plain[close])
+    loose = shown & ~close
+    np.testing.assert_array_equal(mask[loose], LOOSE - plain[loose])
+    np.testing.assert_array_equal(known.closely, 1 + close)
     np.testing.assert_array_equal(known.steady, ~shown)
     want = start.copy()
     want[shown] += normal[pixel[shown]]
     np.testing.assert_array_equal(known.total, want)
 
-    known.take([Sighting(surface, rows, normal)])
+    known.take([Sighting(surface, rows, normal)], 0.5)
     np.testing.assert_array_equal(known.total, start)
+    np.testing.assert_array_equal(known.closely, 1)
+
+    table = mask[None].copy()
+    believe_loose(table, np.flatnonzero(loose)[::2])
+    assert (table[0, loose][::2] >= 0).all()
+    assert (table[0, loose][1::2] <= LOOSE).all()
+    np.testing.assert_array_equal(table[0, loose][::2], plain[loose][::2])
+    np.testing.assert_array_equal(table[0, ~loose], mask[~loose])
 
 
 @pytest.mark.parametrize("points", [0, 1, 9000])
 def test_what_was_seen_is_carried_over(points: int) -> None:
     random = np.random.default_rng(points)
-    earlier = random.integers(-1, 20, (4, 7000)).astype(np.int32)
+    earlier = random.integers(-20, 20, (4, 7000)).astype(np.int32)
     view, shift = np.array([2, -1, 0]), np.array([5, 0, -1])
     row = np.sort(random.integers(0, 7000, points))
     row[random.random(points) < 0.3] = -1
@@ -89,7 +108,8 @@ def test_what_was_seen_is_carried_over(points: int) -> None:
     carry(mask, earlier, view, shift, row, -1)
     for k, j in enumerate(view):
         seen = earlier[j, row] if j >= 0 else np.full(points, -1)
-        np.testing.assert_array_equal(mask[k], np.where(row < 0, -1, np.where(seen > 0, seen + shift[k], seen)))
+        moved = seen + shift[k] * ((seen > 0).astype(int) - (seen < LOOSE))
+        np.testing.assert_array_equal(mask[k], np.where(row < 0, -1, moved))
 
 
 def test_a_first_run_has_nothing_to_carry() -> None:

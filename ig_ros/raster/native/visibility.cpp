@@ -25,30 +25,52 @@ struct Sighting {
   int32_t before, sign;
 };
 
+// What is known of points (size): see visibility.py.
+struct Known {
+  const float* points;  // (size, 3)
+  int32_t *total, *closely;
+  uint8_t* steady;
+  int64_t size;
+  float close;
+};
+
 }  // extern "C"
 
 namespace {
 
-// row * width + col of the pixel that shows a point, -1 = none.
-inline int32_t shown_at(const SurfaceView& view, const float* point) {
+constexpr int32_t LOOSE = -2;  // minus the mask (0 = none) on which a view shows a point, but not closely
+
+// Pixel row * width + col that shows a point, -1 = none, and how far the surface is off, as a share of the tolerance.
+struct Shown {
+  int32_t pixel;
+  float off;
+};
+
+inline Shown shown_at(const SurfaceView& view, const float* point) {
   const float *T = view.world_to_camera, x = point[0], y = point[1], z = point[2];
   const float depth = T[8] * x + T[9] * y + T[10] * z + T[11];
-  if (!(depth > view.nearest)) return -1;
+  if (!(depth > view.nearest)) return {-1, 0.0f};
   const float u = (T[0] * x + T[1] * y + T[2] * z + T[3]) / depth * view.intrinsics[0] + view.intrinsics[2];
   const float v = (T[4] * x + T[5] * y + T[6] * z + T[7]) / depth * view.intrinsics[1] + view.intrinsics[3];
-  if (!(u >= 0.0f && v >= 0.0f && u < float(view.width) && v < float(view.height))) return -1;
+  if (!(u >= 0.0f && v >= 0.0f && u < float(view.width) && v < float(view.height))) return {-1, 0.0f};
   const int32_t at = static_cast<int32_t>(v) * view.width + static_cast<int32_t>(u);
   const float surface = view.depth[at];
   const float tolerance = std::min(view.relative * depth, std::max(view.quadratic * depth * depth, view.least)) + view.absolute;
-  return surface > 0.0f && std::fabs(depth - surface) <= tolerance ? at : -1;
+  const float off = std::fabs(depth - surface);
+  return {surface > 0.0f && off <= tolerance ? at : -1, off / tolerance};
 }
 
-inline void look(const Sighting& at, int64_t row, const float* points, int32_t* total, uint8_t* steady) {
-  const int32_t pixel = shown_at(at.view, points + 3 * row);
+inline void look(const Sighting& at, int64_t row, const Known& known) {
+  const auto [pixel, off] = shown_at(at.view, known.points + 3 * row);
   if (pixel < 0) return;
-  if (at.mask) at.mask[row] = at.place[pixel] ? at.place[pixel] + at.before : 0;
-  for (int c = 0; c < 3; c++) total[3 * row + c] += at.sign * at.normal[3 * int64_t(pixel) + c];
-  steady[row] = 0;
+  const bool close = off <= known.close;
+  if (at.mask) {
+    const int32_t mask = at.place[pixel] ? at.place[pixel] + at.before : 0;
+    at.mask[row] = close ? mask : LOOSE - mask;
+  }
+  for (int c = 0; c < 3; c++) known.total[3 * row + c] += at.sign * at.normal[3 * int64_t(pixel) + c];
+  if (close) known.closely[row] += at.sign;
+  known.steady[row] = 0;
 }
 
 }  // namespace
@@ -58,15 +80,16 @@ extern "C" {
 // pixel[i] = where point i (x, y, z in the world) is shown, -1 = nowhere. Returns 0.
 int ig_visible_pixels(const SurfaceView* view, const float* points, int64_t count, int32_t* pixel, int32_t threads) {
 #pragma omp parallel for schedule(static) num_threads(threads)
-  for (int64_t i = 0; i < count; i++) pixel[i] = shown_at(*view, points + 3 * i);
+  for (int64_t i = 0; i < count; i++) pixel[i] = shown_at(*view, points + 3 * i).pixel;
   return 0;
 }
 
-// For every point among its rows that a view shows: mask[row] = place[pixel] + before, or 0 where place is 0, total[row]
-// (3) += sign * normal[pixel], and steady[row] = 0. A task owns a share of the points in all views; shares are few, so
+// For every point among its rows that a view shows: mask[row] = m = place[pixel] + before, or 0 where place is 0;
+// total[row] (3) += sign * normal[pixel] and steady[row] = 0. If the surface is off by at most `close` of the tolerance,
+// closely[row] += sign, else mask[row] = LOOSE - m. A task owns a share of the points in all views; shares are few, so
 // that a view's images are not read too often. Returns 0.
-int ig_look(const Sighting* sightings, int64_t views, const float* points, int64_t size, int32_t* total,
-            uint8_t* steady, int32_t threads) {
+int ig_look(const Sighting* sightings, int64_t views, const Known* known, int32_t threads) {
+  const int64_t size = known->size;
   const int64_t shares = 2 * threads;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (int64_t share = 0; share < shares; share++)
@@ -75,14 +98,25 @@ int ig_look(const Sighting* sightings, int64_t views, const float* points, int64
       const int64_t* end = at.rows + at.count;
       const int64_t* row = std::lower_bound(at.rows, end, size * share / shares);
       for (const int64_t last = size * (share + 1) / shares; row < end && *row < last; row++)
-        look(at, *row, points, total, steady);
+        look(at, *row, *known);
     }
   return 0;
 }
 
+// Masks (views, points) on which points rows[i] (count) are shown loosely become plain ones. Returns 0.
+int ig_believe_loose(int32_t* mask, int64_t views, int64_t points, const int64_t* rows, int64_t count, int32_t threads) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int64_t k = 0; k < views; k++) {
+    int32_t* row = mask + k * points;
+    for (int64_t i = 0; i < count; i++)
+      if (row[rows[i]] <= LOOSE) row[rows[i]] = LOOSE - row[rows[i]];
+  }
+  return 0;
+}
+
 // What views saw of points in an earlier run, (earlier views, earlier points), is what they see now, (views, points):
-// view[k] and row[i] are the earlier view and point, -1 = new. Masks (> 0) of view k are numbered shift[k] higher now;
-// what is new becomes `hidden`. Returns 0.
+// view[k] and row[i] are the earlier view and point, -1 = new. Masks (> 0, or LOOSE minus them) of view k are numbered
+// shift[k] higher now; what is new becomes `hidden`. Returns 0.
 int ig_carry(const int32_t* earlier, int64_t earlier_points, const int64_t* view, const int32_t* shift, int64_t views,
              const int32_t* row, int64_t points, int32_t hidden, int32_t* mask, int32_t threads) {
   constexpr int64_t BLOCK = 4096;  // rows that stay in cache from view to view
@@ -103,7 +137,8 @@ int ig_carry(const int32_t* earlier, int64_t earlier_points, const int64_t* view
           continue;
         }
         const int32_t* from = then + row[i];
-        for (int64_t n = 0; n < next - i; n++) now[i + n] = from[n] + (from[n] > 0 ? more : 0);
+        for (int64_t n = 0; n < next - i; n++)
+          now[i + n] = from[n] + (from[n] > 0 ? more : from[n] < LOOSE ? -more : 0);
       }
     }
   }
