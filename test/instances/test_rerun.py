@@ -13,12 +13,14 @@ from ig_ros.instances import Children, Identity, Instantiation, Instantiator, La
 from ig_ros.instances.groups import Remembered, changed_groups, in_order
 from ig_ros.instances.held import MOVED, Scene, hold
 from ig_ros.instances.neighbors import Neighbors
-from ig_ros.instances.observations import observe
-from ig_ros.instances.sight import Sight
+from ig_ros.instances.observations import observe, surface_of
+from ig_ros.instances.sight import CLOSE, ENOUGH, Sight
+from ig_ros.raster import visible_pixels
 from ig_ros.types import FloatArray
 
 CONFIG = dataclasses.replace(InstanceConfig(), sub_objects=60)
 EDGE = 0.03
+NOISE = 0.008  # m of depth: some views show a point closely, others loosely, others not
 
 
 def scene(seed: int = 0, n: int = 900, views: int = 5) -> Scene:
@@ -36,7 +38,8 @@ def view(x: float) -> LabelledView:
     frame = ground_frame(look_at((x, -0.5, 0.8), (0.0, 0.0, 0.0)))
     assert frame.masks is not None
     assert frame.depth is not None
-    return LabelledView(frame.camera, frame.T_world_camera, frame.masks.labels, frame.depth)
+    depth = frame.depth + np.random.default_rng(int(1e6 * (x + 1))).normal(0, NOISE, frame.depth.shape)
+    return LabelledView(frame.camera, frame.T_world_camera, frame.masks.labels, depth.astype(np.float32))
 
 
 def run(memory: Instantiator, s: Scene) -> Instantiation:
@@ -48,7 +51,8 @@ def changed(s: Scene, what: str, random: np.random.Generator) -> Scene:
     n = len(s.points.xyz)
     here = np.linalg.norm(s.points.xyz[:, :2] - random.uniform(-0.4, 0.4, 2), axis=1) < 0.15
     if what == "moved":
-        step = np.where(here[:, None], random.normal(0, EDGE, (n, 3)) * [1, 1, 0], 0.0)
+        far = random.choice([-1.0, 1.0], (n, 3)) * random.uniform(MOVED, 2.0, (n, 3))  # what moves less is held
+        step = np.where(here[:, None], far * EDGE * [1, 1, 0], 0.0)
         points = dataclasses.replace(s.points, xyz=s.points.xyz + step)
         return Scene(points, Children(s.children.xyz + step[s.children.anchor], s.children.anchor), s.views)
     if what == "learnt":
@@ -138,12 +142,21 @@ def test_each_of_two_views_from_one_place_is_known_again() -> None:
     np.testing.assert_array_equal(hold(s, s)[1].view, [0, 1])
 
 
-def test_a_look_at_part_of_it_equals_a_look_at_all() -> None:
+def test_where_enough_views_show_a_point_closely_the_others_do_not_count() -> None:
     s = scene()
     seen = Sight().look(s.children.xyz, s.views, 0.03, hold(None, s)[1])
     expected = observe(s.children.xyz, s.views, 0.03)
-    for name in ("mask", "view_of_column", "label_of_column", "pixels"):
+    for name in ("view_of_column", "label_of_column", "pixels"):
         np.testing.assert_array_equal(getattr(seen.observed, name), getattr(expected, name))
+    narrow = [surface_of(v, 0.03) for v in s.views]
+    parts = ("relative", "absolute", "quadratic", "least")
+    narrow = [dataclasses.replace(v, **{part: CLOSE * getattr(v, part) for part in parts}) for v in narrow]
+    close = np.stack([visible_pixels(s.children.xyz, v) >= 0 for v in narrow])
+    unasked = (expected.mask >= 0) & ~close & (close.sum(0) >= ENOUGH)
+    assert 0.05 < unasked.mean() < 0.5
+    assert 0.05 < ((expected.mask >= 0) & ~close & ~unasked).mean() < 0.5
+    np.testing.assert_array_equal(seen.observed.mask < 0, unasked | (expected.mask < 0))
+    np.testing.assert_array_equal(seen.observed.mask[~unasked], expected.mask[~unasked])
 
 
 def test_what_hardly_moved_is_held_where_it_was() -> None:
