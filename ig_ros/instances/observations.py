@@ -33,6 +33,7 @@ class Observations:
     """Masks of all views numbered through: column c is one mask of one view."""
 
     mask: IntArray  # (K, N) int32: column of the mask point n falls on in view k, or HIDDEN or UNLABELLED
+    # (below HIDDEN: view k shows point n on a mask, but others show it better, so that it counts as hidden)
     view_of_column: IntArray  # (M,) int32; column 0 is unused so that 0 stays UNLABELLED
     label_of_column: IntArray  # (M,) int32, id of the mask in its own label image
     pixels: IntArray  # (M,) int64, size of the mask
