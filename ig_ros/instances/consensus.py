@@ -29,7 +29,7 @@ GOES_ON = 0.58  # share of smooth contacts at which the surface is undecided: th
 SHARPNESS = 12.0  # of that decision
 SAME = 0.25  # of feature_gap: trained features closer than this are all but one ...
 SAME_CLARITY = 0.7  # ... and say so less loud than views that all agree: before training all are one
-ALIKE, UNLIKE = 3.0, 10.0  # times larger: parts of one thing, and what a segmenter takes for a part of its support
+ALIKE, UNLIKE = 2.0, 6.0  # times larger: parts of one thing, and what a segmenter takes for a part of its support
 SMOOTH_TRUST = 0.15  # of boundary_trust's unit, for a surface that goes on: things may lie flush, so it says little
 
 
