@@ -82,7 +82,7 @@ class Sight:
         everything = np.arange(len(xyz))
 
         def looking(at: list[IntArray]) -> list[Sighting]:
-            own = zip(views, images, first.tolist(), mask, at, strict=False)
+            own = zip(views, images, first[:-1].tolist(), mask, at, strict=True)
             return [Sighting(surface_of(v, tolerance), p, i.normal, i.place, begin, row) for v, i, begin, row, p in own]
 
         known.take(sightings + looking([fresh if j >= 0 else everything for j in kept.view.tolist()]), CLOSE)

@@ -7,11 +7,10 @@ in view k, 0 = visible on none, negative = hidden. `masks` (K,) is the number of
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 import numpy as np
 
-from ig_ros.raster.library import load, threads
+from ig_ros.raster.library import call_with_threads
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 
@@ -24,7 +23,7 @@ def mask_counts(mask: IntArray, masks: IntArray, owner: IntArray, size: int) -> 
     first = before + np.arange(len(masks))
     count = np.zeros((size, int(masks.sum()) + len(masks)), np.float32)
     own = np.ascontiguousarray(owner, np.int32)
-    _call("ig_mask_counts", *_sight(mask), own, _long(first), _long(before), count.shape[1], count)
+    call_with_threads("ig_mask_counts", *_sight(mask), own, _long(first), _long(before), count.shape[1], count)
     return count
 
 
@@ -36,7 +35,7 @@ def impurity(mask: IntArray, masks: IntArray, rows: IntArray, owner: IntArray, s
     lost, seen = np.zeros(size, np.int64), np.zeros(size, np.int64)
     before = np.cumsum(masks) - masks
     own = _long(rows), len(rows), _long(owner)
-    _call("ig_impurity", *_sight(mask), *own, size, _long(masks), _long(before), lost, seen)
+    call_with_threads("ig_impurity", *_sight(mask), *own, size, _long(masks), _long(before), lost, seen)
     return lost, seen
 
 
@@ -53,7 +52,7 @@ def dominant_masks(
     weight = np.empty((len(count), len(masks)), np.float32)
     numbers = [ctypes.c_float(v) for v in (least, dominance, full)]
     rows, end = np.ascontiguousarray(count, np.float32), first + masks + 1
-    _call(
+    call_with_threads(
         "ig_dominant_masks", rows, *rows.shape, _long(first), _long(end), len(masks), *numbers, dominant, weight
     )  # fmt: skip
     return dominant, weight
@@ -68,7 +67,7 @@ def tally(
     has those masks, and `none` for every view in which a point is visible on no mask.
     """
     votes = np.zeros((len(rows), instances + 1), np.float32)
-    _call(
+    call_with_threads(
         "ig_tally",
         *_sight(mask),
         _long(rows),
@@ -85,7 +84,7 @@ def tally(
 def shown_on(mask: IntArray, chosen: BoolArray) -> BoolArray:
     """(N,) whether any view shows a point on one of the chosen masks, (M,) by number from 0 on, which is none."""
     found = np.empty(mask.shape[1], bool)
-    _call("ig_shown_on", *_sight(mask), np.ascontiguousarray(chosen, bool), found)
+    call_with_threads("ig_shown_on", *_sight(mask), np.ascontiguousarray(chosen, bool), found)
     return found
 
 
@@ -95,12 +94,3 @@ def _sight(mask: IntArray) -> tuple[IntArray, int, int]:
 
 def _long(values: IntArray) -> IntArray:
     return np.ascontiguousarray(values, np.int64)
-
-
-def _call(name: str, *arguments: Any) -> None:
-    """Arrays go by address, integers as int64, the number of threads last. Raises MemoryError."""
-    passed = [
-        ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else ctypes.c_int64(a) if isinstance(a, int) else a
-        for a in arguments
-    ]
-    load().call(name, *passed, ctypes.c_int32(threads()))

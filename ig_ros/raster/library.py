@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ig_ros.courtesy import alone
@@ -158,6 +159,15 @@ class Library:
         passed = [ctypes.byref(a) if isinstance(a, ctypes.Structure) else a for a in arguments]
         if getattr(self.native, name)(*passed):
             raise MemoryError(f"{name}: out of memory")
+
+
+def call_with_threads(name: str, *arguments: object) -> None:
+    """Run a kernel: arrays go by address, integers as int64, the number of threads last. Raises MemoryError."""
+    passed = [
+        ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else ctypes.c_int64(a) if isinstance(a, int) else a
+        for a in arguments
+    ]
+    load().call(name, *passed, ctypes.c_int32(threads()))
 
 
 def supported_variants() -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ig_ros.geometry import inverse
-from ig_ros.raster.library import load, threads
+from ig_ros.raster.library import call_with_threads, load, threads
 from ig_ros.types import BoolArray, Camera, FloatArray, IntArray
 
 NEAREST = 0.05  # m before the camera
@@ -111,10 +111,7 @@ class Look:
 
 def believe_loose(mask: IntArray, rows: IntArray) -> None:
     """Make plain masks of the LOOSE ones of points rows (R,) in mask (K, N) int32."""
-    own = np.ascontiguousarray(rows, np.int64)
-    table, place = (ctypes.c_void_p(a.ctypes.data) for a in (mask, own))
-    sizes = [ctypes.c_int64(n) for n in (*mask.shape, len(own))]
-    load().call("ig_believe_loose", table, *sizes[:2], place, sizes[2], ctypes.c_int32(threads()))
+    call_with_threads("ig_believe_loose", mask, *mask.shape, np.ascontiguousarray(rows, np.int64), len(rows))
 
 
 def carry(mask: IntArray, earlier: IntArray, view: IntArray, shift: IntArray, row: IntArray, hidden: int) -> None:
@@ -125,12 +122,19 @@ def carry(mask: IntArray, earlier: IntArray, view: IntArray, shift: IntArray, ro
     """
     arrays: list[IntArray] = [np.ascontiguousarray(earlier, np.int32), np.ascontiguousarray(view, np.int64)]
     arrays += [np.ascontiguousarray(a, np.int32) for a in (shift, row)]
-    before, views, shifts, rows = (ctypes.c_void_p(a.ctypes.data) for a in arrays)
-    sizes = [ctypes.c_int64(n) for n in (earlier.shape[1], *mask.shape)]
-    load().call(
-        "ig_carry", before, sizes[0], views, shifts, sizes[1], rows, sizes[2], ctypes.c_int32(hidden),
-        ctypes.c_void_p(mask.ctypes.data), ctypes.c_int32(threads()),
-    )  # fmt: skip
+    before, views, shifts, rows = arrays
+    call_with_threads(
+        "ig_carry",
+        before,
+        earlier.shape[1],
+        views,
+        shifts,
+        len(mask),
+        rows,
+        mask.shape[1],
+        ctypes.c_int32(hidden),
+        mask,
+    )
 
 
 def visible_pixels(points: FloatArray, surface: Surface) -> IntArray:
