@@ -116,7 +116,11 @@ class Instantiator:
         accepted = [m for m in matches if m.iou > MIN_IOU]
         owner, keep = drop_unseen(owner, children.anchor, accepted, count, config)
         ids = identity.rename(points.uid, anchor_owner(owner, children.anchor, len(points.xyz)), len(keep))
-        showing = tuple(tuple(m for m in accepted if m.instance == old) for old in keep)
+        shown: dict[int, list[MaskMatch]] = {old: [] for old in keep}
+        for match in accepted:
+            if match.instance in shown:
+                shown[match.instance].append(match)
+        showing = tuple(tuple(shown[old]) for old in keep)
         boxes = self._boxes.each(owner, kept.point, len(keep), lambda rows: upright_box(children.xyz[rows]))
         size = np.bincount(owner[owner >= 0], minlength=len(keep))
         sure = np.bincount(owner[owner >= 0], share[owner >= 0], len(keep)) / np.maximum(size, 1)
@@ -136,14 +140,17 @@ class Instantiator:
         gaps.
         """
         config, points, xyz, anchor = self._config, scene.points, scene.children.xyz, scene.children.anchor
-        feature = mean_by(sub_objects, points.feature[anchor])
+        parts = int(sub_objects.max()) + 1
+        with ThreadPoolExecutor(1) as aside:  # what needs no borders is done beside finding them
+            counted = aside.submit(MaskHistograms, sub_objects, parts, seen.observed, config)
+            averaged = aside.submit(mean_by, sub_objects, points.feature[anchor])
+            reach = 2.0 * np.maximum(points.edge[anchor], config.voxel)
+            edges = self._borders.find(
+                xyz, seen.normal, points.color[anchor], reach, sub_objects, config.voxel, kept.point, seen.turned
+            )
+            histograms, feature = counted.result(), averaged.result()
         if refine is not None:
             feature = refine(sub_objects, feature)
-        reach = 2.0 * np.maximum(points.edge[anchor], config.voxel)
-        edges = self._borders.find(
-            xyz, seen.normal, points.color[anchor], reach, sub_objects, config.voxel, kept.point, seen.turned
-        )
-        histograms = MaskHistograms(sub_objects, len(feature), seen.observed, config)
         merged = merge_sub_objects(sub_objects, edges, feature, histograms, config)
         group = drop_small(merged, config.min_anchors, np.bincount(sub_objects, minlength=len(feature)))
         count = int(group.max(initial=NONE)) + 1

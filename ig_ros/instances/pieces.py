@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ig_ros.instances.groups import Remembered
+from ig_ros.instances.groups import Remembered, rows_of
 from ig_ros.instances.histograms import MaskHistograms
 from ig_ros.types import FloatArray, IntArray
 
@@ -59,14 +59,14 @@ class Pieces:
         flat = np.array(list(planes), np.int64)
         label = np.arange(count)
         apart = np.zeros((count, count), bool)  # views say that these two are not one
-        members = {g: xyz[group == g] for g in planes}
+        rows = rows_of(group, count)
         pairs = []
         for s in flat.tolist():
             others = flat[flat > s]
             same, both = histograms.agreement(np.full(len(others), s), others)
             apart[s, others] = apart[others, s] = (both >= VIEWS) & (same < SURE * both)
-            pairs += [(s, t) for t in others.tolist() if _coplanar(planes[s], planes[t], members[t], tolerance)]
-        for s, t in sorted(pairs, key=lambda pair: -min(len(members[pair[0]]), len(members[pair[1]]))):
+            pairs += [(s, t) for t in others.tolist() if _coplanar(planes[s], planes[t], xyz, rows[t], tolerance)]
+        for s, t in sorted(pairs, key=lambda pair: -min(len(rows[pair[0]]), len(rows[pair[1]]))):
             one, other = label == label[s], label == label[t]
             if not apart[np.ix_(one, other)].any():  # a scrap that nobody tells from either must not tie rug and floor
                 label[one | other] = min(label[s], label[t])
@@ -102,7 +102,7 @@ def facing_in(flat: Plane, scene: FloatArray, tolerance: float) -> Plane | None:
     return None if (height < -2 * tolerance).mean() > BEHIND else flat
 
 
-def _coplanar(a: Plane, b: Plane, points_of_b: FloatArray, tolerance: float) -> bool:
+def _coplanar(a: Plane, b: Plane, xyz: FloatArray, rows_of_b: IntArray, tolerance: float) -> bool:
     if a.normal @ b.normal < np.cos(np.radians(MAX_TURN)):
         return False
-    return bool(np.median(np.abs(points_of_b @ a.normal - a.distance)) < 2 * tolerance)
+    return bool(np.median(np.abs(xyz[rows_of_b] @ a.normal - a.distance)) < 2 * tolerance)
