@@ -116,10 +116,9 @@ class Instantiator:
         accepted = [m for m in matches if m.iou > MIN_IOU]
         owner, keep = drop_unseen(owner, children.anchor, accepted, count, config)
         ids = identity.rename(points.uid, anchor_owner(owner, children.anchor, len(points.xyz)), len(keep))
-        shown: dict[int, list[MaskMatch]] = {old: [] for old in keep}
+        shown: list[list[MaskMatch]] = [[] for _ in range(count)]
         for match in accepted:
-            if match.instance in shown:
-                shown[match.instance].append(match)
+            shown[match.instance].append(match)
         showing = tuple(tuple(shown[old]) for old in keep)
         boxes = self._boxes.each(owner, kept.point, len(keep), lambda rows: upright_box(children.xyz[rows]))
         size = np.bincount(owner[owner >= 0], minlength=len(keep))
@@ -152,7 +151,7 @@ class Instantiator:
         if refine is not None:
             feature = refine(sub_objects, feature)
         merged = merge_sub_objects(sub_objects, edges, feature, histograms, config)
-        group = drop_small(merged, config.min_anchors, np.bincount(sub_objects, minlength=len(feature)))
+        group = drop_small(merged, config.min_anchors, np.bincount(sub_objects))
         count = int(group.max(initial=NONE)) + 1
         spacing = float(np.median(points.edge))
         part_of = self._pieces.join(xyz, group[sub_objects], spacing, histograms.grouped(group, count), kept.point)

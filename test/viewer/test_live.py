@@ -23,8 +23,8 @@ def mapper() -> Iterator[LiveMapper]:
 
 def test_quality_is_known_once_a_picture_is_watched_and_grows(mapper: LiveMapper) -> None:
     source = LiveSource("ground", mapper)
-    along = [ground_frame(look_at((x, -0.45, 0.8), (x, 0.0, 0.0)), i) for i, x in enumerate(np.arange(1.4, -0.1, -0.2))]
-    *frames, watched = along
+    stops = np.arange(1.4, -0.1, -0.2)
+    *frames, watched = [ground_frame(look_at((x, -0.45, 0.8), (x, 0.0, 0.0)), i) for i, x in enumerate(stops)]
     for frame in frames[:3]:  # they show nothing of the watched picture, however long they are learnt
         mapper.submit(frame)
     wait_until(lambda: mapper.stats().steps > 2, "the training")
