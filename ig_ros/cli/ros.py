@@ -76,7 +76,7 @@ def node_command(context: typer.Context) -> None:
     prepare_process()
     from ig_ros.nodes.mapping_node import main as node_main
 
-    raise typer.Exit(node_main(context.args))
+    node_main(context.args)
 
 
 @app.command("demo", epilog=DEMO_EXAMPLES)

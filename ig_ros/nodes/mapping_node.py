@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -171,11 +171,8 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
             mapper.stop(max(STOP_TIMEOUT - (time.monotonic() - begin), LEAST))
 
 
-def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = None) -> int:
-    """Spin a mapping node until it is interrupted; 1 and one line on stderr when it cannot start.
-
-    Where a thread is still at work then, the process ends here.
-    """
+def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = None) -> NoReturn:
+    """Spin a mapping node until it is interrupted, and end the process: 1 and one line on stderr if it cannot start."""
     settle_allocator()
     try:
         with rclpy.init(args=args):
@@ -189,11 +186,11 @@ def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = No
             finally:
                 node.close()
     except (KeyboardInterrupt, ExternalShutdownException):
-        return leave(0)
+        leave(0)
     except IgError as error:
         sys.stderr.write(f"mapping_node: {error}\n")
-        return leave(1)
-    return leave(0)
+        leave(1)
+    leave(0)
 
 
 def spin(executor: SingleThreadedExecutor) -> None:
@@ -208,12 +205,12 @@ def spin(executor: SingleThreadedExecutor) -> None:
             raise
 
 
-def main(args: list[str] | None = None) -> int:
+def main(args: list[str] | None = None) -> NoReturn:
     """Console entry point."""
     from ig_ros.live import LiveMapper  # loads torch, models and kernels: not for those who only import the node class
 
-    return run(LiveMapper, args)
+    run(LiveMapper, args)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -195,8 +195,8 @@ def image_encoder(config: Config) -> Encoder | None:
     return encoder if isinstance(encoder, ImageEncoder) else None
 
 
-def main(args: list[str] | None = None) -> int:
-    """Console entry point: spins until interrupted; 1 and one line on stderr when it cannot start."""
+def main(args: list[str] | None = None) -> NoReturn:
+    """Console entry point: spins until interrupted, then ends the process; 1 and one line on stderr on a bad start."""
     try:
         with rclpy.init(args=args):
             node = SegmenterNode()
@@ -205,12 +205,12 @@ def main(args: list[str] | None = None) -> int:
             finally:
                 node.close()
     except (KeyboardInterrupt, ExternalShutdownException):
-        return leave(0)
+        leave(0)
     except IgError as error:
         sys.stderr.write(f"segmenter_node: {error}\n")
-        return leave(1)
-    return leave(0)
+        leave(1)
+    leave(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -179,4 +179,4 @@ def _failed(error: Exception) -> Future:
 
 
 if __name__ == "__main__":
-    sys.exit(run(MaskMapper, sys.argv))
+    run(MaskMapper, sys.argv)

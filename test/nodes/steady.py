@@ -55,4 +55,4 @@ class SteadyMapper(MaskMapper):
 
 
 if __name__ == "__main__":
-    sys.exit(run(SteadyMapper, sys.argv))
+    run(SteadyMapper, sys.argv)
