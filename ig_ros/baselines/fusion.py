@@ -1,4 +1,4 @@
-"""Plain incremental fusion of back-projected masks, as ConceptGraphs (ICRA 2024) and DualMap do it.
+"""Incremental fusion of back-projected masks, as ConceptGraphs (ICRA 2024) and DualMap do it.
 
 Frame by frame every mask becomes a set of voxels and joins the object it overlaps most, helped by what the two are
 called, or starts an object. Voxels belong to the object most frames give them to.
@@ -57,7 +57,7 @@ class MaskFusion:
     name: str = "mask fusion"
     overlap: float = 0.3  # join above overlap + likeness_weight * (likeness - 0.5)
     likeness_weight: float = 0.0  # 0 = geometry alone; ConceptGraphs adds what the masks are called
-    merge_every: int = 10  # frames between merges of objects that came to overlap
+    merge_every: int = 10  # frames between merges of objects that came to overlap, 0 = never
     merge_overlap: float = 0.7  # share of the smaller object inside the larger
     min_frames: int = 3  # objects seen less often are noise
     min_voxels: int = 20
@@ -70,7 +70,7 @@ class MaskFusion:
         for number, keyframe in enumerate(material.keyframes, 1):
             found, seen = sightings(keyframe, cloud)
             objects = self.fused(objects, found, seen, len(cloud.xyz))
-            if number % self.merge_every == 0 or number == len(material.keyframes):
+            if self.merge_every and (number % self.merge_every == 0 or number == len(material.keyframes)):
                 objects = self.merged(objects, len(cloud.xyz))
         lasting = [o for o in objects if o.frames >= min(self.min_frames, len(material.keyframes))]
         ids = majority(lasting, len(cloud.xyz))
