@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ig_ros.distinct import distinct
 from ig_ros.types import FloatArray, IntArray
-
-MANY_IDS = 1 << 20  # range of ids beyond which they are sorted instead of counted in a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +75,9 @@ class _Overlap:
 def _overlap(predicted: IntArray, truth: IntArray) -> _Overlap:
     labelled = truth > 0
     predicted, truth = predicted[labelled], truth[labelled]
-    true_ids, t, true_size = _counted(truth)
-    ids, p, size = _counted(predicted)
+    true_ids, t, true_size = distinct(truth)
+    ids, p, size = distinct(predicted)
     shared = np.bincount(t * len(ids) + p, minlength=len(true_ids) * len(ids)).reshape(len(true_ids), len(ids))
     iou = shared / (true_size[:, None] + size[None] - shared)
     real = ids >= 0
     return _Overlap(true_ids, true_size, size[real], iou[:, real])
-
-
-def _counted(ids: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Distinct ids in order, each point's place among them (P,), and how many points have each."""
-    low, high = int(ids.min(initial=0)), int(ids.max(initial=0))
-    if high - low > MANY_IDS:
-        return np.unique(ids, return_inverse=True, return_counts=True)
-    count = np.bincount(ids - low)
-    found = count > 0
-    return np.flatnonzero(found) + low, (np.cumsum(found) - 1)[ids - low], count[found]

@@ -14,6 +14,7 @@ from ig_ros.types import IntArray, MapSnapshot
 
 SHOWN = 4  # held-out views in the picture
 TOP_WIDTH = 900  # px of the view from above
+LINE = 16  # px from one line of labels to the next
 
 
 def paint(ids: IntArray) -> np.ndarray:
@@ -46,13 +47,34 @@ def cloud_from_above(snapshot: MapSnapshot) -> np.ndarray:
     shade = 0.65 * id_colors(ids) + 0.35 * rgb
     for i in order:
         cv2.circle(canvas, tuple(pixel[i].tolist()), 2, shade[i].tolist(), -1)
-    for thing in snapshot.instances.objects:
-        x, y = thing.T_world_box[:2, 3]
-        place = (int((x - low[0]) * scale), int(height - (y - low[1]) * scale))
-        text = f"{thing.id} {thing.label}".strip()
-        for thickness, color in ((3, (255, 255, 255)), (1, (0, 0, 0))):
-            cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness, cv2.LINE_AA)
+    centers = [thing.T_world_box[:2, 3] for thing in snapshot.instances.objects]
+    spots = [(int((x - low[0]) * scale), int(height - (y - low[1]) * scale)) for x, y in centers]
+    _write_labels(canvas, [f"{thing.id} {thing.label}".strip() for thing in snapshot.instances.objects], spots)
     return canvas
+
+
+def _write_labels(canvas: np.ndarray, texts: Sequence[str], spots: Sequence[tuple[int, int]]) -> None:
+    """Each text at its spot (x, y) px, or above or below with a line to it, where it covers no other."""
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+    widths = [cv2.getTextSize(text, font, size, 1)[0][0] for text in texts]
+    places = free_places(spots, widths, canvas.shape[1])
+    for spot, (x, y), width in zip(spots, places, widths, strict=True):
+        if y != spot[1]:
+            cv2.line(canvas, spot, (x + width // 2, y - LINE // 4), (90, 90, 90), 1, cv2.LINE_AA)
+    for text, place in zip(texts, places, strict=True):
+        for thickness, color in ((3, (255, 255, 255)), (1, (0, 0, 0))):
+            cv2.putText(canvas, text, place, font, size, color, thickness, cv2.LINE_AA)
+
+
+def free_places(spots: Sequence[tuple[int, int]], widths: Sequence[int], wide: int) -> list[tuple[int, int]]:
+    """Where texts of these widths begin (left, baseline) px: at their spots, or so many lines off that none overlap."""
+    places: list[tuple[int, int]] = []
+    for (x, y), width in zip(spots, widths, strict=True):
+        left = max(0, min(x, wide - width))
+        near = [(px, py) for (px, py), w in zip(places, widths, strict=False) if px < left + width and left < px + w]
+        lines = (y + LINE * sign * step for step in range(len(near) + 1) for sign in (1, -1))
+        places.append((left, next(line for line in lines if all(abs(line - py) >= LINE for _, py in near))))
+    return places
 
 
 def write_pictures(out: Path, snapshot: MapSnapshot, views: Sequence[HeldOutView]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ig_ros.distinct import distinct
 from ig_ros.raster import Surface, visible_pixels
 from ig_ros.types import Camera, FloatArray, IntArray
 
@@ -14,7 +15,6 @@ HIDDEN = -1  # outside the image, behind something, or of unknown depth
 UNLABELLED = 0  # visible, but no mask there
 PARALLAX = 0.012  # 1/m: depth from parallax errs by a multiple of its square ...
 THICKNESS = 0.015  # m: ... but from near, too, a map's surface is about this thick
-MANY_IDS = 1 << 20  # largest mask id that is looked up in a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,9 @@ def observe(points: FloatArray, views: Sequence[LabelledView], depth_tolerance: 
 
 def mask_places(labels: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Ids (M,) of the masks of a label image (H, W), each pixel's place among them (H * W,), -1 = none, and sizes."""
-    flat = labels.ravel()
-    top = int(flat.max(initial=0))
-    if top > MANY_IDS:
-        found, flat = np.unique(flat, return_inverse=True)
-        count = np.bincount(flat)
-    else:
-        count = np.bincount(np.maximum(flat, 0), minlength=1)
-        found = np.arange(len(count))
-    real = (count > 0) & (found > 0)
-    place = np.where(real, np.cumsum(real) - 1, -1)
-    return found[real], place[np.maximum(flat, 0)], count[real]
+    ids, place, count = distinct(labels.ravel())
+    real = ids > 0
+    return ids[real], np.where(real, np.cumsum(real) - 1, -1)[place], count[real]
 
 
 def visible_points(points: FloatArray, view: LabelledView, depth_tolerance: float) -> tuple[IntArray, IntArray]:
