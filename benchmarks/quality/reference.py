@@ -34,7 +34,7 @@ STANDS_FOR = {
     "colour + space aggregation": "IG Table 5",
     "voxel-only aggregation": "IG Table 5",
     "feature-only aggregation": "IG Table 5",
-    "plain mask fusion": "METHOD 4: without merges of objects",
+    "plain mask fusion": "METHOD 4's plain one: overlap and votes",
     "mask fusion": "ConceptGraphs, DualMap (geometry)",
     "mask fusion + words": "ConceptGraphs, DualMap",
     "training-free consensus": "METHOD 4 a-e",

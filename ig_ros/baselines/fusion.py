@@ -56,6 +56,7 @@ class MaskFusion:
 
     name: str = "mask fusion"
     overlap: float = 0.3  # join above overlap + likeness_weight * (likeness - 0.5)
+    seen_weight: float = 0.5  # of the share of an object's seen voxels in the mask; 1 = like the mask's in the object
     likeness_weight: float = 0.0  # 0 = geometry alone; ConceptGraphs adds what the masks are called
     merge_every: int = 10  # frames between merges of objects that came to overlap, 0 = never
     merge_overlap: float = 0.7  # share of the smaller object inside the larger
@@ -92,7 +93,7 @@ class MaskFusion:
             best, best_score = None, self.overlap
             for i in shared.nonzero()[0].tolist():
                 # The mask lies in the object, or what is seen of the object in the mask.
-                overlap = max(shared[i] / len(mask.voxels), 0.5 * shared[i] / visible[i])
+                overlap = max(shared[i] / len(mask.voxels), self.seen_weight * shared[i] / visible[i])
                 score = overlap + self.likeness_weight * (objects[i].likeness(mask) - 0.5)
                 if score > best_score:
                     best, best_score = objects[i], score

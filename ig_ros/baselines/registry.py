@@ -29,7 +29,7 @@ ON_THE_MAP: tuple[Method, ...] = (  # on the Gaussians of the map
     TrackingAssociation("tracking association"),
 )
 ON_DEPTH: tuple[Method, ...] = (  # on a cloud of measured depth
-    MaskFusion("plain mask fusion", merge_every=0, min_frames=1),
+    MaskFusion("plain mask fusion", seen_weight=1.0, merge_every=0, min_frames=1),
     MaskFusion("mask fusion"),
     MaskFusion("mask fusion + words", likeness_weight=0.5),
     MaskGraph("mask graph clustering"),

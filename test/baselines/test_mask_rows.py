@@ -20,7 +20,7 @@ from ig_ros.types import IntArray
 ROWS: tuple[Method, ...] = (
     ConsensusCloud(least=200),
     MaskFusion(),
-    MaskFusion("plain mask fusion", merge_every=0, min_frames=1),
+    MaskFusion("plain mask fusion", seen_weight=1.0, merge_every=0, min_frames=1),
     MaskFusion("mask fusion + words", likeness_weight=0.5),
     MaskGraph(),
     TrackingAssociation(),
