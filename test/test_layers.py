@@ -12,9 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
-    ("types", "config", "limits", "stats", "presets", "schema", "cameras", "errors"),
-    ("colors", "courtesy", "watchdog", "distinct"),
-    ("soundness", "appearing", "commands"),
+    ("types", "config", "limits", "stats", "presets", "schema", "cameras", "errors", "colors", "courtesy", "watchdog"),
+    ("soundness", "appearing", "commands", "distinct"),
     ("geometry",),
     ("decoding",),
     ("rectification",),

@@ -26,9 +26,9 @@ SCANNET = (  # the paper's ten scenes
     "scene0200_00", "scene0347_00", "scene0400_00", "scene0590_00", "scene0645_00",
 )  # fmt: skip
 
-STEPS = {  # of training; a tabletop scores the same after 600 as after 1200 (89.2, 89.0)
+STEPS = {  # of training; with independent errors a tabletop scores the same after 600 as after 1200 (89.2, 89.0)
     NOISY: {"tabletop": 700, "scanned": 700, "room": 800},
-    # Outvoted by features, which need visits: five other tabletops score 92.6 after 600 steps, 94.4 after 1000.
+    # Outvoted by features, which need visits: tabletops 21 to 25 score 92.6 after 600 steps, 94.4 after 1000.
     REPEATING: {"tabletop": 1000, "scanned": 600, "room": 550},
     RGB: {"tabletop": 700, "scanned": 700, "room": 800},
     DOUBLE: {"tabletop": 450, "scanned": 450, "room": 550},

@@ -14,14 +14,15 @@ from ig_ros.baselines import Material, Method
 from ig_ros.baselines.consensus_cloud import ConsensusCloud
 from ig_ros.baselines.fusion import FusedObject, MaskFusion
 from ig_ros.baselines.mask_graph import MaskGraph
+from ig_ros.baselines.registry import method
 from ig_ros.baselines.tracking import TrackingAssociation
 from ig_ros.types import IntArray
 
 ROWS: tuple[Method, ...] = (
     ConsensusCloud(least=200),
     MaskFusion(),
-    MaskFusion("plain mask fusion", seen_weight=1.0, merge_every=0, min_frames=1),
-    MaskFusion("mask fusion + words", likeness_weight=0.5),
+    method("plain mask fusion"),
+    method("mask fusion + words"),
     MaskGraph(),
     TrackingAssociation(),
 )
