@@ -20,7 +20,7 @@ from playwright.sync_api import Page as Tab
 from playwright.sync_api import sync_playwright
 from viser.transforms import SO3
 
-from ig_ros.cli.options import read_config
+from ig_ros.cli.app import read_config
 from ig_ros.cli.view import mapping, saved
 from ig_ros.types import FloatArray
 from ig_ros.viewer import Page, view

@@ -22,8 +22,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "test")]
 from reference.raster import render_tiled  # noqa: E402
 from reference.raster_scenes import camera, leaves, pose, room  # noqa: E402
 
-from ig_ros.raster import ScreenStats, cpu, library  # noqa: E402
-from ig_ros.raster.image_loss import compiled_image_loss, image_loss_torch  # noqa: E402
+from ig_ros.raster import ScreenStats, cpu_backend, library  # noqa: E402
+from ig_ros.raster.losses import compiled_image_loss, image_loss_torch  # noqa: E402
 from ig_ros.raster.request import make_request  # noqa: E402
 from ig_ros.types import GaussianBatch, RenderResult  # noqa: E402
 
@@ -65,7 +65,7 @@ def bench_raster(sizes: list[int], with_reference: bool) -> None:
     view, T = camera(WIDTH, HEIGHT), pose()
     for n in sizes:
         g, screen = room(n, CHANNELS), ScreenStats()
-        cpu.render(make_request(g, T, view, 0.05, None, None), screen)
+        cpu_backend.render(make_request(g, T, view, 0.05, None, None), screen)
         assert screen.visible is not None
         print(f"{n} Gaussians, {int(screen.visible.sum())} visible, {WIDTH}x{HEIGHT}, {CHANNELS} channels + depth")
         gate, slowest = torch.rand(n), None
@@ -75,10 +75,10 @@ def bench_raster(sizes: list[int], with_reference: bool) -> None:
         for variant in library.available_variants():
             lib = library.load(variant)
             plain = measure(
-                lambda own, lib=lib: cpu.render(make_request(own, T, view, 0.05, None, None), None, lib), g, 25
+                lambda own, lib=lib: cpu_backend.render(make_request(own, T, view, 0.05, None, None), None, lib), g, 25
             )
             request = (T, view, 0.05, slice(3, 9), gate)
-            gated = measure(lambda own, lib=lib, r=request: cpu.render(make_request(own, *r), None, lib), g, 25)
+            gated = measure(lambda own, lib=lib, r=request: cpu_backend.render(make_request(own, *r), None, lib), g, 25)
             ratio = f"   {slowest[1] / plain[1]:.0f}x torch" if slowest else ""
             print(f"  {variant:>12}: forward {plain[0]:8.2f} ms   forward+backward {plain[1]:8.2f} ms", end="")
             print(f"   gated {gated[1]:8.2f} ms{ratio}")

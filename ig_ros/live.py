@@ -12,31 +12,112 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
-from ig_ros.commands import Commands
 from ig_ros.config import Config
-from ig_ros.courtesy import keep_for_good, lean, step_back
 from ig_ros.errors import FrameError, IgError, one_line
-from ig_ros.intake import OLD_MAP, Inbox, Intake, LateMasks
+from ig_ros.frame_queue import OLD_MAP, Inbox, Intake, LateMasks
 from ig_ros.language import Scope
+from ig_ros.late_pose_corrections import Transit
+from ig_ros.map_io import read_map, save_map
 from ig_ros.mapper import Mapper, answer
-from ig_ros.scarcity import is_out_of_memory, relieve
-from ig_ros.stats import LiveStats
-from ig_ros.storage import read_map, save_map
-from ig_ros.trajectory import Correction
-from ig_ros.transit import Transit
+from ig_ros.memory_relief import is_out_of_memory, relieve
+from ig_ros.scaffold.pose_correction import Correction
+from ig_ros.thread_settings import keep_for_good, lean, step_back
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
-from ig_ros.watchdog import Watchdog
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStats:
+    """Counters for diagnostics."""
+
+    frames_in: int = 0
+    frames_used: int = 0
+    keyframes: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)  # cause -> frames
+    steps: int = 0
+    steps_per_second: float = 0.0
+    anchors: int = 0  # in memory
+    anchors_on_disk: int = 0
+    gaussians: int = 0  # drawn in the last step
+    loss: float = 0.0  # running colour loss
+    instantiation_age: float | None = None  # s since the last one ended
+    instantiation_duration: float = 0.0  # s
+    objects: int = 0
+    memory_bytes: int = 0  # resident set of the process
+    restarts: int = 0  # workers that were started again after an error
+    silence: float = 0.0  # s since the trainer was last seen between two steps
+    error: str = ""  # why the trainer stopped, empty while it runs
+
+
+SPARE = 1  # restarts
+HEALTHY = 600.0  # s: who has worked for so long since has recovered; two errors within it are a fault that stays
+
+
+class Watchdog:
+    """The restarts that one worker has left, from now on."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` in seconds."""
+        self._clock = clock
+        self._left, self._begin = SPARE, clock()
+
+    def restarts(self) -> bool:
+        """The worker has failed now: whether it is to be started again."""
+        now = self._clock()
+        if now - self._begin >= HEALTHY:
+            self._left = SPARE
+        self._left, self._begin = self._left - 1, now
+        return self._left >= 0
+
+
+T = TypeVar("T")
+
+
+class Commands:
+    """Commands in line, each with the future of its result; put on any thread, obeyed on one."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+
+    def put(self, command: Callable[[], T]) -> Future[T]:
+        """Get in line; never blocks."""
+        future: Future[T] = Future()
+        self._waiting.put((command, future))
+        return future
+
+    def obey(self) -> None:
+        """Do all that waits. What a command raises is its future's."""
+        for command, future in self._taken():
+            try:
+                future.set_result(command())
+            except Exception as error:
+                future.set_exception(error)
+
+    def refuse(self, error: Exception) -> None:
+        """Let all that wait fail; on any thread, on several at once too."""
+        for _, future in self._taken():
+            future.set_exception(error)
+
+    def _taken(self) -> Iterator[tuple[Callable[[], Any], Future[Any]]]:
+        """Those in line, without the cancelled ones, until none is left."""
+        while True:
+            try:
+                command, future = self._waiting.get_nowait()  # between a look and a get another thread may take it
+            except queue.Empty:
+                return
+            if future.set_running_or_notify_cancel():
+                yield command, future
+
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 INBOX = 8  # frames waiting for the gate and the segmenter
 READY = 16  # keyframes waiting for the trainer

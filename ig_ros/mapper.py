@@ -17,21 +17,29 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ig_ros.away import AwayObjects
 from ig_ros.config import Config
 from ig_ros.errors import EncoderError, FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.instances import Identity, Instantiator, PointSet
+from ig_ros.instances.tracking import AwayObjects, Lives
 from ig_ros.language import Encoder, Place, Scope, embed_masks, make_encoder, rank
-from ig_ros.lives import Lives
-from ig_ros.objects import FrozenMap, find_objects, usable_embeddings
+from ig_ros.named_objects import FrozenMap, find_objects, usable_embeddings
 from ig_ros.planning import erase_object, without
 from ig_ros.raster import select_device
-from ig_ros.scaffold import KeyframeGate, KeyframeStore, NewAnchors, Scaffold, StepResult, Trainer, seeding, stereo
+from ig_ros.scaffold import (
+    KeyframeGate,
+    KeyframeStore,
+    NewAnchors,
+    Scaffold,
+    StepResult,
+    Trainer,
+    multiview_stereo,
+    seeding,
+)
+from ig_ros.scaffold.change_detection import Vanishing
 from ig_ros.scaffold.keyframes import Keyframe, newest
 from ig_ros.scaffold.paging import Pager
-from ig_ros.scaffold.poses import correct_poses
-from ig_ros.scaffold.vanish import Vanishing
+from ig_ros.scaffold.pose_correction import correct_poses
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
 
@@ -259,8 +267,8 @@ class Mapper:
 
     def _seed_by_stereo(self, place: int) -> None:
         keyframe = self.keyframes.items[place]
-        partners = stereo.choose_partners(self.keyframes.items, place)
-        depth = stereo.estimate_depth(keyframe, partners, self.config.seeding)
+        partners = multiview_stereo.choose_partners(self.keyframes.items, place)
+        depth = multiview_stereo.estimate_depth(keyframe, partners, self.config.seeding)
         if (depth > 0).any():
             keyframe.depth, keyframe.estimated = torch.from_numpy(depth.astype(np.float16)), True
             self._seed(keyframe)

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ig_ros.config import Config, NodeConfig, build, leaves, to_dict
+from ig_ros.config import Config, NodeConfig, build, leaves, load_config, to_dict
 from ig_ros.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,16 +90,16 @@ def test_a_plain_file_and_a_nodes_file_are_read(tmp_path: Path) -> None:
             {"/**": {"ros__parameters": {"pose_source": "tf", "training": {"seed": 5}, "seeding.voxel": 0.05}}}
         )
     )
-    assert Config.from_yaml(plain) == Config.from_yaml(node)
-    assert Config.from_yaml(plain).training.seed == 5
+    assert load_config(plain) == load_config(node)
+    assert load_config(plain).training.seed == 5
     empty = tmp_path / "empty.yaml"
     empty.write_text("# nothing\n")
-    assert Config.from_yaml(empty) == Config()
+    assert load_config(empty) == Config()
 
 
 def test_the_file_that_ships_is_complete_and_holds_the_defaults() -> None:
     path = ROOT / "config" / "mapping.yaml"
-    assert Config.from_yaml(path) == Config()
+    assert load_config(path) == Config()
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "just words", "a: [unclosed", "training: {seed: x}", "nonsense: 1"])
@@ -107,9 +107,9 @@ def test_files_that_are_no_parameters_are_refused(tmp_path: Path, text: str) -> 
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError):
-        Config.from_yaml(path)
+        load_config(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
-        Config.from_yaml(tmp_path / "nowhere.yaml")
+        load_config(tmp_path / "nowhere.yaml")

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from helpers import orbit, small_config
 
-from ig_ros.away import Remembered, with_objects
 from ig_ros.errors import EncoderError
+from ig_ros.instances.tracking import Remembered, with_objects
 from ig_ros.live import LiveMapper
+from ig_ros.map_io import load_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold.keyframes import TABLE
-from ig_ros.storage import load_map, save_map
 from ig_ros.types import FloatArray, Frame, Instances, Masks, ObjectInstance
 
 

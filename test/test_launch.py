@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ig_ros.config import Config, ConfigError, NodeConfig, leaves
+from ig_ros.config import NodeConfig, leaves, load_config
+from ig_ros.errors import ConfigError
 from ig_ros.nodes.parameters import parameters
 from ig_ros.nodes.player import PARTS
 from ig_ros.nodes.topics import IN, OUT
@@ -161,7 +162,7 @@ def test_ready_parameters_are_accepted_by_the_node(name: str) -> None:
         assert type(value) is type(leaf.default), parameter
         assert not leaf.choices or value in leaf.choices, parameter
         assert leaf.low is None or leaf.low <= value, parameter
-    Config.from_yaml(path)  # `ig map --config` takes the same file
+    load_config(path)  # `ig map --config` takes the same file
 
 
 @pytest.mark.parametrize("name", READY)
@@ -182,7 +183,7 @@ def test_a_wrong_parameter_in_such_a_file_would_be_refused(tmp_path: Path) -> No
     path = tmp_path / "wrong.yaml"
     path.write_text("/**:\n  ros__parameters:\n    sedding:\n      voxel: 0.02\n")
     with pytest.raises(ConfigError, match="sedding"):
-        Config.from_yaml(path)
+        load_config(path)
     assert "sedding.voxel" not in {leaf.name for leaf in leaves(NodeConfig)}
 
 

@@ -12,20 +12,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
-    ("types", "config", "limits", "stats", "presets", "schema", "cameras", "errors", "colors", "courtesy", "watchdog"),
-    ("soundness", "appearing", "commands", "distinct"),
+    ("errors",),
+    ("types", "config", "colors", "thread_settings"),
+    ("validation", "atomic_write"),
     ("geometry",),
-    ("decoding",),
-    ("rectification",),
-    ("trajectory",),
-    ("odometry",),
+    ("message_decoding",),
+    ("lens_distortion",),
     ("raster",),
-    (*STAGES, "objects", "away", "lives"),
+    (*STAGES, "named_objects"),
     ("planning",),
     ("mapper",),
-    ("scarcity", "inspection", "transit", "intake"),
-    ("live", "storage", "datasets", "baselines"),
-    ("nodes", "cli", "evaluation", "demo", "report", "export", "viewer"),
+    ("memory_relief", "map_validation", "late_pose_corrections", "frame_queue"),
+    ("map_io", "datasets", "simulation"),
+    ("live",),
+    ("nodes", "cli", "evaluation", "report", "export", "viewer"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 ROS = ("rclpy", "tf2_ros", "cv_bridge", "sensor_msgs_py", "sensor_msgs", "geometry_msgs", "std_msgs", "nav_msgs")
@@ -88,7 +88,7 @@ def test_imports_go_down(path: Path) -> None:
         ("scaffold", "ig_ros.mapper.Mapper"),
         ("scaffold", "ig_ros.language.query"),
         ("live", "rclpy"),
-        ("storage", "ig_ros.msg.Object"),
+        ("map_io", "ig_ros.msg.Object"),
         ("types", "ig_ros.geometry.transform"),
         ("mapper", "ig_ros.newcomer"),
     ],

@@ -16,10 +16,10 @@ from helpers import orbit, small_config
 from ig_ros.errors import EncoderError, FrameError, IgError, StorageError
 from ig_ros.live import INBOX, LiveMapper
 from ig_ros.mapper import Mapper
-from ig_ros.objects import FrozenMap
+from ig_ros.named_objects import FrozenMap
 from ig_ros.scaffold import StepResult
+from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.segmentation import Segmenter
-from ig_ros.trajectory import Correction
 from ig_ros.types import Camera, FloatArray, MapSnapshot, Masks, QueryStatus
 
 PATIENCE = 30.0  # s, for a machine under load
@@ -311,7 +311,7 @@ class LameMapper(Mapper):
 
 
 def test_a_trainer_that_fails_seldom_goes_on_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ig_ros.watchdog.HEALTHY", 0.0)  # any time is long
+    monkeypatch.setattr("ig_ros.live.HEALTHY", 0.0)  # any time is long
     live = LiveMapper(small_config(), LameMapper(small_config()))
     live.start()
     try:

@@ -11,7 +11,7 @@ from helpers import CARDS, orbit, small_config
 
 from ig_ros.errors import FrameError, QueryError
 from ig_ros.mapper import Mapper
-from ig_ros.scaffold.refinement import refine
+from ig_ros.scaffold.codebook_refinement import refine
 from ig_ros.types import FloatArray, MapSnapshot, QueryStatus
 
 
@@ -251,7 +251,7 @@ def test_features_are_refined_before_they_are_compared_if_asked(monkeypatch: pyt
         calls.append((len(features), float((refined - features).abs().max())))
         return refined
 
-    monkeypatch.setattr("ig_ros.objects.refine", recorded)
+    monkeypatch.setattr("ig_ros.named_objects.refine", recorded)
     assert trained().instantiate().instances.objects
     assert not calls  # off by default
     found = trained(**{"instances.refine_steps": 5}).instantiate().instances.objects

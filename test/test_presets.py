@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ig_ros.config import Config, NodeConfig, build, leaves, to_dict
+from ig_ros.config import PRESETS, Config, NodeConfig, build, leaves, load_config, to_dict
 from ig_ros.errors import ConfigError
-from ig_ros.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULTS = {leaf.name: leaf.default for leaf in leaves(Config)}
@@ -71,7 +70,7 @@ def test_the_nodes_file_lists_defaults_without_choosing_them(tmp_path: Path) -> 
     parameters["preset"], parameters["training"]["growth_from"] = "paper", 77
     path = tmp_path / "node.yaml"
     path.write_text(yaml.safe_dump(values))
-    assert Config.from_yaml(path) == Config.from_dict({"preset": "paper", "training.growth_from": 77})
+    assert load_config(path) == Config.from_dict({"preset": "paper", "training.growth_from": 77})
 
 
 def test_paper_follows_the_paper() -> None:

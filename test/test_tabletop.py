@@ -5,7 +5,8 @@ from __future__ import annotations
 from helpers import small_config
 
 from ig_ros.datasets import open_dataset
-from ig_ros.evaluation.metrics import instance_score, transfer_ids
+from ig_ros.evaluation.label_transfer import transfer_ids
+from ig_ros.evaluation.metrics import instance_score
 from ig_ros.mapper import Mapper
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ig_ros.watchdog import HEALTHY, Watchdog
+from ig_ros.live import HEALTHY, Watchdog
 
 
 def restarts(*pauses: float) -> list[bool]:

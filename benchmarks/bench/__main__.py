@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from benchmarks.bench.report import BASE, GOALS, write_report
-from ig_ros.courtesy import settle_allocator
+from ig_ros.thread_settings import settle_allocator
 
 PARTS = ("raster", "step", "quality", "instantiation", "sweeps", "stream")
 BUSY = 20.0  # % of all cores at work before a part begins: something else runs here

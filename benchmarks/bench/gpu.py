@@ -23,10 +23,10 @@ from ig_ros.config import Config
 from ig_ros.datasets import Dataset, open_dataset, split
 from ig_ros.evaluation.offline import Budget, map_dataset
 from ig_ros.instances import Identity, Instantiator
-from ig_ros.instances.held import Scene
+from ig_ros.instances.rerun_memory import Scene
 from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
-from ig_ros.raster import cuda
+from ig_ros.raster import gsplat_backend
 
 EXISTS = (
     ("one view by gsplat, the geometry gate by a second call", "a CPU, with gsplat's contract in torch"),
@@ -144,7 +144,7 @@ def why_not() -> str:
     """What keeps this machine from measuring, "" if nothing does."""
     if not torch.cuda.is_available():
         return "this machine has no CUDA GPU that torch can use"
-    if not cuda.installed():
+    if not gsplat_backend.installed():
         return "gsplat is not installed"
     return ""
 

@@ -13,9 +13,9 @@ from sklearn.cluster import HDBSCAN
 from benchmarks.bench.clock import seconds
 from benchmarks.bench.maps import ROOM, trained
 from ig_ros.instances import Children, Identity, Instantiator, LabelledView, PointSet
-from ig_ros.instances.held import Scene
+from ig_ros.instances.rerun_memory import Scene
 from ig_ros.mapper import Mapper
-from ig_ros.objects import labelled_view, spread
+from ig_ros.named_objects import labelled_view, spread
 from ig_ros.types import FloatArray
 
 GAUSSIANS, SUB_OBJECTS = 200_000, 1000

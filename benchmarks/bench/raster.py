@@ -17,7 +17,7 @@ from reference.raster_numba import count_blends, render_numba
 from reference.raster_scenes import camera, leaves, pose, room
 
 from benchmarks.bench.clock import seconds
-from ig_ros.raster import ScreenStats, cpu
+from ig_ros.raster import ScreenStats, cpu_backend
 from ig_ros.raster.library import load
 from ig_ros.raster.request import make_request
 from ig_ros.types import Camera, GaussianBatch, RenderResult
@@ -34,7 +34,7 @@ ROUNDS = 20_000_000  # of the loop that finds the machine's peak: half a second
 
 def ours(T: object, view: Camera) -> Render:
     """Our rasteriser as a function of the Gaussians."""
-    return lambda g: cpu.render(make_request(g, T, view, 0.05, None, None), None)  # type: ignore[arg-type]
+    return lambda g: cpu_backend.render(make_request(g, T, view, 0.05, None, None), None)  # type: ignore[arg-type]
 
 
 def both_ways(render: Render, g: GaussianBatch, size: tuple[int, int]) -> Callable[[], None]:
@@ -60,7 +60,7 @@ def scene(visible: int, size: tuple[int, int]) -> tuple[GaussianBatch, object, C
     count, seen = visible, 0
     for _ in range(4):  # what is behind the camera or beside the image does not count
         g, screen = room(count, CHANNELS), ScreenStats()
-        cpu.render(make_request(g, T, view, 0.05, None, None), screen)
+        cpu_backend.render(make_request(g, T, view, 0.05, None, None), screen)
         assert screen.visible is not None
         seen = int(screen.visible.sum())
         count = int(count * visible / max(seen, 1))
@@ -77,7 +77,7 @@ def stages(g: GaussianBatch, T: object, view: Camera, repeats: int) -> dict[str,
     own, request = leaves(g), make_request(g, T, view, 0.05, None, None)  # type: ignore[arg-type]
     found = []
     for _ in range(repeats):
-        result = cpu.render(dataclasses.replace(request, gaussians=own), None)
+        result = cpu_backend.render(dataclasses.replace(request, gaussians=own), None)
         torch.autograd.backward((result.features.sum(), result.depth.sum(), result.alpha.sum()))
         found.append(result.features.grad_fn.call.workspace.seconds())  # type: ignore[union-attr]
     return {stage: 1e3 * statistics.median(row[stage] for row in found) for stage in found[0]}

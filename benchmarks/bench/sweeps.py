@@ -22,7 +22,7 @@ from benchmarks.bench.memory import peak_growth
 from benchmarks.bench.raster import both_ways, ours, scene
 from ig_ros.config import Config, InstanceConfig
 from ig_ros.instances import Identity, Instantiator
-from ig_ros.instances.held import Scene
+from ig_ros.instances.rerun_memory import Scene
 from ig_ros.language import make_encoder, rank
 from ig_ros.types import Instances, ObjectInstance
 

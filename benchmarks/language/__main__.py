@@ -28,8 +28,8 @@ from benchmarks.language.reliability import calibration_error, reliability
 from benchmarks.language.rooms import ask_rooms
 from benchmarks.language.tabletop import relation_questions, tabletop
 from ig_ros.config import Config
-from ig_ros.datasets.simulated import SimulatedDataset, SimulationOptions
 from ig_ros.language import LabelEncoder, make_encoder
+from ig_ros.simulation import SimulatedDataset, SimulationOptions
 
 FRAMES, WIDTH = 48, 320
 STEPS = {"exact": 48, "noisy": 48, "trained": 960}

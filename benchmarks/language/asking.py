@@ -11,9 +11,9 @@ import yaml
 
 from benchmarks.language.maps import Map
 from ig_ros.config import Config
-from ig_ros.datasets.simulated import SimulatedDataset
 from ig_ros.language import Encoder
 from ig_ros.mapper import answer
+from ig_ros.simulation import SimulatedDataset
 
 QUERIES, ABSENT = 20, 10
 SEEN = 500  # truth points of a thing that is asked for: a corner of a picture in one frame is no thing

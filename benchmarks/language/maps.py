@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from ig_ros.config import Config
-from ig_ros.datasets.simulated import SimulatedDataset
-from ig_ros.evaluation.metrics import transfer_ids
+from ig_ros.evaluation.label_transfer import transfer_ids
 from ig_ros.geometry import back_project, transform
 from ig_ros.language import LabelEncoder, learn_threshold
 from ig_ros.mapper import Mapper
+from ig_ros.simulation import SimulatedDataset
 from ig_ros.types import FloatArray, Instances, IntArray, MapSnapshot, ObjectInstance
 
 STRIDE = 6  # px between the pixels of a frame that the truth map takes

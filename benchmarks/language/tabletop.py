@@ -14,9 +14,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from benchmarks.language.asking import Ask
-from ig_ros.datasets.simulated import objects
-from ig_ros.datasets.simulated.scene import Scene, Thing
-from ig_ros.datasets.simulated.tabletop import TABLE_ID, arrange
+from ig_ros.simulation import objects
+from ig_ros.simulation.scene import Scene, Thing
+from ig_ros.simulation.tabletop import TABLE_ID, arrange
 from ig_ros.types import FloatArray
 
 WORDS = {"left": "left of", "right": "right of", "front": "in front of", "behind": "behind"}

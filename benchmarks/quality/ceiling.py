@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ig_ros.baselines import Material
-from ig_ros.baselines.consensus_cloud import ConsensusCloud, instance_of_masks, voted
+from benchmarks.baselines import Material
+from benchmarks.baselines.consensus_cloud import ConsensusCloud, instance_of_masks, voted
 from ig_ros.datasets import SceneTruth
-from ig_ros.evaluation.metrics import instance_score, transfer_ids
+from ig_ros.evaluation.label_transfer import transfer_ids
+from ig_ros.evaluation.metrics import instance_score
 from ig_ros.types import IntArray
 
 NEAR = 0.05  # m from a point of the cloud to the truth whose id it bears

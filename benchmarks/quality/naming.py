@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ig_ros.baselines import Material
+from benchmarks.baselines import Material
 from ig_ros.instances import Instantiation
-from ig_ros.instances.histograms import MaskHistograms
-from ig_ros.instances.observations import Observations
-from ig_ros.instances.recognition import MIN_IOU
-from ig_ros.instances.votes import assign_masks
-from ig_ros.objects import name_objects
+from ig_ros.instances.mask_histograms import MaskHistograms
+from ig_ros.instances.visibility import Observations
+from ig_ros.instances.voting import MIN_IOU, assign_masks
+from ig_ros.named_objects import name_objects
 from ig_ros.types import FloatArray, IntArray, ObjectInstance
 
 UNKNOWN = -1

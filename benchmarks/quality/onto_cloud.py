@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.baselines import Material
 from benchmarks.quality.scoring import Judged
-from ig_ros.baselines import Material
 from ig_ros.datasets import SceneTruth
+from ig_ros.evaluation.label_transfer import ColoredPoints, Transfer, smooth_onto, transfer_by_vote, trusted_points
 from ig_ros.evaluation.metrics import instance_score
-from ig_ros.evaluation.smoothing import ColoredPoints, smooth_onto, trusted_points
-from ig_ros.evaluation.transfer import Transfer, transfer_by_vote
 from ig_ros.types import IntArray
 
 NEIGHBOURS = 8

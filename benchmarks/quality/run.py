@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.baselines import Material, Method, material_of
+from benchmarks.baselines.registry import METHODS
 from benchmarks.quality.ceiling import ceilings
 from benchmarks.quality.onto_cloud import transfers
 from benchmarks.quality.pictures import write_picture
@@ -17,14 +19,12 @@ from benchmarks.quality.scoring import Judge, Judged
 from benchmarks.quality.structure import iou_by_size, whole_structure
 from benchmarks.quality.sweeps import OURS, PAPER, OwnRuns, as_prediction, sweep_ours, sweep_paper, witnesses
 from benchmarks.quality.views import mean_appearance, unseen_views
-from ig_ros.baselines import Material, Method, material_of
-from ig_ros.baselines.registry import METHODS
 from ig_ros.config import Config
 from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
-from ig_ros.datasets.selection import selection_truth
+from ig_ros.datasets.base import selection_truth
 from ig_ros.errors import DatasetError
+from ig_ros.evaluation.held_out import selection_figures
 from ig_ros.evaluation.offline import Budget, map_dataset
-from ig_ros.evaluation.selection import selection_figures
 from ig_ros.mapper import Mapper
 
 NEEDS_DEPTH = "needs measured depth"

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.baselines import Material, Prediction
 from benchmarks.quality.naming import classify, embed_instances, spread
 from benchmarks.quality.views import UnseenView, render_iou
-from ig_ros.baselines import Material, Prediction
 from ig_ros.datasets import SceneTruth
-from ig_ros.datasets.class_lists import CLASSES_10, CLASSES_15, CLASSES_19, NYU40
-from ig_ros.evaluation.metrics import InstanceScore, average_precision, instance_score, semantic_score, transfer_ids
-from ig_ros.instances.observations import Observations, observe
+from ig_ros.datasets.scannet_truth import CLASSES_10, CLASSES_15, CLASSES_19, NYU40
+from ig_ros.evaluation.average_precision import average_precision
+from ig_ros.evaluation.label_transfer import transfer_ids
+from ig_ros.evaluation.metrics import InstanceScore, instance_score, semantic_score
+from ig_ros.instances.visibility import Observations, observe
 from ig_ros.types import FloatArray, IntArray
 
 INSTANCE_FIGURES = ("miou", "ma50", "predicted", "true")  # those that sweeps show

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.baselines import Material, Prediction
+from benchmarks.baselines.aggregation import Aggregation
+from benchmarks.baselines.registry import method
 from benchmarks.quality.scoring import INSTANCE_FIGURES, Judge, Judged
-from ig_ros.baselines import Material, Prediction
-from ig_ros.baselines.aggregation import Aggregation
-from ig_ros.baselines.registry import method
 from ig_ros.config import Config, InstanceConfig
 from ig_ros.instances import Identity
-from ig_ros.objects import find_objects
+from ig_ros.named_objects import find_objects
 from ig_ros.types import Instances
 
 OURS, PAPER = "ours", "feature + voxel aggregation"
@@ -21,7 +21,7 @@ SUB_OBJECTS = (200, 500, 1000)
 VOXELS = (0.05, 0.15, 0.5)  # m
 GAMMA_FACTORS = (0.6, 1.0, 1.8)  # of the default: a 3x range
 SWEPT: dict[str, tuple[float, ...]] = {"S": SUB_OBJECTS, "voxel": VOXELS, "gamma": GAMMA_FACTORS}
-WITNESSES: dict[str, dict[str, float]] = {  # the three that judge an edge (instances/consensus.py), some left out
+WITNESSES: dict[str, dict[str, float]] = {  # the three that judge an edge (instances/merging.py), some left out
     "masks, features and surface": {},
     "without the features": {"feature_trust": 0.0, "feature_share": 0.0},
     "without the surface": {"boundary_trust": 0.0},

@@ -11,7 +11,7 @@ import numpy as np
 from ig_ros.datasets import Dataset
 from ig_ros.evaluation.metrics import instance_score, psnr, ssim
 from ig_ros.mapper import Mapper
-from ig_ros.objects import FrozenMap
+from ig_ros.named_objects import FrozenMap
 from ig_ros.raster import top_contributor
 from ig_ros.scaffold.keyframes import make_keyframe
 from ig_ros.types import FloatArray, IntArray

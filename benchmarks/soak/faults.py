@@ -18,12 +18,12 @@ import numpy as np
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
+from ig_ros.map_io import MANIFEST
 from ig_ros.nodes.conversions import byte_array, nanoseconds
-from ig_ros.nodes.desk import QOS
-from ig_ros.nodes.objects import segmented_message
-from ig_ros.nodes.streams import SETTLE
+from ig_ros.nodes.executor import QOS
+from ig_ros.nodes.message_checks import SETTLE
+from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.srv import QueryObject
-from ig_ros.storage import MANIFEST
 from ig_ros.types import Masks
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ import torch
 from ig_ros.config import Config
 from ig_ros.datasets import open_dataset
 from ig_ros.errors import IgError
+from ig_ros.map_io import load_map, save_map
 from ig_ros.mapper import Mapper
-from ig_ros.storage import load_map, save_map
 
 SETTINGS = {"device": "cpu", "threads": 1, "language.encoder": "none"}
 FRAMES = 4  # of the scene whose map is saved

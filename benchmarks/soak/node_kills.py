@@ -18,8 +18,8 @@ from benchmarks.soak.robot import PATIENCE, Robot
 from benchmarks.soak.session import Plan, emptied, robot_in
 from ig_ros.config import Config
 from ig_ros.errors import IgError, QueryError
+from ig_ros.map_io import MANIFEST, TILES, load_map
 from ig_ros.mapper import Mapper
-from ig_ros.storage import MANIFEST, TILES, load_map
 from ig_ros.types import Frame
 
 NAME = "killed"

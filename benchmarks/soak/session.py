@@ -17,9 +17,10 @@ import rclpy
 
 from benchmarks.soak.faults import FAULTS, Fault
 from benchmarks.soak.robot import LONG, Robot
+from ig_ros.cli.demo import child
 from ig_ros.datasets import SceneTruth
-from ig_ros.demo import child
-from ig_ros.evaluation.metrics import instance_score, transfer_ids
+from ig_ros.evaluation.label_transfer import transfer_ids
+from ig_ros.evaluation.metrics import instance_score
 from ig_ros.nodes.clouds import points_from_cloud
 from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient

@@ -1,13 +1,19 @@
-"""What all commands share: the Typer application, the two consoles, the exit codes."""
+"""What all commands share: the Typer application, consoles, exit codes, options and Ctrl-C."""
 
 from __future__ import annotations
 
 import json
+import signal
 from enum import IntEnum
-from typing import Any
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+
+from ig_ros.config import Config, build
+from ig_ros.errors import ConfigError, StorageError
 
 
 class Exit(IntEnum):
@@ -43,3 +49,76 @@ def examples(*lines: str) -> str:
 def print_json(value: Any) -> None:
     """One line of JSON on stdout, for scripts."""
     typer.echo(json.dumps(value))
+
+
+class StopSign:
+    """A context in which the first Ctrl-C only raises a flag; the second one ends the command at once."""
+
+    def __init__(self) -> None:
+        self.raised = False
+        self._before: Any = signal.SIG_DFL
+
+    def __call__(self) -> bool:
+        """Whether the user wants to stop."""
+        return self.raised
+
+    def __enter__(self) -> StopSign:
+        self._before = signal.signal(signal.SIGINT, lambda *_: self._stop())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _stop(self) -> None:
+        if self.raised:
+            raise KeyboardInterrupt
+        self.raised = True
+        console.print("[yellow]stopping: what is there will be saved (Ctrl-C again to lose it)[/yellow]")
+
+
+Scene = Annotated[
+    str,
+    typer.Argument(
+        help="A recorded folder, a rosbag2 (.mcap, .db3) or a simulated scene: sim:tabletop, sim:room?seed=3"
+    ),
+]
+SavedMap = Annotated[Path, typer.Argument(metavar="MAP", help="What `ig map --out` or the node's save_map wrote")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Any parameter, e.g. --set training.seed=3 (repeatable)")
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of parameters, plain or as for the node")]
+Segmenter = Annotated[str | None, typer.Option(help="Masks for frames without any: none, geometric, sam or sam2")]
+AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON on stdout instead of a table")]
+
+
+def read_config(path: Path | None, overrides: list[str] | None, extra: dict[str, Any]) -> Config:
+    """Defaults, then the file, then --set, then the command's own options. Raises ConfigError."""
+    import yaml
+
+    from ig_ros.config import read_yaml
+
+    values = read_yaml(path) if path else {}
+    for item in overrides or []:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--set wants name=value, got {item!r}")
+        values[key] = yaml.safe_load(text)
+    config: Config = build(Config, {**values, **extra})
+    return config
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder for results. Raises StorageError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write to {path}: {error.strerror or error}: choose another --out") from error
+
+
+def map_home(directory: Path) -> Path:
+    """The map itself: the folder, or `map` inside what `ig map --out` wrote."""
+    from ig_ros.map_io import MANIFEST
+
+    return directory if (directory / MANIFEST).exists() else directory / "map"

@@ -11,8 +11,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from ig_ros.cli.app import Exit, app, examples, print_json
-from ig_ros.cli.options import AsJson
+from ig_ros.cli.app import AsJson, Exit, app, examples, print_json
 from ig_ros.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout, where this package is not installed elsewhere

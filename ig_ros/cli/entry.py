@@ -11,7 +11,8 @@ import sys
 
 from rich.markup import escape
 
-from ig_ros.cli import bench, evaluation, export, info, mapping, query, ros, view  # noqa: F401  # importing registers the commands
+# Importing them registers the commands.
+from ig_ros.cli import bench, evaluation, export, mapping, ros, saved_maps, view  # noqa: F401
 from ig_ros.cli.app import Exit, app, console
 from ig_ros.errors import IgError
 

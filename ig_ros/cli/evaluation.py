@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ig_ros.cli.app import Exit, app, console, examples, print_json
-from ig_ros.cli.maps import open_map, with_objects
-from ig_ros.cli.options import AsJson, SavedMap, map_home
-from ig_ros.cli.progress import track
-from ig_ros.cli.tables import print_figures
+from ig_ros.cli.app import AsJson, Exit, SavedMap, app, console, examples, map_home, print_json
+from ig_ros.cli.output import print_figures, track
+from ig_ros.cli.saved_maps import open_map, with_objects
 from ig_ros.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
@@ -92,9 +90,8 @@ def judge(
 ) -> dict[str, Any]:
     """Figures of a loaded map. One that trained on after its objects were found is grouped anew for its views."""
     from ig_ros.datasets import split
-    from ig_ros.evaluation.held_out import render_held_out
+    from ig_ros.evaluation.held_out import render_held_out, selection_figures
     from ig_ros.evaluation.offline import score
-    from ig_ros.evaluation.selection import selection_figures
 
     _, held_out = split(len(dataset))
     shown: list[HeldOutView] = []

@@ -10,10 +10,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ig_ros.cli.app import app, examples, print_json
-from ig_ros.cli.maps import open_map, read_objects, with_objects
-from ig_ros.cli.options import AsJson, SavedMap, make_folder, map_home
-from ig_ros.cli.progress import busy
+from ig_ros.cli.app import AsJson, SavedMap, app, examples, make_folder, map_home, print_json
+from ig_ros.cli.output import busy
+from ig_ros.cli.saved_maps import open_map, read_objects, with_objects
 from ig_ros.errors import ConfigError
 
 
@@ -182,10 +181,10 @@ def write(kind: Format, home: Path, target: Path) -> tuple[int, str]:
 
 def write_bag(home: Path, target: Path) -> int:
     """The messages the node would publish; returns how many."""
-    from ig_ros.nodes.environment import prepare_process
+    from ig_ros.nodes.process import prepare_process
 
     prepare_process()
-    from ig_ros.nodes.results_bag import write_results
+    from ig_ros.nodes.bag_writer import write_results
 
     mapper, _ = open_map(home)
     return write_results(target, with_objects(mapper.latest, home), mapper.keyframes.items)

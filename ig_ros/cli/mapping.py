@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ig_ros.cli.app import Exit, app, console, examples, print_json
-from ig_ros.cli.interrupt import StopSign
-from ig_ros.cli.options import AsJson, ConfigFile, Overrides, Scene, Segmenter, make_folder, read_config
-from ig_ros.cli.progress import Rate, progress_bar, track
-from ig_ros.cli.tables import print_figures
+from ig_ros.cli.app import (
+    AsJson,
+    ConfigFile,
+    Exit,
+    Overrides,
+    Scene,
+    Segmenter,
+    StopSign,
+    app,
+    console,
+    examples,
+    make_folder,
+    print_json,
+    read_config,
+)
+from ig_ros.cli.output import Rate, print_figures, progress_bar, track
 
 if TYPE_CHECKING:
     from ig_ros.datasets import Dataset
@@ -87,10 +98,9 @@ def run(mapper: Mapper, dataset: Dataset, budget: Budget, out: Path, report: boo
     """Map, group, save, judge and write; returns the figures. The map is saved before anything else can fail."""
     from ig_ros.datasets import split
     from ig_ros.evaluation.offline import query_score, score
-    from ig_ros.evaluation.outputs import write_outputs
-    from ig_ros.evaluation.pictures import write_pictures
+    from ig_ros.evaluation.outputs import write_outputs, write_pictures
+    from ig_ros.map_io import save_map
     from ig_ros.report import History, Report, write_report
-    from ig_ros.storage import save_map
 
     clock = Clock()
     train, held_out = split(len(dataset))

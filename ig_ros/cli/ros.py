@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ig_ros.cli.app import app, examples, print_json
-from ig_ros.cli.options import AsJson, Scene, Segmenter
-from ig_ros.cli.progress import counting
+from ig_ros.cli.app import AsJson, Scene, Segmenter, app, examples, print_json
+from ig_ros.cli.output import counting
 from ig_ros.errors import ConfigError
 
 TO_ROS = {"allow_extra_args": True, "ignore_unknown_options": True}  # --ros-args and what follows
@@ -44,7 +43,7 @@ def play_command(
 
     Ctrl-C ends it with exit code 130; a recording keeps what it has.
     """
-    from ig_ros.nodes.environment import prepare_process
+    from ig_ros.nodes.process import prepare_process
 
     prepare_process()
     from ig_ros.datasets import open_dataset
@@ -71,7 +70,7 @@ def play_command(
 @app.command("node", epilog=NODE_EXAMPLES, context_settings=TO_ROS)
 def node_command(context: typer.Context) -> None:
     """Run the mapping node; arguments go to ROS, e.g. ig node --ros-args --params-file config/mapping.yaml."""
-    from ig_ros.nodes.environment import prepare_process
+    from ig_ros.nodes.process import prepare_process
 
     prepare_process()
     from ig_ros.nodes.mapping_node import main as node_main
@@ -87,9 +86,9 @@ def demo_command(
     segmenter: Segmenter = None,
 ) -> None:
     """A robot camera, the mapping node and a planner that asks for an object: three processes over DDS."""
-    from ig_ros.nodes.environment import prepare_process
+    from ig_ros.nodes.process import prepare_process
 
     prepare_process()
-    from ig_ros.demo import run_demo
+    from ig_ros.cli.demo import run_demo
 
     raise typer.Exit(run_demo(scene, seconds, out, segmenter or "none"))

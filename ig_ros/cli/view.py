@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ig_ros.cli.app import Exit, app, console, examples
-from ig_ros.cli.maps import open_map, with_objects
-from ig_ros.cli.options import ConfigFile, Overrides, Segmenter, map_home, read_config
-from ig_ros.cli.progress import busy
+from ig_ros.cli.app import ConfigFile, Exit, Overrides, Segmenter, app, console, examples, map_home, read_config
+from ig_ros.cli.output import busy
+from ig_ros.cli.saved_maps import open_map, with_objects
 from ig_ros.errors import viewer_missing
 
 if TYPE_CHECKING:

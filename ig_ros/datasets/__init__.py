@@ -1,9 +1,16 @@
 """Where frames come from when no robot is there: recorded folders and simulated scenes with exact truth."""
 
-from ig_ros.datasets.base import Dataset, SceneTruth, missing_truth, sparse_points, split
-from ig_ros.datasets.opening import open_dataset, with_topics
+from ig_ros.datasets.base import (
+    Dataset,
+    SceneTruth,
+    SelectionTruth,
+    missing_truth,
+    selection_truth,
+    sparse_points,
+    split,
+)
+from ig_ros.datasets.registry import open_dataset, with_topics
 from ig_ros.datasets.scannet_writer import write_scannet_layout
-from ig_ros.datasets.selection import SelectionTruth, selection_truth
 
 __all__ = [
     "Dataset",

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ig_ros.decoding import nanoseconds
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import interpolate, inverse, pose_from_quaternion
+from ig_ros.message_decoding import nanoseconds
 from ig_ros.types import FloatArray
 
 SAME_STAMP = 1_000_000  # ns

@@ -15,7 +15,9 @@ import numpy as np
 from ig_ros.datasets.bag_poses import T_BODY_OPTICAL, Track, Transforms, matrix_of
 from ig_ros.datasets.bag_topics import COMPRESSED, TF, Selection, Topic, describe, listing, select
 from ig_ros.datasets.base import SceneTruth
-from ig_ros.decoding import (
+from ig_ros.errors import DatasetError, FrameError
+from ig_ros.lens_distortion import Rectifier
+from ig_ros.message_decoding import (
     depth_from_compressed,
     depth_from_image,
     masks_from_message,
@@ -23,8 +25,6 @@ from ig_ros.decoding import (
     rgb_from_compressed,
     rgb_from_raw,
 )
-from ig_ros.errors import DatasetError, FrameError
-from ig_ros.rectification import Rectifier
 from ig_ros.types import FloatArray, Frame, Masks
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Reading the small files of dataset folders; every failure is one DatasetError that names the file."""
+"""Reading and writing the small files of dataset folders; every failure is one DatasetError that names the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ig_ros.errors import DatasetError
-from ig_ros.types import FloatArray, IntArray
+from ig_ros.types import Array, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
@@ -151,3 +151,25 @@ def _sources(
     """The depth pixel of each colour pixel along one axis, and whether it exists; cameras as (focal, centre) in px."""
     source = np.floor((np.arange(count) + 0.5 - color[1]) / color[0] * depth[0] + depth[1]).astype(np.int64)
     return source.clip(0, limit - 1), (source >= 0) & (source < limit)
+
+
+def write_image(image: Array, path: Path, options: Sequence[int] = ()) -> None:
+    """Encode by the suffix of the path; a colour image is BGR, as OpenCV has it."""
+    done, data = cv2.imencode(path.suffix, image, list(options))
+    if not done:
+        raise DatasetError(f"cannot encode {path}: {image.dtype} {image.shape}")
+    write_bytes(data.tobytes(), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """UTF-8 text; folders above are made."""
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(data: bytes, path: Path) -> None:
+    """Bytes as they are; folders above are made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise DatasetError(f"cannot write {path}: {error.strerror}") from error

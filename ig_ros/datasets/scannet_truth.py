@@ -7,8 +7,9 @@ instance id is its objectId + 1, which is also what the images in instance-filt/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,101 @@ import numpy as np
 from plyfile import PlyData, PlyParseError
 
 from ig_ros.datasets.base import SceneTruth
-from ig_ros.datasets.class_lists import BACKGROUND, NYU40, nyu40_class
 from ig_ros.datasets.files import read_json
 from ig_ros.errors import DatasetError
-from ig_ros.types import FloatArray, IntArray
+from ig_ros.geometry import back_project, transform
+from ig_ros.types import Camera, FloatArray, IntArray
+
+UNLABELLED = 0
+OTHER_PROP = 40  # what NYU40 calls every small thing without a class of its own
+
+NYU40: Mapping[int, str] = dict(
+    enumerate(
+        (
+            "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf",
+            "picture", "counter", "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat",
+            "clothes", "ceiling", "books", "refrigerator", "television", "paper", "towel", "shower curtain", "box",
+            "whiteboard", "person", "night stand", "toilet", "sink", "lamp", "bathtub", "bag", "other structure",
+            "other furniture", "other prop",
+        ),
+        start=1,
+    )
+)  # fmt: skip
+
+CLASSES_19 = (*range(1, 13), 14, 16, 24, 28, 33, 34, 36)
+CLASSES_15 = (*range(1, 11), 12, 14, 16, 33, 34)
+CLASSES_10 = (1, 2, *range(4, 11), 33)
+
+BACKGROUND = frozenset((1, 2, 22))  # wall, floor, ceiling: nobody asks a robot to fetch them
+
+
+def nyu40_class(name: str) -> int:
+    """NYU40 id of a thing's name: the class called so, else the one its last word names, else "other prop"."""
+    ids = {text: i for i, text in NYU40.items()}
+    words = name.strip().lower()
+    return ids.get(words) or ids.get(words.split(" ")[-1]) or OTHER_PROP
+
+
+VOXEL = 0.015  # m, about the spacing of ScanNet's vertices
+COLUMNS = 400  # about as many of an image take part: at the distances of a room a few per voxel
+BATCH = 10  # views sorted in one go: fewer sorts of the whole grid, for 100 MB
+MARGIN = 10  # m beyond the camera; nothing of a room is further
+OFFSET, BITS = 1 << 19, 20  # voxel coordinates as three fields of one integer, +-7.8 km
+
+View = tuple[FloatArray, IntArray, Camera, FloatArray]  # depth (H, W) m, ids (H, W), camera, T_world_camera
+
+
+def fuse(views: Iterable[View]) -> tuple[FloatArray, IntArray]:
+    """Points (P, 3) float32 m, one per voxel that some view measures, and their ids (P,) int32 by majority of pixels.
+
+    A point is the mean of its voxel's measurements. Unlabelled pixels (0) vote too: what is mostly unlabelled stays so.
+    """
+    voxels: IntArray = np.zeros(0, np.int64)
+    ids: IntArray = np.zeros(0, np.int64)
+    sums: FloatArray = np.zeros((0, 4))  # of the points and their number, per voxel and id
+    measured = (_measured(*view) for view in views)
+    while batch := list(islice(measured, BATCH)):
+        points = np.concatenate([points for points, _ in batch])
+        labels = [labels for _, labels in batch]
+        rows = np.concatenate([points, np.ones((len(points), 1))], axis=1)
+        voxels, ids, sums = _reduced(
+            np.concatenate([voxels, _voxel(points)]), np.concatenate([ids, *labels]), np.concatenate([sums, rows])
+        )
+    if not len(voxels):
+        return np.zeros((0, 3), np.float32), np.zeros(0, np.int32)
+    order = np.lexsort((-sums[:, 3], voxels))  # the largest vote first in each voxel
+    first = np.unique(voxels[order], return_index=True)[1]
+    totals = np.add.reduceat(sums[order], first, axis=0)
+    return (totals[:, :3] / totals[:, 3:]).astype(np.float32), ids[order][first].astype(np.int32)
+
+
+def _measured(depth: FloatArray, image: IntArray, camera: Camera, pose: FloatArray) -> tuple[FloatArray, IntArray]:
+    """World points (N, 3) and ids (N,) of an even part of the pixels with depth."""
+    stride = max(1, depth.shape[1] // COLUMNS)
+    rows, cols = (grid.ravel() for grid in np.mgrid[0 : depth.shape[0] : stride, 0 : depth.shape[1] : stride])
+    z = depth[rows, cols]
+    kept = (z > 0) & (z < MARGIN)
+    rows, cols = rows[kept], cols[kept]
+    return transform(pose, back_project(depth, camera, rows, cols)), image[rows, cols].astype(np.int64)
+
+
+def _voxel(points: FloatArray) -> IntArray:
+    x, y, z = (np.rint(points / VOXEL).astype(np.int64) + OFFSET).T  # centred: a floor at z = 0 stays one layer
+    keys: IntArray = (x << 2 * BITS) | (y << BITS) | z
+    return keys
+
+
+def _reduced(voxels: IntArray, ids: IntArray, sums: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """One row per voxel and id."""
+    order = np.lexsort((ids, voxels))
+    voxels, ids = voxels[order], ids[order]
+    new = np.ones(len(voxels), bool)
+    new[1:] = (np.diff(voxels) != 0) | (np.diff(ids) != 0)
+    starts = np.flatnonzero(new)
+    if not len(starts):
+        return voxels, ids, sums
+    return voxels[starts], ids[starts], np.add.reduceat(sums[order], starts, axis=0)
+
 
 MESH, LABELS = "_vh_clean_2.ply", "_vh_clean_2.labels.ply"
 SEGMENTS, AGGREGATION = "_vh_clean_2.0.010000.segs.json", ".aggregation.json"

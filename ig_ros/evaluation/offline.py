@@ -10,18 +10,13 @@ from typing import Any
 import numpy as np
 
 from ig_ros.datasets import Dataset, SceneTruth, sparse_points
-from ig_ros.datasets.class_lists import nyu40_class
+from ig_ros.datasets.scannet_truth import nyu40_class
 from ig_ros.errors import FrameError
+from ig_ros.evaluation.average_precision import average_precision, class_average_precision
 from ig_ros.evaluation.held_out import HeldOutView, best_render_iou
-from ig_ros.evaluation.metrics import (
-    average_precision,
-    class_average_precision,
-    instance_score,
-    semantic_score,
-    transfer_ids,
-)
+from ig_ros.evaluation.label_transfer import transfer_by_vote, transfer_ids
+from ig_ros.evaluation.metrics import instance_score, semantic_score
 from ig_ros.evaluation.outputs import score_entry
-from ig_ros.evaluation.transfer import transfer_by_vote
 from ig_ros.mapper import Mapper
 from ig_ros.types import IntArray, MapSnapshot
 

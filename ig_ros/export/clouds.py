@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from plyfile import PlyData, PlyElement
 
-from ig_ros.appearing import appearing_file
+from ig_ros.atomic_write import appearing_file
 from ig_ros.errors import StorageError
 from ig_ros.types import IntArray, MapSnapshot
 

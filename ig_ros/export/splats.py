@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from plyfile import PlyData, PlyElement
 
-from ig_ros.appearing import appearing_file
+from ig_ros.atomic_write import appearing_file
 from ig_ros.colors import id_colors
 from ig_ros.errors import StorageError
 from ig_ros.types import FloatArray, GaussianBatch, IntArray

@@ -1,9 +1,9 @@
 """Bottom-up instantiation: anchors and masks in, objects with lasting ids out."""
 
-from ig_ros.instances.held import Children
-from ig_ros.instances.identity import Identity
 from ig_ros.instances.instantiate import Instantiation, Instantiator, instantiate
-from ig_ros.instances.observations import LabelledView
-from ig_ros.instances.subobjects import PointSet
+from ig_ros.instances.over_segmentation import PointSet
+from ig_ros.instances.rerun_memory import Children
+from ig_ros.instances.tracking import Identity
+from ig_ros.instances.visibility import LabelledView
 
 __all__ = ["Children", "Identity", "Instantiation", "Instantiator", "LabelledView", "PointSet", "instantiate"]

@@ -10,22 +10,19 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances.boundary import Borders
 from ig_ros.instances.boxes import upright_box
-from ig_ros.instances.consensus import merge_sub_objects
-from ig_ros.instances.creases import crease_parts
 from ig_ros.instances.groups import Remembered, Splitter, in_order
-from ig_ros.instances.held import Children, Kept, Scene, hold
-from ig_ros.instances.histograms import MaskHistograms
-from ig_ros.instances.identity import Identity
+from ig_ros.instances.mask_histograms import MaskHistograms
+from ig_ros.instances.merging import Pieces, merge_sub_objects
 from ig_ros.instances.neighbors import Neighbors
-from ig_ros.instances.observations import LabelledView, Observations, observe
-from ig_ros.instances.pieces import Pieces
-from ig_ros.instances.purity import purify
-from ig_ros.instances.recognition import MIN_IOU, recognitions, seldom_recognised
-from ig_ros.instances.sight import Seen, Sight
-from ig_ros.instances.subobjects import OverSegmentation, PointSet
-from ig_ros.instances.votes import NONE, Ballot, MaskMatch, assign_masks
+from ig_ros.instances.over_segmentation import OverSegmentation, PointSet
+from ig_ros.instances.region_graph import Borders
+from ig_ros.instances.rerun_memory import Children, Kept, Scene, hold
+from ig_ros.instances.sub_object_splitting import crease_parts, purify
+from ig_ros.instances.tracking import Identity
+from ig_ros.instances.view_lookup import Seen, Sight
+from ig_ros.instances.visibility import LabelledView, Observations, observe
+from ig_ros.instances.voting import MIN_IOU, NONE, Ballot, MaskMatch, assign_masks, recognitions, seldom_recognised
 from ig_ros.types import FloatArray, IntArray, ObjectInstance
 
 # Half-space features (S, F) of sub-objects, given each Gaussian's sub-object (G,): trained further [IG eq. 5].

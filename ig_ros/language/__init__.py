@@ -2,10 +2,8 @@
 
 from ig_ros.language.association import Description, Sighting, describe
 from ig_ros.language.encoders import Encoder, ImageEncoder, LabelEncoder, embed_masks, foreign, make_encoder
-from ig_ros.language.presence import learn_threshold
-from ig_ros.language.query import Place, rank
-from ig_ros.language.scope import Scope
-from ig_ros.language.viewpoint import Viewpoint
+from ig_ros.language.query import Place, learn_threshold, rank
+from ig_ros.language.viewpoint import Scope, Viewpoint
 
 __all__ = [
     "Description",

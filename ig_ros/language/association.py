@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ig_ros.errors import EncoderError
-from ig_ros.language.encoders import Encoder, ImageEncoder, LabelEncoder, normalized
-from ig_ros.language.fused import FusedEncoder
+from ig_ros.language.encoders import Encoder, FusedEncoder, ImageEncoder, LabelEncoder, normalized
 from ig_ros.types import FloatArray
 
 

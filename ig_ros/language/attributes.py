@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ig_ros.language.hues import COLOR_NAMES
-from ig_ros.language.surroundings import Surroundings
+from ig_ros.colors import COLOR_NAMES
+from ig_ros.language.object_geometry import Surroundings
 from ig_ros.language.viewpoint import Viewpoint
 from ig_ros.types import FloatArray
 

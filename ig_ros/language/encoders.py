@@ -53,17 +53,17 @@ class ImageEncoder(Encoder, Protocol):
 def make_encoder(config: LanguageConfig) -> Encoder | None:
     """The configured encoder, None for `none`. Raises EncoderError when its package or weights are missing."""
     if config.encoder == "sentence":
-        from ig_ros.language.sentence import SentenceEncoder
+        from ig_ros.language.sentence_encoder import SentenceEncoder
 
         return SentenceEncoder()
     if config.encoder == "open_clip":
-        from ig_ros.language.open_clip import OpenClipEncoder
+        from ig_ros.language.open_clip_encoder import OpenClipEncoder
 
         return OpenClipEncoder(config.clip_model, config.clip_checkpoint)
     if config.encoder == "fused":
-        from ig_ros.language.fused import FusedEncoder
-        from ig_ros.language.open_clip import OpenClipEncoder
-        from ig_ros.language.sentence import SentenceEncoder
+        from ig_ros.language.encoders import FusedEncoder
+        from ig_ros.language.open_clip_encoder import OpenClipEncoder
+        from ig_ros.language.sentence_encoder import SentenceEncoder
 
         return FusedEncoder(OpenClipEncoder(config.clip_model, config.clip_checkpoint), SentenceEncoder())
     return None
@@ -133,3 +133,32 @@ class TextCache:
             if len(self._known) + len(fresh) > CACHE_SIZE:
                 self._known.clear()
             self._known.update(fresh)
+
+
+FLOOR = 1e-4  # relevancies are kept this far from 0 and 1 before their odds are averaged
+
+
+class FusedEncoder:
+    """Embeddings are both halves side by side, each of unit norm or, where it knows nothing, zero."""
+
+    def __init__(self, image: ImageEncoder, label: LabelEncoder) -> None:
+        self.image, self.label = image, label
+        self.name = f"{image.name} + {label.name}"
+        self.dimension = image.dimension + label.dimension
+
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        """(n, E) float32 rows, both halves of unit norm."""
+        return np.concatenate([self.image.encode_text(texts), self.label.encode_text(texts)], axis=1)
+
+    def encode_masks(self, rgb: Array, masks: Masks) -> dict[int, FloatArray]:
+        """Mask id -> (image.dimension,) float32 unit embedding."""
+        return self.image.encode_masks(rgb, masks)
+
+    def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:
+        """(S,) in [0, 1]: the mean of both halves' log odds, or the one half's that knows the object."""
+        halves = np.split(embeddings, [self.image.dimension], axis=1)
+        known = np.stack([np.linalg.norm(half, axis=1) > 0 for half in halves])
+        scores = np.stack([self.image.relevancy(text, halves[0]), self.label.relevancy(text, halves[1])])
+        clipped = np.clip(scores, FLOOR, 1 - FLOOR)
+        odds = (np.log(clipped / (1 - clipped)) * known).sum(0) / np.maximum(known.sum(0), 1)
+        return np.asarray(np.where(known.any(0), 1 / (1 + np.exp(-odds)), 0.0))

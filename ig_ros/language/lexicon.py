@@ -6,7 +6,7 @@ not what is on the map, is refused (see sentence.py).
 
 from __future__ import annotations
 
-from ig_ros.language.household import HOUSEHOLD
+from ig_ros.language.lexicon_food_and_tools import HOUSEHOLD
 from ig_ros.language.synonyms import ENTRY_OF
 
 GLOSSES: dict[str, str] = dict(

@@ -9,13 +9,33 @@ import numpy as np
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError, QueryError
 from ig_ros.language.encoders import Encoder
-from ig_ros.language.grammar import ARTICLES, Phrase, is_plain, parse, texts_of
-from ig_ros.language.mentions import mentioned, words_of
+from ig_ros.language.grammar import ARTICLES, Phrase, is_plain, mentioned, parse, texts_of, words_of
+from ig_ros.language.object_geometry import Surroundings, surroundings
 from ig_ros.language.resolve import Context, descriptive, missing_anchor, resolve
-from ig_ros.language.scope import Scope
-from ig_ros.language.surroundings import Surroundings, surroundings
-from ig_ros.language.viewpoint import Viewpoint
+from ig_ros.language.viewpoint import Scope, Viewpoint
 from ig_ros.types import BoolArray, FloatArray, Instances, IntArray, QueryHit, QueryResult, QueryStatus
+
+LET_IN = 0.08  # share of canonical phrases that the threshold would let in
+RANGE = (0.3, 0.8)  # whatever the phrases say, a threshold stays in here
+CANONICAL = (
+    "elephant", "giraffe", "horse", "cow", "whale", "airplane", "helicopter", "ship", "train", "truck", "tractor",
+    "motorcycle", "bridge", "cathedral", "lighthouse", "windmill", "mountain", "river", "cloud", "moon", "palm tree",
+    "waterfall", "volcano", "swimming pool", "football stadium", "roller coaster", "traffic light", "fire hydrant",
+    "railway track", "tent", "submarine", "rocket", "parachute", "trumpet", "drum", "harp", "cannon", "sword", "crown",
+    "anchor", "skeleton", "statue", "dinosaur", "penguin", "crocodile", "camel", "eagle", "shark", "spider", "snake",
+    "tiger", "chainsaw", "ladder", "excavator", "concrete mixer", "surfboard", "sled", "hot air balloon", "a vehicle",
+    "a wild animal", "a building", "a musical instrument", "weather", "a galaxy",
+)  # fmt: skip
+
+
+def learn_threshold(encoder: Encoder | None, embeddings: FloatArray) -> float:
+    """Score below which a thing is not there, from embeddings (S, E) of the map's objects; 0 = not learnt."""
+    known = embeddings[np.linalg.norm(embeddings, axis=1) > 0] if embeddings.size else embeddings
+    if encoder is None or not len(known):
+        return 0.0
+    best = [float(encoder.relevancy(phrase, known).max()) for phrase in CANONICAL]
+    return float(np.clip(np.quantile(best, 1 - LET_IN), *RANGE))
+
 
 # World x to the right and y forward, for maps that know of no camera.
 DEFAULT_VIEW = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])

@@ -9,9 +9,8 @@ import numpy as np
 
 from ig_ros.language.attributes import color_score, extreme, prefer
 from ig_ros.language.grammar import Phrase, Relation, alternatives
-from ig_ros.language.observer import is_observer, related_to_observer
-from ig_ros.language.relations import between, related
-from ig_ros.language.surroundings import STRUCTURE, Surroundings
+from ig_ros.language.object_geometry import STRUCTURE, Surroundings
+from ig_ros.language.relations import between, is_observer, related, related_to_observer
 from ig_ros.language.viewpoint import Viewpoint
 from ig_ros.types import BoolArray, FloatArray
 

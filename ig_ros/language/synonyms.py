@@ -6,7 +6,7 @@ Written from general knowledge, for whole households, not for a benchmark's phra
 
 from __future__ import annotations
 
-from ig_ros.language.household import HOUSEHOLD
+from ig_ros.language.lexicon_food_and_tools import HOUSEHOLD
 
 _LINES = """
     mug: coffee cup, teacup | to drink hot drinks from

@@ -5,6 +5,6 @@ large enough for images; above 0.5 MB best-effort messages vanish without it) an
 they starve the callbacks). They are therefore given here, before any of them is loaded, and never override the user.
 """
 
-from ig_ros.nodes.environment import prepare_process
+from ig_ros.nodes.process import prepare_process
 
 prepare_process()

@@ -1,4 +1,4 @@
-"""Core types -> ROS messages, and back by `ig_ros.decoding`. One conversion per message type.
+"""Core types -> ROS messages, and back by `ig_ros.message_decoding`. One conversion per message type.
 
 cv_bridge and sensor_msgs_py are used where they import; NumPy does the same otherwise, byte for byte. ROS puts the
 centre of the first pixel at 0, the core at 0.5: calibration is shifted at this border and nowhere else.
@@ -15,7 +15,8 @@ from geometry_msgs.msg import Pose
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from ig_ros.decoding import (
+from ig_ros.geometry import quaternion_from_matrix
+from ig_ros.message_decoding import (
     camera_from_info,
     depth_from_image,
     labels_from_image,
@@ -24,7 +25,6 @@ from ig_ros.decoding import (
     rgb_from_compressed,
     rgb_from_raw,
 )
-from ig_ros.geometry import quaternion_from_matrix
 from ig_ros.types import Array, Camera, FloatArray
 
 try:

@@ -14,7 +14,7 @@ from ig_ros.errors import FrameError
 from ig_ros.nodes.conversions import header
 
 if TYPE_CHECKING:
-    from ig_ros.stats import LiveStats
+    from ig_ros.live import LiveStats
 
 HANGING = 60.0  # s without a finished training step: something is wrong that no exception tells
 REPEAT = 10.0  # s: the same cause is warned about at most this often

@@ -17,22 +17,21 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import Trigger
 
 from ig_ros.config import Config, NodeConfig
-from ig_ros.courtesy import settle_allocator
 from ig_ros.errors import IgError
-from ig_ros.nodes.desk import Desk
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.ending import leave
-from ig_ros.nodes.guards import Guard
-from ig_ros.nodes.inputs import Inputs
-from ig_ros.nodes.map_services import MapServices
-from ig_ros.nodes.outputs import Outputs
+from ig_ros.nodes.executor import Desk
+from ig_ros.nodes.map_services import MapServices, Resuming
+from ig_ros.nodes.message_checks import Guard
 from ig_ros.nodes.parameters import read_parameters
-from ig_ros.nodes.pixels import Pixels
+from ig_ros.nodes.pixel_rays import Pixels
 from ig_ros.nodes.planning_services import PlanningServices
+from ig_ros.nodes.process import leave
+from ig_ros.nodes.publishers import Outputs
 from ig_ros.nodes.query_service import QueryService, make_frame_finder
-from ig_ros.nodes.resuming import Resuming
+from ig_ros.nodes.subscriptions import Inputs
 from ig_ros.nodes.web_page import WebPage
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
+from ig_ros.thread_settings import settle_allocator
 from ig_ros.types import Frame
 
 if TYPE_CHECKING:

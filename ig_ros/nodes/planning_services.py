@@ -20,12 +20,12 @@ from ig_ros.nodes.conversions import (
     matrix_from_pose,
 )
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.guards import Guard
-from ig_ros.nodes.objects import add_surface, object_message
-from ig_ros.nodes.pixels import Pixels
+from ig_ros.nodes.message_checks import Guard
+from ig_ros.nodes.object_messages import add_surface, object_message
+from ig_ros.nodes.pixel_rays import Pixels
 from ig_ros.nodes.query_service import FrameFinder
 from ig_ros.nodes.topics import KINDS, advertise
-from ig_ros.nodes.visuals import highlight_message
+from ig_ros.nodes.visualization import highlight_message
 from ig_ros.planning import object_at_pixel, object_at_point, render_view
 from ig_ros.srv import ObjectAt, RenderView
 from ig_ros.types import FloatArray, MapSnapshot, ObjectInstance

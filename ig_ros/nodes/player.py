@@ -22,7 +22,7 @@ from ig_ros.datasets import Dataset, open_dataset, split
 from ig_ros.errors import IgError
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import depth_message, header, image_message, info_message, pose_message
-from ig_ros.nodes.objects import segmented_message
+from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.types import Frame
 
 # A reliable publisher matches both kinds of subscriber; to a best-effort one it still sends best effort.
@@ -144,7 +144,7 @@ def play(
 
 def record(dataset: Dataset, options: PlayOptions, progress: Callable[[int], None] = lambda _: None) -> int:
     """Write to a bag what `play` would publish; returns the number of frames. Raises DatasetError, StorageError."""
-    from ig_ros.nodes.recording import BagRecorder
+    from ig_ros.nodes.bag_writer import BagRecorder
 
     count = 0
     with BagRecorder(Path(options.record)) as bag:

@@ -18,12 +18,11 @@ from ig_ros.config import NodeConfig
 from ig_ros.errors import FrameError
 from ig_ros.nodes.conversions import matrix_from_pose, nanoseconds
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.guards import Guard
+from ig_ros.nodes.executor import Worker
+from ig_ros.nodes.message_checks import Guard
 from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, TfLookup
 from ig_ros.nodes.topics import KINDS
-from ig_ros.nodes.worker import Worker
-from ig_ros.odometry import Odometry
-from ig_ros.trajectory import Correction, Trajectory
+from ig_ros.scaffold.pose_correction import Correction, Odometry, Trajectory
 from ig_ros.types import FloatArray, Frame
 
 if TYPE_CHECKING:

@@ -10,17 +10,17 @@ import numpy as np
 from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
-from ig_ros.courtesy import compute_alone
 from ig_ros.errors import FrameError, IgError, QueryError
 from ig_ros.geometry import inverse
 from ig_ros.language import Scope, Viewpoint
 from ig_ros.nodes.conversions import header, matrix_from_pose
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.guards import Guard
-from ig_ros.nodes.objects import add_surface, object_message
+from ig_ros.nodes.message_checks import Guard
+from ig_ros.nodes.object_messages import add_surface, object_message
 from ig_ros.nodes.pose_buffer import TfLookup
-from ig_ros.nodes.visuals import highlight_message
+from ig_ros.nodes.visualization import highlight_message
 from ig_ros.srv import QueryObject
+from ig_ros.thread_settings import compute_alone
 from ig_ros.types import FloatArray
 
 if TYPE_CHECKING:

@@ -28,11 +28,11 @@ from ig_ros.language import Encoder, ImageEncoder, embed_masks, make_encoder
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import camera_from_info, depth_from_image, nanoseconds, rgb_from_message
 from ig_ros.nodes.diagnostics import Problems, SegmenterDiagnosis
-from ig_ros.nodes.ending import leave
-from ig_ros.nodes.guards import Guard
-from ig_ros.nodes.ingest import demand_size
-from ig_ros.nodes.objects import segmented_message
+from ig_ros.nodes.frame_builder import demand_size
+from ig_ros.nodes.message_checks import Guard
+from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
+from ig_ros.nodes.process import leave
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Camera, FloatArray
 

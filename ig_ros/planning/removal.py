@@ -10,9 +10,9 @@ import torch
 from scipy.spatial import cKDTree
 
 from ig_ros.errors import QueryError
-from ig_ros.planning.views import render_view, select
+from ig_ros.planning.view_rendering import render_view, select
 from ig_ros.scaffold import Keyframe, Scaffold
-from ig_ros.scaffold.vanish import paint_over
+from ig_ros.scaffold.change_detection import paint_over
 from ig_ros.types import FloatArray, MapSnapshot
 
 

@@ -94,3 +94,16 @@ def _sight(mask: IntArray) -> tuple[IntArray, int, int]:
 
 def _long(values: IntArray) -> IntArray:
     return np.ascontiguousarray(values, np.int64)
+
+
+MANY = 1 << 20  # range of ids beyond which they are sorted instead of counted in a table
+
+
+def unique_ids(ids: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Of ids (P,): those that occur, increasing (M,), each one's place among them (P,), how often each occurs (M,)."""
+    low, high = int(ids.min(initial=0)), int(ids.max(initial=0))
+    if high - low > MANY:
+        return np.unique(ids, return_inverse=True, return_counts=True)
+    count = np.bincount(ids - low)
+    found = count > 0
+    return np.flatnonzero(found) + low, (np.cumsum(found) - 1)[ids - low], count[found]

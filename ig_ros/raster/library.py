@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ig_ros.courtesy import alone
 from ig_ros.errors import RasterError
+from ig_ros.thread_settings import alone
 
 FOLDER = Path(__file__).parent
 BUILD_COMMAND = "run `make build` (or `pip install -e .`, or `colcon build`) in the repository root"

@@ -11,7 +11,7 @@ from ig_ros.types import Array, FloatArray, IntArray
 
 
 class MergeRule(ctypes.Structure):
-    """Mirror of the struct in native/merging.cpp; ig_ros/instances/consensus.py says what the numbers mean."""
+    """Mirror of the struct in native/merging.cpp; ig_ros/instances/merging.py says what the numbers mean."""
 
     _fields_ = [
         *((name, ctypes.c_double) for name in ("threshold", "feature_gap", "feature_trust", "feature_share")),

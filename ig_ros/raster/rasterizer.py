@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ig_ros.errors import RasterError
-from ig_ros.raster import cpu, cuda
+from ig_ros.raster import cpu_backend, gsplat_backend
 from ig_ros.raster.request import RasterRequest, ScreenStats, make_request
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
 
@@ -37,8 +37,8 @@ def rasterize(
     """
     request = make_request(gaussians, T_world_camera, camera, near, gated_channels, geometry_gate)
     if _choose(request, backend) == "gsplat":
-        return cuda.render(request, screen)
-    return cpu.render(request, screen)
+        return gsplat_backend.render(request, screen)
+    return cpu_backend.render(request, screen)
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def top_contributor(
     Computed on the CPU whatever the device of the Gaussians; the result is on their device.
     """
     request = make_request(gaussians, T_world_camera, camera, near, None, None)
-    return cpu.top(request).to(gaussians.means.device)
+    return cpu_backend.top(request).to(gaussians.means.device)
 
 
 def select_device(name: str) -> torch.device:
@@ -65,8 +65,8 @@ def select_device(name: str) -> torch.device:
     if name == "cuda" and not usable:
         raise RasterError("device is 'cuda', but torch finds no CUDA GPU: set it to cpu or install torch for CUDA")
     if name == "cuda":
-        cuda.require()
-    return torch.device("cuda" if usable and cuda.installed() else "cpu")
+        gsplat_backend.require()
+    return torch.device("cuda" if usable and gsplat_backend.installed() else "cpu")
 
 
 def _choose(request: RasterRequest, backend: str) -> str:

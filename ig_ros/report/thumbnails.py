@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ig_ros.objects import spread
+from ig_ros.named_objects import spread
 from ig_ros.raster import top_contributor
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import IntArray, MapSnapshot

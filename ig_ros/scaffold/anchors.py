@@ -14,8 +14,8 @@ import torch
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import RowStep, adam_rows
 from ig_ros.raster.view_rows import gather_rows
-from ig_ros.scaffold import turns
-from ig_ros.soundness import demand, demand_like, demand_range
+from ig_ros.scaffold import rotations
+from ig_ros.validation import demand, demand_like, demand_range
 
 WAVELENGTH = 2.0  # m, of the smooth field instance features start from
 
@@ -142,7 +142,7 @@ class AnchorStore:
         The parameters live in the anchor's frame: they and their moments stay as they are.
         """
         self.data["position"] = position
-        self.data["turn"] = torch.nn.functional.normalize(turns.compose(turn, self.data["turn"]), dim=1)
+        self.data["turn"] = torch.nn.functional.normalize(rotations.compose(turn, self.data["turn"]), dim=1)
         self.turned = True
 
     def gather(self, rows: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:

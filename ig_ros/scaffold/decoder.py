@@ -10,7 +10,7 @@ from torch import nn
 
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster.decode import AnchorLeaves, DecodeRequest, decode
-from ig_ros.scaffold import turns
+from ig_ros.scaffold import rotations
 from ig_ros.types import GaussianBatch
 
 INITIAL_OPACITY = 0.4
@@ -91,7 +91,7 @@ class Decoder(nn.Module):
         if self.config.view_dependent_geometry or self.config.view_dependent_color:
             direction = nn.functional.normalize(position - center, dim=1)
             if turn is not None:
-                direction = turns.rotate(turns.undo(turn), direction)
+                direction = rotations.rotate(rotations.undo(turn), direction)
             seen = torch.cat([e, direction], dim=1)
         shape_input = seen if self.config.view_dependent_geometry else e
         shape = self.covariance(shape_input).view(n, k, 7)
@@ -103,7 +103,10 @@ class Decoder(nn.Module):
             features.append(half if self.config.feature_per_child else half[:, None].expand(n, k, -1))
         offsets, quats = leaves["offsets"] * scale[..., :3], shape[..., 3:]
         if turn is not None:
-            offsets, quats = turns.rotate(turn[:, None], offsets), turns.compose(turn[:, None], quats)
+            offsets, quats = (
+                rotations.rotate(turn[:, None], offsets),
+                rotations.compose(turn[:, None], quats),
+            )
         return GaussianBatch(
             means=(position[:, None] + offsets).view(n * k, 3),
             quats=quats.reshape(n * k, 4),

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 
 from ig_ros.raster import image_loss
-from ig_ros.raster import view_loss as kernels
-from ig_ros.raster.view_loss import COLORS, MAX_DEPTH_ERROR, MIN_ALPHA, FeatureTerms, Target
+from ig_ros.raster import losses as kernels
+from ig_ros.raster.losses import COLORS, MAX_DEPTH_ERROR, MIN_ALPHA, FeatureTerms, Target
 from ig_ros.types import RenderResult
 
 

@@ -6,19 +6,55 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from ig_ros.config import Config, TrainingConfig
 from ig_ros.raster import ScreenStats, rasterize
 from ig_ros.raster.library import helpers_for_kernels_only
-from ig_ros.raster.view_loss import FeatureTerms, Target
+from ig_ros.raster.losses import FeatureTerms, Target
 from ig_ros.raster.view_rows import account_view
-from ig_ros.scaffold import growth
+from ig_ros.scaffold import densification
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.losses import view_loss, volume_loss
 from ig_ros.scaffold.model import NEAR, Scaffold, View
-from ig_ros.scaffold.phases import phase_masks
-from ig_ros.scaffold.resident import Resident
 from ig_ros.types import RenderResult
+
+
+def phase_masks(visits: torch.Tensor, step: int, config: TrainingConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two (n,) bool masks for anchors seen `visits` (n,) times before training step `step`.
+
+    awake: the instance feature is trained (phases 2 and 3); mature: the feature losses also move offsets, scales,
+    embedding and the opacity and covariance MLPs (phase 3). By the anchor's own age, so that new ground starts in
+    phase 1 while old ground is in phase 3 (METHOD 3), or by the step of the whole map as in the paper.
+    """
+    age = visits if config.phases == "age" else torch.full_like(visits, step)
+    mature = age >= config.joint_visits
+    return age >= config.warmup_visits, mature if config.joint else torch.zeros_like(mature)
+
+
+class Resident:
+    """Copies of stored images on a device; a copy lives as long as its original. On the CPU nothing is copied.
+
+    A keyframe is replayed tens of times: without this every step would send its picture over the bus, and wait for it.
+    Images are never written in place, they are replaced; so a copy is true as long as it is found.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._copies = WeakTensorKeyDictionary()
+
+    def __len__(self) -> int:
+        return len(self._copies)
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """The image, any shape and type, on the device."""
+        if image.device.type == self.device.type:
+            return image
+        if image not in self._copies:
+            self._copies[image] = image.to(self.device)
+        copy: torch.Tensor = self._copies[image]
+        return copy
+
 
 FEATURE_START = 3
 ASLEEP = -1.0  # rate of a feature that does not learn yet
@@ -145,8 +181,8 @@ class Trainer:
             anchors.data["gradient_sum"].zero_()
             anchors.data["gradient_count"].zero_()
         elif self.step <= c.growth_until:
-            growth.grow(anchors, c, self.config.seeding, self.scaffold.generator)
-            growth.prune(anchors, c)
+            densification.grow(anchors, c, self.config.seeding, self.scaffold.generator)
+            densification.prune(anchors, c)
 
     @torch.no_grad()
     def _account(self, keyframe: Keyframe, view: View, screen: ScreenStats, color_loss: float) -> None:

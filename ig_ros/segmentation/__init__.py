@@ -1,5 +1,5 @@
 """Masks for images that come without any."""
 
-from ig_ros.segmentation.segmenter import Segmenter, make_segmenter
+from ig_ros.segmentation.registry import Segmenter, make_segmenter
 
 __all__ = ["Segmenter", "make_segmenter"]

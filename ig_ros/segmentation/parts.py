@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from ig_ros.segmentation.surface import Mask, Surface
+from ig_ros.segmentation.depth_surface import Mask, Surface
 from ig_ros.types import FloatArray, IntArray
 
 CREASE = np.sin(np.radians(28.0))  # normals that close by more than this angle meet in a concave crease

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ig_ros.segmentation.surface import Mask, Surface
+from ig_ros.segmentation.depth_surface import Mask, Surface
 from ig_ros.types import FloatArray, IntArray
 
 MAX_PLANES = 10

@@ -22,7 +22,7 @@ import torch
 
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
-from ig_ros.segmentation.surface import Mask
+from ig_ros.segmentation.depth_surface import Mask
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
 FILES = {

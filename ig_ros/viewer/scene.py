@@ -14,6 +14,31 @@ from ig_ros.geometry import transform
 from ig_ros.types import FloatArray, MapSnapshot, ObjectInstance
 from ig_ros.viewer.splats import Look, Splats, is_thing, make_splats, paint
 
+CONE = 0.012  # rad, half: surface points this close to the ray are under the click
+NEAREST = 0.02  # m: nearer than this in front of the camera is nothing to click
+SOLID = 0.3  # opacity: what is fainter does not stop the ray
+FRONT = 0.05  # m: of the points under the click, the ones within this depth of the foremost decide
+
+
+def pick(snapshot: MapSnapshot, origin: FloatArray, direction: FloatArray) -> int:
+    """Id of the object that a ray from `origin` (3,) m, world, along `direction` (3,) meets first; 0 = none.
+
+    Points in a cone about the ray count as met, so the reach grows with the distance as a pixel's does. Of those near
+    the foremost, the id with most opacity wins.
+    """
+    ray = np.asarray(direction, np.float64) / np.linalg.norm(direction)
+    offset = snapshot.xyz.astype(np.float64) - np.asarray(origin, np.float64)
+    depth = offset @ ray
+    aside = np.linalg.norm(offset - depth[:, None] * ray, axis=1)
+    met = np.flatnonzero((depth > NEAREST) & (aside < CONE * depth) & (snapshot.opacity > SOLID))
+    if not len(met):
+        return 0
+    front = met[depth[met] < depth[met].min() + FRONT]
+    ids = snapshot.instances.point_ids[front]
+    weight = np.bincount(np.maximum(ids, 0), snapshot.opacity[front])
+    return int(weight.argmax())
+
+
 LINE, BOLD = 1.5, 4.0  # px
 CORNERS = np.array(list(product((-0.5, 0.5), repeat=3)))  # (8, 3) of the unit box
 EDGES = np.array([(a, b) for a, b in combinations(range(8), 2) if np.abs(CORNERS[a] - CORNERS[b]).sum() == 1])

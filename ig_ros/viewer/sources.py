@@ -10,13 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from ig_ros.config import Config
-from ig_ros.evaluation.image_metrics import psnr
+from ig_ros.evaluation.metrics import psnr
 from ig_ros.language import Encoder
-from ig_ros.live import LiveMapper
+from ig_ros.live import LiveMapper, LiveStats
 from ig_ros.mapper import answer
 from ig_ros.raster import rasterize
 from ig_ros.scaffold.keyframes import Keyframe, make_keyframe
-from ig_ros.stats import LiveStats
 from ig_ros.types import Frame, GaussianBatch, MapSnapshot, QueryResult
 
 WATCHED = 4  # pictures by which a live map is judged

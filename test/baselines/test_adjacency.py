@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse.csgraph import connected_components
 
-from ig_ros.baselines.adjacency import components, voxel_components, voxel_edges
+from benchmarks.baselines.adjacency import components, voxel_components, voxel_edges
 
 VOXEL = 0.1
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from baselines.worlds import best_iou, world
 
-from ig_ros.baselines import Material
-from ig_ros.baselines.aggregation import Aggregation
+from benchmarks.baselines import Material
+from benchmarks.baselines.aggregation import Aggregation
 from ig_ros.types import IntArray
 
 ALIKE = {0: 0, 1: 1, 2: 1}  # both cards carry the same feature

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from baselines.worlds import world
 
-from ig_ros.baselines.cloud import COARSE, FINE, LARGE, depth_cloud, summed, voxel_for, voxel_key
+from benchmarks.baselines.cloud import COARSE, FINE, LARGE, depth_cloud, summed, voxel_for, voxel_key
 
 
 def test_the_cloud_lies_on_the_ground_in_its_colours() -> None:

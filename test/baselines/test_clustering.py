@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from baselines.worlds import best_iou, world
 
-from ig_ros.baselines.clustering import FeatureHdbscan, completed
-from ig_ros.baselines.codebook import TwoLevelCodebook
+from benchmarks.baselines.clustering import FeatureHdbscan, completed
+from benchmarks.baselines.codebook import TwoLevelCodebook
 
 ALIKE = {0: 0, 1: 1, 2: 1}
 

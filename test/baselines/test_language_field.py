@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from baselines.worlds import NAMES, best_iou, with_keyframes, world
 
-from ig_ros.baselines import Material, Prediction
-from ig_ros.baselines.language_field import LanguageField
+from benchmarks.baselines import Material, Prediction
+from benchmarks.baselines.language_field import LanguageField
 from ig_ros.types import FloatArray, Masks
 
 CLASSES = ("ground", "red card", "blue card", "elephant")

@@ -10,12 +10,12 @@ import pytest
 from baselines.worlds import best_iou, check, with_keyframes, world
 from helpers import ground_labels
 
-from ig_ros.baselines import Material, Method
-from ig_ros.baselines.consensus_cloud import ConsensusCloud
-from ig_ros.baselines.fusion import FusedObject, MaskFusion
-from ig_ros.baselines.mask_graph import MaskGraph
-from ig_ros.baselines.registry import method
-from ig_ros.baselines.tracking import TrackingAssociation
+from benchmarks.baselines import Material, Method
+from benchmarks.baselines.consensus_cloud import ConsensusCloud
+from benchmarks.baselines.fusion import FusedObject, MaskFusion
+from benchmarks.baselines.mask_graph import MaskGraph
+from benchmarks.baselines.registry import method
+from benchmarks.baselines.tracking import TrackingAssociation
 from ig_ros.types import IntArray
 
 ROWS: tuple[Method, ...] = (

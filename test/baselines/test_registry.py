@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from baselines.worlds import check, world
 
-from ig_ros.baselines import Method
-from ig_ros.baselines.registry import METHODS, applicable, method
+from benchmarks.baselines import Method
+from benchmarks.baselines.registry import METHODS, applicable, method
 from ig_ros.errors import ConfigError
 
 CLASSES = ("ground", "red card", "blue card")

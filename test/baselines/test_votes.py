@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ig_ros.baselines.votes import NONE, most_voted
+from benchmarks.baselines.votes import NONE, most_voted
 
 
 def test_most_votes_win_and_the_first_of_equals() -> None:

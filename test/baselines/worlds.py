@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from helpers import CARDS, ground_frame, ground_labels, look_at, small_config
 
-from ig_ros.baselines import Material, Prediction
-from ig_ros.baselines.cloud import MeasuredCloud
+from benchmarks.baselines import Material, Prediction
+from benchmarks.baselines.cloud import MeasuredCloud
 from ig_ros.instances import LabelledView, PointSet
 from ig_ros.language import Encoder
-from ig_ros.objects import FrozenMap
+from ig_ros.named_objects import FrozenMap
 from ig_ros.scaffold.keyframes import Keyframe, make_keyframe
 from ig_ros.types import FloatArray, GaussianBatch, IntArray
 

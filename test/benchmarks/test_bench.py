@@ -23,7 +23,7 @@ from benchmarks.bench.instantiation import CHANGED, changed, cut, tiled
 from benchmarks.bench.questions import Asker, questions
 from benchmarks.bench.report import GOALS, compose
 from ig_ros.instances import Children, PointSet
-from ig_ros.instances.held import Scene
+from ig_ros.instances.rerun_memory import Scene
 from ig_ros.raster.library import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from benchmarks.baselines import material_of
 from benchmarks.quality.ceiling import ROWS, ceilings
 from benchmarks.quality.plan import quick_jobs
 from benchmarks.quality.results import Results
 from benchmarks.quality.tables import ceiling_remark, ceiling_table
-from ig_ros.baselines import material_of
 from ig_ros.config import Config
 from ig_ros.datasets import open_dataset, split
 from ig_ros.evaluation.offline import Budget, map_dataset

@@ -17,7 +17,7 @@ from benchmarks.segmenter.kitchen import THINGS, WOOD
 from benchmarks.segmenter.single import Single
 from benchmarks.segmenter.whole import judge
 from ig_ros.config import Config
-from ig_ros.language.sentence import SentenceEncoder
+from ig_ros.language.sentence_encoder import SentenceEncoder
 from ig_ros.types import Instances, MapSnapshot
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from helpers import orbit, small_config
 
+from ig_ros.map_io import load_map
 from ig_ros.mapper import Mapper
-from ig_ros.storage import load_map
 from ig_ros.types import Frame
 
 Ig = Callable[..., Any]

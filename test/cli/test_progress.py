@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ig_ros.cli.progress import WINDOW, Rate, track
+from ig_ros.cli.output import WINDOW, Rate, track
 
 
 def test_the_rate_of_a_steady_stream_is_its_rate() -> None:

@@ -14,8 +14,8 @@ from plyfile import PlyData
 
 from ig_ros.colors import id_colors
 from ig_ros.datasets import open_dataset, write_scannet_layout
+from ig_ros.map_io import save_map
 from ig_ros.mapper import Mapper
-from ig_ros.storage import save_map
 
 SCENE = "sim:tabletop?width=96&frames=16&masks=exact"
 Ig = Callable[..., Any]

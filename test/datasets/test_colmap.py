@@ -12,8 +12,8 @@ from helpers import CAMERA
 
 from ig_ros.datasets import missing_truth, open_dataset, selection_truth
 from ig_ros.datasets.colmap import ColmapDataset
+from ig_ros.datasets.colmap_cameras import lens_of
 from ig_ros.datasets.colmap_model import ColmapCamera
-from ig_ros.datasets.undistortion import lens_of
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.types import FloatArray

@@ -12,7 +12,7 @@ import pytest
 from helpers import CARDS, HALF, ground_labels, orbit
 
 from ig_ros.datasets import missing_truth, open_dataset, selection_truth
-from ig_ros.datasets.fused_truth import VOXEL, fuse
+from ig_ros.datasets.scannet_truth import VOXEL, fuse
 from ig_ros.errors import DatasetError
 from ig_ros.types import Camera, FloatArray, Frame
 

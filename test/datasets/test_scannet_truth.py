@@ -14,7 +14,7 @@ from helpers import CARDS, ground_labels, orbit
 from plyfile import PlyData, PlyElement
 
 from ig_ros.datasets import SceneTruth, missing_truth, open_dataset, write_scannet_layout
-from ig_ros.datasets.class_lists import CLASSES_10, CLASSES_15, CLASSES_19, NYU40, nyu40_class
+from ig_ros.datasets.scannet_truth import CLASSES_10, CLASSES_15, CLASSES_19, NYU40, nyu40_class
 from ig_ros.errors import DatasetError
 from ig_ros.types import Frame, IntArray
 

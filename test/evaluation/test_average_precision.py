@@ -10,14 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reference.average_precision import slow_average_precision
 
-from ig_ros.evaluation.metrics import (
+from ig_ros.evaluation.average_precision import (
     SCANNET_SCRIPT_THRESHOLDS,
     THRESHOLDS,
     average_precision,
     class_average_precision,
-    instance_counts,
-    instance_score,
 )
+from ig_ros.evaluation.metrics import instance_counts, instance_score
 
 seeds = st.integers(0, 100_000)
 fast = settings(max_examples=60, deadline=None)

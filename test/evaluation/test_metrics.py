@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ig_ros.evaluation.metrics import instance_score, psnr, ssim, transfer_ids
+from ig_ros.evaluation.label_transfer import transfer_ids
+from ig_ros.evaluation.metrics import instance_score, psnr, ssim
 
 truths = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(lambda ids: np.array(ids))
 seeds = st.integers(0, 10_000)

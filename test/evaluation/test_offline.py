@@ -12,7 +12,7 @@ from helpers import orbit, small_config
 
 from ig_ros.datasets import SceneTruth, open_dataset
 from ig_ros.datasets.base import SparsePoints
-from ig_ros.datasets.class_lists import nyu40_class
+from ig_ros.datasets.scannet_truth import nyu40_class
 from ig_ros.evaluation.offline import Budget, MappingProgress, class_score, map_dataset, truth_score
 from ig_ros.mapper import Mapper
 from ig_ros.types import Frame, Instances, MapSnapshot, ObjectInstance

@@ -15,11 +15,11 @@ from colmap_folder import FIRST, scene, write_labels
 from helpers import CAMERA, CARDS, ground_frame, look_at
 
 from ig_ros.config import InputConfig
-from ig_ros.datasets.selection import SelectionTruth
-from ig_ros.evaluation.selection import select_and_render
-from ig_ros.evaluation.selection_metrics import SelectionScore
+from ig_ros.datasets.base import SelectionTruth
+from ig_ros.evaluation.held_out import select_and_render
+from ig_ros.evaluation.metrics import SelectionScore
 from ig_ros.geometry import transform
-from ig_ros.storage import save_map
+from ig_ros.map_io import save_map
 from ig_ros.types import (
     BoolArray,
     Frame,

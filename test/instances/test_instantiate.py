@@ -10,7 +10,7 @@ from helpers import CARDS, HALF, ground_frame, ground_labels, look_at
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances import Children, Identity, Instantiation, LabelledView, PointSet, instantiate
-from ig_ros.instances.subobjects import over_segment
+from ig_ros.instances.over_segmentation import over_segment
 
 CONFIG = dataclasses.replace(InstanceConfig(), sub_objects=120)
 EDGE = 0.03

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances.histograms import MaskHistograms
-from ig_ros.instances.observations import Observations
-from ig_ros.instances.recognition import recognitions, seldom_recognised
-from ig_ros.instances.votes import assign_masks
+from ig_ros.instances.mask_histograms import MaskHistograms
+from ig_ros.instances.visibility import Observations
+from ig_ros.instances.voting import assign_masks, recognitions, seldom_recognised
 
 POINTS = 10  # of the thing and of the patch upon it
 

@@ -11,10 +11,10 @@ from helpers import ground_frame, ground_labels, look_at
 from ig_ros.config import InstanceConfig
 from ig_ros.instances import Children, Identity, Instantiation, Instantiator, LabelledView, PointSet
 from ig_ros.instances.groups import Remembered, changed_groups, in_order
-from ig_ros.instances.held import MOVED, Scene, hold
 from ig_ros.instances.neighbors import Neighbors
-from ig_ros.instances.observations import observe, surface_of
-from ig_ros.instances.sight import CLOSE, ENOUGH, Sight
+from ig_ros.instances.rerun_memory import MOVED, Scene, hold
+from ig_ros.instances.view_lookup import CLOSE, ENOUGH, Sight, surface_of
+from ig_ros.instances.visibility import observe
 from ig_ros.raster import visible_pixels
 from ig_ros.types import FloatArray
 

@@ -23,7 +23,7 @@ folder.mkdir()
     "import torch\\n@torch.library.register_fake('torchvision::nms')\\ndef nms(dets, scores, iou_threshold): pass\\n"
 )
 sys.path.insert(0, str(folder.parent))
-from ig_ros.language.torchvision import repair_torchvision
+from ig_ros.language.open_clip_encoder import repair_torchvision
 assert repair_torchvision() and repair_torchvision()
 import torchvision
 assert torchvision.version == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ig_ros.language.minilm import FEW, MiniLM
+from ig_ros.language.sentence_encoder import FEW, MiniLM
 
 SENTENCES = (
     ["mug"],

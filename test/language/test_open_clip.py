@@ -16,9 +16,8 @@ from helpers import need, orbit, small_config
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
 from ig_ros.language import ImageEncoder, LabelEncoder, rank
-from ig_ros.language.open_clip import BATCH, OpenClipEncoder, crop, tag_of
-from ig_ros.language.sentence import SentenceEncoder
-from ig_ros.language.torchvision import repair_torchvision
+from ig_ros.language.open_clip_encoder import BATCH, OpenClipEncoder, crop, repair_torchvision, tag_of
+from ig_ros.language.sentence_encoder import SentenceEncoder
 from ig_ros.mapper import Mapper
 from ig_ros.types import Masks
 

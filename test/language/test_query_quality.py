@@ -10,7 +10,7 @@ import yaml
 
 from ig_ros.config import LanguageConfig
 from ig_ros.language import rank
-from ig_ros.language.sentence import SentenceEncoder
+from ig_ros.language.sentence_encoder import SentenceEncoder
 from ig_ros.types import Instances, ObjectInstance
 
 NOUNS = yaml.safe_load((Path(__file__).parent / "nouns.yaml").read_text())

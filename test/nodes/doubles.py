@@ -22,7 +22,7 @@ from ig_ros.language import Scope
 from ig_ros.mapper import NEAR
 from ig_ros.nodes.mapping_node import run
 from ig_ros.planning.removal import without
-from ig_ros.trajectory import Correction
+from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.types import (
     Camera,
     Frame,

@@ -12,7 +12,7 @@ from nodes.processes import Start
 from nodes.scene import small_frame
 
 from ig_ros.nodes.conversions import depth_message, header, image_message
-from ig_ros.nodes.objects import segmented_message
+from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.types import Masks

@@ -9,7 +9,7 @@ from nav_msgs.msg import Odometry, Path
 from nodes.running import running, until
 from nodes.scene import small_frame
 
-from ig_ros.cameras import EachCameraConfig
+from ig_ros.config import EachCameraConfig
 from ig_ros.errors import ConfigError
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.player import Player, PlayOptions

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from nodes.scene import small_camera, small_frame
 from sensor_msgs.msg import CompressedImage, PointCloud2
 
-from ig_ros.decoding import masks_from_message
 from ig_ros.errors import FrameError
 from ig_ros.geometry import pose_from_quaternion, rotation_angle
+from ig_ros.lens_distortion import Rectifier
+from ig_ros.message_decoding import masks_from_message
 from ig_ros.nodes import clouds, conversions
-from ig_ros.nodes.objects import array_message, segmented_message
-from ig_ros.rectification import Rectifier
+from ig_ros.nodes.object_messages import array_message, segmented_message
 from ig_ros.types import Instances, ObjectInstance
 
 HEAD = conversions.header(1_500_000_007, "camera")

@@ -8,9 +8,9 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from nodes.running import running, until
 
+from ig_ros.live import LiveStats
 from ig_ros.nodes.diagnostics import HANGING, Diagnosis
 from ig_ros.nodes.query_client import MapClient
-from ig_ros.stats import LiveStats
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 GOOD = LiveStats(frames_in=3)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from helpers import ground_frame, look_at, small_config
 
-from ig_ros.intake import REMEMBERED, Intake, LateMasks
+from ig_ros.frame_queue import REMEMBERED, Intake, LateMasks
+from ig_ros.late_pose_corrections import Transit
 from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
 from ig_ros.nodes.pose_buffer import PoseBuffer
 from ig_ros.nodes.synchronizer import Late, Synchronizer, Waits
-from ig_ros.trajectory import Correction
-from ig_ros.transit import Transit
+from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.types import Frame, Masks
 
 RATE = 30  # Hz

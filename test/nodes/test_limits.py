@@ -14,19 +14,19 @@ from nodes.running import running, until
 from nodes.scene import small_frame
 from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2, PointField
 
-from ig_ros.decoding import (
+from ig_ros.config import LimitsConfig
+from ig_ros.errors import FrameError, IgError, QueryError
+from ig_ros.message_decoding import (
     depth_from_compressed,
     depth_from_image,
     labels_from_image,
     rgb_from_compressed,
     rgb_from_raw,
 )
-from ig_ros.errors import FrameError, IgError, QueryError
-from ig_ros.limits import LimitsConfig
 from ig_ros.msg import Mask, SegmentedImage
 from ig_ros.nodes.conversions import byte_array, header, image_message
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.guards import Guard
+from ig_ros.nodes.message_checks import Guard
 from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.nodes.query_service import FrameFinder, QueryService

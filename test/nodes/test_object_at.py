@@ -12,10 +12,10 @@ from nodes.running import Running, running, until
 from nodes.scene import NAMES, small_camera, small_frame
 from sensor_msgs.msg import CameraInfo
 
+from ig_ros.lens_distortion import Rectifier
 from ig_ros.nodes.conversions import info_message
 from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
-from ig_ros.rectification import Rectifier
 from ig_ros.srv import ObjectAt
 from ig_ros.types import Frame, Masks
 

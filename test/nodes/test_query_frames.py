@@ -15,7 +15,7 @@ from ig_ros.mapper import Mapper
 from ig_ros.nodes.clouds import points_from_cloud
 from ig_ros.nodes.conversions import matrix_from_pose, pose_message
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.guards import Guard
+from ig_ros.nodes.message_checks import Guard
 from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.srv import QueryObject
 from ig_ros.types import FloatArray

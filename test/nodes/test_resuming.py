@@ -11,7 +11,7 @@ from nodes.real import RealNode
 from nodes.running import running, until
 
 from ig_ros.errors import ConfigError, StorageError
-from ig_ros.storage import read_snapshot
+from ig_ros.map_io import read_snapshot
 
 NAME = "kitchen"
 

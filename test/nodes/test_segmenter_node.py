@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from ig_ros.decoding import masks_from_message
+from ig_ros.message_decoding import masks_from_message
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import depth_message, header, image_message, info_message, nanoseconds
 from ig_ros.nodes.segmenter_node import RELIABLE, SegmenterNode

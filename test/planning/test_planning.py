@@ -12,7 +12,7 @@ from helpers import CARDS, orbit, small_config
 from ig_ros.errors import QueryError
 from ig_ros.mapper import Mapper
 from ig_ros.planning import object_at_pixel, object_at_point, object_surface, render_view
-from ig_ros.planning.surfaces import REACH, UP, free_side, normals
+from ig_ros.planning.object_geometry import REACH, UP, free_side, normals
 from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 
 

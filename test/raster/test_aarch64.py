@@ -11,7 +11,7 @@ import pytest
 import torch
 from reference.raster_scenes import camera, leaves, pose, room
 
-from ig_ros.raster import ScreenStats, cpu, image_loss
+from ig_ros.raster import ScreenStats, cpu_backend, image_loss
 from ig_ros.raster.library import FOLDER
 from ig_ros.raster.request import make_request
 
@@ -49,7 +49,7 @@ def test_render_gradients_and_image_loss_are_those_of_x86(driver: Path, tmp_path
     own, T, view, screen = leaves(room(n, CHANNELS, seed=4, size=2.0)), pose(), camera(WIDTH, HEIGHT), ScreenStats()
     gate = torch.rand(n, generator=random)
     request = make_request(own, T, view, 0.05, GATED, gate)
-    result = cpu.render(request, screen)
+    result = cpu_backend.render(request, screen)
     images = (result.features, result.depth, result.alpha)
     upstream = [torch.randn(image.shape, generator=random) for image in images]
     target = torch.rand(HEIGHT, WIDTH, 3, generator=random)

@@ -14,8 +14,7 @@ import torch
 from helpers import orbit, small_config
 from reference.raster_scenes import camera, pose, room
 
-from ig_ros.cli.info import describe
-from ig_ros.cli.maps import OpenMap
+from ig_ros.cli.saved_maps import OpenMap, describe
 from ig_ros.mapper import Mapper
 from ig_ros.raster import top_contributor
 from ig_ros.types import GaussianBatch

@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 
 from ig_ros.errors import RasterError
 from ig_ros.raster import image_loss, library
-from ig_ros.raster.image_loss import compiled_image_loss, image_loss_torch
+from ig_ros.raster.losses import compiled_image_loss, image_loss_torch
 
 
 def images(height: int, width: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -11,7 +11,7 @@ from reference import raster as reference
 from reference.raster_scenes import camera, leaves, pose, room
 
 from ig_ros.errors import RasterError
-from ig_ros.raster import ScreenStats, cpu, library, rasterize
+from ig_ros.raster import ScreenStats, cpu_backend, library, rasterize
 from ig_ros.raster.request import make_request
 from ig_ros.types import GaussianBatch, RenderResult
 
@@ -63,7 +63,7 @@ def compare(
 ) -> None:
     view, T = camera(width, height), pose()
     ours, truth, screen = leaves(g), leaves(g, torch.float64), ScreenStats()
-    result = cpu.render(make_request(ours, T, view, 0.05, channels, gate), screen, library.load(variant))
+    result = cpu_backend.render(make_request(ours, T, view, 0.05, channels, gate), screen, library.load(variant))
     if gate is None or channels is None:
         full = reference.render(truth, T, view)
         expected, means, gated_means = full.result, full.projected_means, None
@@ -115,7 +115,7 @@ class TestAgainstReference:
 
     def test_top_contributor(self, variant: str) -> None:
         g, view, T = room(800, 3, seed=6, size=2.0), camera(70, 45), pose()
-        found = cpu.top(make_request(g, T, view, 0.05, None, None), library.load(variant)).reshape(-1)
+        found = cpu_backend.top(make_request(g, T, view, 0.05, None, None), library.load(variant)).reshape(-1)
         truth = reference.render(leaves(g, torch.float64), T, view)
         weights = truth.weights.detach()
         drawn = weights.sum(1) > 0
@@ -131,9 +131,9 @@ class TestAgainstReference:
     def test_without_gradients_is_the_same_picture(self, variant: str) -> None:
         request = make_request(room(500, 5, size=2.0), pose(), camera(50, 40), 0.05, None, None)
         with torch.no_grad():
-            still = cpu.render(request, None, library.load(variant))
+            still = cpu_backend.render(request, None, library.load(variant))
         moving = dataclasses.replace(request, gaussians=leaves(request.gaussians))
-        assert torch.equal(still.features, cpu.render(moving, None, library.load(variant)).features.detach())
+        assert torch.equal(still.features, cpu_backend.render(moving, None, library.load(variant)).features.detach())
 
 
 def test_cap_of_alpha_stops_the_gradient() -> None:
@@ -147,7 +147,7 @@ def test_cap_of_alpha_stops_the_gradient() -> None:
     )
     ours = leaves(g)
     request = make_request(ours, torch.eye(4), camera(9, 9), 0.05, None, None)
-    result = cpu.render(dataclasses.replace(request, max_alpha=0.5), None)
+    result = cpu_backend.render(dataclasses.replace(request, max_alpha=0.5), None)
     assert float(result.alpha.detach().max()) == 0.5
     result.alpha[4, 4].backward()
     assert ours.opacities.grad is not None

@@ -1,4 +1,4 @@
-"""ig_ros/instances/consensus.py in plain Python: the truth that its kernel is held to."""
+"""ig_ros/instances/merging.py in plain Python: the truth that its kernel is held to."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import heapq
 import numpy as np
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances.boundary import Boundaries
-from ig_ros.instances.consensus import ALIKE, GOES_ON, SAME, SAME_CLARITY, SHARPNESS, SMOOTH_TRUST, UNLIKE
-from ig_ros.instances.histograms import FULL_WEIGHT, MaskHistograms
+from ig_ros.instances.mask_histograms import FULL_WEIGHT, MaskHistograms
+from ig_ros.instances.merging import ALIKE, GOES_ON, SAME, SAME_CLARITY, SHARPNESS, SMOOTH_TRUST, UNLIKE
+from ig_ros.instances.region_graph import Boundaries
 from ig_ros.raster import counting
 from ig_ros.types import FloatArray, IntArray
 

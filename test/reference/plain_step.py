@@ -14,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from ig_ros.raster.adam_rows import RowStep, adam_rows_torch
+from ig_ros.raster.adam import RowStep, adam_rows_torch
 from ig_ros.scaffold import Scaffold, anchors, losses, trainer
 from ig_ros.scaffold.decoder import Decoder
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult

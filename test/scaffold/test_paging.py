@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 from scipy.spatial.transform import Rotation
 
 from ig_ros.errors import StorageError
+from ig_ros.map_io import TILES, load_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold.keyframes import make_keyframe
 from ig_ros.scaffold.paging import cell_distance, sees
-from ig_ros.storage import TILES, load_map, save_map
 from ig_ros.types import FloatArray, Frame
 
 BUDGET = 2000

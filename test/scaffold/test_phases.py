@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ig_ros.config import TrainingConfig
-from ig_ros.scaffold.phases import phase_masks
+from ig_ros.scaffold.trainer import phase_masks
 
 COUNTS = st.integers(0, 200)
 CONFIG = TrainingConfig(warmup_visits=20, joint_visits=50)

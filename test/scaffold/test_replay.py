@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from helpers import ground_frame, look_at, small_config
 
-from ig_ros.evaluation.image_metrics import psnr
+from ig_ros.evaluation.metrics import psnr
 from ig_ros.mapper import Mapper
 from ig_ros.types import Frame
 

@@ -12,7 +12,7 @@ from reference.gsplat_torch import rasterization
 from reference.plain_step import plain_everything, plain_torch
 
 from ig_ros.mapper import Mapper
-from ig_ros.raster import cuda
+from ig_ros.raster import gsplat_backend
 from ig_ros.raster.request import make_request
 from ig_ros.scaffold import trainer
 from ig_ros.types import RenderResult
@@ -63,12 +63,14 @@ def test_the_steps_of_a_gpu_learn_what_the_kernels_learn(monkeypatch: pytest.Mon
     """cuda.render, torch's decoder and losses and Adam, with gsplat's contract in torch: growth's statistics too."""
 
     def on_gpu(g: Any, T: Any, camera: Any, *, near: float, screen: Any, **gate: Any) -> RenderResult:
-        return cuda.render(make_request(g, T, camera, near, gate["gated_channels"], gate["geometry_gate"]), screen)
+        return gsplat_backend.render(
+            make_request(g, T, camera, near, gate["gated_channels"], gate["geometry_gate"]), screen
+        )
 
     changes = {"seeding__voxel": 0.1, "training__warmup_visits": 1, "training__joint_visits": 2}
     ours, learnt = curve(4, **changes)
     monkeypatch.setattr(trainer, "rasterize", on_gpu)
-    monkeypatch.setattr(cuda, "require", lambda: SimpleNamespace(rasterization=rasterization))
+    monkeypatch.setattr(gsplat_backend, "require", lambda: SimpleNamespace(rasterization=rasterization))
     with plain_torch():
         truth, expected = curve(4, **changes)
     assert ours == pytest.approx(truth, rel=5e-3)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from storage.maps import make
 
+from ig_ros.map_io import save_map
 from ig_ros.mapper import Mapper
-from ig_ros.storage import save_map
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,15 @@ import torch
 from cards import map_of_cards
 from helpers import small_config
 
+from ig_ros.map_io import load_map, read_snapshot, save_map
 from ig_ros.mapper import Mapper
-from ig_ros.storage import load_map, read_snapshot, save_map
 
 SAVER = """
 import sys
 from pathlib import Path
 from ig_ros.config import Config
 from ig_ros.mapper import Mapper
-from ig_ros.storage import load_map, save_map
+from ig_ros.map_io import load_map, save_map
 target = Path(sys.argv[1])
 mapper = Mapper(Config.from_dict({"device": "cpu", "threads": 1, "language.encoder": "none"}))
 load_map(mapper, target)

@@ -12,8 +12,8 @@ from helpers import orbit
 from safetensors.torch import load_file, save_file
 
 from ig_ros.errors import StorageError
+from ig_ros.map_io import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map
 from ig_ros.mapper import Mapper
-from ig_ros.storage import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map
 
 
 def truncate(path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from helpers import orbit, small_config
 
-import ig_ros.storage
+import ig_ros.map_io
+from ig_ros.map_io import load_map, save_map
 from ig_ros.mapper import Mapper
-from ig_ros.storage import load_map, save_map
 from ig_ros.types import FloatArray
 
 
@@ -62,14 +62,14 @@ def names(mapper: Mapper) -> dict[int, str]:
 def test_an_instantiation_that_ends_while_the_files_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mapper, write = trained(), ig_ros.storage.save_file
+    mapper, write = trained(), ig_ros.map_io.save_file
 
     def slow_write(*arguments: object) -> None:
         if mapper.latest is None:
             mapper.instantiate()
         write(*arguments)
 
-    monkeypatch.setattr(ig_ros.storage, "save_file", slow_write)
+    monkeypatch.setattr(ig_ros.map_io, "save_file", slow_write)
     save_map(mapper, tmp_path / "map")
     assert len(names(mapper)) == 2
     assert names(loaded(tmp_path / "map")) == {}

@@ -15,10 +15,10 @@ from helpers import orbit, small_config
 from safetensors.torch import load_file, save_file
 from storage.maps import make
 
-import ig_ros.appearing
+import ig_ros.atomic_write
 from ig_ros.errors import StorageError
+from ig_ros.map_io import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map, read_snapshot, save_map
 from ig_ros.mapper import Mapper
-from ig_ros.storage import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map, read_snapshot, save_map
 from ig_ros.types import MapSnapshot
 
 
@@ -180,9 +180,9 @@ def test_everything_is_on_the_disk_before_the_name(
     mapper: Mapper, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    sync, exchange = os.fsync, ig_ros.appearing._exchange
+    sync, exchange = os.fsync, ig_ros.atomic_write._exchange
     monkeypatch.setattr(os, "fsync", lambda h: (events.append(Path(os.readlink(f"/proc/self/fd/{h}")).name), sync(h)))
-    monkeypatch.setattr(ig_ros.appearing, "_exchange", lambda a, b: events.append("rename") or exchange(a, b))
+    monkeypatch.setattr(ig_ros.atomic_write, "_exchange", lambda a, b: events.append("rename") or exchange(a, b))
     save_map(mapper, saved)
     before, after = events[: events.index("rename")], events[events.index("rename") + 1 :]
     assert {MANIFEST, MODEL, KEYFRAMES, CLOUD} <= set(before)

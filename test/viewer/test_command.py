@@ -13,11 +13,11 @@ from cards import map_of_cards
 from helpers import orbit, small_config
 from viewer.browser import wait_until
 
-from ig_ros.cli.maps import open_map
+from ig_ros.cli.saved_maps import open_map
 from ig_ros.cli.view import mapping, saved
 from ig_ros.live import LiveMapper
+from ig_ros.map_io import save_map
 from ig_ros.mapper import Mapper
-from ig_ros.storage import save_map
 from ig_ros.viewer import view
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from viewer.browser import PATIENCE, open_tab, playwright, wait_until
 from viewer.shelf import shelf
 
-from ig_ros.stats import LiveStats
+from ig_ros.live import LiveStats
 from ig_ros.types import MapSnapshot, QueryResult
 from ig_ros.viewer import view
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from viewer.shelf import CUBES, FLOOR, shelf
 
-from ig_ros.viewer.picking import pick
+from ig_ros.viewer.scene import pick
 
 EYE = np.array([0.0, -1.5, 0.6])
 

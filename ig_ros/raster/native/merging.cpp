@@ -1,6 +1,6 @@
 // Merging touching groups of points two by two, the best edge first, while the witnesses agree that they are one thing.
 //
-// What the witnesses are and what the numbers of the rule mean is said in ig_ros/instances/consensus.py.
+// What the witnesses are and what the numbers of the rule mean is said in ig_ros/instances/merging.py.
 #include <cmath>
 #include <cstdint>
 #include <map>

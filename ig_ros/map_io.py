@@ -1,0 +1,319 @@
+"""Maps on disk: one directory of safetensors and JSON, written beside and renamed into place, read without pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ig_ros.atomic_write import appearing, recover
+from ig_ros.config import Config, to_dict
+from ig_ros.errors import IgError, StorageError, one_line
+from ig_ros.map_validation import inspect_ids, inspect_keyframes, inspect_networks, inspect_snapshot
+from ig_ros.mapper import Mapper
+from ig_ros.scaffold import Keyframe
+from ig_ros.types import Camera, Instances, MapSnapshot, Masks, ObjectInstance
+from ig_ros.validation import demand, demand_range, demand_table
+
+SCHEMA = 3
+READABLE = (2, SCHEMA)  # 2 knows no optimiser state and no history of ids
+MANIFEST, MODEL, KEYFRAMES, CLOUD = "map.json", "model.safetensors", "keyframes.safetensors", "cloud.safetensors"
+TILES = "tiles"  # folder of what was paged out, where anything was
+FIELDS = {"config": dict, "step": int, "keyframes": list, "next_keyframe": int}  # what every manifest has
+
+
+def save_map(mapper: Mapper, directory: Path) -> Path:
+    """Write everything a mapper needs to go on, and its latest objects, to `directory`; an old map there is replaced.
+
+    The directory appears whole or not at all. Raises StorageError.
+    """
+    target = Path(directory)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _demand_place(target)
+        with appearing(target, MANIFEST) as scratch:
+            _write(mapper, scratch)
+    except OSError as error:
+        raise StorageError(f"cannot write map to {target}: {error.strerror or error}") from error
+    except SafetensorError as error:  # how safetensors says that the disk is full
+        raise StorageError(f"cannot write map to {target}: {error}") from error
+    return target
+
+
+def _demand_place(target: Path) -> None:
+    """Raises StorageError where a map would be in the way of something else, or something else in its own."""
+    if target.name.startswith("."):
+        raise StorageError(
+            f"'{target.name}' cannot be a map's name: those that begin with a dot are for unfinished maps"
+        )
+    for parent in target.absolute().parents:
+        if (parent / MANIFEST).exists():
+            raise StorageError(f"{target} lies inside the map {parent}, which replaces all its files when it is saved")
+    recover(target, MANIFEST)
+    if target.exists() and not (target / MANIFEST).exists() and any(target.iterdir()):
+        raise StorageError(f"{target} exists and is not a map: choose another directory")
+
+
+def _write(mapper: Mapper, directory: Path) -> None:
+    known = mapper.known()  # at once: an instantiation may end while the files are written
+    model = mapper.scaffold.anchors.state()
+    model |= {f"decoder.{n}": p for n, p in mapper.scaffold.decoder.state_dict().items()}
+    model |= _optimizer_state(mapper)
+    for prefix, arrays in (("lives", known.lives), ("identity", known.identity), ("away", known.away)):
+        model |= {f"{prefix}.{n}": torch.from_numpy(a) for n, a in arrays.items()}
+    for name, table in model.items():  # else the last map that can be loaded would give way to one that cannot
+        demand(torch.isfinite(table).all(), f"{name} is not finite: the map is not saved, reset or load another one")
+    save_file({n: t.detach().cpu().contiguous() for n, t in model.items()}, directory / MODEL)
+    images: dict[str, torch.Tensor] = {}
+    for k in mapper.keyframes.items:
+        images[f"{k.uid}.rgb"] = k.rgb
+        images |= {f"{k.uid}.{n}": t for n, t in (("depth", k.depth), ("labels", k.labels)) if t is not None}
+    save_file({n: t.contiguous() for n, t in images.items()}, directory / KEYFRAMES)
+    manifest: dict[str, Any] = {
+        "format": "ig_ros map",
+        "schema": SCHEMA,
+        "step": mapper.trainer.step,
+        "rng": mapper.trainer.rng.bit_generator.state,
+        "config": to_dict(mapper.config),
+        "keyframes": [_keyframe_entry(k) for k in mapper.keyframes.items],
+        "lives": known.labels,
+        "next_keyframe": mapper.keyframes.next_uid,
+        "paging": mapper.pager.save(directory / TILES),
+        "snapshot": _snapshot_entry(known.latest),
+    }
+    if known.latest is not None:
+        save_file(_snapshot_arrays(known.latest), directory / CLOUD)
+    (directory / MANIFEST).write_text(json.dumps(manifest))
+
+
+def _arrays(model: dict[str, torch.Tensor], prefix: str) -> dict[str, Any]:
+    """The tensors under a prefix, without it, as arrays."""
+    return {n.removeprefix(prefix): t.numpy() for n, t in model.items() if n.startswith(prefix)}
+
+
+def _optimizer_state(mapper: Mapper) -> dict[str, torch.Tensor]:
+    """Adam's state of the shared MLPs (that of the anchors is theirs) and the generator of what is planted next."""
+    state = mapper.trainer.optimizer.state_dict()["state"]
+    out = {f"optimizer.{i}.{n}": torch.as_tensor(v) for i, entry in state.items() for n, v in entry.items()}
+    return out | {"generator": mapper.scaffold.generator.get_state()}
+
+
+def _resume_optimizer(mapper: Mapper, model: dict[str, torch.Tensor]) -> None:
+    """The inverse of _optimizer_state; a map of schema 2 has none of it and starts with moments of zero."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in model.items():
+        if name.startswith("optimizer."):
+            _, number, key = name.split(".")
+            state.setdefault(int(number), {})[key] = value
+    if state:
+        groups = mapper.trainer.optimizer.state_dict()["param_groups"]
+        mapper.trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    if "generator" in model:
+        mapper.scaffold.generator.set_state(model["generator"])
+
+
+def read_snapshot(directory: Path) -> tuple[MapSnapshot | None, Config]:
+    """Only the objects of a saved map and the configuration it was made with. Raises StorageError."""
+    directory = Path(directory)
+    manifest = _manifest(directory)
+    with _refusing(directory):
+        return _read_snapshot(directory, manifest), Config.from_dict(manifest["config"])
+
+
+def is_map(directory: Path) -> bool:
+    """Whether a map is there, or one that a process has put aside that was killed while it saved."""
+    try:
+        recover(directory, MANIFEST)
+    except OSError:
+        return False
+    return (directory / MANIFEST).is_file()
+
+
+def load_map(mapper: Mapper, directory: Path) -> None:
+    """Replace a mapper's state by a saved one; untouched unless everything could be read. Raises as `read_map`."""
+    mapper.adopt(*read_map(mapper, directory))
+
+
+def read_map(mapper: Mapper, directory: Path) -> tuple[Mapper, MapSnapshot | None]:
+    """A mapper like this one that holds a saved map, for `adopt`, and the map's objects.
+
+    Raises StorageError for a directory that is not a map, is damaged, newer, or made with another representation.
+    """
+    directory = Path(directory)
+    manifest = _manifest(directory)
+    if manifest["config"].get("scaffold") != to_dict(mapper.config.scaffold):
+        raise StorageError(
+            f"{directory} was made with other scaffold parameters: start with the config it was saved with"
+        )
+    with _refusing(directory):
+        snapshot = _read_snapshot(directory, manifest)
+        fresh = Mapper(mapper.config, mapper.segmenter, mapper.encoder)
+        _read(fresh, directory, manifest, snapshot)
+    return fresh, snapshot
+
+
+@contextmanager
+def _refusing(directory: Path) -> Iterator[None]:
+    """Whatever a damaged or foreign map makes fail, it is one StorageError of one line."""
+    try:
+        yield
+    except Exception as error:  # the border: files hold anything
+        kind = "" if isinstance(error, IgError) else f"{type(error).__name__}: "
+        raise StorageError(f"map {directory} is damaged ({kind}{one_line(error)}): nothing was loaded") from error
+
+
+def _read(fresh: Mapper, directory: Path, manifest: dict[str, Any], snapshot: MapSnapshot | None) -> None:
+    """Fill a new mapper with all but the objects; what is read is inspected before it is used."""
+    model, images = load_file(directory / MODEL), load_file(directory / KEYFRAMES)
+    parts = {prefix: _arrays(model, f"{prefix}.") for prefix in ("identity", "away", "lives")}
+    inspect_ids(parts["identity"], parts["away"], parts["lives"], manifest.get("lives"))
+    keyframes = [_read_keyframe(entry, images) for entry in manifest["keyframes"]]
+    inspect_keyframes(keyframes, manifest["next_keyframe"])
+    fresh.keyframes.items, fresh.keyframes.next_uid = keyframes, manifest["next_keyframe"]
+    anchors, decoder, trainer = fresh.scaffold.anchors, fresh.scaffold.decoder, fresh.trainer
+    anchors.demand_rows(model)
+    demand_table("next_uid", model["next_uid"], "int64", 1)
+    demand_range("data.uid", model["data.uid"], 0, int(model["next_uid"][0]))
+    weights = {n.removeprefix("decoder."): t for n, t in model.items() if n.startswith("decoder.")}
+    moments = {n.removeprefix("optimizer."): t for n, t in model.items() if n.startswith("optimizer.")}
+    trained = [p for group in trainer.optimizer.param_groups for p in group["params"]]
+    inspect_networks(weights, decoder.state_dict(), moments, trained)
+    anchors.load_state(model)
+    decoder.load_state_dict(weights)
+    _resume_optimizer(fresh, model)
+    fresh.identity.load_state(parts["identity"])
+    if parts["lives"]:
+        fresh.lives.load_state(parts["lives"], manifest["lives"])
+    if "paging" in manifest:
+        fresh.pager.load(directory / TILES, manifest["paging"])
+        fresh.away.load_state(parts["away"], snapshot)
+    fresh.keyframes.trim()
+    if "rng" in manifest:
+        trainer.rng.bit_generator.state = manifest["rng"]
+    trainer.step = manifest["step"]
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    try:
+        recover(directory, MANIFEST)
+        manifest = json.loads((directory / MANIFEST).read_text())
+    except FileNotFoundError as error:
+        raise StorageError(f"{directory} is not a map: it has no {MANIFEST}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise StorageError(f"{directory / MANIFEST} cannot be read: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != "ig_ros map":
+        raise StorageError(f"{directory} is not a map: {MANIFEST} says something else")
+    if manifest.get("schema") not in READABLE:
+        raise StorageError(
+            f"{directory} has map schema {manifest.get('schema')}, this version reads "
+            f"{' and '.join(map(str, READABLE))}: load it with the version of ig_ros that wrote it"
+        )
+    wrong = [name for name, kind in FIELDS.items() if not isinstance(manifest.get(name), kind)]
+    if wrong:
+        raise StorageError(f"map {directory} is damaged ({MANIFEST} lacks {', '.join(wrong)}): nothing was loaded")
+    return manifest
+
+
+def _keyframe_entry(k: Keyframe) -> dict[str, Any]:
+    masks = None
+    if k.masks is not None:
+        masks = {
+            "names": {str(i): n for i, n in k.masks.names.items()},
+            "scores": {str(i): float(s) for i, s in k.masks.scores.items()},
+            "embeddings": {str(i): np.asarray(e).tolist() for i, e in k.masks.embeddings.items()},
+            "encoder": k.masks.encoder,
+        }
+    return {
+        "uid": k.uid,
+        "stamp": k.stamp,
+        "index": k.index,
+        "K": k.camera.K.tolist(),
+        "size": [k.camera.width, k.camera.height],
+        "T_world_camera": k.T_world_camera.tolist(),
+        "estimated": k.estimated,
+        "loss": k.loss,
+        "uses": k.uses,
+        "last_used": k.last_used,
+        "source": k.source,
+        "masks": masks,
+    }
+
+
+def _read_keyframe(entry: dict[str, Any], images: dict[str, torch.Tensor]) -> Keyframe:
+    uid = entry["uid"]
+    labels, masks = images.get(f"{uid}.labels"), None
+    if entry["masks"] is not None and labels is not None:
+        m = entry["masks"]
+        embeddings = {int(i): np.array(e, np.float32) for i, e in m["embeddings"].items()}
+        names, scores = ({int(i): v for i, v in m[n].items()} for n in ("names", "scores"))
+        masks = Masks(labels.numpy(), names, scores, embeddings, str(m.get("encoder", "")))  # "": of an older map
+    camera = Camera(np.array(entry["K"], float), *entry["size"])
+    return Keyframe(
+        uid, entry["stamp"], entry["index"], camera, np.array(entry["T_world_camera"], float),
+        images[f"{uid}.rgb"], images.get(f"{uid}.depth"), entry["estimated"], labels, masks,
+        entry["loss"], entry["uses"], entry["last_used"], source=entry.get("source", ""),
+    )  # fmt: skip
+
+
+def _snapshot_entry(snapshot: MapSnapshot | None) -> dict[str, Any] | None:
+    if snapshot is None:
+        return None
+    objects = [dataclasses.asdict(o) for o in snapshot.instances.objects]
+    for entry in objects:
+        entry["T_world_box"], entry["size"] = entry["T_world_box"].tolist(), entry["size"].tolist()
+    return {
+        "version": snapshot.version,
+        "step": snapshot.step,
+        "stamp": snapshot.stamp,
+        "encoder": snapshot.instances.encoder,
+        "threshold": snapshot.instances.threshold,
+        "T_world_view": None if snapshot.T_world_view is None else snapshot.T_world_view.tolist(),
+        "objects": objects,
+        "merged_into": {str(a): b for a, b in snapshot.instances.merged_into.items()},
+        "vanished": list(snapshot.instances.vanished),
+    }
+
+
+def _snapshot_arrays(snapshot: MapSnapshot) -> dict[str, torch.Tensor]:
+    i = snapshot.instances
+    arrays = {
+        "xyz": snapshot.xyz,
+        "rgb": snapshot.rgb,
+        "opacity": snapshot.opacity,
+        "point_ids": i.point_ids,
+        "point_confidence": i.point_confidence,
+        "embeddings": i.embeddings,
+    }
+    return {n: torch.from_numpy(np.ascontiguousarray(a)) for n, a in arrays.items()}
+
+
+def _read_snapshot(directory: Path, manifest: dict[str, Any]) -> MapSnapshot | None:
+    """Inspected; raises whatever a damaged map makes fail."""
+    entry = manifest["snapshot"]
+    if entry is None:
+        return None
+    a = {n: t.numpy() for n, t in load_file(directory / CLOUD).items()}
+    objects = tuple(
+        ObjectInstance(**{**o, "T_world_box": np.array(o["T_world_box"], float), "size": np.array(o["size"], float)})
+        for o in entry["objects"]
+    )
+    instances = Instances(
+        a["point_ids"], a["point_confidence"], objects, a["embeddings"], entry["encoder"],
+        float(entry.get("threshold", 0.0)),
+        {int(a): b for a, b in entry.get("merged_into", {}).items()}, tuple(entry.get("vanished", ())),
+    )  # fmt: skip
+    view = entry.get("T_world_view")
+    snapshot = MapSnapshot(
+        entry["version"], entry["step"], entry["stamp"], a["xyz"], a["rgb"], a["opacity"], instances,
+        None if view is None else np.array(view, float),
+    )  # fmt: skip
+    inspect_snapshot(snapshot)
+    return snapshot

@@ -1,0 +1,140 @@
+"""From a frozen map to named objects: views for the instantiation, the instantiation, words for its objects."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ig_ros.config import Config, LanguageConfig
+from ig_ros.instances import Children, Identity, Instantiation, Instantiator, LabelledView, PointSet
+from ig_ros.language import Encoder, Sighting, describe, foreign, learn_threshold
+from ig_ros.raster import rasterize
+from ig_ros.scaffold import Keyframe
+from ig_ros.scaffold.codebook_refinement import refine
+from ig_ros.types import FloatArray, GaussianBatch, Instances, IntArray
+
+UNSAID = "one that gave no name"  # stands for the encoder of embeddings that came without its name
+MIN_ALPHA = 0.5  # a pixel shows the model's surface when the model covers it at least this much
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenMap:
+    """Everything an instantiation needs, copied between two training steps and immutable afterwards."""
+
+    step: int
+    stamp: int  # ns, of the newest keyframe
+    gaussians: GaussianBatch  # canonical, detached; features are colour (3) and instance feature
+    points: PointSet  # the anchors
+    keyframes: tuple[Keyframe, ...]  # copies; their images are never written after they are stored
+    away: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # uids of the anchors on disk
+    removed: int = 0  # objects that had been taken out of the map by then
+    identity: Identity | None = None  # that of the map
+
+
+def find_objects(
+    frozen: FrozenMap,
+    identity: Identity,
+    encoder: Encoder | None,
+    config: Config,
+    instantiator: Instantiator | None = None,
+) -> Instances:
+    """Instantiate and name; without a single mask, or with an empty map, there are no objects.
+
+    An instantiator that ran on this map before makes it cheaper, not different.
+    """
+    shown = [k for k in frozen.keyframes if k.masks is not None]
+    shown = [shown[i] for i in spread(len(shown), config.instances.max_views)]
+    children = Children(frozen.gaussians.means.cpu().numpy(), frozen.gaussians.anchors.cpu().numpy())
+    if not shown or len(frozen.points.xyz) < config.instances.min_anchors:
+        n = len(children.xyz)
+        return Instances(np.full(n, -1, np.int32), np.zeros(n, np.float32))
+    views = [labelled_view(k, frozen.gaussians) for k in shown]
+
+    def refined(sub_object: IntArray, feature: FloatArray) -> FloatArray:
+        random = torch.Generator().manual_seed(config.training.seed)
+        rows, start = torch.from_numpy(sub_object.astype(np.int64)), torch.from_numpy(feature)
+        codebook: FloatArray = refine(frozen.gaussians, rows, start, shown, config, random).numpy(force=True)
+        return codebook
+
+    use = refined if config.instances.refine_steps else None
+    instantiator = instantiator or Instantiator()
+    found = instantiator.run(frozen.points, children, views, identity, config.instances, use)
+    return name_objects(found, shown, encoder, config.language, config.instances.min_views)
+
+
+def spread(n: int, limit: int) -> IntArray:
+    """At most `limit` of n places, spread out and always with the newest; one more place changes few of them.
+
+    Every 2^k-th place, and from the oldest on every 2^(k+1)-th, so that just `limit` remain.
+    """
+    if n <= limit:
+        return np.arange(n)
+    places = np.arange(0, n, 2 ** int(np.log2(n / limit)))
+    if places[-1] != n - 1:
+        places = np.append(places, n - 1)
+    places = np.delete(places, 2 * np.arange(len(places) - limit) + 1)
+    places[-1] = n - 1
+    return places
+
+
+def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
+    """A keyframe's masks with the surface each pixel sees: measured where there is a sensor, else rendered."""
+    assert keyframe.masks is not None
+    if keyframe.depth is not None and not keyframe.estimated:
+        depth = keyframe.depth.float().numpy()
+    else:
+        view = rasterize(gaussians, keyframe.T_world_camera, keyframe.camera)
+        alpha = view.alpha.cpu().numpy()
+        depth = np.where(alpha > MIN_ALPHA, view.depth.cpu().numpy() / np.maximum(alpha, 1e-6), 0.0)
+    return LabelledView(keyframe.camera, keyframe.T_world_camera, keyframe.masks.labels, depth)
+
+
+def name_objects(
+    found: Instantiation, shown: list[Keyframe], encoder: Encoder | None, config: LanguageConfig, min_views: int
+) -> Instances:
+    """Vote a label for every object and gather its embedding from the masks that show it [OG 3.3].
+
+    An object described in under `min_views` keyframes stays nameless, with a zero embedding. Embeddings of
+    another encoder are left out. Where nothing is left, the result says so by bearing its name.
+    """
+    objects, embeddings = [], []
+    usable, others = usable_embeddings(shown, encoder)
+    for thing, matches in zip(found.objects, found.matches, strict=True):
+        sightings = []
+        for match in matches:
+            masks = shown[match.view].masks
+            assert masks is not None
+            mask = int(found.observed.label_of_column[match.column])
+            sightings.append(
+                Sighting(
+                    masks.names.get(mask, ""),
+                    masks.scores.get(mask, 1.0),
+                    usable[match.view].get(mask),
+                    match.iou,
+                    match.view,
+                )
+            )
+        words = describe(sightings, encoder, config.accept, min_views)
+        stamps = [shown[match.view].stamp for match in matches]
+        born, last = min(stamps, default=0), max(stamps, default=0)
+        objects.append(dataclasses.replace(thing, label=words.label, born=born, last_seen=last))
+        embeddings.append(words.embedding)
+    table: FloatArray = np.stack(embeddings) if embeddings else np.zeros((0, 0), np.float32)
+    threshold = learn_threshold(encoder, table) if config.learn_threshold else 0.0
+    name = encoder.name if encoder is not None else ""
+    if others and not table.any():
+        name = others[0]
+    return Instances(found.child_ids, found.child_confidence, tuple(objects), table, name, threshold)
+
+
+def usable_embeddings(
+    shown: list[Keyframe], encoder: Encoder | None
+) -> tuple[list[Mapping[int, FloatArray]], list[str]]:
+    """Per keyframe the embeddings that the encoder made, and the names of other encoders that made the rest."""
+    masks = [k.masks for k in shown if k.masks is not None]
+    others = sorted({m.encoder or UNSAID for m in masks if foreign(encoder, m)})
+    return [{} if foreign(encoder, m) else m.embeddings for m in masks], others

@@ -1,0 +1,122 @@
+"""From bundles of messages to Frames: decoding and undistortion, on a thread of its own behind a bounded queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+
+from ig_ros.errors import FrameError
+from ig_ros.lens_distortion import Rectifier
+from ig_ros.message_decoding import masks_from_message
+from ig_ros.msg import SegmentedImage
+from ig_ros.nodes.conversions import depth_from_image, rgb_from_message
+from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.executor import Worker
+from ig_ros.nodes.message_checks import Calibration, Guard
+from ig_ros.nodes.synchronizer import Bundle, Late
+from ig_ros.types import Array, Camera, FloatArray, Frame, Masks
+
+CAPACITY = 8  # messages waiting to be decoded; the oldest is dropped
+FULL = ("decoder_full", "images come faster than they are decoded: lower the camera's rate or size")
+BLANK = 6  # grey levels: an image without any greater difference shows nothing
+
+
+class FrameBuilder:
+    """Decodes, undistorts and assembles; hands every usable frame to `submit`, masks that came after their frame to
+    `submit_masks`, and every problem to `problems`."""
+
+    def __init__(
+        self, camera: tuple[str, int], submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None],
+        problems: Problems, guard: Guard,
+    ) -> None:  # fmt: skip
+        """`camera` is its name and its place among the cameras; stamps are shifted by so many nanoseconds, so that
+        those of several cameras triggered together stay unique."""
+        self.calibration = Calibration()
+        self._name, self._shift = camera
+        self._submit, self._submit_masks, self._problems, self._guard = submit, submit_masks, problems, guard
+        self._worker = Worker(f"decoder_{self._name}", CAPACITY, problems, FULL)
+        self.stop = self._worker.stop
+        self.clear = self._worker.clear
+
+    def __len__(self) -> int:
+        return len(self._worker)
+
+    def calibrate(self, info: CameraInfo, now: float) -> None:
+        """Take a camera_info; its undistortion maps are computed on the decoder's thread."""
+        if self.calibration.is_news(info):
+            self._worker.put(lambda: self.calibration.update(info, now))
+
+    def put(self, bundle: Bundle) -> None:
+        """Never blocks: the oldest waiting bundle makes room."""
+        self._worker.put(lambda: self._submit(self.build(bundle)))
+
+    def put_late(self, late: Late) -> None:
+        """Masks of an image that was put without any. Never blocks: the oldest waiting bundle makes room."""
+        self._worker.put(lambda: self._attach(late))
+
+    def _attach(self, late: Late) -> None:
+        masks = self._masks(late.masks, self.calibration.rectifier)
+        if masks is not None:
+            self._submit_masks(late.stamp + self._shift, masks)
+
+    def build(self, bundle: Bundle) -> Frame:
+        """The frame of a bundle. Unusable depth or masks are reported and left out; FrameError when the image is."""
+        rectifier = self.calibration.rectifier
+        rgb = rgb_from_message(bundle.image)
+        demand_size(
+            "image_size",
+            "image",
+            rgb,
+            rectifier.camera,
+            "camera_info says",
+            "publish the camera_info of this image size",
+        )
+        if int(np.ptp(rgb[::4, ::4])) < BLANK:
+            raise FrameError("image_blank", "image dropped: it is of one colour; check lens cap, exposure and light")
+        depth, masks = self._depth(bundle, rectifier), self._masks(bundle.masks, rectifier)
+        return Frame(
+            bundle.stamp + self._shift, rectifier.color(rgb), rectifier.camera, bundle.T_world_camera, depth, masks,
+            source=self._name,
+        )  # fmt: skip
+
+    def _depth(self, bundle: Bundle, rectifier: Rectifier) -> FloatArray | None:
+        if bundle.depth is None:
+            return None
+        try:
+            depth = depth_from_image(bundle.depth)
+            demand_size(
+                "depth_size", "depth", depth, rectifier.camera, "the image is", "publish depth registered to the image"
+            )
+        except FrameError as error:
+            self._problems.add(error.cause, f"{error} (the image is used without depth)")
+            return None
+        return np.asarray(rectifier.nearest(depth), np.float32)
+
+    def _masks(self, message: SegmentedImage | None, rectifier: Rectifier) -> Masks | None:
+        if message is None:
+            return None
+        try:
+            masks = masks_from_message(message)
+            self._guard.labels(masks.labels)
+            demand_size(
+                "mask_size", "label image", masks.labels, rectifier.camera, "the image is", "segment the full image"
+            )
+        except FrameError as error:
+            self._problems.add(error.cause, f"{error} (the image is used without masks)")
+            return None
+        return Masks(
+            np.asarray(rectifier.nearest(masks.labels), np.int32),
+            masks.names,
+            masks.scores,
+            masks.embeddings,
+            masks.encoder,
+        )
+
+
+def demand_size(cause: str, what: str, pixels: Array, camera: Camera, other: str, remedy: str) -> None:
+    """Raises FrameError unless pixels (H, W, ...) have the size of the camera's image."""
+    height, width = pixels.shape[:2]
+    if (width, height) != (camera.width, camera.height):
+        raise FrameError(cause, f"{what} is {width}x{height}, {other} {camera.width}x{camera.height}: {remedy}")

@@ -1,0 +1,214 @@
+"""Depth without a depth camera: a plane sweep over posed keyframes, chosen semi-globally, refined and checked.
+
+The sweep is uniform in inverse depth, from infinity to where the picture would shift by REACH of its width: it has no
+unit of its own and needs no range. Optical flow was here before; it gives narrow strips of background the depth of
+what stands beside them, and loses the borders of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ig_ros.config import SeedingConfig
+from ig_ros.geometry import inverse, rotation_angle
+from ig_ros.scaffold.keyframes import Keyframe
+from ig_ros.types import FloatArray, IntArray
+
+STEP_PENALTY = 3.0  # grey levels for a neighbour one hypothesis away: a slanted surface
+JUMP_PENALTY = 40.0  # ... for any other: an edge in depth
+RIVAL = 2  # hypotheses further apart than this are rivals, not neighbours
+
+
+def aggregate(volume: FloatArray) -> FloatArray:
+    """Sum over four directions of the cheapest path that ends at each entry; volume (D, h, w) float32, same out."""
+    total = np.zeros_like(volume)
+    for axis in (1, 2):
+        lines = np.ascontiguousarray(np.moveaxis(volume, axis, 0))  # (n, D, m)
+        summed = np.zeros_like(lines)
+        _walk(lines, summed)
+        _walk(lines[::-1], summed[::-1])
+        total += np.moveaxis(summed, 0, axis)
+    return total
+
+
+def _walk(lines: FloatArray, summed: FloatArray) -> None:
+    """Add to `summed` (n, D, m) the path costs along its first axis."""
+    path = lines[0].copy()
+    summed[0] += path
+    for i in range(1, len(lines)):
+        least = path.min(0)
+        best = np.minimum(path, least + JUMP_PENALTY)
+        np.minimum(best[1:], path[:-1] + STEP_PENALTY, out=best[1:])
+        np.minimum(best[:-1], path[1:] + STEP_PENALTY, out=best[:-1])
+        best -= least
+        best += lines[i]
+        path = best
+        summed[i] += path
+
+
+def choose(total: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The cheapest hypothesis (h, w), a fraction by a parabola, and how many times as much its best rival costs (h, w).
+
+    A ratio near 1 means that the pixel could as well be elsewhere. total (D, h, w), D >= 3.
+    """
+    depth = len(total)
+    best: IntArray = total.argmin(0)
+    middle = np.clip(best, 1, depth - 2)[None]
+    before, here, after = (np.take_along_axis(total, middle + k, axis=0)[0] for k in (-1, 0, 1))
+    fraction = vertex(before, here, after, 0.5) * (best == middle[0])
+    least = np.take_along_axis(total, best[None], axis=0)[0]
+    away = np.abs(np.arange(depth)[:, None, None] - best) > RIVAL
+    rival = np.where(away, total, np.inf).min(0)
+    return best + fraction, rival / np.maximum(least, 1.0)
+
+
+def vertex(before: FloatArray, here: FloatArray, after: FloatArray, limit: float) -> FloatArray:
+    """Where the parabola through three values at -1, 0, 1 is lowest, within +-limit; 0 where it opens downwards."""
+    bend = before - 2 * here + after
+    place = (before - after) / (2 * np.maximum(bend, 1e-6))
+    return np.where(bend > 1e-3, np.clip(place, -limit, limit), 0.0)
+
+
+Image8 = npt.NDArray[np.uint8]
+
+TRUNCATION = (20.0, 24.0, 24.0, 255.0)  # grey levels; the last channel is "inside the picture"
+# The weights add up to 255 for a pixel outside the picture, in saturated uint8, and to WORST at most for one inside.
+SUM = np.array([[1.0, 1.0, 1.0, 255.0]], np.float32)
+WORST = sum(TRUNCATION[:3])
+UNSEEN = 15.0  # cost of a hypothesis that no partner sees: neither good nor bad
+WINDOW = (3, 3)
+SMOOTHING = 0.7  # px, against aliasing on the strided grid
+OUTSIDE: dict[str, Any] = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": (0, 0, 0, 0)}
+
+
+def channels(rgb: Image8) -> Image8:
+    """(H, W, 4) brightness, its gradient in x and y (around 128) and 255 everywhere, of an image (H, W, 3)."""
+    gray = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (0, 0), SMOOTHING)
+    slopes = [cv2.Sobel(gray, cv2.CV_16S, dx, 1 - dx, ksize=3) for dx in (1, 0)]
+    shifted = [np.clip(s // 2 + 128, 0, 255).astype(np.uint8) for s in slopes]
+    merged: Any = cv2.merge([gray, *shifted, np.full_like(gray, 255)])
+    return np.asarray(merged, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """One keyframe to compare with: its channels and where a grid cell at inverse depth r falls in it."""
+
+    image: Image8  # (H, W, 4)
+    far: FloatArray  # (3, 3) homography from grid cells to pixel indices of this image at inverse depth 0
+    near: FloatArray  # (3, 3) what each 1/m of inverse depth adds
+
+
+class Sweep:
+    """The matching problem of one keyframe: `cost` for planes parallel to the image, `cost_of` for any depth map."""
+
+    def __init__(self, new: Keyframe, partners: Sequence[Keyframe], stride: int) -> None:
+        self.image = np.ascontiguousarray(channels(new.rgb.numpy())[::stride, ::stride])
+        self.shape = self.image.shape[:2]
+        grid_to_pixel = np.array([[stride, 0, 0.5], [0, stride, 0.5], [0, 0, 1.0]])
+        ray = np.linalg.inv(new.camera.K) @ grid_to_pixel
+        index = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])  # OpenCV counts from pixel centres
+        self.partners = []
+        for old in partners:
+            T_old_new = inverse(old.T_world_camera) @ new.T_world_camera
+            K = index @ old.camera.K
+            shift = np.outer(T_old_new[:3, 3], [0.0, 0.0, 1.0])
+            self.partners.append(Partner(channels(old.rgb.numpy()), K @ T_old_new[:3, :3] @ ray, K @ shift @ ray))
+        rows, cols = np.indices(self.shape, np.float32)
+        self._cells = np.stack([cols, rows, np.ones_like(rows)], axis=-1)
+
+    def cost(self, inverse_depth: float) -> FloatArray:
+        """(h, w) float32 cost if everything lay at one inverse depth, 1/m."""
+        size = self.shape[::-1]
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return self._best_two(
+            cv2.warpPerspective(p.image, p.far + inverse_depth * p.near, size, flags=flags, **OUTSIDE)
+            for p in self.partners
+        )
+
+    def cost_of(self, inverse_depth: FloatArray) -> FloatArray:
+        """(h, w) float32 cost of an inverse depth map (h, w) in 1/m."""
+        return self._best_two(self._warped(p, inverse_depth) for p in self.partners)
+
+    def _warped(self, partner: Partner, inverse_depth: FloatArray) -> Any:
+        far, near = (self._cells @ m.T.astype(np.float32) for m in (partner.far, partner.near))
+        where = far + inverse_depth[..., None].astype(np.float32) * near
+        where /= np.maximum(where[..., 2:], 1e-6)
+        return cv2.remap(partner.image, where[..., 0], where[..., 1], cv2.INTER_LINEAR, **OUTSIDE)
+
+    def _best_two(self, images: Iterable[Any]) -> FloatArray:
+        first = np.full(self.shape, 255, np.uint8)
+        second = first.copy()
+        for image in images:
+            difference = cv2.min(cv2.absdiff(self.image, image), TRUNCATION)
+            cost = cv2.boxFilter(cv2.transform(difference, SUM), -1, WINDOW)
+            second = cv2.min(second, cv2.max(first, cost))
+            first = cv2.min(first, cost)
+        # One partner's word counts as much as two: a price on it would make bare walls choose what two can see.
+        second = np.where(second > WORST, first, second)
+        mean = 0.5 * (first.astype(np.float32) + second)
+        return np.where(first > WORST, UNSEEN, mean).astype(np.float32)
+
+
+PARTNERS = 5  # keyframes a depth estimate looks at
+NEIGHBOURS = 8  # ... among this many before and after
+BASELINE = 0.15  # m, the best distance between two views of things a camera in a room looks at
+REACH = 0.4  # of the picture's width: the nearest surface shifts by this much at the median baseline
+REFINEMENT = (0.6, 0.3)  # steps of the sweep by which the refinement looks to both sides
+SMALLEST = 1e-3  # 1/m
+
+
+def choose_partners(items: Sequence[Keyframe], place: int) -> list[Keyframe]:
+    """Keyframes near items[place] in time that look the same way from another spot, best baseline first."""
+    new = items[place]
+    scored = []
+    for other in items[max(0, place - NEIGHBOURS) : place + NEIGHBOURS + 1]:
+        angle = np.degrees(rotation_angle(new.T_world_camera, other.T_world_camera))
+        baseline = distance(new, other)
+        if other is not new and baseline > 0.01 and angle < 30:
+            scored.append((abs(np.log(baseline / BASELINE)) + angle / 20, other.uid, other))
+    return [other for _, _, other in sorted(scored, key=lambda s: s[:2])[:PARTNERS]]
+
+
+def distance(a: Keyframe, b: Keyframe) -> float:
+    """Baseline of two keyframes in m."""
+    return float(np.linalg.norm(a.T_world_camera[:3, 3] - b.T_world_camera[:3, 3]))
+
+
+def estimate_depth(new: Keyframe, partners: Sequence[Keyframe], config: SeedingConfig) -> FloatArray:
+    """(H, W) float32 depth in metres of `new` on every stride-th pixel, 0 where it is ambiguous or has no parallax.
+
+    A pixel is trusted if no other depth explains it nearly as well (stereo_min_contrast) and if the widest baseline
+    sees it under at least stereo_min_parallax.
+    """
+    size = (new.camera.height, new.camera.width)
+    depth = np.zeros(size, np.float32)
+    baselines = [distance(new, p) for p in partners]
+    if len(partners) < 2 or min(baselines) <= 0:
+        return depth
+    sweep = Sweep(new, partners, config.stride)
+    nearest = REACH * size[1] / (new.camera.K[0, 0] * float(np.median(baselines)))
+    step = nearest / (config.stereo_steps - 1)
+    volume = np.stack([sweep.cost(step * i) for i in range(config.stereo_steps)])
+    hypothesis, contrast = choose(aggregate(volume))
+    inverse_depth = refine(sweep, (hypothesis * step).astype(np.float32), step)
+    farthest = np.radians(config.stereo_min_parallax) / max(baselines)
+    good = (contrast > config.stereo_min_contrast) & (inverse_depth > farthest) & (inverse_depth < nearest - step)
+    depth[:: config.stride, :: config.stride] = np.where(good, 1.0 / np.maximum(inverse_depth, SMALLEST), 0.0)
+    return depth
+
+
+def refine(sweep: Sweep, inverse_depth: FloatArray, step: float) -> FloatArray:
+    """The inverse depth map (h, w) 1/m moved to where the pictures fit best nearby, on slanted surfaces too."""
+    for share in REFINEMENT:
+        inverse_depth = cv2.medianBlur(inverse_depth.astype(np.float32), 3)
+        move = share * step
+        before, here, after = (sweep.cost_of(inverse_depth + k * move) for k in (-1, 0, 1))
+        inverse_depth = np.maximum(inverse_depth + move * vertex(before, here, after, 1.0), SMALLEST)
+    return np.asarray(cv2.medianBlur(inverse_depth.astype(np.float32), 3))

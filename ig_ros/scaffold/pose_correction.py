@@ -1,0 +1,310 @@
+"""Corrections of past camera poses by the SLAM system: keyframes move, and the anchors move with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from ig_ros.errors import FrameError
+from ig_ros.geometry import interpolate, inverse
+from ig_ros.scaffold.anchors import AnchorStore
+from ig_ros.scaffold.keyframes import Keyframe
+from ig_ros.types import BoolArray, FloatArray, IntArray
+
+Item = TypeVar("Item")
+
+SAME_PLACE = 1e-3  # m: a smaller change of a keyframe is none ...
+SAME_ANGLE = 1e-3  # rad
+SAME_STAMP = 1_000_000  # ns
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Motions D (K, 4, 4) of the map at growing stamps (K,) ns; outside of them the first and the last hold."""
+
+    stamps: IntArray
+    motions: FloatArray
+    sources: frozenset[str] | None = None  # cameras whose poses were wrong, None = all
+
+    def concerns(self, source: str) -> bool:
+        """Whether the poses of this camera were wrong."""
+        return self.sources is None or source in self.sources
+
+    def apply(self, poses: Mapping[int, FloatArray]) -> dict[int, FloatArray]:
+        """New poses (4, 4) by stamp (ns), those that change by more than SAME_PLACE or SAME_ANGLE."""
+        if not poses or not len(self.stamps):
+            return {}
+        own, old = np.array(list(poses), np.int64), np.stack(list(poses.values()))
+        new = old.copy()
+        high = np.searchsorted(self.stamps, own).clip(0, len(self.stamps) - 1)
+        low = (high - 1).clip(0)
+        span = np.maximum(self.stamps[high] - self.stamps[low], 1)
+        share = ((own - self.stamps[low]) / span).clip(0, 1)[:, None]
+        before, after = self.motions[low], self.motions[high]
+        ends = [(D[:, :3, :3] @ old[:, :3, 3:])[..., 0] + D[:, :3, 3] for D in (before, after)]
+        new[:, :3, 3] = (1 - share) * ends[0] + share * ends[1]
+        first = Rotation.from_matrix(before[:, :3, :3])
+        turn = (first.inv() * Rotation.from_matrix(after[:, :3, :3])).as_rotvec()
+        turned = first * Rotation.from_rotvec(share * turn) * Rotation.from_matrix(old[:, :3, :3])
+        new[:, :3, :3] = turned.as_matrix()
+        moved = np.linalg.norm(new[:, :3, 3] - old[:, :3, 3], axis=1) > SAME_PLACE
+        angle = (turned * Rotation.from_matrix(old[:, :3, :3]).inv()).magnitude()
+        return {int(own[i]): new[i] for i in np.nonzero(moved | (angle > SAME_ANGLE))[0]}
+
+    def after(self, stamp: int) -> Correction:
+        """The part of it that matters to stamps (ns) from this one on."""
+        begin = max(int(np.searchsorted(self.stamps, stamp, "right")) - 1, 0)
+        return Correction(self.stamps[begin:], self.motions[begin:], self.sources)
+
+
+class Trajectory:
+    """Where the camera was believed to be. Bounded: of the older half every second pose goes when it is full."""
+
+    def __init__(self, max_gap: float, capacity: int = 20_000) -> None:
+        """`max_gap` in seconds: between poses further apart nothing is known."""
+        self._max_gap = round(max_gap * 1e9)
+        self._capacity = capacity
+        self._poses: dict[int, FloatArray] = {}
+
+    def __len__(self) -> int:
+        return len(self._poses)
+
+    def note(self, stamp: int, T_world_camera: FloatArray) -> None:
+        """A pose (4, 4) at a stamp (ns)."""
+        self._poses[stamp] = T_world_camera
+        thin(self._poses, self._capacity)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._poses.clear()
+
+    def compare(self, path: Mapping[int, FloatArray]) -> Correction:
+        """How a corrected path, stamp (ns) -> pose (4, 4), moves it; stamps where nothing was known are left out."""
+        own = np.array(sorted(self._poses), np.int64)
+        known = [(stamp, old) for stamp in sorted(path) if (old := self._at(stamp, own)) is not None]
+        motions = [path[stamp] @ inverse(old) for stamp, old in known]
+        return Correction(np.array([s for s, _ in known], np.int64), _stack(motions))
+
+    def take(self, correction: Correction) -> bool:
+        """Believe a correction; whether it moves anything."""
+        moved = correction.apply(self._poses)
+        self._poses |= moved
+        return bool(moved)
+
+    def at(self, stamp: int | None) -> FloatArray | None:
+        """The believed pose (4, 4) at a stamp (ns), None = the newest; None where nothing is known."""
+        if stamp is None:
+            return self._poses[max(self._poses)] if self._poses else None
+        return self._at(stamp, np.array(sorted(self._poses), np.int64))
+
+    def _at(self, stamp: int, own: IntArray) -> FloatArray | None:
+        """The believed pose at a stamp; `own` are all stamps in order."""
+        place = int(np.searchsorted(own, stamp))
+        near = own[max(0, place - 1) : place + 1]
+        nearest = min(near.tolist(), key=lambda s: abs(s - stamp), default=None)
+        if nearest is not None and abs(nearest - stamp) <= SAME_STAMP:
+            return self._poses[nearest]
+        if len(near) < 2 or place in (0, len(own)) or near[1] - near[0] > self._max_gap:
+            return None
+        before, after = (int(s) for s in near)
+        return interpolate(self._poses[before], self._poses[after], (stamp - before) / (after - before))
+
+
+def thin(kept: dict[int, Item], capacity: int) -> None:
+    """Of the older half every second item goes when there are more than `capacity`; keys are stamps."""
+    if len(kept) > capacity:
+        stamps = sorted(kept)
+        for old in stamps[1 : len(stamps) // 2 : 2]:
+            del kept[old]
+
+
+def _stack(motions: Sequence[FloatArray]) -> FloatArray:
+    stacked: FloatArray = np.stack(motions) if motions else np.zeros((0, 4, 4))
+    return stacked
+
+
+JUMP = 0.02  # m at the camera, or ...
+TURN = np.radians(0.5)  # ... of the odometry frame in the map, from frame to frame: less is noise, or drift made good
+
+
+class Odometry:
+    """The frames since the last jump, each with the T_map_odom that its pose was made with. Bounded."""
+
+    def __init__(self, capacity: int = 20_000) -> None:
+        self._capacity = capacity
+        self._frames: dict[int, tuple[FloatArray, FloatArray]] = {}  # stamp -> T_map_camera, T_map_odom
+        self._since: int | None = None  # stamp up to which an earlier jump has been taken back
+        self._base: FloatArray | None = None  # T_map_odom then
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._frames.clear()
+        self._since = self._base = None
+
+    def note(self, stamp: int, T_map_camera: FloatArray, T_map_odom: FloatArray, T_now: FloatArray) -> FloatArray:
+        """A frame of `stamp` (ns) comes; all (4, 4). Returns its pose, brought up to date with the newest T_map_odom.
+
+        It may have waited, for its depth or its turn, while the odometry frame jumped.
+        """
+        if jumps(T_map_camera[None], T_map_odom[None], T_now)[0]:
+            T_map_camera, T_map_odom = T_now @ inverse(T_map_odom) @ T_map_camera, T_now
+        self._base = T_map_odom if self._base is None else self._base
+        self._frames[stamp] = T_map_camera, T_map_odom
+        thin(self._frames, self._capacity)
+        return T_map_camera
+
+    def jump(self, T_now: FloatArray) -> Correction:
+        """What happens to the frames that have come when T_map_odom is `T_now` (4, 4); of no stamps if nothing does."""
+        nothing = Correction(np.zeros(0, np.int64), np.zeros((0, 4, 4)))
+        if not self._frames or self._base is None:
+            return nothing
+        newest = next(reversed(self._frames.values()))[0][None]
+        if not jumps(newest, self._base[None], T_now)[0]:
+            return nothing
+        stamps = np.array(sorted(self._frames), np.int64)
+        cameras, odoms = (np.stack([self._frames[s][part] for s in stamps.tolist()]) for part in (0, 1))
+        steps = np.nonzero(jumps(cameras, odoms, np.concatenate([odoms[1:], T_now[None]])))[0]
+        self._base = T_now
+        if not len(steps):  # it crept: every frame was right when it came
+            self._forget_until(int(stamps[-1]))
+            return nothing
+        last = int(stamps[steps[-1]])
+        begin = int(stamps[0]) if self._since is None else self._since
+        share = ((stamps - begin) / (last - begin)).clip(0, 1) if last > begin else np.ones(len(stamps))
+        share[stamps > last] = 0.0
+        motions = shares(T_now @ np.linalg.inv(odoms), cameras, share)
+        self._forget_until(last)
+        if begin < stamps[0]:  # what an earlier jump has moved stays
+            stamps, motions = np.append(begin, stamps), np.concatenate([np.eye(4)[None], motions])
+        return Correction(stamps, motions)
+
+    def _forget_until(self, last: int) -> None:
+        self._frames = {stamp: item for stamp, item in self._frames.items() if stamp > last}
+        self._since = last
+
+
+def jumps(cameras: FloatArray, before: FloatArray, after: FloatArray) -> BoolArray:
+    """(N,) whether T_map_odom (N, 4, 4) `before` and `after` differ by a jump where the cameras (N, 4, 4) are."""
+    motions = after @ np.linalg.inv(before)
+    places = cameras[:, :3, 3:]
+    far = np.linalg.norm(motions[:, :3, :3] @ places + motions[:, :3, 3:] - places, axis=(1, 2))
+    turned = Rotation.from_matrix(motions[:, :3, :3]).magnitude()
+    jumped: BoolArray = (far >= JUMP) | (turned >= TURN)
+    return jumped
+
+
+def shares(motions: FloatArray, cameras: FloatArray, share: FloatArray) -> FloatArray:
+    """(N, 4, 4) motions that take the cameras (N, 4, 4) by `share` (N,) in [0, 1] of the way of the given ones."""
+    part = np.tile(np.eye(4), (len(motions), 1, 1))
+    part[:, :3, :3] = Rotation.from_rotvec(
+        share[:, None] * Rotation.from_matrix(motions[:, :3, :3]).as_rotvec()
+    ).as_matrix()
+    places = cameras[:, :3, 3:]
+    way = share[:, None, None] * (motions[:, :3, :3] @ places + motions[:, :3, 3:] - places)
+    part[:, :3, 3:] = places + way - part[:, :3, :3] @ places
+    return part
+
+
+ORTHOGONAL = 1e-3  # how far a rotation may be from orthonormal
+
+
+def correct_poses(keyframes: Sequence[Keyframe], anchors: AnchorStore, poses: Mapping[int, FloatArray]) -> int:
+    """Give keyframes new poses, stamp (ns) -> T_world_camera (4, 4), and take the anchors along.
+
+    Stamps that no keyframe has are left out; keyframes that are not named stay where they are. Returns how many moved.
+    Raises FrameError, before anything has moved, for a pose that is not rigid.
+    """
+    wanted = [(i, np.asarray(poses[k.stamp], np.float64)) for i, k in enumerate(keyframes) if k.stamp in poses]
+    for _, T in wanted:
+        check_rigid(T)
+    if not wanted:
+        return 0
+    motions = np.tile(np.eye(4), (len(keyframes), 1, 1))
+    for i, T in wanted:
+        motions[i] = T @ inverse(keyframes[i].T_world_camera)
+    owners = np.array([k.uid for k in keyframes], np.int64)
+    move_anchors(anchors, owners, motions, [k.source for k in keyframes])
+    for i, T in wanted:
+        keyframes[i].T_world_camera = T.copy()
+    return len(wanted)
+
+
+def check_rigid(T: FloatArray) -> None:
+    """Raises FrameError unless T is a rigid transform (4, 4)."""
+    good = T.shape == (4, 4) and bool(np.isfinite(T).all()) and np.allclose(T[3], [0, 0, 0, 1])
+    if good:
+        R = T[:3, :3]
+        good = np.allclose(R @ R.T, np.eye(3), atol=ORTHOGONAL) and np.linalg.det(R) > 0
+    if not good:
+        raise FrameError("bad_pose", "a corrected pose is not a rigid 4x4 transform: check the SLAM system's output")
+
+
+@torch.no_grad()
+def move_anchors(
+    anchors: AnchorStore, uids: IntArray, motions: FloatArray, sources: Sequence[str] | None = None
+) -> None:
+    """Move every anchor by the motions (K, 4, 4) of the keyframes with growing `uids` (K,), blended around its owner.
+
+    Owner, predecessor and successor count 1/2, 1/4 and 1/4, so that ground which two keyframes share does not tear;
+    where the owner has been forgotten, its neighbours stand for it by their nearness. One motion of all keyframes moves
+    the map as a rigid body. With `sources` (K,), the keyframes' cameras, predecessor and successor are those of the
+    owner's camera: another one may be on another robot.
+    """
+    if not len(anchors) or not len(uids):
+        return
+    owners, group = np.unique(anchors.data["owner"].cpu().numpy(), return_inverse=True)
+    matrices, rotations = blended_motions(owners, uids, motions, sources)
+    position = anchors.data["position"]
+    matrix = torch.from_numpy(matrices[group]).to(position.device)
+    moved = (matrix[:, :3, :3] @ position.double()[..., None])[..., 0] + matrix[:, :3, 3]
+    anchors.move(moved.to(position), torch.from_numpy(rotations[group]).to(position))
+
+
+def blended_motions(
+    owners: IntArray, uids: IntArray, motions: FloatArray, sources: Sequence[str] | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """What happens to the anchors of `owners` (O,): matrices (O, 4, 4) for points, unit quaternions (O, 4) wxyz."""
+    places, weights = blend_weights(owners, uids)
+    if sources is not None and len(set(sources)) > 1:
+        known = uids[places[:, 0]] == owners
+        places[known, 1:] = _neighbors(sources)[places[known, 0]]
+    quaternions = Rotation.from_matrix(motions[:, :3, :3]).as_quat(scalar_first=True)
+    blended = np.einsum("ow,owij->oij", weights, motions[places])  # linear in the points: exact where all are equal
+    near = quaternions[places]
+    near *= np.where(np.einsum("owi,oi->ow", near, near[:, 0]) < 0, -1.0, 1.0)[..., None]  # q and -q are one rotation
+    turn = np.einsum("ow,owi->oi", weights, near)
+    return blended, turn / np.linalg.norm(turn, axis=1, keepdims=True)
+
+
+def _neighbors(sources: Sequence[str]) -> IntArray:
+    """(K, 2) places of the previous and the next keyframe of the same camera; its own where there is none."""
+    found = np.stack([np.arange(len(sources))] * 2, axis=1)
+    last: dict[str, int] = {}
+    for place, source in enumerate(sources):
+        if source in last:
+            found[place, 0], found[last[source], 1] = last[source], place
+        last[source] = place
+    return found
+
+
+def blend_weights(owners: IntArray, uids: IntArray) -> tuple[IntArray, FloatArray]:
+    """Places in `uids` (K,) and weights, both (O, 3), of the keyframes whose motions an owner's anchors follow."""
+    last = len(uids) - 1
+    after = np.searchsorted(uids, owners).clip(0, last)
+    before = (after - 1).clip(0)
+    known = uids[after] == owners
+    span = np.maximum(uids[after] - uids[before], 1)
+    share = ((owners - uids[before]) / span).clip(0, 1)
+    places = np.stack([after, before, (after + 1).clip(max=last)], axis=1)
+    middle = np.where(known, 0.5, share)
+    first = np.where(known, 0.25, 1 - share)
+    weights = np.stack([middle, first, 1 - middle - first], axis=1)
+    return places, weights

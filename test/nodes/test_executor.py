@@ -1,0 +1,104 @@
+"""Requests are answered aside: while one is worked on, the executor's thread takes messages and answers others."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from nodes.running import until
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_msgs.msg import Empty
+from std_srvs.srv import Trigger
+
+from ig_ros.nodes.executor import THREADS, WAITING, Desk
+
+
+@pytest.fixture
+def robot(context: object) -> object:
+    """A node with a slow service, a fast one and a subscription, spun by one thread."""
+
+    class Robot:
+        release, slow, heard = threading.Event(), 0, 0
+
+        def __init__(self) -> None:
+            self.node = Node("robot", context=context)
+            self.asking = Node("asking", context=context)
+            self.desk = Desk(self.node)
+            self.desk.serve(Trigger, "slow", self.wait)
+            self.desk.serve(Trigger, "fast", self.answer)
+            self.node.create_subscription(Empty, "topic", self.hear, 10)
+            self.clients = {name: self.asking.create_client(Trigger, name) for name in ("slow", "fast")}
+            self.executor = SingleThreadedExecutor(context=context)
+            for node in (self.node, self.asking):
+                self.executor.add_node(node)
+            self.thread = threading.Thread(target=self.executor.spin, daemon=True)
+            self.thread.start()
+
+        def wait(self, _: object, response: Trigger.Response) -> Trigger.Response:
+            self.slow += 1
+            self.release.wait(20.0)
+            return self.answer(_, response)
+
+        def answer(self, _: object, response: Trigger.Response) -> Trigger.Response:
+            response.success = True
+            return response
+
+        def hear(self, _: object) -> None:
+            self.heard += 1
+
+        def call(self, name: str) -> object:
+            assert self.clients[name].wait_for_service(10.0)
+            return self.clients[name].call_async(Trigger.Request())
+
+    made = Robot()
+    yield made
+    made.release.set()
+    made.desk.stop()
+    made.executor.shutdown(2.0)
+    made.thread.join(5.0)
+    made.node.destroy_node()
+    made.asking.destroy_node()
+
+
+def test_a_slow_answer_holds_up_neither_messages_nor_other_requests(robot) -> None:  # type: ignore[no-untyped-def]
+    slow = robot.call("slow")
+    assert until(lambda: robot.slow == 1)
+    publisher = robot.asking.create_publisher(Empty, "topic", 10)
+    assert until(lambda: robot.heard > 2, between=lambda: publisher.publish(Empty()))
+    fast = robot.call("fast")
+    assert until(fast.done)
+    assert fast.result().success
+    assert not slow.done()
+    robot.release.set()
+    assert until(slow.done)
+    assert slow.result().success
+
+
+def test_a_closed_desk_leaves_open_requests_unanswered_and_the_executor_alive(robot) -> None:  # type: ignore[no-untyped-def]
+    waiting = [robot.call("slow") for _ in range(THREADS + 2)]
+    assert until(lambda: robot.slow == THREADS), "the others wait in line"
+    robot.desk.stop()
+    robot.release.set()
+    publisher = robot.asking.create_publisher(Empty, "topic", 10)
+    robot.call("fast")
+    assert until(lambda: robot.heard > 2, between=lambda: publisher.publish(Empty()))
+    assert not any(future.done() for future in waiting)
+    assert robot.thread.is_alive()
+
+
+def test_a_request_beyond_those_that_may_wait_is_told_so(robot) -> None:  # type: ignore[no-untyped-def]
+    taken = lambda: robot.slow + robot.desk._pool._work_queue.qsize()  # noqa: E731
+    for number in range(1, THREADS + WAITING + 1):
+        robot.call("slow")
+        assert number % 4 or until(lambda n=number: taken() == n), "a client's own queue is short"
+    assert robot.slow == THREADS
+    more = robot.call("fast")
+    assert until(more.done)
+    assert not more.result().success
+    assert "busy" in more.result().message
+    robot.release.set()
+    assert until(lambda: robot.slow == THREADS + WAITING)
+    again = robot.call("fast")
+    assert until(again.done)
+    assert again.result().success

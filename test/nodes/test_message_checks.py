@@ -1,0 +1,136 @@
+"""Who is believed when a stream contradicts itself, and what a worker does with more than it can do."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo
+
+from ig_ros.config import NodeConfig
+from ig_ros.errors import FrameError
+from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.executor import Delays, Worker
+from ig_ros.nodes.message_checks import SETTLE, SILENT, Calibration, Guard, OneSender
+from ig_ros.nodes.subscriptions import CameraInput
+
+
+def info(focal: float) -> CameraInfo:
+    return CameraInfo(width=64, height=48, k=[focal, 0.0, 32.0, 0.0, focal, 24.0, 0.0, 0.0, 1.0])
+
+
+def test_the_first_sender_of_a_topic_is_believed_until_it_falls_silent() -> None:
+    sender = OneSender()
+    sender.demand("image", "camera", 0.0)
+    with pytest.raises(FrameError, match="two publishers share a topic") as caught:
+        sender.demand("image", "other", 1.0)
+    assert caught.value.cause == "other_frame_id"
+    sender.demand("image", "camera", 2.0)
+    sender.demand("image", "other", 2.1 + SILENT)
+    with pytest.raises(FrameError):
+        sender.demand("image", "camera", 2.2 + SILENT)
+
+
+def test_a_calibration_that_flickers_is_not_believed_and_meanwhile_no_image_is_used() -> None:
+    calibration = Calibration()
+    with pytest.raises(FrameError, match="no usable camera_info"):
+        _ = calibration.rectifier
+    calibration.update(info(50.0), 0.0)
+    assert not calibration.is_news(info(50.0))
+    calibration.update(info(70.0), 1.0)
+    calibration.update(info(70.0), 1.0 + 0.9 * SETTLE)
+    with pytest.raises(FrameError, match="believed when it stays"):
+        _ = calibration.rectifier
+    calibration.update(info(50.0), 5.0)
+    assert calibration.rectifier.camera.K[0, 0] == 50.0
+
+
+def test_a_calibration_that_stays_is_believed() -> None:
+    calibration = Calibration()
+    calibration.update(info(50.0), 0.0)
+    calibration.update(info(70.0), 1.0)
+    calibration.update(info(70.0), 1.1 + SETTLE)
+    assert calibration.rectifier.camera.K[0, 0] == 70.0
+    calibration.update(info(60.0), 10.0)
+    calibration.update(info(65.0), 10.0 + SETTLE)
+    with pytest.raises(FrameError):
+        _ = calibration.rectifier
+
+
+def test_an_unusable_calibration_leaves_the_earlier_one_in_force() -> None:
+    calibration = Calibration()
+    calibration.update(info(50.0), 0.0)
+    with pytest.raises(FrameError, match="focal length"):
+        calibration.update(info(0.0), 1.0)
+    assert calibration.rectifier.camera.K[0, 0] == 50.0
+
+
+def test_a_worker_drops_the_oldest_counts_it_and_survives_its_jobs() -> None:
+    problems = Problems(lambda _: None)
+    worker = Worker("test", 3, problems, ("full", "too much"))
+    gate, done = threading.Event(), []
+    worker.put(gate.wait)
+    while len(worker):
+        time.sleep(0.01)
+    for i in range(5):
+        worker.put(lambda i=i: done.append(i))
+    assert len(worker) == 3
+    gate.set()
+    while len(done) < 3:
+        time.sleep(0.01)
+    assert done == [2, 3, 4]
+    finished = threading.Event()
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    worker.put(lambda: fail(FrameError("bad", "bad frame")))
+    worker.put(lambda: fail(ValueError("a bug")))
+    worker.put(finished.set)
+    assert finished.wait(5.0)
+    assert problems.counts()["full"] == 2
+    assert (problems.counts()["bad"], problems.counts()["internal"]) == (1, 1)
+    worker.stop()
+    worker.put(finished.clear)
+    time.sleep(0.05)
+    assert finished.is_set(), "after stop nothing runs"
+
+
+def test_a_whole_minute_of_pictures_is_judged() -> None:
+    delays = Delays()
+    for number in range(60 * 30 * 3):
+        delays.add(1.0 if number < 60 else 0.001)
+    assert delays.p99_ms() == pytest.approx(1000), "the first second is not forgotten"
+
+
+def test_only_pictures_are_timed() -> None:
+    heard: dict[str, Any] = {}
+
+    class Listening:
+        def create_subscription(self, _: type, name: str, callback: Any, *__: Any, **___: Any) -> None:
+            heard[name] = callback
+
+    camera = object.__new__(CameraInput)
+    camera._node, camera._name, camera._group = Listening(), "", None  # type: ignore[assignment]
+    camera._source = "pose"
+    camera._config, camera._guard, camera._delays = NodeConfig(), Guard(NodeConfig().limits), Delays()
+    camera._subscribe()
+    timed = {name for name, callback in heard.items() if not isinstance(callback, functools.partial)}
+    assert timed == {"image", "image/compressed", "depth", "segmented_image"}
+    assert {"camera_info", "pose"} <= set(heard)
+
+
+def test_delays_are_those_since_the_arrival() -> None:
+    delays, seen = Delays(), []
+    assert delays.p99_ms() == 0.0
+    callback = delays.timed(seen.append)
+    for late in np.linspace(0, 0.1, 101):
+        callback("message", {"received_timestamp": time.time_ns() - int(late * 1e9)})
+    assert len(seen) == 101
+    assert delays.p99_ms() == pytest.approx(99, abs=3)
+    callback("message", {"received_timestamp": time.time_ns() + 10**12})
+    assert delays.p99_ms() > 90, "a clock that was set says nothing"
