@@ -1,6 +1,6 @@
 """Prints how large the package is to take over: code lines, files, functions, parameters, numeric constants.
 
-    python scripts/code_size.py [--files]
+    python -m benchmarks.code_size [--files]
 
 Code lines are lines without blank ones, comments and docstrings. Simulation is counted apart: no robot runs it.
 """
@@ -41,6 +41,14 @@ class Module:
         """Code lines of every function and method by name."""
         found = [n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
         return {f"{self.name}:{n.name}:{n.lineno}": self._count(n) for n in found}
+
+    def classes(self) -> list[str]:
+        """Names of its public classes."""
+        return [n.name for n in self.tree.body if isinstance(n, ast.ClassDef) and not n.name.startswith("_")]
+
+    def top_functions(self) -> list[str]:
+        """Names of its functions."""
+        return [n.name for n in self.tree.body if isinstance(n, ast.FunctionDef)]
 
     def constants(self) -> list[str]:
         """Names of module constants made of numbers alone."""
