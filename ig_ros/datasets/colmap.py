@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -56,7 +56,7 @@ def read_labels_file(path: Path) -> dict[str, BoolArray]:
     return {text: mask.astype(bool) for text, mask in masks.items()}
 
 
-def _polygons(segmentation: Any) -> list[IntArray]:
+def _polygons(segmentation: Any) -> Sequence[IntArray]:
     """Returns one polygon (V, 2), or several; vertices lose their fraction, as in the published evaluation."""
     rings = [segmentation] if isinstance(segmentation[0][0], int | float) else segmentation
     arrays = [np.asarray(ring, np.float64).astype(np.int32) for ring in rings]

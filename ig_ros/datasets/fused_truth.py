@@ -27,8 +27,9 @@ class LabelledView:
 
     def voxels(self) -> tuple[IntArray, FloatArray]:
         """Returns, of an even part of the pixels with depth, voxel and id (N, 4), and world point and 1 (N, 4)."""
-        stride = max(1, self.depth.shape[1] // COLUMNS)
-        rows, cols = (grid[::stride, ::stride].ravel() for grid in np.indices(self.depth.shape))
+        height, width = self.depth.shape
+        stride = max(1, width // COLUMNS)
+        rows, cols = (grid.ravel() for grid in np.mgrid[0:height:stride, 0:width:stride])
         known = self.depth[rows, cols] > 0
         rows, cols = rows[known], cols[known]
         points = transform(self.T_world_camera, back_project(self.depth, self.camera, rows, cols))
@@ -45,8 +46,8 @@ def fuse(views: Iterable[LabelledView]) -> tuple[FloatArray, IntArray]:
     sums: FloatArray = np.zeros((0, 4))  # of the points there and their number
     remaining = (view.voxels() for view in views)
     while batch := list(islice(remaining, BATCH)):
-        cells = np.concatenate([cells, *(cells for cells, _ in batch)])
-        sums = np.concatenate([sums, *(sums for _, sums in batch)])
+        cells = np.concatenate([cells, *(seen for seen, _ in batch)])
+        sums = np.concatenate([sums, *(measured for _, measured in batch)])
         order = np.lexsort(cells.T[::-1])
         starts = _starts(cells[order])
         cells, sums = cells[order][starts], np.add.reduceat(sums[order], starts, axis=0)

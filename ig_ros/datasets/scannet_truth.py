@@ -7,7 +7,7 @@ instance id is its objectId + 1, which is also what the images in instance-filt/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def nyu40_class(name: str) -> int:
     return NYU40.index(known[0] if known else "other prop")
 
 
-def questions(names: Mapping[int, str]) -> tuple[tuple[str, int], ...]:
+def questions(names: dict[int, str]) -> tuple[tuple[str, int], ...]:
     """Returns what to ask: each name once with its first instance, walls, floor and ceiling excepted."""
     first = {name: i for i, name in reversed(names.items()) if name and NYU40[nyu40_class(name)] not in BACKGROUND}
     return tuple(first.items())[::-1]
