@@ -12,10 +12,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ig_ros.datasets.bag_poses import T_BODY_OPTICAL, Track, Transforms, matrix_of
-from ig_ros.datasets.bag_topics import COMPRESSED, TF, Selection, Topic, describe, listing, select
+from ig_ros.config import NodeConfig
+from ig_ros.datasets.bag_poses import Transforms, matrix_of, recorded_poses
+from ig_ros.datasets.bag_topics import COMPRESSED, TF, BagTopic, Selection, describe, listing, select
 from ig_ros.datasets.base import SceneTruth
 from ig_ros.errors import DatasetError, FrameError
+from ig_ros.geometry import T_BODY_OPTICAL
 from ig_ros.lens_distortion import Rectifier
 from ig_ros.message_decoding import (
     depth_from_compressed,
@@ -32,16 +34,16 @@ log = logging.getLogger(__name__)
 PoseAt: TypeAlias = Callable[[int], FloatArray | None]  # stamp (ns) -> T_world_camera (4, 4)
 SUFFIXES = (".mcap", ".db3")
 OPTIONS = ("image", "camera_info", "pose", "depth", "masks", "pose_frame", "map_frame")
-SYNC = 20_000_000  # ns: depth and masks belong to an image within this time
 
 
 class BagDataset:
     """Posed images of a bag in the order of their stamps; those without a pose are left out and counted."""
 
+    files = "*.mcap, *.db3, metadata.yaml"
     truth: SceneTruth | None = None
     missing_truth: tuple[str, ...] = ("instances: a bag has no annotation",)
 
-    def __init__(self, path: Path, options: Mapping[str, str] | None = None) -> None:
+    def __init__(self, path: Path, options: Mapping[str, str]) -> None:
         """Read poses and stamps, images only when asked for.
 
         Options (all guessed where only one thing fits): image, camera_info, depth, masks: topics, the last two may be
@@ -49,7 +51,7 @@ class BagDataset:
         a tf frame; map_frame: of tf. Raises DatasetError, which lists the topics where the choice is open.
         """
         self.name = path.resolve().stem
-        self._path, self._options = path, dict(options or {})
+        self._path, self._options = path, options
         unknown = set(self._options) - set(OPTIONS)
         if unknown:
             raise DatasetError(f"unknown option {', '.join(sorted(unknown))} of a bag: one of {', '.join(OPTIONS)}")
@@ -105,14 +107,14 @@ class BagDataset:
         labels = np.asarray(self._rectifier.nearest(masks.labels), np.int32)
         return Masks(labels, masks.names, masks.scores, masks.embeddings, masks.encoder)
 
-    def _describe(self) -> tuple[Topic, ...]:
+    def _describe(self) -> tuple[BagTopic, ...]:
         found = []
         for name, info in sorted(self._reader.topics.items()):
             kind = str(info.msgtype)
             readable = kind in self._reader.typestore.fielddefs
             first = next((self._decoded(c, raw) for c, _, raw in self._raw(name)), None) if readable else None
             found.append(describe(name, kind, info.msgcount if readable else 0, first) if first is not None else
-                         Topic(name, kind, 0, "other"))  # fmt: skip
+                         BagTopic(name, kind, 0, "other"))  # fmt: skip
         return tuple(found)
 
     def _parts(self) -> dict[str, str]:
@@ -138,16 +140,16 @@ class BagDataset:
         return posed
 
     def _from_topic(self) -> PoseAt:
-        track, child = Track(), ""
+        poses, child = recorded_poses(), ""
         for connection, _, raw in self._raw(self.used.pose):
             message = self._decoded(connection, raw)
             child = getattr(message, "child_frame_id", "")
             try:
-                track.add(nanoseconds(message.header.stamp), matrix_of(message))
+                poses.add(nanoseconds(message.header.stamp), matrix_of(message))
             except ValueError:
                 continue  # a pose that was lost (NaN): the images of that time have none
         T_pose_camera = self._mounting(child.lstrip("/"))
-        return lambda stamp: None if (T := track.at(stamp)) is None else T @ T_pose_camera
+        return lambda stamp: None if (T := poses.at(stamp).T_world_camera) is None else T @ T_pose_camera
 
     def _mounting(self, child: str) -> FloatArray:
         """T_pose_camera (4, 4): from the frame whose pose is recorded to the camera's optical frame."""
@@ -192,16 +194,16 @@ class BagDataset:
                     tree.add(self._decoded(connection, raw), fixed=topic.name.endswith("tf_static"))
         return tree
 
-    def _topic(self, name: str) -> Topic:
+    def _topic(self, name: str) -> BagTopic:
         return next(topic for topic in self.topics if topic.name == name)
 
     def _message(self, part: str, stamp: int) -> Any:
-        """The message of a part nearest to a stamp; None where there is none within SYNC."""
+        """Returns the message of a part nearest to a stamp (ns), None beyond the node's sync_tolerance."""
         index = self._index.get(part, [])
         after = bisect.bisect_left(index, (stamp, 0))
         near = index[max(0, after - 1) : after + 1]
-        found, time = min(near, key=lambda entry: abs(entry[0] - stamp), default=(stamp + 2 * SYNC, 0))
-        if abs(found - stamp) > SYNC:
+        found, time = min(near, key=lambda entry: abs(entry[0] - stamp), default=(None, 0))
+        if found is None or abs(found - stamp) > NodeConfig().sync_tolerance * 1e9:
             return None
         for connection, _, raw in self._raw(self._parts()[part], time, time + 1):
             if _stamp(raw) == found:
