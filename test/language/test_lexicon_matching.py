@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from ig_ros.language.lexicon_matching import MAPS, NAMES, Entries
+from ig_ros.language.synonyms import facets
 
 from ig_ros.language.encoders import normalized
 from ig_ros.language.lexicon import GLOSSES
-from ig_ros.language.lexicon_matching import MAPS, NAMES, Entries
-from ig_ros.language.synonyms import facets
 from ig_ros.types import FloatArray
 
 SIZE = 16

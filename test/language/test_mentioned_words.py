@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ig_ros.language.synonyms import SYNONYMS, USES, facets
 
 from ig_ros.config import LanguageConfig
 from ig_ros.language import rank
 from ig_ros.language.grammar import mentioned, words_of
 from ig_ros.language.lexicon import GLOSSES, entry_of
 from ig_ros.language.sentence_encoder import SentenceEncoder
-from ig_ros.language.synonyms import SYNONYMS, USES, facets
 from ig_ros.types import Instances, ObjectInstance
 
 

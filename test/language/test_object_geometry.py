@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from ig_ros.language.query import Place, SceneMemory, rank
 
 from ig_ros.config import LanguageConfig
-from ig_ros.language.query import Place, SceneMemory, rank
 from ig_ros.types import FloatArray, Instances, ObjectInstance
 
 
