@@ -88,7 +88,7 @@ def test_imports_go_down(path: Path) -> None:
     ("own", "name"),
     [
         ("scaffold", "ig_ros.mapper.Mapper"),
-        ("scaffold", "ig_ros.language.query"),
+        ("scaffold", "ig_ros.language.ranking"),
         ("live", "rclpy"),
         ("map_io", "ig_ros.msg.Object"),
         ("types", "ig_ros.geometry.transform"),

@@ -11,8 +11,7 @@ import yaml
 
 from benchmarks.language.maps import Map
 from ig_ros.config import Config
-from ig_ros.language import Encoder
-from ig_ros.mapper import answer
+from ig_ros.language import Encoder, rank
 from ig_ros.simulation import SimulatedDataset
 
 QUERIES, ABSENT = 20, 10
@@ -60,7 +59,7 @@ def ask(asked: Sequence[Ask], world: Map, encoder: Encoder, config: Config) -> l
     """One entry per question."""
     entries = []
     for question in asked:
-        result = answer(world.snapshot, question.text, encoder, config, 1, 0.0)
+        result = rank(world.snapshot, question.text, encoder, config.language)
         got = world.true_id[result.hits[0].object.id] if result.hits else 0
         right = got in question.wanted if question.wanted else not result.hits
         score = result.hits[0].score if result.hits else 0.0

@@ -11,7 +11,7 @@ from benchmarks.language.asking import Ask, Entry, ask
 from benchmarks.language.maps import Map
 from ig_ros.config import Config
 from ig_ros.language import LabelEncoder, learn_threshold
-from ig_ros.language.lexicon import entry_of, gloss
+from ig_ros.language.lexicon import definition_of, entry_of
 from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 
 ROOMS = yaml.safe_load((Path(__file__).parent / "held_out.yaml").read_text())
@@ -34,7 +34,7 @@ def ask_rooms(encoder: LabelEncoder, config: Config) -> dict[str, list[Entry]]:
     for room in ROOMS.values():
         world = room_map(list(room["things"]), encoder)
         for number, (name, phrases) in enumerate(room["things"].items(), start=1):
-            kind = "explained" if gloss(name) or entry_of(name) else "unexplained"
+            kind = "explained" if definition_of(name) or entry_of(name) else "unexplained"
             entries[kind] += ask([Ask(text, (number,)) for text in phrases], world, encoder, config)
         entries["absent"] += ask([Ask(text, ()) for text in room["absent"]], world, encoder, config)
     return entries

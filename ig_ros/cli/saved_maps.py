@@ -113,13 +113,13 @@ def query_command(
 ) -> None:
     """Ask a saved map for an object. Exit code 1 when nothing fits."""
     from ig_ros.evaluation.outputs import query_entry
-    from ig_ros.language import make_encoder
+    from ig_ros.language import make_encoder, rank
     from ig_ros.map_io import read_snapshot
-    from ig_ros.mapper import answer
 
     with busy(f"asking {directory}"):
         snapshot, settings = read_snapshot(map_home(directory))
-        result = answer(snapshot, text, make_encoder(settings.language), settings, max_results, min_score)
+        words = settings.language
+        result = rank(snapshot, text, make_encoder(words), words, max_results, min_score)
     if as_json:
         print_json(query_entry(result))
     else:

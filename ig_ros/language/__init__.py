@@ -1,6 +1,6 @@
 """Words for objects: encoders, association of masks with objects, text queries."""
 
-from ig_ros.language.association import Description, Sighting, describe
+from ig_ros.language.association import Description, MaskObservation, describe, learn_threshold
 from ig_ros.language.encoders import (
     Encoder,
     ImageEncoder,
@@ -10,7 +10,7 @@ from ig_ros.language.encoders import (
     make_encoder,
     make_image_encoder,
 )
-from ig_ros.language.query import Place, learn_threshold, rank
+from ig_ros.language.ranking import rank
 from ig_ros.language.viewpoint import Scope, Viewpoint
 
 __all__ = [
@@ -18,9 +18,8 @@ __all__ = [
     "Encoder",
     "ImageEncoder",
     "LabelEncoder",
-    "Place",
+    "MaskObservation",
     "Scope",
-    "Sighting",
     "Viewpoint",
     "describe",
     "embed_masks",
