@@ -64,8 +64,8 @@ def compose(figures: dict[str, Any], picture: str) -> Iterator[str]:
     """The document, part by part."""
     yield "# Performance\n"
     yield (
-        f"Written by `python -m benchmarks.bench`: ratios, the two sides of each taken side by side on this machine's CPU "
-        f"({figures.get('threads', '?')} threads). Absolute times are of a noisy machine. No GPU took part: see "
+        "Written by `python -m benchmarks.bench`: ratios, the two sides of each taken side by side on this machine's "
+        f"CPU ({figures.get('threads', '?')} threads). Absolute times are of a noisy machine. No GPU took part: see "
         "[the GPU report](gpu_report.md).\n"
     )
     taken = [f"{part} {found['code']}" for part, found in figures.get("parts", {}).items() if "code" in found]
@@ -166,8 +166,9 @@ def instantiation(f: dict[str, Any]) -> Iterator[str]:
         f"{f['instantiation_s']:.2f} s; HDBSCAN on the same features {f['hdbscan_s']:.0f} s{end}; a rerun after 5 % of "
         f"the anchors have moved, in one place, {f['incremental_s']:.2f} s. A rerun equals a first run of the "
         "*held* scene: anchors that moved by less than a tenth of their edge since the last run stay where they were "
-        "(ig_ros/instances/rerun_memory.py, test/instances/test_rerun.py). Which sub-objects touch is read from a sorted table "
-        "of packed voxel keys, not from a hash. HDBSCAN has scikit-learn's default of threads (n_jobs unset: one).\n"
+        "(ig_ros/instances/rerun_memory.py, test/instances/test_rerun.py). Which sub-objects touch is read from a "
+        "sorted table of packed voxel keys, not from a hash. HDBSCAN has scikit-learn's default of threads (n_jobs "
+        "unset: one).\n"
     )
 
 
