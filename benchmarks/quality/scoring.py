@@ -13,7 +13,7 @@ from benchmarks.quality.naming import classify, embed_instances, spread
 from benchmarks.quality.views import UnseenView, render_iou
 from ig_ros.datasets import SceneTruth
 from ig_ros.datasets.scannet_truth import NYU40
-from ig_ros.evaluation.average_precision import average_precision
+from ig_ros.evaluation.average_precision import instance_average_precision
 from ig_ros.evaluation.label_transfer import transfer_ids
 from ig_ros.evaluation.metrics import InstanceScore, instance_score, semantic_score
 from ig_ros.instances.visibility import Observations, observe
@@ -147,5 +147,5 @@ def class_score(predicted: IntArray, truth: IntArray) -> dict[str, float]:
 def precision(ids: IntArray, truth: IntArray) -> dict[str, float]:
     """AP, AP50, AP25 of ids (P,); as most rows know no confidence, all rank their instances by size."""
     known, count = np.unique(ids[ids >= 0], return_counts=True)
-    score = average_precision(ids, dict(zip(known.tolist(), count.tolist(), strict=True)), truth)
+    score = instance_average_precision(ids, dict(zip(known.tolist(), count.tolist(), strict=True)), truth)
     return {"ap": score.ap, "ap50": score.ap50, "ap25": score.ap25}
