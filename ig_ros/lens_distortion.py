@@ -5,6 +5,7 @@ A matrix named K counts pixels as OpenCV and ROS do: the centre of the first pix
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,8 @@ from ig_ros.message_decoding import camera_from_info
 from ig_ros.types import Array, Camera, FloatArray
 
 FISHEYE = ("equidistant", "fisheye")  # distortion models of camera_info
-_COEFFICIENTS = {  # distortion model -> allowed numbers of coefficients
-    "plumb_bob": (4, 5),
-    "rational_polynomial": (5, 8, 12, 14),
-    **dict.fromkeys(FISHEYE, (4,)),
-}
+POLYNOMIAL = ("plumb_bob", "rational_polynomial", "")  # one family in OpenCV: drivers mix the names and the lengths
+_LENGTHS = (4, 5, 8, 12, 14)  # numbers of coefficients that OpenCV takes for it
 REFINEMENTS = 10  # steps of the inverse of a lens, which leave far less than a pixel
 NARROWINGS = 70  # steps of 1 % by which a view is narrowed at most, to half of it
 
@@ -95,21 +93,28 @@ class Rectifier:
         )
 
     @staticmethod
-    def from_info(info: Any) -> Rectifier:
-        """Raises FrameError `bad_camera_info` for zero focal lengths, sizes and unknown distortion models."""
+    def from_info(info: Any, rectified: bool = False) -> Rectifier:
+        """Returns the rectifier of a camera_info's images; of those that are rectified already its P is the camera.
+
+        Raises FrameError `bad_camera_info` for zero focal lengths, sizes and unknown distortion models.
+        """
         camera = camera_from_info(info)
-        distortion, model = np.array(info.d, np.float64), info.distortion_model
+        if rectified:
+            P = np.array(info.p, np.float64).reshape(3, 4)[:, :3]
+            return Rectifier(Camera(_shifted(P, 0.5), camera.width, camera.height) if P[0, 0] > 0 else camera)
+        distortion, model = np.trim_zeros(np.array(info.d, np.float64), "b"), info.distortion_model
         if not np.isfinite(distortion).all():
             raise FrameError("bad_camera_info", "camera_info has NaN distortion: recalibrate the camera")
-        if distortion.any() and model not in _COEFFICIENTS:
-            known = ", ".join(_COEFFICIENTS)
+        if distortion.any() and model not in (*POLYNOMIAL, *FISHEYE):
+            known = ", ".join((*POLYNOMIAL[:2], *FISHEYE))
             text = f"distortion model '{model}' is not supported: use one of {known}, or publish undistorted images"
             raise FrameError("bad_camera_info", text)
-        if distortion.any() and distortion.size not in _COEFFICIENTS[model]:
+        length = next((n for n in ((4,) if model in FISHEYE else _LENGTHS) if n >= distortion.size), None)
+        if length is None:
             raise FrameError(
                 "bad_camera_info", f"distortion model '{model}' cannot have {distortion.size} coefficients"
             )
-        return Rectifier.of(camera, distortion, model in FISHEYE)
+        return Rectifier.of(camera, np.pad(distortion, (0, length - distortion.size)), model in FISHEYE)
 
     def point(self, u: float, v: float) -> tuple[float, float]:
         """Returns where a pixel of the distorted image is in the undistorted one; pixel centres are at +0.5 in both."""
@@ -132,6 +137,12 @@ class Rectifier:
         return np.asarray(
             cv2.remap(values, *self.maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE), image.dtype
         )
+
+
+def is_rectified_topic(topic: str) -> bool:
+    """Returns whether a topic's name says that its images are rectified: image_rect, rgb/image_rect_color, ..."""
+    words = set(re.split(r"[/_]", topic.lower()))
+    return bool(words & {"rect", "rectified"}) and not words & {"not", "un"}
 
 
 def _shifted(K: FloatArray, by: float) -> FloatArray:

@@ -11,7 +11,10 @@ from ig_ros.errors import DatasetError
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 TF = "tf"  # stands for the pair /tf, /tf_static where a pose topic is expected
 NONE = "none"  # said by a user who wants a part left out
-COLOR = ("rgb8", "bgr8", "rgba8", "bgra8")
+COLOR = (
+    "rgb8", "bgr8", "rgba8", "bgra8", "8UC3", "8UC4", "rgb16", "bgr16", "yuv422", "uyvy", "yuv422_yuy2", "yuyv",
+    "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8",
+)  # fmt: skip
 GREY = ("mono8",)
 DEPTH = ("16UC1", "mono16", "32FC1")
 KINDS = {
@@ -132,10 +135,11 @@ def _closest(candidates: list[BagTopic], image: BagTopic) -> list[BagTopic]:
 
 
 def _depth(found: list[BagTopic], image: BagTopic, info: BagTopic) -> list[BagTopic]:
-    """Depth images that can be registered to the image: of its size, of its frame if any is."""
-    depths = [t for t in found if t.kind == "depth" and t.size in ((0, 0), info.size)]
+    """Depth images: those of the image's frame and size if any is, else those of its frame, else all."""
+    depths = [t for t in found if t.kind == "depth"]
     raw = [t for t in depths if t.type == RAW] or depths
-    return [t for t in raw if t.frame_id == image.frame_id] or raw
+    own = [t for t in raw if t.frame_id == image.frame_id]
+    return [t for t in own if t.size in ((0, 0), info.size)] or own or raw
 
 
 def _pose(found: list[BagTopic]) -> str:

@@ -66,8 +66,8 @@ def read_json(path: Path) -> Any:
 
 
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 colour image."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    """(H, W, 3) uint8 colour image, its pixels as they are stored: poses and K are of those, not of EXIF's upright."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise DatasetError(f"cannot read {path}: expected a JPEG or PNG colour image")
     return np.ascontiguousarray(image[..., ::-1]).astype(np.uint8, copy=False)
@@ -147,6 +147,10 @@ def _usable(candidates: Iterable[tuple[int, FloatArray, str]]) -> dict[int, Floa
             raise DatasetError(f"{source} is not a rigid camera-to-world pose: its rotation is not orthonormal")
         else:
             poses[number] = pose
+    if lost and not poses:
+        raise DatasetError(
+            f"none of {len(lost)} poses is finite: tracking was lost throughout, so nothing can be mapped"
+        )
     if lost:
         logger.warning("skipped %d frames without a finite pose: %s", len(lost), ", ".join(map(str, lost[:20])))
     return poses
