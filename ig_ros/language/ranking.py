@@ -206,9 +206,10 @@ class PhraseScorer:
                 scores = both(scores, np.where(unseen, self.relevance(phrase.text), shown) if unseen.any() else shown)
             scores = np.maximum(scores, self.labelled(phrase.text))  # a label may itself name the colour
         for relation in sorted(phrase.relations, key=is_comparison):
-            scores = (
-                self._compared(relation, scores) if is_comparison(relation) else both(scores, self._related(relation))
-            )
+            if is_comparison(relation):
+                scores = self._compared(relation, scores)
+            else:
+                scores = both(scores, self._related(relation))
         if phrase.superlative:
             scores = prefer(extreme(phrase.superlative, self._scene, self._view), scores, self._threshold)
         return scores
