@@ -1,4 +1,4 @@
-"""What an object is called and how it embeds, from the masks that showed it [OG 3.3]. Pure functions."""
+"""Label, embedding and threshold of a map's objects, from the masks that showed them [OG 3.3]. Pure functions."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Description:
 def describe(
     observations: Sequence[MaskObservation], encoder: Encoder | None, accept: float = 0.0, min_views: int = 1
 ) -> Description:
-    """Vote a label and average the embedding, each observation counting weight x score; below `accept` it is ignored.
+    """Votes a label and averages the embedding; each observation counts weight x score, below `accept` it is ignored.
 
-    The papers multiply the IoU with a feature score [OG 3.3]. Online it would tell objects of trained ground from those
-    of new ground, whose features are not trained yet, and not right masks from wrong ones: here the IoU stands alone.
-    Accepted in fewer than `min_views` views, an object has no language: no label, a zero embedding.
+    The papers multiply the IoU with a feature score [OG 3.3]. It is left out here: online, features of new ground
+    are not trained yet, so the score would tell new objects from old ones and not right masks from wrong ones.
+    An object accepted in fewer than `min_views` views gets no label and a zero embedding.
     Raises EncoderError when a mask's embedding has another length than the encoder's.
     """
     used = [s for s in observations if s.weight > accept and s.score > 0]
@@ -102,7 +102,7 @@ CANONICAL = (
 
 
 def learn_threshold(encoder: Encoder | None, embeddings: FloatArray) -> float:
-    """Score below which a thing is not there, from embeddings (S, E) of the map's objects; 0 = not learnt."""
+    """Returns the score below which a thing is absent, from embeddings (S, E) of the map's objects; 0 = not learnt."""
     known = embeddings[np.linalg.norm(embeddings, axis=1) > 0] if embeddings.size else embeddings
     if encoder is None or not len(known):
         return 0.0

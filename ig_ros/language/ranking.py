@@ -30,8 +30,8 @@ from ig_ros.language.viewpoint import Scope, Viewpoint
 from ig_ros.types import BoolArray, FloatArray, Instances, MapSnapshot, QueryHit, QueryResult, QueryStatus
 
 ANCHORS = 5  # most likely meanings of an anchor that are tried
-BACKGROUND = frozenset({"floor", "ground", "wall", "ceiling", "room", "house"})  # there, segmented or not
-STRUCTURE = frozenset({"floor", "ground", "wall", "ceiling", "room", "window", "door"})  # is no "thing"
+BACKGROUND = frozenset({"floor", "ground", "wall", "ceiling", "room", "house"})  # every room has them, segmented or not
+STRUCTURE = frozenset({"floor", "ground", "wall", "ceiling", "room", "window", "door"})  # not meant by "thing"
 OBSERVER_NAMES = frozenset({"robot"})  # the observer, unless the map has an object with this label
 # World x to the right and y forward, for maps without a camera pose.
 DEFAULT_VIEW = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
@@ -206,7 +206,10 @@ class PhraseScorer:
                 scores = both(scores, np.where(unseen, self.relevance(phrase.text), shown) if unseen.any() else shown)
             scores = np.maximum(scores, self.labelled(phrase.text))  # a label may itself name the colour
         for relation in sorted(phrase.relations, key=is_comparison):
-            scores = self._compared(relation, scores) if is_comparison(relation) else both(scores, self._in(relation))
+            if is_comparison(relation):
+                scores = self._compared(relation, scores)
+            else:
+                scores = both(scores, self._related(relation))
         if phrase.superlative:
             scores = prefer(extreme(phrase.superlative, self._scene, self._view), scores, self._threshold)
         return scores
@@ -215,7 +218,7 @@ class PhraseScorer:
         """(S,) 1 for every object but floor, walls and ceiling."""
         return np.array([0.0 if STRUCTURE & set(label.split()) else 1.0 for label in self._labels])
 
-    def _in(self, relation: Relation) -> FloatArray:
+    def _related(self, relation: Relation) -> FloatArray:
         """(S,) the best of anchor and geometry together, over all likely anchors."""
         best = np.zeros(len(self._labels))
         first, *others = [self._anchors(anchor) for anchor in relation.anchors]

@@ -18,7 +18,7 @@ from ig_ros.types import FloatArray
 # not quite ahead; and the width of that limit.
 CONE, OBSERVER_CONE, CONE_WIDTH = np.radians([52.0, 75.0, 6.0])
 CONTACT = 0.05  # m: closer than this is touching, in a map of 2 cm voxels
-SUPPORT_MARGIN = 0.08  # m around a thing in which the surface that carries it shows; that under it has not been seen
+SUPPORT_MARGIN = 0.08  # m around a thing in which the surface that carries it is looked for: what is under it is hidden
 SUPPORT_SHARE = 0.4  # share of a thing's ground plan that lies over what carries it
 DIRECTIONS = frozenset({"left of", "right of", "in front of", "behind"})
 
