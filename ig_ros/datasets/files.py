@@ -153,18 +153,11 @@ def _usable(candidates: Iterable[tuple[int, FloatArray, str]]) -> dict[int, Floa
 
 
 def register_depth(depth: FloatArray, K_depth: FloatArray, K_color: FloatArray, width: int, height: int) -> FloatArray:
-    """Depth image resampled (nearest) to the pixels of a colour camera at the same place; 0 outside its view.
+    """Returns a depth image resampled (nearest) to the pixels of a colour camera at the same place; 0 outside its view.
 
-    depth: (h, w) m; both matrices in px of their own images, without skew. Returns (height, width) m.
+    depth: (h, w) m; both matrices in px of their own images, pixel centres at +0.5. Returns (height, width) m.
     """
-    cols, inside_x = _sources(width, depth.shape[1], K_color[0, [0, 2]], K_depth[0, [0, 2]])
-    rows, inside_y = _sources(height, depth.shape[0], K_color[1, [1, 2]], K_depth[1, [1, 2]])
-    return np.where(inside_y[:, None] & inside_x[None], depth[rows[:, None], cols[None]], np.float32(0))
-
-
-def _sources(
-    count: int, limit: int, color: FloatArray, depth: FloatArray
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The depth pixel of each colour pixel along one axis, and whether it exists; cameras as (focal, centre) in px."""
-    source = np.floor((np.arange(count) + 0.5 - color[1]) / color[0] * depth[0] + depth[1]).astype(np.int64)
-    return source.clip(0, limit - 1), (source >= 0) & (source < limit)
+    centre = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])  # OpenCV counts pixels by their centres
+    K_depth, K_color, size = K_depth - centre, K_color - centre, (width, height)
+    columns, rows = cv2.initUndistortRectifyMap(K_depth, None, None, K_color, size, cv2.CV_32FC1)
+    return np.asarray(cv2.remap(depth, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT))
