@@ -106,12 +106,12 @@ class ColmapDataset:
 
     @cached_property
     def sparse_points(self) -> SparsePoints | None:
-        """The points that COLMAP triangulated, None where points3D is absent."""
+        """Returns the points that COLMAP triangulated, None where points3D is absent."""
         return colmap_model.read_points(self._model) if colmap_model.has_points(self._model) else None
 
     @cached_property
     def selection(self) -> SelectionTruth | None:
-        """The labelled views for the select-and-render task, None without labels."""
+        """Returns the labelled views for the select-and-render task, None without labels."""
         places = {self._stem(i): i for i in range(len(self))}
         labelled = {places[stem]: path for stem, path in self._labels.items() if stem in places}
         if not labelled:
@@ -120,7 +120,7 @@ class ColmapDataset:
 
     @property
     def missing_truth(self) -> tuple[str, ...]:
-        """One text per missing piece of the selection task's labels."""
+        """Returns one text per missing piece of the selection task's labels."""
         if not self._labels:
             return ("label/frame_NNNNN.json: which pixels each text names",)
         stems = {self._stem(i) for i in range(len(self))}
@@ -153,7 +153,7 @@ class ColmapDataset:
 
 
 def _numbers(images: list[colmap_model.ColmapImage]) -> list[int]:
-    """The last number in each name, where these rise and are frame numbers rather than dates, else places."""
+    """Returns the last number in each name, where these rise and are frame numbers rather than dates, else places."""
     found = [re.findall(r"\d+", Path(image.name).stem) for image in images]
     numbers = [int(digits[-1]) for digits in found if digits]
     in_order = len(numbers) == len(images) and all(a < b for a, b in pairwise(numbers))

@@ -26,7 +26,7 @@ class Plane:
     offset: float  # m
 
     def height(self, points: FloatArray) -> FloatArray:
-        """Signed distance (...) in m of points (..., 3)."""
+        """Returns the signed distance (...) in m of points (..., 3)."""
         return points @ self.normal + self.offset
 
 
