@@ -109,7 +109,7 @@ def labels_from_image(message: Any) -> IntArray:
 
 
 def camera_from_info(message: Any) -> Camera:
-    """Returns the camera (pixel centres at 0.5) of a camera_info without its distortion, see `lens_distortion.Rectifier`."""
+    """Returns the camera (pixel centres at 0.5) of a camera_info; `lens_distortion` removes distortion."""
     K = np.array(message.k, np.float64).reshape(3, 3)
     K[:2, 2] += 0.5
     return Camera(K, int(message.width), int(message.height))

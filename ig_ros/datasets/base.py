@@ -33,7 +33,7 @@ class SceneTruth:
     has_images: bool = True  # False: only the points are annotated, `instance_image` raises DatasetError
 
     def instance_classes(self) -> dict[int, int]:
-        """Returns the NYU40 class of each instance, the most frequent of its points; empty where classes are unknown."""
+        """Returns the NYU40 class of each instance, the most frequent of its points; empty where unknown."""
         if self.classes is None:
             return {}
         size = int(self.classes.max(initial=0)) + 1

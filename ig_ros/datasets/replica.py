@@ -66,11 +66,9 @@ def vmap_root(folder: Path) -> Path | None:
 def file_above(folder: Path, name: str) -> Path | None:
     """Returns the file in the folder, in habitat/ beside it, or up to three folders higher."""
     start = folder.resolve()
-    for place in (start, *list(start.parents)[:3]):
-        for path in (place / name, place / "habitat" / name):
-            if path.is_file():
-                return path
-    return None
+    places = [start, *list(start.parents)[:3]]
+    candidates = [path for place in places for path in (place / name, place / "habitat" / name)]
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def list_files(root: Path, convention: Convention) -> ReplicaFiles:

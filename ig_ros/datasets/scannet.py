@@ -57,7 +57,7 @@ class ScanNetDataset:
 
     @cached_property
     def truth(self) -> SceneTruth | None:
-        """Returns instances on the vertices of the benchmark's mesh, read at first use; None where files are missing."""
+        """Returns instances on the vertices of the benchmark's mesh, read at first use, None without files."""
         if not self._truth_files.has_instances():
             return None
         return read_truth(self._truth_files, self._instance_image, bool(self._instances))
