@@ -9,10 +9,8 @@ import numpy.typing as npt
 from ig_ros.segmentation.depth_surface import Mask
 from ig_ros.types import Array, FloatArray, IntArray
 
-CELL = 4  # px, edge of the cells of which each gives one colour to the background estimate
-STEP = 6  # cells between two estimates
-REACH = 16  # cells (half window) over which the plane's own colour is the median
-ENOUGH = 40  # cells of the plane in a window; with fewer, the whole plane's median stands in
+CELL = 16  # px, edge of the cells of which each gives one colour to the background estimate
+REACH = 4  # cells on each side over which the plane's own colour is the median
 MIN_DIFFERENCE = 16.0  # Lab units (lightness at half weight) from the plane's own colour
 LARGEST = 0.35  # of its plane: what is larger is the plane itself in another colour
 
@@ -48,17 +46,14 @@ def color_outliers(lab: FloatArray, region: Mask) -> Mask:
 
 def background(lab: FloatArray, region: Mask) -> npt.NDArray[np.float32]:
     """Returns (H, W, 3) median colour of the region's pixels over a wide window around each pixel."""
-    height, width = region.shape
-    colors, inside = lab[::CELL, ::CELL], region[::CELL, ::CELL]
     everywhere = np.median(lab[region], axis=0)
-    rows, cols = np.arange(0, len(colors), STEP), np.arange(0, colors.shape[1], STEP)
-    medians = np.empty((len(rows), len(cols), 3), np.float32)
-    for i, row in enumerate(rows):
-        for j, col in enumerate(cols):
-            window = np.s_[max(0, row - REACH) : row + REACH + 1, max(0, col - REACH) : col + REACH + 1]
-            seen = colors[window][inside[window]]
-            medians[i, j] = np.median(seen, axis=0) if len(seen) >= ENOUGH else everywhere
-    smooth: npt.NDArray[np.float32] = cv2.resize(medians, (width, height), interpolation=cv2.INTER_LINEAR)
+    colors, inside = lab[::CELL, ::CELL], region[::CELL, ::CELL]
+    medians = np.empty(colors.shape, np.float32)
+    for row, col in np.ndindex(inside.shape):
+        window = np.s_[max(0, row - REACH) : row + REACH + 1, max(0, col - REACH) : col + REACH + 1]
+        seen = colors[window][inside[window]]
+        medians[row, col] = np.median(seen, axis=0) if len(seen) > REACH else everywhere
+    smooth: npt.NDArray[np.float32] = cv2.resize(medians, region.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return smooth
 
 
