@@ -1,7 +1,18 @@
 """All parameters, checked and documented: the core's, the node's, presets, and the files they are read from."""
 
-from ig_ros.config.core import ALIASES, Config, InputConfig, InstanceConfig, KeyframeConfig, LanguageConfig
-from ig_ros.config.core import MemoryConfig, ScaffoldConfig, SeedingConfig, SegmentationConfig, TrainingConfig
+from ig_ros.config.core import (
+    ALIASES,
+    Config,
+    InputConfig,
+    InstanceConfig,
+    KeyframeConfig,
+    LanguageConfig,
+    MemoryConfig,
+    ScaffoldConfig,
+    SeedingConfig,
+    SegmentationConfig,
+    TrainingConfig,
+)
 from ig_ros.config.files import chosen, load_config, read_yaml
 from ig_ros.config.node import EachCameraConfig, LimitsConfig, NodeConfig
 from ig_ros.config.presets import PRESETS

@@ -174,6 +174,7 @@ class InstanceConfig:
     min_anchors: int = param(4, "smaller instances are noise", 1, 100000)
     min_views: int = param(2, "instances recognised in fewer keyframes are noise and have no language", 1, 1000)
     vote_neighbors: int = param(7, "neighbours over which mask votes are smoothed", 1, 64)
+    vote_rounds: int = param(1, "rounds of smoothing", 0, 20)
     refine_steps: int = param(
         0, "training steps on the sub-objects' features before they are compared [IG eq. 5], 0 = none", 0, 100000
     )

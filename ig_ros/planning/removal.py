@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from ig_ros.errors import QueryError
 from ig_ros.planning.view_rendering import render_view, select
 from ig_ros.scaffold import Keyframe, Scaffold
-from ig_ros.scaffold.change_detection import paint_over
+from ig_ros.scaffold.change_detection import erase_from_keyframe
 from ig_ros.types import FloatArray, MapSnapshot
 
 
@@ -47,7 +47,7 @@ def forget(keyframe: Keyframe, snapshot: MapSnapshot, number: int) -> None:
     if not silhouette.any():
         return
     behind = render_view(snapshot, keyframe.camera, keyframe.T_world_camera, without=(number,))
-    paint_over(keyframe, silhouette, behind.color)
+    erase_from_keyframe(keyframe, silhouette, behind.color)
 
 
 def without(snapshot: MapSnapshot, number: int) -> MapSnapshot:
