@@ -86,9 +86,7 @@ class Guard:
         """Size of a view to be drawn. Raises QueryError."""
         if width * height > self.limits.image_pixels:
             limit = self.limits.image_pixels
-            raise QueryError(
-                f"a view of {width}x{height} px is larger than limits.image_pixels = {limit}: ask for less"
-            )
+            raise QueryError(f"a view of {width}x{height} px exceeds limits.image_pixels = {limit}: ask for less")
 
     def _raw(self, what: str, message: Image) -> None:
         self._pixels(what, int(message.width), int(message.height))

@@ -78,14 +78,6 @@ def test_memory_is_bounded_and_the_same_anchors_return() -> None:
     assert len(np.unique(everyone)) == len(everyone)
 
 
-def test_without_paging_a_full_map_stops_growing() -> None:
-    mapper = mapper_of(memory__paging=False)
-    home, away, sizes = gone_and_back(mapper)
-    assert not away
-    assert max(sizes) == BUDGET
-    assert set(home) <= set(anchors_by_uid(mapper))
-
-
 def test_keyframes_that_look_at_ground_on_disk_sleep_until_it_is_back() -> None:
     mapper = mapper_of()
     for frame in drive(np.linspace(HOME, FAR, 14).tolist()):
@@ -121,8 +113,8 @@ def test_what_is_on_disk_follows_corrected_poses() -> None:
     height = (data["position"].double().numpy()[returned] - D[:3, 3]) @ D[:3, :3]
     np.testing.assert_allclose(height[:, 2], 0.0, atol=0.01)  # on the ground, as it lies now
     assert height[:, 0].min() < HOME + 0.2
-    turn = data["turn"].numpy()[returned]
-    np.testing.assert_allclose(np.abs(turn[:, 0]), np.cos(np.radians(12.5)), atol=1e-4)
+    rotation = data["rotation"].numpy()[returned]
+    np.testing.assert_allclose(np.abs(rotation[:, 0]), np.cos(np.radians(12.5)), atol=1e-4)
 
 
 def test_tiles_lie_below_the_directory_asked_for_and_go_with_the_map(tmp_path: Path) -> None:
