@@ -179,7 +179,8 @@ def motions_since(tile: Tile, keyframes: list[Keyframe]) -> tuple[IntArray, Floa
 log = logging.getLogger(__name__)
 
 FULL = 0.9  # share of the budget from which anchors are moved to disk ...
-ROOM = 0.75  # ... down to this share; tiles return within this share of the reach. Between the limits nothing moves
+ROOM = 0.7  # ... down to this share, so that it happens rarely
+NEARER = 0.8  # share of memory.reach within which tiles return: between the two limits nothing moves
 SAMPLE = 8  # every so many anchors tell whether a keyframe sees a tile
 MISSING = 0.1  # share of what a keyframe sees: with more of it on disk the keyframe is not replayed
 
@@ -204,7 +205,7 @@ class Pager:
         """Reads tiles near to the newest keyframe and keeps at most `budget` anchors in memory."""
         if not len(self._keyframes):
             return
-        center, reach = self._keyframes.items[-1].T_world_camera[:3, 3], ROOM * self._config.reach
+        center, reach = self._keyframes.items[-1].T_world_camera[:3, 3], NEARER * self._config.reach
         by_distance = sorted((tile.distance(center), number) for number, tile in self.tiles.items())
         near = [self.tiles[number] for distance, number in by_distance if distance < reach]
         need = sum(len(tile.uid) for tile in near)

@@ -30,7 +30,12 @@ def curve(steps: int = STEPS, **changes: object) -> tuple[list[float], dict[str,
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"scaffold__start": "blank"}, {"training__scale_unit": "metre", "training__joint_visits": 1000}]
+    "changes",
+    [
+        {},
+        {"scaffold__view_dependent_geometry": True},
+        {"training__scale_unit": "metre", "training__joint_visits": 1000},
+    ],
 )
 def test_plain_torch_trains_the_same_map(changes: dict[str, object]) -> None:
     ours, learnt = curve(**changes)
