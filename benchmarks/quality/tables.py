@@ -108,8 +108,8 @@ def ceiling_remark(results: Results) -> str:
         f"25 points above mask fusion ({fusion.mean:.1f}) would be {fusion.mean + 25:.1f}: truth itself on a cloud "
         f"reaches {points.mean:.1f}. The largest lead anybody can have over it here is "
         f"{points.mean - fusion.mean:.1f} points. The plain row is fusion as docs/method.md, section 4, describes it "
-        "(60 on its tabletops, 51 on scanned objects, 62 in rooms): a mask joins what it overlaps most. This one also trusts a "
-        "mask less that lies around an object than one inside it, and joins objects that came to overlap.\n"
+        "(60 on its tabletops, 51 on scanned objects, 62 in rooms): a mask joins what it overlaps most. This one also "
+        "trusts a mask less that lies around an object than one inside it, and joins objects that came to overlap.\n"
     )
 
 

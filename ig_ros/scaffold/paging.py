@@ -142,16 +142,6 @@ def file_name(number: int) -> str:
     return f"{number}.safetensors"
 
 
-def described(tile: Tile) -> dict[str, Any]:
-    """Returns what JSON keeps of a tile beside a copy of its file."""
-    return {
-        "number": tile.number,
-        "keyframes": tile.keyframes.tolist(),
-        "poses": tile.poses.tolist(),
-        "motion": tile.motion.tolist(),
-    }
-
-
 def link(source: Path, target: Path) -> None:
     """Makes a hard link to a file that is never written again, or a copy where the file system has no links."""
     try:
@@ -229,7 +219,16 @@ class Pager:
         for tile in self.tiles.values():
             link(tile.path, directory / file_name(tile.number))
         sleeping = {str(k.uid): sorted(k.missing) for k in self._keyframes.items if k.missing}
-        return {"tiles": [described(tile) for tile in self.tiles.values()], "sleeping": sleeping}
+        tiles = [
+            {
+                "number": tile.number,
+                "keyframes": tile.keyframes.tolist(),
+                "poses": tile.poses.tolist(),
+                "motion": tile.motion.tolist(),
+            }
+            for tile in self.tiles.values()
+        ]
+        return {"tiles": tiles, "sleeping": sleeping}
 
     def load(self, directory: Path, entry: dict[str, Any]) -> None:
         """Restores what `save` kept, once the keyframes are there. Raises as TileFiles.adopt does, or StorageError."""

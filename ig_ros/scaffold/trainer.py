@@ -119,7 +119,8 @@ class Trainer:
         self._apply(view, trained, joint)
         self._account(keyframe, view, screen, color_loss)
         self.step += 1
-        return StepResult(self.step, keyframe.uid, color_loss, _count(screen.visible))
+        drawn = 0 if screen.visible is None else int(screen.visible.sum())
+        return StepResult(self.step, keyframe.uid, color_loss, drawn)
 
     def _loss(
         self, keyframe: Keyframe, view: DecodedView, rendered: RenderResult, any_joint: bool, semantic: bool
@@ -202,13 +203,6 @@ def account_view_torch(
         strength = (gradient * gradient.new_tensor(size) / 2).norm(dim=1) * visible
         data["gradient_sum"].index_add_(0, rows, strength.view(-1, k))
         data["gradient_count"].index_add_(0, rows, visible.view(-1, k).float())
-
-
-def _count(visible: torch.Tensor | None) -> int:
-    """Counts what is true (N,); 0 for None. On the CPU numpy counts without a copy."""
-    if visible is None:
-        return 0
-    return int(np.count_nonzero(visible.numpy()) if visible.device.type == "cpu" else torch.count_nonzero(visible))
 
 
 def decay(first: float, final: float, step: int, config: TrainingConfig) -> float:
