@@ -181,7 +181,7 @@ class Mapper:
         keyframes = tuple(dataclasses.replace(k) for k in self.keyframes.awake())
         stamp = newest(keyframes).stamp if keyframes else 0
         points = PointSet(*(a.detach().cpu().numpy().copy() for a in arrays))
-        canonical, away = self.scaffold.canonical(), self.pager.away()
+        canonical, away = self.scaffold.canonical(), self.pager.uids_on_disk()
         return FrozenMap(self.trainer.step, stamp, canonical, points, keyframes, away, len(self.removed), self.identity)
 
     def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:

@@ -183,7 +183,7 @@ class Pager:
         self._files = TileFiles(config.directory)
         self.tiles: dict[int, Tile] = {}
 
-    def away(self) -> IntArray:
+    def uids_on_disk(self) -> IntArray:
         """Returns the uids (M,) of the anchors on disk."""
         return np.concatenate([np.zeros(0, np.int64), *(tile.uid for tile in list(self.tiles.values()))])
 

@@ -55,7 +55,7 @@ def gone_and_back(mapper: Mapper) -> tuple[dict[int, FloatArray], set[int], list
     for frame in drive(np.linspace(HOME + 0.5, FAR, 12).tolist(), 10):
         mapper.insert(frame)
         sizes.append(len(mapper.scaffold.anchors))
-    away = set(mapper.pager.away().tolist())
+    away = set(mapper.pager.uids_on_disk().tolist())
     for frame in drive(np.linspace(FAR, HOME, 12).tolist(), 30):
         mapper.insert(frame)
         sizes.append(len(mapper.scaffold.anchors))
@@ -72,9 +72,9 @@ def test_memory_is_bounded_and_the_same_anchors_return() -> None:
     assert len(returned) > 0.9 * len(home)
     for uid in returned:
         np.testing.assert_array_equal(back[uid], home[uid])  # parameters, moments, counts: nobody trained meanwhile
-    everything = len(mapper.pager.away()) + len(mapper.scaffold.anchors)
+    everything = len(mapper.pager.uids_on_disk()) + len(mapper.scaffold.anchors)
     assert everything > 1.4 * BUDGET  # without paging the map would have ended there
-    everyone = np.concatenate([mapper.pager.away(), mapper.scaffold.anchors.data["uid"].numpy()])
+    everyone = np.concatenate([mapper.pager.uids_on_disk(), mapper.scaffold.anchors.data["uid"].numpy()])
     assert len(np.unique(everyone)) == len(everyone)
 
 
@@ -102,7 +102,7 @@ def test_what_is_on_disk_follows_corrected_poses() -> None:
     D = np.eye(4)
     D[:3, :3] = Rotation.from_euler("z", 25, degrees=True).as_matrix()
     D[:3, 3] = [0.5, -1.0, 0.2]
-    away = set(mapper.pager.away().tolist())
+    away = set(mapper.pager.uids_on_disk().tolist())
     assert away
     mapper.correct_poses({k.stamp: D @ k.T_world_camera for k in mapper.keyframes.items})
     for frame in drive(np.linspace(FAR, HOME, 14).tolist(), 30):
