@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ig_ros.scaffold.keyframes import TABLE, Keyframe
+from ig_ros.scaffold.keyframes import MASK_ID_LIMIT, Keyframe
 from ig_ros.types import Array, FloatArray, MapSnapshot
 from ig_ros.validation import demand, demand_like, demand_range, demand_table
 
@@ -46,7 +46,7 @@ def _inspect_keyframe(keyframe: Keyframe, name: str) -> None:
         demand(keyframe.depth.min() >= 0, f"depth of {name} is negative")
     if keyframe.labels is not None:
         demand_table(f"labels of {name}", keyframe.labels, "int32", *size)
-        demand_range(f"labels of {name}", keyframe.labels, 0, TABLE)
+        demand_range(f"labels of {name}", keyframe.labels, 0, MASK_ID_LIMIT)
     demand_pose(f"pose of {name}", keyframe.T_world_camera)
     if keyframe.masks is not None:
         _inspect_masks(keyframe, name)

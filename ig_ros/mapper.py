@@ -36,7 +36,7 @@ from ig_ros.scaffold import (
     multiview_stereo,
     seeding,
 )
-from ig_ros.scaffold.change_detection import Vanishing
+from ig_ros.scaffold.change_detection import ChangeDetector
 from ig_ros.scaffold.keyframes import Keyframe, newest
 from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.pose_correction import correct_poses
@@ -82,7 +82,7 @@ class Mapper:
         self.keyframes = KeyframeStore(c.keyframes)
         self.trainer = Trainer(c, self.scaffold, self.keyframes)
         self.pager = Pager(self.scaffold.anchors, self.keyframes, c.memory)
-        self.vanishing = Vanishing(self.scaffold, self.keyframes, c.memory.vanish_after)
+        self.changes = ChangeDetector(self.scaffold, self.keyframes, c.memory.vanish_after)
         with self._publishing:
             self.identity, self.away, self.lives = Identity(first_id), AwayObjects(), Lives()
             self.instantiator = Instantiator()
@@ -93,7 +93,7 @@ class Mapper:
         """Take over another mapper's map (a loaded one) and its latest objects; ids go on from the higher number."""
         self.gate = other.gate
         self.scaffold, self.keyframes, self.trainer = other.scaffold, other.keyframes, other.trainer
-        self.pager, self.vanishing = other.pager, other.vanishing
+        self.pager, self.changes = other.pager, other.changes
         with self._publishing:
             other.identity.next = max(other.identity.next, self.identity.next)
             self.identity, self.away, self.lives = other.identity, other.away, other.lives
@@ -132,8 +132,8 @@ class Mapper:
     def insert(self, frame: Frame) -> None:
         """Store a keyframe, drop what it shows to be gone and plant anchors where it sees what the map lacks."""
         keyframe = self.keyframes.add(frame, self.config.input)
-        self.pager.turn(self.config.seeding.max_anchors)
-        self.vanishing.look(keyframe)
+        self.pager.update(self.config.seeding.max_anchors)
+        self.changes.update(keyframe)
         if keyframe.depth is not None:
             self._seed(keyframe)
             return
@@ -181,7 +181,7 @@ class Mapper:
         keyframes = tuple(dataclasses.replace(k) for k in self.keyframes.awake())
         stamp = newest(keyframes).stamp if keyframes else 0
         points = PointSet(*(a.detach().cpu().numpy().copy() for a in arrays))
-        canonical, away = self.scaffold.canonical(), self.pager.away()
+        canonical, away = self.scaffold.canonical(), self.pager.uids_on_disk()
         return FrozenMap(self.trainer.step, stamp, canonical, points, keyframes, away, len(self.removed), self.identity)
 
     def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:

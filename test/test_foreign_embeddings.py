@@ -17,7 +17,7 @@ from ig_ros.instances.tracking import Remembered, with_objects
 from ig_ros.live import LiveMapper
 from ig_ros.map_io import load_map, save_map
 from ig_ros.mapper import Mapper
-from ig_ros.scaffold.keyframes import TABLE
+from ig_ros.scaffold.keyframes import MASK_ID_LIMIT
 from ig_ros.types import FloatArray, Frame, Instances, Masks, ObjectInstance
 
 
@@ -55,7 +55,7 @@ def mapped(frames: list[Frame]) -> Mapper:
     return mapper
 
 
-@pytest.mark.parametrize("offset", [0, TABLE], ids=["small ids", "large ids"])
+@pytest.mark.parametrize("offset", [0, MASK_ID_LIMIT], ids=["small ids", "large ids"])
 def test_a_map_under_another_encoder_mixes_nothing_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, offset: int
 ) -> None:

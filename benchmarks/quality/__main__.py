@@ -107,8 +107,6 @@ def plan(options: argparse.Namespace) -> tuple[list[Job], list[str]]:
     else:
         jobs = simulated_jobs(options.meshes.expanduser().resolve(), options.width, settings)
         notes.append(f"simulated images are {options.width} px wide")
-    if not options.scannet and not any(job.variant for job in jobs):
-        notes.append("Table 4 is missing: this version lacks its switches")
     jobs = [
         dataclasses.replace(j, steps=max(1, round(j.steps * options.steps)))
         for j in jobs

@@ -227,7 +227,7 @@ def _new_parameters(robot: Robot) -> Check:
         return lambda: "the parameter service is not there"
     rate = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=0.5)
     width = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=64)
-    wanted = [Parameter(name="training.lr_offset", value=rate), Parameter(name="input.max_width", value=width)]
+    wanted = [Parameter(name="training.lr_feature", value=rate), Parameter(name="input.max_width", value=width)]
     asked = [caller.call_async(SetParameters.Request(parameters=wanted)) for _ in range(10)]
 
     def check() -> str:

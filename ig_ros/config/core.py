@@ -80,9 +80,7 @@ class ScaffoldConfig:
     embedding: int = param(32, "length of the appearance embedding", 4, 256)
     feature: int = param(6, "length of the instance feature", 2, 64)
     hidden: int = param(32, "hidden width of the decoding MLPs", 8, 512)
-    view_dependent_geometry: bool = param(
-        False, "decode opacity and shape per view direction (the paper) or canonically"
-    )
+    view_dependent_geometry: bool = param(False, "decode opacity and shape per view direction too (the paper)")
     start: str = param(
         "measured",
         "measured: an anchor has a trained colour that starts as measured, children spread over its voxel, and a "
@@ -97,9 +95,7 @@ class TrainingConfig:
     """Losses, learning rates (per step), phases, replay and growth."""
 
     lr_feature: float = param(0.01, "learning rate of instance features; a tenth of it in the joint phase", 0.0, 1.0)
-    lr_mlp_floor: float = param(
-        10.0, "the opacity and colour MLPs' rates decay to this times 2e-5 and 5e-5 (the paper: 1)", 0.0, 100.0
-    )
+    lr_mlp_floor: float = param(10.0, "opacity and colour MLP decay to this x 2e-5 and 5e-5 (the paper: 1)", 0.0, 100.0)
     decay_steps: int = param(4000, "steps over which decaying rates reach their final value", 1, 10_000_000)
     ssim_weight: float = param(0.2, "colour loss = (1 - w) L1 + w (1 - SSIM)", 0.0, 1.0)
     scale_unit: str = param(
@@ -140,9 +136,7 @@ class TrainingConfig:
     growth_from: int = param(200, "first step with growth and pruning", 0, 10_000_000)
     growth_until: int = param(2_000_000_000, "last step with growth and pruning", 0, 2_000_000_000)
     growth_every: int = param(100, "steps between growth and pruning", 1, 1_000_000)
-    growth_gradient: float = param(
-        0.0002, "grow above this mean 2D positional gradient (normalised image units)", 0.0, 1.0
-    )
+    growth_gradient: float = param(0.0002, "grow above this mean 2D gradient (normalised image units)", 0.0, 1.0)
     prune_opacity: float = param(0.005, "anchors whose mean summed opacity stays below this are pruned", 0.0, 1.0)
     seed: int = param(0, "seed of every random choice", 0, 2_000_000_000)
 
@@ -155,9 +149,7 @@ class InstanceConfig:
     sub_objects: int = param(1000, "sub-objects of the over-segmentation (S)", 10, 100000)
     lloyd_steps: int = param(1, "k-means steps after farthest point sampling (0 = the authors')", 0, 100)
     voxel: float = param(0.02, "sub-objects whose voxels of this edge touch are neighbours, m", 1e-3, 1.0)
-    feature_gap: float = param(
-        0.15, "feature distance (half space) at which the feature witness is undecided (gamma)", 0.0, 2.0
-    )
+    feature_gap: float = param(0.15, "feature distance (half space) at which features do not decide (gamma)", 0.0, 2.0)
     feature_trust: float = param(0.6, "weight of the feature witness in units of one fully observed view", 0.0, 100.0)
     feature_share: float = param(
         1.0,
@@ -175,12 +167,11 @@ class InstanceConfig:
     min_anchors: int = param(4, "smaller instances are noise", 1, 100000)
     min_views: int = param(2, "instances recognised in fewer keyframes are noise and have no language", 1, 1000)
     vote_neighbors: int = param(7, "neighbours over which mask votes are smoothed", 1, 64)
+    vote_rounds: int = param(1, "rounds of smoothing", 0, 20)
     refine_steps: int = param(
         0, "training steps on the sub-objects' features before they are compared [IG eq. 5], 0 = none", 0, 100000
     )
-    depth_tolerance: float = param(
-        0.03, "a point is visible if it lies within this fraction of the view's depth", 0.0, 1.0
-    )
+    depth_tolerance: float = param(0.03, "a point within this share of the view's depth is visible", 0.0, 1.0)
     max_views: int = param(160, "keyframes that vote at most (spread evenly)", 1, 100000)
 
 
@@ -209,11 +200,9 @@ class LanguageConfig:
 class SegmentationConfig:
     """2D masks for frames that come without any."""
 
-    segmenter: str = param("none", "who makes masks when nobody sends any", choices=("none", *SEGMENTERS))
+    segmenter: str = param("none", "makes masks where none are sent", choices=("none", *SEGMENTERS))
     sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
-    sam_model: str = param(
-        "vit_b", "which segment-anything model the checkpoint is", choices=("vit_b", "vit_l", "vit_h")
-    )
+    sam_model: str = param("vit_b", "the segment-anything checkpoint's model", choices=("vit_b", "vit_l", "vit_h"))
     sam2_checkpoint: str = param("", "path of a SAM 2.1 checkpoint (sam2.1_hiera_tiny.pt, ...)")
     sam2_model: str = param(
         "tiny", "which SAM 2.1 model the checkpoint is", choices=("tiny", "small", "base_plus", "large")

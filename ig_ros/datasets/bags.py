@@ -180,8 +180,8 @@ class BagDataset:
         stamps = {stamp for stamp, _ in self._index["image"]}
         if len(stamps) == 1 and len(self._index["image"]) > 1:
             raise DatasetError(
-                f"{self._path}: all {len(self._index['image'])} images of {self._used['image'].name} have the same stamp "
-                f"({stamps.pop()} ns), so no pose can be told for them: let the driver stamp its images"
+                f"{self._path}: all {len(self._index['image'])} images of {self._used['image'].name} have the same "
+                f"stamp ({stamps.pop()} ns), so no pose can be told for them: let the driver stamp its images"
             )
 
     def _tolerance(self, part: str) -> int:

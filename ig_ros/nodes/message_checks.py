@@ -79,14 +79,14 @@ class Guard:
 
     def ids(self, ids: Sequence[int]) -> None:
         """Object ids of a request. Raises QueryError."""
-        if len(ids) > self.limits.ids:
-            raise QueryError(f"request names {len(ids)} objects, limits.ids allows {self.limits.ids}: ask in parts")
+        if len(ids) > self.limits.masks:
+            raise QueryError(f"request names {len(ids)} objects, limits.masks allows {self.limits.masks}: ask in parts")
 
     def view(self, width: int, height: int) -> None:
         """Size of a view to be drawn. Raises QueryError."""
-        if width * height > self.limits.view_pixels:
-            limit = self.limits.view_pixels
-            raise QueryError(f"a view of {width}x{height} px is larger than limits.view_pixels = {limit}: ask for less")
+        if width * height > self.limits.image_pixels:
+            limit = self.limits.image_pixels
+            raise QueryError(f"a view of {width}x{height} px exceeds limits.image_pixels = {limit}: ask for less")
 
     def _raw(self, what: str, message: Image) -> None:
         self._pixels(what, int(message.width), int(message.height))

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from ig_ros.planning.picking import object_by_id
 from ig_ros.planning.view_rendering import render_view, select
 from ig_ros.scaffold import Keyframe, Scaffold
-from ig_ros.scaffold.change_detection import paint_over
+from ig_ros.scaffold.change_detection import erase_from_keyframe
 from ig_ros.types import MapSnapshot
 
 
@@ -37,7 +37,7 @@ def paint_out(keyframe: Keyframe, snapshot: MapSnapshot, number: int) -> None:
     if not silhouette.any():
         return
     behind = render_view(snapshot, keyframe.camera, keyframe.T_world_camera, without=(number,))
-    paint_over(keyframe, silhouette, behind.color)
+    erase_from_keyframe(keyframe, silhouette, behind.color)
 
 
 def without(snapshot: MapSnapshot, number: int) -> MapSnapshot:

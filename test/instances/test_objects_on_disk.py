@@ -118,13 +118,13 @@ def test_a_saved_map_keeps_what_is_on_disk_and_resumes(tmp_path: Path) -> None:
     for frame in drive(np.linspace(0.6, 2.4, 8), 10):
         mapper.insert(frame)
     mapper.instantiate()
-    away = mapper.pager.away()
+    away = mapper.pager.uids_on_disk()
     assert len(away) > 500
     save_map(mapper, tmp_path / "map")
     loaded = Mapper(mapper.config)
     for _ in range(2):  # a map that was loaded and has used its tiles up is still whole on disk
         load_map(loaded, tmp_path / "map")
-        np.testing.assert_array_equal(np.sort(loaded.pager.away()), np.sort(away))
+        np.testing.assert_array_equal(np.sort(loaded.pager.uids_on_disk()), np.sort(away))
         assert [k.missing for k in loaded.keyframes.items] == [k.missing for k in mapper.keyframes.items]
         assert {o.label: o.id for o in loaded.instantiate().instances.objects} == ids
         for frame in drive(np.linspace(2.1, 0.0, 8), 30):

@@ -32,9 +32,7 @@ from ig_ros.nodes.query_client import MapClient
 from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RenderView, SaveMap
 
-SMALL = LimitsConfig(
-    image_pixels=1200, masks=5, embedding=8, cloud_points=10, path_poses=3, text=20, view_pixels=1200, ids=4
-)
+SMALL = LimitsConfig(image_pixels=1200, masks=5, embedding=8, cloud_points=10, path_poses=3, text=20)
 HEAD = header(1, "camera")
 
 
@@ -103,7 +101,7 @@ def test_files_of_other_formats_and_broken_ones_are_not_decoded(data: bytes) -> 
 
 @pytest.mark.parametrize(
     ("check", "within", "beyond"),
-    [("text", ("a text", "x" * 20), ("a text", "x" * 21)), ("ids", ([1] * 4,), ([1] * 5,)),
+    [("text", ("a text", "x" * 20), ("a text", "x" * 21)), ("ids", ([1] * 5,), ([1] * 6,)),
      ("view", (40, 30), (40, 31))],
 )  # fmt: skip
 def test_requests(check: str, within: tuple, beyond: tuple) -> None:
@@ -166,8 +164,7 @@ def test_a_frame_id_of_a_megabyte_makes_no_long_warning(context: object) -> None
 
 
 def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_path: object) -> None:
-    limits = {"limits__image_pixels": 160 * 120, "limits__text": 20, "limits__ids": 4, "limits__view_pixels": 1200,
-              "limits__path_poses": 3}  # fmt: skip
+    limits = {"limits__image_pixels": 160 * 120, "limits__text": 20, "limits__masks": 4, "limits__path_poses": 3}
     with running(context, map_directory=str(tmp_path), diagnostics_period=0.1, **limits) as made:
         player, client = Player(PlayOptions(), context=context), MapClient(context=context)
         assert player.wait_for_subscribers()

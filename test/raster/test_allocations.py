@@ -51,7 +51,7 @@ def counted(self, name, *arguments):
     made[name][step] = made[name].get(step, 0) + count() - before
     assert not failed
 
-mapper = Mapper(small_config(threads=2, training__warmup_visits=1, training__joint_visits=2, training__growth=False))
+mapper = Mapper(small_config(threads=2, training__warmup_visits=1, training__joint_visits=2, training__growth="none"))
 for frame in orbit(1):
     mapper.add_frame(frame)
 Library.call = counted

@@ -7,7 +7,7 @@ import torch
 
 from ig_ros.raster import library
 from ig_ros.raster.losses import FeatureTerms, Target, feature_loss_gradient, view_loss
-from ig_ros.scaffold.losses import feature_loss, scale_loss, view_loss_torch, volume_loss
+from ig_ros.scaffold.losses import VOLUME_WEIGHT, feature_loss, scale_loss, view_loss_torch, volume_loss
 from ig_ros.types import RenderResult
 
 SIZES = [(1, 1), (3, 200), (48, 37)]
@@ -97,7 +97,7 @@ def test_labels_of_any_type_and_every_variant(variant: str, dtype: torch.dtype) 
     wide = rendered.features.double().requires_grad_()
     truth = feature_loss(
         wide[..., 3:], rendered.alpha, target.labels,
-        min_pixels=5, truncation=0.4, contrast_weight=1.0, smooth_weight=0.1,
+        FeatureTerms(min_pixels=5, truncation=0.4, contrast_weight=1.0, smooth_weight=0.1),
     )  # fmt: skip
     truth.backward()
     assert wide.grad is not None
@@ -141,8 +141,8 @@ def test_volume(with_edge: bool, children: int) -> None:
     random = torch.Generator().manual_seed(children)
     scales, edge = torch.rand(67 * children, 3, generator=random), torch.rand(67, generator=random) + 0.1
     ours, truth = scales.clone().requires_grad_(), scales.double().requires_grad_()
-    loss = volume_loss(ours, edge if with_edge else None, children, 0.01)
-    expected = 0.01 * scale_loss(truth, edge.repeat_interleave(children).double() if with_edge else None)
+    loss = volume_loss(ours, edge if with_edge else None, children)
+    expected = VOLUME_WEIGHT * scale_loss(truth, edge.repeat_interleave(children).double() if with_edge else None)
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     (3 * loss).backward()
     (3 * expected).backward()

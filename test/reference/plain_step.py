@@ -77,8 +77,8 @@ def plain_rasterize(
     return RenderResult(features, whole.depth, whole.alpha)
 
 
-def _volume(scales: torch.Tensor, edge: torch.Tensor | None, children: int, weight: float) -> Any:
-    return weight * losses.scale_loss(scales, None if edge is None else edge.repeat_interleave(children))
+def _volume(scales: torch.Tensor, edge: torch.Tensor | None, children: int) -> Any:
+    return losses.VOLUME_WEIGHT * losses.scale_loss(scales, None if edge is None else edge.repeat_interleave(children))
 
 
 def _in_view(self: Scaffold, camera: Camera, T_world_camera: FloatArray) -> torch.Tensor:
