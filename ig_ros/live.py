@@ -25,7 +25,6 @@ from ig_ros.config import Config
 from ig_ros.errors import FrameError, IgError, one_line
 from ig_ros.frame_queue import OLD_MAP, Inbox, Intake, LateMasks
 from ig_ros.language import Scope
-from ig_ros.late_pose_corrections import Transit
 from ig_ros.map_io import read_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.memory_relief import is_out_of_memory, relieve
@@ -132,7 +131,6 @@ class LiveMapper:
         self._mapper = mapper if mapper is not None else Mapper(config)
         self._ready: queue.Queue[tuple[int, Frame | LateMasks]] = queue.Queue(READY)
         self._intake = Intake(self._mapper)
-        self._transit = Transit()
         self._commands = Commands()  # for the trainer
         self._wanted: list[Future[MapSnapshot]] = []  # waiting for the next instantiation
         self._wake_instantiation = threading.Event()
@@ -170,7 +168,7 @@ class LiveMapper:
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._mapper.pager.close()
+        self._mapper.state.pager.close()
 
     def pause(self, paused: bool = True) -> None:
         """Stop training and periodic instantiation, or go on; commands and queries are still obeyed and answered."""
@@ -199,7 +197,7 @@ class LiveMapper:
         The future raises FrameError for a motion that is not rigid.
         """
         submitted = self._inbox.frames
-        return self._on_trainer(lambda: self._transit.correct(self._mapper, correction, submitted))
+        return self._on_trainer(lambda: self._mapper.correct(correction, submitted))
 
     # -- output ---------------------------------------------------------------------------------------------------
 
@@ -259,7 +257,7 @@ class LiveMapper:
             steps=self._mapper.trainer.step,
             steps_per_second=self._rate,
             anchors=len(self._mapper.scaffold.anchors),
-            anchors_on_disk=self._mapper.pager.count(),
+            anchors_on_disk=self._mapper.state.pager.count(),
             gaussians=self._gaussians,
             loss=self._loss,
             instantiation_age=age,
@@ -361,12 +359,12 @@ class LiveMapper:
 
     def _reset(self) -> None:
         self._intake.begin_anew(self._inbox.frames)
-        self._mapper.reset(self._mapper.identity.next)
+        self._mapper.reset()
 
     def _load(self, directory: Path) -> None:
-        fresh, snapshot = read_map(self._mapper, directory)
+        state = read_map(self._mapper, directory)
         self._intake.begin_anew(self._inbox.frames)
-        self._mapper.adopt(fresh, snapshot)
+        self._mapper.adopt(state)
 
     def _insert_ready(self) -> None:
         try:
@@ -379,7 +377,7 @@ class LiveMapper:
             if not item.attach(self._mapper):  # the keyframe has been forgotten
                 self._dropped["masks_too_late"] += 1
         else:
-            self._mapper.insert(self._transit.arrive(number, item))
+            self._mapper.insert(item, number)
             self._frames_used += 1
 
     def _on_trainer(self, command: Callable[[], T]) -> Future[T]:

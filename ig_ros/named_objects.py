@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ig_ros.config import Config, LanguageConfig
-from ig_ros.instances import Children, Identity, Instantiation, Instantiator, LabelledView, PointSet
+from ig_ros.instances import Children, Instantiation, Instantiator, LabelledView, ObjectTracker, PointSet
 from ig_ros.language import Encoder, MaskObservation, describe, foreign, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
@@ -30,14 +30,14 @@ class FrozenMap:
     gaussians: GaussianBatch  # canonical, detached; features are colour (3) and instance feature
     points: PointSet  # the anchors
     keyframes: tuple[Keyframe, ...]  # copies; their images are never written after they are stored
-    away: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # uids of the anchors on disk
+    on_disk: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # uids of the anchors on disk
     removed: int = 0  # objects that had been taken out of the map by then
-    identity: Identity | None = None  # that of the map
+    tracker: ObjectTracker | None = None  # that of the map
 
 
 def find_objects(
     frozen: FrozenMap,
-    identity: Identity,
+    tracker: ObjectTracker,
     encoder: Encoder | None,
     config: Config,
     instantiator: Instantiator | None = None,
@@ -62,7 +62,7 @@ def find_objects(
 
     use = refined if config.instances.refine_steps else None
     instantiator = instantiator or Instantiator()
-    found = instantiator.run(frozen.points, children, views, identity, config.instances, use)
+    found = instantiator.run(frozen.points, children, views, tracker, config.instances, use)
     return name_objects(found, shown, encoder, config.language, config.instances.min_views)
 
 

@@ -24,7 +24,7 @@ LAYERS = (  # from the bottom up
     (*STAGES, "named_objects"),
     ("planning",),
     ("mapper",),
-    ("memory_relief", "map_validation", "late_pose_corrections", "frame_queue"),
+    ("memory_relief", "map_validation", "frame_queue"),
     ("map_io", "datasets", "simulation"),
     ("live",),
     ("nodes", "cli", "evaluation", "report", "export", "viewer"),

@@ -76,9 +76,9 @@ class PoseCorrections:
                 self._odom_at(frame.stamp - place) if frame.source in self._on_tf else None
             )  # the builder has shifted it by so much
             if pair is not None:
-                T = self._odometry.note(frame.stamp, frame.T_world_camera, *pair)
+                T = self._odometry.add(frame.stamp, frame.T_world_camera, *pair)
                 frame = dataclasses.replace(frame, T_world_camera=T)
-            self._trajectories[frame.source].note(frame.stamp, frame.T_world_camera)
+            self._trajectories[frame.source].add(frame.stamp, frame.T_world_camera)
             self._mapper.submit(frame)
         return frame
 

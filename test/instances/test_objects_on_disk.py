@@ -118,7 +118,7 @@ def test_a_saved_map_keeps_what_is_on_disk_and_resumes(tmp_path: Path) -> None:
     for frame in drive(np.linspace(0.6, 2.4, 8), 10):
         mapper.insert(frame)
     mapper.instantiate()
-    away = mapper.pager.uids_on_disk()
+    away = mapper.state.pager.uids_on_disk()
     assert len(away) > 500
     save_map(mapper, tmp_path / "map")
     loaded = Mapper(mapper.config)

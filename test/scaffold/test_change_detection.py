@@ -132,7 +132,7 @@ def test_a_look_without_depth_is_no_evidence() -> None:
     keyframe = store.add(blind, small_config().input)
     before = mapper.scaffold.anchors.data["uid"].clone()
     for _ in range(AFTER + 1):
-        assert mapper.changes.update(keyframe) == 0
+        assert mapper.state.changes.update(keyframe) == 0
     never = Mapper(small_config(threads=1, memory__vanish_after=0))
     for number in range(5):
         never.add_frame(frame(number, {HERE: RED} if number == 0 else {}))

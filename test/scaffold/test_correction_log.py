@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from helpers import orbit, small_config
 
-from ig_ros.late_pose_corrections import Transit
 from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold.pose_correction import Correction
@@ -38,62 +37,64 @@ def shifts(mapper: Mapper, frames: list[Frame]) -> list[float]:
 
 
 def test_what_waits_follows_the_end_of_the_path_and_what_comes_later_does_not() -> None:
-    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(6)
+    mapper, frames = Mapper(small_config()), orbit(6)
     for number in (1, 2, 3):  # the third one between the correction and its turn
-        mapper.insert(transit.arrive(number, frames[number - 1]))
-    assert transit.correct(mapper, correction((0, 0.5)), submitted=4) == 3
-    mapper.insert(transit.arrive(4, frames[3]))
-    mapper.insert(transit.arrive(5, frames[4]))  # submitted after the correction: its pose knows of it
+        mapper.insert(frames[number - 1], number)
+    assert mapper.correct(correction((0, 0.5)), submitted=4) == 3
+    mapper.insert(frames[3], 4)
+    mapper.insert(frames[4], 5)  # submitted after the correction: its pose knows of it
     np.testing.assert_allclose(shifts(mapper, frames), [0.5, 0.5, 0.5, 0.5, 0.0], atol=1e-9)
 
 
 def test_a_keyframe_submitted_after_a_correction_and_inserted_before_its_turn_stays() -> None:
-    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(3)
+    mapper, frames = Mapper(small_config()), orbit(3)
     for number in (1, 2):
-        mapper.insert(transit.arrive(number, frames[number - 1]))
-    assert transit.correct(mapper, correction((0, 0.5)), submitted=1) == 1
+        mapper.insert(frames[number - 1], number)
+    assert mapper.correct(correction((0, 0.5)), submitted=1) == 1
     np.testing.assert_allclose(shifts(mapper, frames), [0.5, 0.0], atol=1e-9)
 
 
 def test_where_the_end_of_the_path_stays_nothing_follows() -> None:
-    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(4)
+    mapper, frames = Mapper(small_config()), orbit(4)
     for number in (1, 2):
-        mapper.insert(transit.arrive(number, frames[number - 1]))
+        mapper.insert(frames[number - 1], number)
     ends = correction((frames[0].stamp, 0.5), (frames[1].stamp, 0.0))
-    assert transit.correct(mapper, ends, 4) == 1
-    mapper.insert(transit.arrive(3, frames[2]))
+    assert mapper.correct(ends, 4) == 1
+    mapper.insert(frames[2], 3)
     np.testing.assert_array_equal(mapper.keyframes.items[2].T_world_camera, frames[2].T_world_camera)
 
 
 def test_two_corrections_overtake_a_frame() -> None:
-    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(4)
-    mapper.insert(transit.arrive(1, frames[0]))
+    mapper, frames = Mapper(small_config()), orbit(4)
+    mapper.insert(frames[0], 1)
     for _ in range(2):
-        transit.correct(mapper, correction((0, 0.25)), 2)
-    late = transit.arrive(2, frames[1]).T_world_camera
+        mapper.correct(correction((0, 0.25)), 2)
+    late = mapper.state.corrections.bring_up_to_date(2, frames[1]).T_world_camera
     np.testing.assert_allclose(late, shift(0.5) @ frames[1].T_world_camera, atol=1e-12)
 
 
 def test_a_frame_whose_masks_were_late_gets_the_corrections_of_its_time() -> None:
-    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(4)
-    mapper.insert(transit.arrive(1, frames[0]))
+    mapper, frames = Mapper(small_config()), orbit(4)
+    mapper.insert(frames[0], 1)
     ends = correction((frames[0].stamp, 0.0), (frames[1].stamp, 0.5), (frames[2].stamp, 1.0))
-    transit.correct(mapper, ends, 3)
-    mapper.insert(transit.arrive(4, frames[3]))
-    mapper.insert(transit.arrive(2, frames[1]))
+    mapper.correct(ends, 3)
+    mapper.insert(frames[3], 4)
+    mapper.insert(frames[1], 2)
     np.testing.assert_allclose(shifts(mapper, frames), [0.0, 0.5, 0.0], atol=1e-9)
 
 
 def test_corrections_of_a_robot_that_stands_for_days_are_not_kept() -> None:
-    mapper, transit, frames = Mapper(small_config()), Transit(), orbit(4)
-    mapper.insert(transit.arrive(1, frames[0]))
+    mapper, frames = Mapper(small_config()), orbit(4)
+    mapper.insert(frames[0], 1)
     whole = Correction(np.arange(-99, 1) * 10**9, np.tile(shift(1e-4), (100, 1, 1)))
     for number in range(1000):
-        transit.correct(mapper, whole, number)
-    assert len(transit._corrections) <= 256
-    assert {len(c.stamps) for _, c in transit._corrections} == {31}, "the last half minute matters to what waits"
-    transit.arrive(2000, frames[1])
-    assert not transit._corrections
+        mapper.correct(whole, number)
+    assert len(mapper.state.corrections._corrections) <= 256
+    assert {len(c.stamps) for _, c in mapper.state.corrections._corrections} == {31}, (
+        "the last half minute matters to what waits"
+    )
+    mapper.state.corrections.bring_up_to_date(2000, frames[1])
+    assert not mapper.state.corrections._corrections
 
 
 class Slow:
@@ -141,19 +142,19 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_a_correction_of_one_robot_leaves_the_other_where_it_is_with_what_it_has_planted() -> None:
-    mapper, transit = Mapper(small_config()), Transit()
+    mapper = Mapper(small_config())
     frames = [dataclasses.replace(f, source=("one", "two")[i % 2]) for i, f in enumerate(orbit(6))]
     for number, frame in enumerate(frames[:4], 1):
-        mapper.insert(transit.arrive(number, frame))
+        mapper.insert(frame, number)
     data = mapper.scaffold.anchors.data
     owner, before = data["owner"].clone(), data["position"].clone()
     of_two = torch.isin(owner, torch.tensor([k.uid for k in mapper.keyframes.items if k.source == "two"]))
     assert of_two.any()
     assert not of_two.all()
     own = dataclasses.replace(correction((0, 0.5)), sources=frozenset({"two"}))
-    assert transit.correct(mapper, own, submitted=6) == 2
+    assert mapper.correct(own, submitted=6) == 2
     for number, frame in enumerate(frames[4:], 5):
-        mapper.insert(transit.arrive(number, frame))
+        mapper.insert(frame, number)
     np.testing.assert_allclose(shifts(mapper, frames), [0.0, 0.5] * 3, atol=1e-9)
     moved = (mapper.scaffold.anchors.data["position"][: len(before)] - before)[:, 0]
     torch.testing.assert_close(moved, torch.where(of_two, 0.5, 0.0), atol=1e-5, rtol=0)
