@@ -13,7 +13,7 @@ import pytest
 from helpers import orbit, small_config
 
 from ig_ros.errors import EncoderError
-from ig_ros.instances.tracking import Remembered, with_objects
+from ig_ros.instances.tracking import PagedObject, with_objects
 from ig_ros.live import LiveMapper
 from ig_ros.map_io import load_map, save_map
 from ig_ros.mapper import Mapper
@@ -129,9 +129,9 @@ def test_an_object_on_disk_keeps_its_embedding_only_under_its_encoder() -> None:
     )
     unit = np.array([0.6, 0.8], np.float32)
     away = [
-        Remembered(things[1], unit, "clip/B"),
-        Remembered(things[2], unit, "clip/A"),
-        Remembered(things[3], np.ones(3, np.float32), "clip/B"),
+        PagedObject(things[1], unit, "clip/B"),
+        PagedObject(things[2], unit, "clip/A"),
+        PagedObject(things[3], np.ones(3, np.float32), "clip/B"),
     ]
     both = with_objects(here, away)
     assert [o.id for o in both.objects] == [1, 2, 3, 4]

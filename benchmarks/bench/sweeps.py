@@ -21,7 +21,7 @@ from benchmarks.bench.maps import ROOM, trained
 from benchmarks.bench.memory import peak_growth
 from benchmarks.bench.raster import both_ways, ours, scene
 from ig_ros.config import Config, InstanceConfig
-from ig_ros.instances import Identity, Instantiator
+from ig_ros.instances import Instantiator, ObjectTracker
 from ig_ros.instances.rerun_memory import Scene
 from ig_ros.language import make_encoder, rank
 from ig_ros.types import Instances, MapSnapshot, ObjectInstance
@@ -100,7 +100,7 @@ def instantiated(scene_: Scene, config: InstanceConfig) -> tuple[float, float]:
     """A first run."""
 
     def run() -> None:
-        Instantiator().run(scene_.points, scene_.children, scene_.views, Identity(), config)
+        Instantiator().run(scene_.points, scene_.children, scene_.views, ObjectTracker(), config)
 
     mb = peak_growth(run)
     return seconds(run, 1, 0), mb
