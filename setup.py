@@ -16,7 +16,11 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "ig_ros"
-EXECUTABLES = ("mapping_node", "player", "segmenter_node")
+EXECUTABLES = {  # lib/ig_ros/NAME -> module and arguments
+    "mapping_node": "ig_ros.nodes mapping_node",
+    "segmenter_node": "ig_ros.nodes segmenter_node",
+    "player": "ig_ros.cli play",
+}
 
 
 def ros_prefix() -> Path:
@@ -101,10 +105,8 @@ class BuildWithCMake(build_ext):
     def write_executables(self, folder: Path) -> list[Path]:
         """lib/ig_ros/<executable>, where `ros2 run` and launch files look, bound to this environment's Python."""
         folder.mkdir(parents=True)
-        for name in EXECUTABLES:
-            (folder / name).write_text(
-                f'#!/bin/sh\nexec "$(dirname "$0")/../../bin/python3" -m {PACKAGE}.nodes.{name} "$@"\n'
-            )
+        for name, command in EXECUTABLES.items():
+            (folder / name).write_text(f'#!/bin/sh\nexec "$(dirname "$0")/../../bin/python3" -m {command} "$@"\n')
             (folder / name).chmod(0o755)
         return [folder / name for name in EXECUTABLES]
 

@@ -181,9 +181,6 @@ def write(kind: Format, home: Path, target: Path) -> tuple[int, str]:
 
 def write_bag(home: Path, target: Path) -> int:
     """The messages the node would publish; returns how many."""
-    from ig_ros.nodes.process import prepare_process
-
-    prepare_process()
     from ig_ros.nodes.bag_writer import write_results
 
     mapper, _ = open_map(home)

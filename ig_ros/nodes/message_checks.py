@@ -23,7 +23,7 @@ FIELDS = 32  # of a sparse point
 FORMATS = ("JPEG", "PNG")  # of compressed images
 
 
-class Guard:
+class MessageLimits:
     """The limits as checks: messages raise FrameError `..._too_large`, requests raise QueryError."""
 
     def __init__(self, limits: LimitsConfig) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Path
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -20,7 +19,7 @@ from ig_ros.config import NodeConfig
 from ig_ros.nodes.clouds import snapshot_cloud, thinned
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.diagnostics import Diagnosis, Problems
-from ig_ros.nodes.executor import Worker
+from ig_ros.nodes.executor import Worker, steady_clock
 from ig_ros.nodes.object_messages import array_message, markers_message
 from ig_ros.nodes.subscriptions import Inputs
 from ig_ros.nodes.topics import advertise
@@ -46,37 +45,31 @@ class Outputs:
         self._cloud = advertise(node, "ig/instance_cloud")
         self._objects = advertise(node, "ig/objects")
         self._markers = advertise(node, "ig/markers")
-        self._path = advertise(node, "ig/camera_path")
+        self._path_publisher = advertise(node, "ig/camera_path")
         self._colored = advertise(node, "ig/instance_colors")
         self._frusta = advertise(node, "ig/cameras")
         self._rendered = advertise(node, "ig/rendered_image")
         self._rendered_ids = advertise(node, "ig/rendered_instances")
-        self.highlight = advertise(node, "ig/query_markers").publish
+        self.show = advertise(node, "ig/query_markers").publish
         self._diagnostics = advertise(node, "/diagnostics")
         self._diagnosis = Diagnosis(node.get_fully_qualified_name())
         self.open = False  # nothing but diagnostics is published while it is closed
         self._shown: dict[Any, MapSnapshot | None] = {}  # what each publisher has sent last
-        self._trail = Trail(config.map_frame)
+        self.path = CameraPath(config.map_frame)  # fed by whoever receives the frames
         self._worker = Worker("outputs", 1, problems)
         self.stop = self._worker.stop
         group = MutuallyExclusiveCallbackGroup()
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation still shows its map
-        node.create_timer(config.publish_period, self._tick, group, clock=steady)
-        node.create_timer(config.diagnostics_period, self._publish_diagnostics, group, clock=steady)
-
-    @property
-    def trail(self) -> Trail:
-        """The camera path, fed by whoever sees the frames."""
-        return self._trail
+        node.create_timer(config.publish_period, self._tick, group, clock=steady_clock())
+        node.create_timer(config.diagnostics_period, self._publish_diagnostics, group, clock=steady_clock())
 
     def _tick(self) -> None:
         if self.open:
             self._worker.put(self._publish_map)
 
     def _publish_map(self) -> None:
-        path = self._trail.message() if self._path.get_subscription_count() else None
+        path = self.path.message() if self._path_publisher.get_subscription_count() else None
         if path is not None:
-            self._path.publish(path)
+            self._path_publisher.publish(path)
         snapshot = self._mapper.snapshot()
         head = header(snapshot.stamp if snapshot else 0, self._config.map_frame)
         instances = snapshot.instances if snapshot else NOTHING  # after a reset
@@ -98,7 +91,7 @@ class Outputs:
         if snapshot is None or snapshot.gaussians is None:
             return
         camera, T = self._mapper.view()
-        self._show(self._frusta, snapshot, lambda: frusta_message(self._trail.poses(), camera, head))
+        self._show(self._frusta, snapshot, lambda: frusta_message(self.path.poses(), camera, head))
         both = functools.cache(lambda: rendered_images(snapshot, camera, T, self._config.map_frame))
         self._show(self._rendered, snapshot, lambda: both()[0])
         self._show(self._rendered_ids, snapshot, lambda: both()[1])
@@ -123,7 +116,7 @@ class Outputs:
             self._problems.add("mapper_stopped", f"{stats.error}: save what you need and restart the node")
 
 
-class Trail:
+class CameraPath:
     """Where the camera has been: bounded, thread safe."""
 
     def __init__(self, frame_id: str) -> None:

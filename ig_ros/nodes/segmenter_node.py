@@ -25,11 +25,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from ig_ros.config import Config, NodeConfig
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import Encoder, ImageEncoder, embed_masks, make_encoder
+from ig_ros.message_decoding import camera_from_info, depth_from_image, nanoseconds
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import camera_from_info, depth_from_image, nanoseconds, rgb_from_message
+from ig_ros.nodes.conversions import rgb_from_message
 from ig_ros.nodes.diagnostics import Problems, SegmenterDiagnosis
 from ig_ros.nodes.frame_builder import demand_size
-from ig_ros.nodes.message_checks import Guard
+from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.process import leave
@@ -53,7 +54,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self.segmenter = segmenter or chosen_segmenter(self.config.core)
         self.encoder = encoder or image_encoder(self.config.core)
         self.problems = Problems(self.get_logger().warning)
-        self._guard = Guard(self.config.limits)
+        self._guard = MessageLimits(self.config.limits)
         self.received = self.skipped = self.done = 0  # images
         self._info: CameraInfo | None = None
         self._depths: deque[Image] = deque(maxlen=DEPTHS)
@@ -210,7 +211,3 @@ def main(args: list[str] | None = None) -> NoReturn:
         sys.stderr.write(f"segmenter_node: {error}\n")
         leave(1)
     leave(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import logging
 import socket
 import threading
@@ -33,17 +31,11 @@ class Server(viser.ViserServer):
         log.warning("a browser asked for a public address of this page: refused")
         return None
 
-    def stop(self) -> None:
-        """Close every connection, without a word on stdout."""
-        with contextlib.redirect_stdout(io.StringIO()):
-            super().stop()
-
 
 def start(host: str, port: int) -> Server:
     """Serve on exactly this port, 0 = any free one. Raises IgError when it is taken."""
     port = _reserve(host, port)
-    with contextlib.redirect_stdout(io.StringIO()):  # its banner; results of ours go to stdout
-        return Server(host, port, label="ig_ros", verbose=False)
+    return Server(host, port, label="ig_ros", verbose=False)
 
 
 def _reserve(host: str, port: int) -> int:
