@@ -62,6 +62,7 @@ def test_ros_finds_package_files_and_executables() -> None:
 @pytest.mark.parametrize("name", ["mapping_node", "player", "segmenter_node"])
 def test_executable_of_pip_and_script_of_colcon_start_the_same(name: str) -> None:
     setup = types.ModuleType("setup")
+    setup.__file__ = str(ROOT / "setup.py")
     exec((ROOT / "setup.py").read_text(), vars(setup))
     module, argument = setup.EXECUTABLES[name].split()
     installed = Path(sys.prefix) / "lib" / "ig_ros" / name

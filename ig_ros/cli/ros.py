@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ig_ros.cli.app import AsJson, Scene, Segmenter, app, examples, print_json
+from ig_ros.cli.app import AsJson, SceneArgument, Segmenter, app, examples, print_json
 from ig_ros.cli.output import counting
 from ig_ros.errors import ConfigError
 
@@ -26,7 +26,7 @@ DEMO_EXAMPLES = examples("ig demo", "ig demo --scene FOLDER --segmenter geometri
 @app.command("play", epilog=PLAY_EXAMPLES, context_settings=TO_ROS)
 def play_command(
     context: typer.Context,
-    scene: Scene,
+    scene: SceneArgument,
     rate: Annotated[float | None, typer.Option(help="Frames per second (10 unless told)")] = None,
     loops: Annotated[int | None, typer.Option(min=1, help="Times through the dataset (once unless told)")] = None,
     max_frames: Annotated[int | None, typer.Option(min=0, help="Stop after so many, 0 = all")] = None,

@@ -29,6 +29,7 @@ WINDOW = 6000  # newest callbacks that are judged: a minute of a camera with dep
 THREADS = 4  # requests that are worked on at once
 WAITING = 256  # requests that may wait for a thread; ROS's own queue of ten would lose some when a hundred come at once
 QOS = QoSProfile(depth=WAITING)
+JOBS = 8  # that wait for a worker which decodes or converts messages; the oldest is dropped
 
 Handler = Callable[[Any, Any], None]  # (request, response): fills the response in
 

@@ -14,12 +14,11 @@ from ig_ros.message_decoding import depth_from_image, masks_from_message
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import rgb_from_message
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.executor import Worker
+from ig_ros.nodes.executor import JOBS, Worker
 from ig_ros.nodes.message_checks import Calibration, MessageLimits
 from ig_ros.nodes.synchronizer import Bundle, Late
 from ig_ros.types import Array, Camera, FloatArray, Frame, Masks
 
-CAPACITY = 8  # messages waiting to be decoded; the oldest is dropped
 FULL = ("decoder_full", "images come faster than they are decoded: lower the camera's rate or size")
 BLANK = 6  # grey levels: an image without any greater difference shows nothing
 
@@ -37,7 +36,7 @@ class FrameBuilder:
         self.calibration = Calibration()
         self._name, self._shift = camera
         self._submit, self._submit_masks, self._problems, self._limits = submit, submit_masks, problems, limits
-        self._worker = Worker(f"decoder_{self._name}", CAPACITY, problems, FULL)
+        self._worker = Worker(f"decoder_{self._name}", JOBS, problems, FULL)
         self.stop = self._worker.stop
         self.clear = self._worker.clear
 

@@ -151,7 +151,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         pixels = PixelLocator(mapper, self._inputs, config.cameras)
         planning = PlanningServices(self, mapper, frames, limits, pixels, show)
         commands = MapServices(self, mapper, config.map_directory, problems, limits, self._on_new_map)
-        self._services = ServicePool(self, problems)
+        self._service_pool = ServicePool(self, problems)
         for kind, name, handler in (
             (QueryObject, "query_object", QueryService(mapper, frames, limits, show).query),
             (Trigger, "instantiate", commands.instantiate),
@@ -162,7 +162,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
             (SaveMap, "save_map", commands.save),
             (LoadMap, "load_map", commands.load),
         ):
-            self._services.serve(kind, name, handler)
+            self._service_pool.serve(kind, name, handler)
         self.page = WebPage(config, mapper, self.get_logger()) if config.viewer else None
         mapper.pause()
         mapper.start()
@@ -191,7 +191,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         """Stop all threads, at most for STOP_TIMEOUT; harmless when nothing runs."""
         mapper, self._mapper = self._mapper, None
         begin = time.monotonic()
-        for part in (getattr(self, name, None) for name in ("_inputs", "_outputs", "_services", "page")):
+        for part in (getattr(self, name, None) for name in ("_inputs", "_outputs", "_service_pool", "page")):
             if part is not None:
                 part.stop()
         self.page = None

@@ -22,7 +22,6 @@ from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.types import Frame
 
 # A reliable publisher matches both kinds of subscriber; to a best-effort one it still sends best effort.
-EPOCH = 1_000_000_000  # ns, first stamp of a recording: 0 means "unknown" to ROS
 QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 PARTS: dict[str, tuple[Any, str]] = {  # in this order: what an image needs leaves before it
@@ -143,7 +142,7 @@ def record(dataset: Dataset, options: PlayOptions, progress: Callable[[int], Non
     count = 0
     with BagRecorder(Path(options.record)) as bag:
         for place in chosen_places(len(dataset), options):
-            stamp = EPOCH + round(count / options.rate * 1e9)
+            stamp = round((count + 1) / options.rate * 1e9)  # never 0, which means unknown to ROS
             parts = frame_messages(dataset[place], stamp, options)
             for part in (part for part in PARTS if part in parts):
                 bag.write(f"/{PARTS[part][1]}", stamp, parts[part])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
 
 NAME, REASON = 60, 300  # characters of a caller's frame_id, and of tf's words about it, that an answer repeats
-_ALL = 2**31 - 1  # objects, where a request sets no limit
 
 
 class FrameFinder:
@@ -76,7 +76,7 @@ class QueryService:
         T_frame_map = self._frames.find(request.frame_id)
         snapshot = self._mapper.snapshot()
         with single_threaded():
-            result = self._mapper.query(request.text, request.max_results or _ALL, request.min_score, scope)
+            result = self._mapper.query(request.text, request.max_results or sys.maxsize, request.min_score, scope)
         response.success, response.message = bool(result.hits), result.message
         response.threshold = float(result.threshold)
         if snapshot is None or not result.hits:

@@ -34,11 +34,11 @@ from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.process import leave
+from ig_ros.nodes.synchronizer import SILENT
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Camera, FloatArray
 
 DEPTHS = 8  # newest depth images, of which one may belong to the image
-ALIVE = 5.0  # s: depth silent for longer is no longer waited for
 RELIABLE = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -164,7 +164,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
                     return nearest
                 now = time.monotonic()
                 passed = any(age > tolerance for age, _ in ages)  # the stream is beyond: this image has no depth
-                if passed or now - self._depth_seen > ALIVE or self._stopping:
+                if passed or now - self._depth_seen > SILENT or self._stopping:
                     return None
                 if now >= deadline:
                     break

@@ -21,7 +21,7 @@ from ig_ros.message_decoding import matrix_from_pose, nanoseconds
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.clouds import sparse_points
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.executor import CallbackDelays, Worker, steady_clock
+from ig_ros.nodes.executor import JOBS, CallbackDelays, Worker, steady_clock
 from ig_ros.nodes.frame_builder import FrameBuilder
 from ig_ros.nodes.message_checks import MessageLimits, OneSender
 from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, PoseBuffer, TfLookup, TfPoses
@@ -169,7 +169,6 @@ class CameraInput:
             self._builder.put_late(late)
 
 
-CLOUDS = 4  # clouds of sparse points that wait to be converted
 FULL = ("map_points_full", "map_points come faster than they are converted: publish them less often")
 
 
@@ -193,7 +192,7 @@ class Inputs:
             CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_masks, tf)
             for place in range(len(config.cameras))
         ]
-        self._points = Worker("map_points", CLOUDS, problems, FULL)
+        self._points = Worker("map_points", JOBS, problems, FULL)
         self._corrections = PoseCorrections(node, config, mapper, problems, tf)
         group = MutuallyExclusiveCallbackGroup()
         node.create_subscription(

@@ -16,8 +16,9 @@ from ig_ros.errors import FrameError
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import CallbackDelays, Worker
-from ig_ros.nodes.message_checks import SETTLE, SILENT, Calibration, MessageLimits, OneSender
+from ig_ros.nodes.message_checks import SETTLE, Calibration, MessageLimits, OneSender
 from ig_ros.nodes.subscriptions import CameraInput
+from ig_ros.nodes.synchronizer import SILENT
 
 
 def info(focal: float) -> CameraInfo:
