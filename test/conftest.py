@@ -23,13 +23,12 @@ DOMAINS = range(20, 100)  # of tests; above 101 the ports of a domain are those 
 def free_domain() -> tuple[int, IO[str]]:
     """Returns a ROS domain that no other test session on this machine uses, and the lock file that keeps it so."""
     for number in DOMAINS:
-        lock = (Path(tempfile.gettempdir()) / f"ig_ros_test_domain_{number}.lock").open("w")
         try:
+            lock = (Path(tempfile.gettempdir()) / f"ig_ros_test_domain_{number}.lock").open("w")
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-        else:
-            return number, lock
+        except OSError:  # another session's, perhaps another user's
+            continue
+        return number, lock
     raise RuntimeError(f"all {len(DOMAINS)} ROS domains for tests are in use")
 
 

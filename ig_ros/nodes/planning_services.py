@@ -18,7 +18,7 @@ from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import add_surface, object_message
 from ig_ros.nodes.query_service import FrameFinder
 from ig_ros.nodes.subscriptions import Inputs
-from ig_ros.nodes.topics import KINDS, advertise
+from ig_ros.nodes.topics import CLICKED, KINDS, advertise
 from ig_ros.nodes.visualization import highlight_message
 from ig_ros.planning import object_at_pixel, object_at_point, render_view
 from ig_ros.srv import ObjectAt, RenderView
@@ -74,7 +74,7 @@ class PlanningServices:
         """Listens to `clicked_point`; the object there goes to `ig/clicked_object` and, as markers, to `show`."""
         self._log = node.get_logger()
         self._mapper, self._frames, self._limits, self._pixels, self._show = mapper, frames, limits, pixels, show
-        self._clicked = advertise(node, "ig/clicked_object")
+        self._clicked = advertise(node, CLICKED)
         node.create_subscription(KINDS["clicked_point"], "clicked_point", self._on_click, 10)
 
     def object_at(self, request: ObjectAt.Request, response: ObjectAt.Response) -> None:

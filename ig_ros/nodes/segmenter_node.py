@@ -28,7 +28,7 @@ from ig_ros.language import Encoder, ImageEncoder, embed_masks, make_encoder
 from ig_ros.message_decoding import camera_from_info, depth_from_image, nanoseconds
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import rgb_from_message
-from ig_ros.nodes.diagnostics import Problems, SegmenterDiagnosis
+from ig_ros.nodes.diagnostics import Diagnosis, Problems
 from ig_ros.nodes.frame_builder import demand_size
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
@@ -69,7 +69,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         ):  # fmt: skip
             self.create_subscription(kind, topic, callback, qos_profile_sensor_data)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._diagnosis = SegmenterDiagnosis(self.get_fully_qualified_name())
+        self._diagnosis = Diagnosis(f"{self.get_fully_qualified_name()}: segmenting")
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is diagnosed too
         self.create_timer(self.config.diagnostics_period, self._publish_diagnostics, clock=steady)
         self._thread = threading.Thread(target=self._work, name="segmenter", daemon=True)
@@ -176,8 +176,9 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
 
     def _publish_diagnostics(self) -> None:
         numbers = {"images in": self.received, "images done": self.done, "images skipped": self.skipped}
-        now = self.get_clock().now().nanoseconds
-        self._diagnostics.publish(self._diagnosis.message(now, numbers, self.problems.counts()))
+        values = {name: str(number) for name, number in numbers.items()}
+        now, state = self.get_clock().now().nanoseconds, "segmenting" if self.received else "waiting for images"
+        self._diagnostics.publish(self._diagnosis.message(now, values, self.problems.counts(), state))
 
 
 def chosen_segmenter(config: Config) -> Segmenter:
