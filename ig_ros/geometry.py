@@ -7,6 +7,9 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from ig_ros.types import Camera, FloatArray, IntArray
 
+# The axes of a camera's optical frame (x right, y down, z forward) in a body frame (x forward, y left, z up), REP 103.
+T_BODY_OPTICAL: FloatArray = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+
 
 def pose_from_quaternion(translation: FloatArray, quaternion_wxyz: FloatArray) -> FloatArray:
     """(4, 4) pose from a translation (3,) in metres and a quaternion (4,) wxyz (normalised here).

@@ -12,11 +12,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
-    ("errors",),
+    ("errors", "registries"),
     ("types", "config", "colors", "thread_settings"),
     ("validation", "atomic_write"),
     ("geometry",),
-    ("message_decoding",),
+    ("message_decoding", "pose_buffer"),
     ("lens_distortion",),
     ("raster",),
     (*STAGES, "named_objects"),

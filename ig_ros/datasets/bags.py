@@ -12,10 +12,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ig_ros.datasets.bag_poses import T_BODY_OPTICAL, Track, Transforms, matrix_of
-from ig_ros.datasets.bag_topics import COMPRESSED, TF, Selection, Topic, describe, listing, select
+from ig_ros.config import NodeConfig
+from ig_ros.datasets.bag_poses import Transforms, matrix_of, recorded_poses
+from ig_ros.datasets.bag_topics import COMPRESSED, BagTopic, describe, listing, select
 from ig_ros.datasets.base import SceneTruth
 from ig_ros.errors import DatasetError, FrameError
+from ig_ros.geometry import T_BODY_OPTICAL
 from ig_ros.lens_distortion import Rectifier
 from ig_ros.message_decoding import (
     depth_from_compressed,
@@ -32,16 +34,16 @@ log = logging.getLogger(__name__)
 PoseAt: TypeAlias = Callable[[int], FloatArray | None]  # stamp (ns) -> T_world_camera (4, 4)
 SUFFIXES = (".mcap", ".db3")
 OPTIONS = ("image", "camera_info", "pose", "depth", "masks", "pose_frame", "map_frame")
-SYNC = 20_000_000  # ns: depth and masks belong to an image within this time
 
 
 class BagDataset:
     """Posed images of a bag in the order of their stamps; those without a pose are left out and counted."""
 
+    known_by = "*.mcap, *.db3, metadata.yaml"
     truth: SceneTruth | None = None
     missing_truth: tuple[str, ...] = ("instances: a bag has no annotation",)
 
-    def __init__(self, path: Path, options: Mapping[str, str] | None = None) -> None:
+    def __init__(self, path: Path, options: Mapping[str, str]) -> None:
         """Read poses and stamps, images only when asked for.
 
         Options (all guessed where only one thing fits): image, camera_info, depth, masks: topics, the last two may be
@@ -49,7 +51,7 @@ class BagDataset:
         a tf frame; map_frame: of tf. Raises DatasetError, which lists the topics where the choice is open.
         """
         self.name = path.resolve().stem
-        self._path, self._options = path, dict(options or {})
+        self._path, self._options = path, options
         unknown = set(self._options) - set(OPTIONS)
         if unknown:
             raise DatasetError(f"unknown option {', '.join(sorted(unknown))} of a bag: one of {', '.join(OPTIONS)}")
@@ -57,11 +59,12 @@ class BagDataset:
         weakref.finalize(self, self._reader.close)
         self.topics = self._describe()
         parts = {k: v for k, v in self._options.items() if k not in ("pose_frame", "map_frame")}
-        self.used: Selection = select(self.topics, parts)
+        self._used = select(self.topics, parts)
         self._rectifier = self._calibration()
-        self._index = {
-            part: sorted((_stamp(raw), time) for _, time, raw in self._raw(topic))
-            for part, topic in self._parts().items()
+        self._index: dict[str, list[tuple[int, int]]] = {
+            part: sorted((_stamp(raw), time) for _, time, raw in self._raw(self._used[part].name))
+            for part in ("image", "depth", "masks")
+            if part in self._used
         }
         self._frames = self._posed()
 
@@ -105,30 +108,27 @@ class BagDataset:
         labels = np.asarray(self._rectifier.nearest(masks.labels), np.int32)
         return Masks(labels, masks.names, masks.scores, masks.embeddings, masks.encoder)
 
-    def _describe(self) -> tuple[Topic, ...]:
+    def _describe(self) -> tuple[BagTopic, ...]:
         found = []
         for name, info in sorted(self._reader.topics.items()):
             kind = str(info.msgtype)
             readable = kind in self._reader.typestore.fielddefs
             first = next((self._decoded(c, raw) for c, _, raw in self._raw(name)), None) if readable else None
             found.append(describe(name, kind, info.msgcount if readable else 0, first) if first is not None else
-                         Topic(name, kind, 0, "other"))  # fmt: skip
+                         BagTopic(name, kind, 0, "other"))  # fmt: skip
         return tuple(found)
 
-    def _parts(self) -> dict[str, str]:
-        chosen = {"image": self.used.image, "depth": self.used.depth, "masks": self.used.masks}
-        return {part: topic for part, topic in chosen.items() if topic}
-
     def _calibration(self) -> Rectifier:
-        connection, _, raw = next(self._raw(self.used.camera_info))
+        topic = self._used["camera_info"].name
+        connection, _, raw = next(self._raw(topic))
         try:
             return Rectifier.from_info(self._decoded(connection, raw))
         except FrameError as error:
-            raise DatasetError(f"{self._path}, {self.used.camera_info}: {error}") from error
+            raise DatasetError(f"{self._path}, {topic}: {error}") from error
 
     def _posed(self) -> list[tuple[int, FloatArray]]:
         """Place in the image index and pose of every image that has one."""
-        poses = self._from_tf() if self.used.pose == TF else self._from_topic()
+        poses = self._from_topic(self._used["pose"].name) if "pose" in self._used else self._from_tf()
         posed = [(place, T) for place, (stamp, _) in enumerate(self._index["image"]) if (T := poses(stamp)) is not None]
         count = len(self._index["image"])
         if not posed:
@@ -137,33 +137,30 @@ class BagDataset:
             log.warning("%s: left out %d of %d images: no pose at their time", self._path, count - len(posed), count)
         return posed
 
-    def _from_topic(self) -> PoseAt:
-        track, child = Track(), ""
-        for connection, _, raw in self._raw(self.used.pose):
+    def _from_topic(self, topic: str) -> PoseAt:
+        poses, child = recorded_poses(), ""
+        for connection, _, raw in self._raw(topic):
             message = self._decoded(connection, raw)
             child = getattr(message, "child_frame_id", "")
             try:
-                track.add(nanoseconds(message.header.stamp), matrix_of(message))
+                poses.add(nanoseconds(message.header.stamp), matrix_of(message))
             except ValueError:
                 continue  # a pose that was lost (NaN): the images of that time have none
-        T_pose_camera = self._mounting(child.lstrip("/"))
-        return lambda stamp: None if (T := track.at(stamp)) is None else T @ T_pose_camera
+        T_pose_camera = self._mounting(topic, child.lstrip("/"))
+        return lambda stamp: None if (T := poses.at(stamp).T_world_camera) is None else T @ T_pose_camera
 
-    def _mounting(self, child: str) -> FloatArray:
-        """T_pose_camera (4, 4): from the frame whose pose is recorded to the camera's optical frame."""
-        camera = self._topic(self.used.image).frame_id.lstrip("/")
+    def _mounting(self, topic: str, child: str) -> FloatArray:
+        """Returns T_pose_camera (4, 4): from the frame whose pose is recorded to the camera's optical frame."""
+        camera = self._used["image"].frame_id.lstrip("/")
         frame = self._options.get("pose_frame") or (child if child not in ("", camera) else "optical")
         if frame == "optical":
             return np.eye(4)
         if frame == "body":
             return T_BODY_OPTICAL
         tree = self._tree()
-        if (
-            not {frame, camera} <= set(tree.chain(frame) + tree.chain(camera))
-            or tree.chain(frame)[-1:] != (tree.chain(camera)[-1:])
-        ):
+        if tree.chain(frame)[-1] != tree.chain(camera)[-1]:
             raise DatasetError(
-                f"{self.used.pose} is the pose of '{frame}', and the bag's tf does not say where the camera "
+                f"{topic} is the pose of '{frame}', and the bag's tf does not say where the camera "
                 f"'{camera}' sits on it: add --pose-frame optical (z forward) or body (x forward), or a tf frame"
             )
         T = tree.at(frame, camera, self._index["image"][0][0])
@@ -174,7 +171,7 @@ class BagDataset:
     def _from_tf(self) -> PoseAt:
         tree = self._tree()
         frame = self._options.get("pose_frame", "")
-        camera = frame if frame not in ("", "optical", "body") else self._topic(self.used.image).frame_id.lstrip("/")
+        camera = frame if frame not in ("", "optical", "body") else self._used["image"].frame_id.lstrip("/")
         chain = tree.chain(camera)
         if len(chain) == 1:
             raise DatasetError(
@@ -192,21 +189,18 @@ class BagDataset:
                     tree.add(self._decoded(connection, raw), fixed=topic.name.endswith("tf_static"))
         return tree
 
-    def _topic(self, name: str) -> Topic:
-        return next(topic for topic in self.topics if topic.name == name)
-
     def _message(self, part: str, stamp: int) -> Any:
-        """The message of a part nearest to a stamp; None where there is none within SYNC."""
+        """Returns the message of a part nearest to a stamp (ns), None beyond the node's sync_tolerance."""
         index = self._index.get(part, [])
         after = bisect.bisect_left(index, (stamp, 0))
         near = index[max(0, after - 1) : after + 1]
-        found, time = min(near, key=lambda entry: abs(entry[0] - stamp), default=(stamp + 2 * SYNC, 0))
-        if abs(found - stamp) > SYNC:
+        found, time = min(near, key=lambda entry: abs(entry[0] - stamp), default=(None, 0))
+        if found is None or abs(found - stamp) > NodeConfig().sync_tolerance * 1e9:
             return None
-        for connection, _, raw in self._raw(self._parts()[part], time, time + 1):
+        for connection, _, raw in self._raw(self._used[part].name, time, time + 1):
             if _stamp(raw) == found:
                 return self._decoded(connection, raw)
-        raise DatasetError(f"{self._path} has changed while it was read: {self._parts()[part]} at {time} ns is gone")
+        raise DatasetError(f"{self._path} has changed while it was read: {self._used[part].name} at {time} ns is gone")
 
     def _raw(self, topic: str, start: int | None = None, stop: int | None = None) -> Iterator[tuple[Any, int, bytes]]:
         connections = [c for c in self._reader.connections if c.topic == topic]

@@ -1,11 +1,11 @@
-"""Reading and writing the small files of dataset folders; every failure is one DatasetError that names the file."""
+"""Readers of the small files of dataset folders; every failure is a DatasetError that names the file."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ig_ros.errors import DatasetError
-from ig_ros.types import Array, FloatArray, IntArray
+from ig_ros.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
-NO_DEPTH = 65535  # the Kinect driver's second way to say "none", beside 0
-NAMED_AT_MOST = 8
+NO_VALUE = 65535  # of a 16-bit image: "no depth" of the Kinect driver beside 0, and Replica's "no instance" -1
+NAMED_AT_MOST = 8  # missing files in one message
 
 
 def numbered(folder: Path, pattern: str) -> dict[int, Path]:
@@ -38,6 +38,23 @@ def refuse_missing(missing: Sequence[Path], layout: str) -> None:
         more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
         names = ", ".join(str(path) for path in missing[:NAMED_AT_MOST])
         raise DatasetError(f"missing {names}{more}: {layout}")
+
+
+def wants_true_masks(options: Mapping[str, str], folder: Path, has_images: bool) -> bool:
+    """Returns whether the option masks=truth asks for true instance images as masks.
+
+    Raises DatasetError for any other option, and where the folder has no such images.
+    """
+    if set(options) - {"masks"} or options.get("masks", "files") not in ("files", "truth"):
+        query = "&".join(f"{name}={value}" for name, value in options.items())
+        raise DatasetError(f"unknown option '{query}' of a recorded folder: masks=files or masks=truth")
+    wanted = options.get("masks") == "truth"
+    if wanted and not has_images:
+        raise DatasetError(
+            f"{folder} has no true instance images: masks=truth works on ScanNet and vMAP folders that hold them "
+            "(instance-filt/, semantic_instance/)"
+        )
+    return wanted
 
 
 def read_json(path: Path) -> Any:
@@ -59,7 +76,7 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
 def read_depth(path: Path, per_metre: float = 1000.0) -> FloatArray:
     """(H, W) float32 m from a 16-bit PNG, in millimetres unless told; 0 where it says 0 or 65535."""
     image = read_labels(path, "depth")
-    return np.where(image == NO_DEPTH, 0, image).astype(np.float32) / np.float32(per_metre)
+    return np.where(image == NO_VALUE, 0, image).astype(np.float32) / np.float32(per_metre)
 
 
 def read_labels(path: Path, content: str = "labels") -> IntArray:
@@ -136,40 +153,11 @@ def _usable(candidates: Iterable[tuple[int, FloatArray, str]]) -> dict[int, Floa
 
 
 def register_depth(depth: FloatArray, K_depth: FloatArray, K_color: FloatArray, width: int, height: int) -> FloatArray:
-    """Depth image resampled (nearest) to the pixels of a colour camera at the same place; 0 outside its view.
+    """Returns a depth image resampled (nearest) to the pixels of a colour camera at the same place; 0 outside its view.
 
-    depth: (h, w) m; both matrices in px of their own images, without skew. Returns (height, width) m.
+    depth: (h, w) m; both matrices in px of their own images, pixel centres at +0.5. Returns (height, width) m.
     """
-    cols, inside_x = _sources(width, depth.shape[1], K_color[0, [0, 2]], K_depth[0, [0, 2]])
-    rows, inside_y = _sources(height, depth.shape[0], K_color[1, [1, 2]], K_depth[1, [1, 2]])
-    return np.where(inside_y[:, None] & inside_x[None], depth[rows[:, None], cols[None]], np.float32(0))
-
-
-def _sources(
-    count: int, limit: int, color: FloatArray, depth: FloatArray
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The depth pixel of each colour pixel along one axis, and whether it exists; cameras as (focal, centre) in px."""
-    source = np.floor((np.arange(count) + 0.5 - color[1]) / color[0] * depth[0] + depth[1]).astype(np.int64)
-    return source.clip(0, limit - 1), (source >= 0) & (source < limit)
-
-
-def write_image(image: Array, path: Path, options: Sequence[int] = ()) -> None:
-    """Encode by the suffix of the path; a colour image is BGR, as OpenCV has it."""
-    done, data = cv2.imencode(path.suffix, image, list(options))
-    if not done:
-        raise DatasetError(f"cannot encode {path}: {image.dtype} {image.shape}")
-    write_bytes(data.tobytes(), path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """UTF-8 text; folders above are made."""
-    write_bytes(text.encode(), path)
-
-
-def write_bytes(data: bytes, path: Path) -> None:
-    """Bytes as they are; folders above are made."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise DatasetError(f"cannot write {path}: {error.strerror}") from error
+    centre = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])  # OpenCV counts pixels by their centres
+    K_depth, K_color, size = K_depth - centre, K_color - centre, (width, height)
+    columns, rows = cv2.initUndistortRectifyMap(K_depth, None, None, K_color, size, cv2.CV_32FC1)
+    return np.asarray(cv2.remap(depth, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT))

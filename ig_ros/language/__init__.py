@@ -1,7 +1,15 @@
 """Words for objects: encoders, association of masks with objects, text queries."""
 
 from ig_ros.language.association import Description, Sighting, describe
-from ig_ros.language.encoders import Encoder, ImageEncoder, LabelEncoder, embed_masks, foreign, make_encoder
+from ig_ros.language.encoders import (
+    Encoder,
+    ImageEncoder,
+    LabelEncoder,
+    embed_masks,
+    foreign,
+    make_encoder,
+    make_image_encoder,
+)
 from ig_ros.language.query import Place, learn_threshold, rank
 from ig_ros.language.viewpoint import Scope, Viewpoint
 
@@ -19,5 +27,6 @@ __all__ = [
     "foreign",
     "learn_threshold",
     "make_encoder",
+    "make_image_encoder",
     "rank",
 ]

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 
+from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
 from ig_ros.types import Array, FloatArray, Masks
@@ -70,6 +71,11 @@ class OpenClipEncoder:
         with torch.inference_mode():
             self.dimension = int(self._model.encode_text(self._tokenizer(["a"]).to(self.device)).shape[1])
         self._texts = TextCache(self._encode_text, self.dimension)
+
+    @classmethod
+    def from_config(cls, config: LanguageConfig) -> OpenClipEncoder:
+        """Loads the configured model. Raises EncoderError naming what is missing."""
+        return cls(config.clip_model, config.clip_checkpoint)
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         """(n, E) float32 unit rows of n texts."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
 from ig_ros.language.lexicon import entry_of, gloss
@@ -156,6 +157,11 @@ class SentenceEncoder:
         self._labels = TextCache(self._encode_labels, self.dimension)
         self._entries = Entries(TextCache(lambda texts: self._encode(texts, ("{}",)), self.dimension), self._labels)
         self._queries = TextCache(lambda texts: self._encode(texts, QUERY_PHRASES), self.dimension)
+
+    @classmethod
+    def from_config(cls, config: LanguageConfig) -> SentenceEncoder:  # noqa: ARG003
+        """Returns the encoder, which has no parameters. Raises EncoderError when a package is missing."""
+        return cls()
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         """(n, 384) float32 unit rows of n queries."""

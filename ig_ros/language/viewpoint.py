@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ig_ros.errors import QueryError
-from ig_ros.geometry import inverse, transform
+from ig_ros.geometry import T_BODY_OPTICAL, inverse, transform
 from ig_ros.types import FloatArray, Instances
 
 NEAR = 0.3  # m; an observer who stands this close to a thing does not look at it across the floor
@@ -46,9 +46,6 @@ class Viewpoint:
             return np.stack([self.right, self.forward])
         forward = _unit(toward)
         return np.stack([np.cross(forward, UP), forward])
-
-
-T_BODY_OPTICAL = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 
 
 def _flat(v: FloatArray) -> FloatArray:

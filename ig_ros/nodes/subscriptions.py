@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from geometry_msgs.msg import PoseStamped
-from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
@@ -17,15 +15,15 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from ig_ros.config import NodeConfig
 from ig_ros.errors import ConfigError, FrameError
 from ig_ros.lens_distortion import Rectifier
-from ig_ros.message_decoding import matrix_from_pose, nanoseconds
+from ig_ros.message_decoding import nanoseconds
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.clouds import sparse_points
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, CallbackDelays, Worker, steady_clock
 from ig_ros.nodes.frame_builder import FrameBuilder
 from ig_ros.nodes.message_checks import MessageLimits, OneSender
-from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, PoseBuffer, TfLookup, TfPoses
 from ig_ros.nodes.pose_corrections import PoseCorrections
+from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Problem, Synchronizer, Waits
 from ig_ros.nodes.topics import KINDS
 from ig_ros.types import FloatArray, Frame, Masks
@@ -46,7 +44,7 @@ class CameraInput:
 
     def __init__(
         self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: CallbackDelays,
-        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: TfLookup | None,
+        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: Callable[[], TfLookup],
     ) -> None:  # fmt: skip
         """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks with the
         frame's stamp to `submit_masks`."""
@@ -54,17 +52,13 @@ class CameraInput:
         self._name = config.cameras[place]
         self._limits = MessageLimits(config.limits)
         self._builder = FrameBuilder((self._name, place), submit, submit_masks, problems, self._limits)
-        self._buffer = PoseBuffer(config.pose_max_gap)
-        self._source = config.each.source(place, config.pose_source)
-        self._frame = config.each.frame(place, config.camera_frame)
-        self._optical = config.each.optical(place, config.pose_is_optical)
-        self._tf = TfPoses(tf, config.map_frame) if tf is not None and self._source == "tf" else None
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._poses = make_pose_source(PoseSourceSetup(config, place, self._subscribe_poses, problems, tf))
         waits = Waits(
             config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
         )
-        self._line = Synchronizer(waits, self._tf or self._buffer)
+        self._line = Synchronizer(waits, self._poses)
         self._forgotten = False
-        self._group = MutuallyExclusiveCallbackGroup()
         self._subscribe()
         # A steady clock: with use_sim_time and a paused clock the line still moves when something arrives.
         node.create_timer(TICK, self._advance, self._group, clock=steady_clock())
@@ -89,14 +83,13 @@ class CameraInput:
         self._listen("camera_info", self._on_camera_info, self._limits.info)
         self._listen("depth", self._on_depth, self._limits.depth)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
-        if self._source == "pose":
-            self._listen("pose", self._on_pose, None, POSE_QOS)
-        elif self._source == "odometry":
-            self._listen("odometry", self._on_pose, None, POSE_QOS)
+
+    def _subscribe_poses(self, topic: str, kind: type, callback: Callable[[Any], None]) -> None:
+        self._listen(topic, callback, None, kind, POSE_QOS)
 
     def _listen(
         self, topic: str, callback: Callable[[Any], None], check: Callable[[Any], None] | None,
-        qos: QoSProfile = qos_profile_sensor_data,
+        kind: type | None = None, qos: QoSProfile = qos_profile_sensor_data,
     ) -> None:  # fmt: skip
         name = f"{self._name}/{topic}" if self._name else topic
         sender = OneSender()
@@ -112,7 +105,7 @@ class CameraInput:
             if topic in IMAGES:
                 self._delays.add(int(info["received_timestamp"]))
 
-        self._node.create_subscription(KINDS[topic], name, receive, qos, callback_group=self._group)
+        self._node.create_subscription(kind or KINDS[topic], name, receive, qos, callback_group=self._group)
 
     def stop(self) -> None:
         """End the decoding thread."""
@@ -126,22 +119,12 @@ class CameraInput:
         return float(self._node.get_clock().now().nanoseconds) / 1e9
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        if self._tf is not None:
-            self._tf.camera_frame = self._frame or message.header.frame_id
+        self._poses.note_image(message.header.frame_id)
         self._report(self._line.add_image(nanoseconds(message.header.stamp), message, self._now()))
         self._advance()
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._builder.calibrate(message, self._now())
-
-    def _on_pose(self, message: PoseStamped | Odometry) -> None:
-        pose = message.pose.pose if isinstance(message, Odometry) else message.pose
-        frame = message.header.frame_id
-        if frame not in ("", self._config.map_frame):
-            text = f"poses are in '{frame[:60]}', outputs in '{self._config.map_frame}': set map_frame to that"
-            self._problems.add("pose_frame", text)
-        T = matrix_from_pose(pose)
-        self._buffer.add(nanoseconds(message.header.stamp), T if self._optical else T @ T_BODY_OPTICAL)
 
     def _on_depth(self, message: Image) -> None:
         self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())
@@ -186,14 +169,19 @@ class Inputs:
         self.delays = CallbackDelays()
         self._limits = MessageLimits(config.limits)
         config.each.check(len(config.cameras))
-        sources = {config.each.source(place, config.pose_source) for place in range(len(config.cameras))}
-        tf = TfLookup(node) if "tf" in sources else None
+        lookups: list[TfLookup] = []
+
+        def tf() -> TfLookup:
+            if not lookups:
+                lookups.append(TfLookup(node))
+            return lookups[0]
+
         self._cameras = [
             CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_masks, tf)
             for place in range(len(config.cameras))
         ]
         self._points = Worker("map_points", JOBS, problems, FULL)
-        self._corrections = PoseCorrections(node, config, mapper, problems, tf)
+        self._corrections = PoseCorrections(node, config, mapper, problems, lookups[0] if lookups else None)
         group = MutuallyExclusiveCallbackGroup()
         node.create_subscription(
             KINDS["map_points"], "map_points", self._on_map_points, qos_profile_sensor_data, callback_group=group

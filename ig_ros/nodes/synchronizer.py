@@ -11,7 +11,7 @@ from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any
 
-from ig_ros.nodes.pose_buffer import PoseSource
+from ig_ros.nodes.pose_sources import PoseSource
 from ig_ros.types import FloatArray
 
 SILENT = 5.0  # s: a stream silent for longer is not waited for, and may get another sender

@@ -23,6 +23,7 @@ import torch
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
 from ig_ros.segmentation.depth_surface import Mask
+from ig_ros.segmentation.label_images import compact, least_pixels
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
 FILES = {
@@ -34,8 +35,7 @@ PLACE = "https://dl.fbaipublicfiles.com/segment_anything/"
 MIN_QUALITY = 0.86  # predicted IoU; segment-anything's own default is 0.88
 MIN_STABILITY = 0.92  # IoU of the mask cut at logits +1 and -1
 MAX_OVERLAP = 0.7  # box IoU above which the worse of two masks goes
-BATCH = 64  # point prompts decoded at once
-LEVELS = 3  # masks per prompt
+BATCH = 64  # point prompts decoded at once, to bound memory
 ALIAS = "_ig_ros_segment_anything"
 
 
@@ -59,14 +59,28 @@ class SamSegmenter:
         self.model = self.load().to(self.device)
 
     def load(self) -> Any:
-        """The network on the CPU."""
-        return load_model(self.config)
+        """Returns the network on the CPU, ready for inference.
+
+        Raises SegmenterError naming what is missing and where to get it.
+        """
+        name = self.config.sam_model
+        file, size = FILES[name]
+        remedy = f"download {PLACE}{file} ({size}) and set segmentation.sam_checkpoint to its path"
+        path = find_checkpoint("sam", self.config.sam_checkpoint, remedy)
+        build = open_package().sam_model_registry[name]
+        try:
+            model = build()
+            model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:  # torch raises half a dozen kinds for a file that is not what it should be
+            reason = str(error).splitlines()[0]
+            raise SegmenterError(f"{path} is no {name} checkpoint ({reason}): {remedy}") from error
+        return model.eval()
 
     @torch.inference_mode()
     def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:  # noqa: ARG002
         """Masks of rgb (H, W, 3) u8; depth is not used. Scores are predicted IoU x stability."""
         height, width = rgb.shape[:2]
-        least = max(8, round(self.config.min_region * height * width / (640 * 480)))
+        least = least_pixels(self.config.min_region, height, width)
         return flatten(suppress(self.propose(rgb)), (height, width), least)
 
     def propose(self, rgb: Array) -> list[Candidate]:
@@ -80,7 +94,7 @@ class SamSegmenter:
         for batch in torch.split(points, BATCH):
             logits, quality = self.decode(features, batch)
             if self.config.sam_level == "whole":
-                logits, quality = wholes(logits, quality)
+                logits, quality = largest_masks(logits, quality, len(batch))
             found += self.select(logits, quality, size, (rgb.shape[0], rgb.shape[1]))
         return found
 
@@ -125,10 +139,10 @@ class SamSegmenter:
         return [Candidate(m, s) for m, s in zip(masks.cpu().numpy(), scores, strict=True)]
 
 
-def wholes(logits: torch.Tensor, quality: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of every point's three masks, logits (B * 3, h, w) and quality (B * 3,), the largest: level 3 of the paper."""
-    area = (logits > 0).sum((1, 2)).reshape(-1, LEVELS)
-    largest = area.argmax(1) + LEVELS * torch.arange(len(area), device=area.device)
+def largest_masks(logits: torch.Tensor, quality: torch.Tensor, points: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns of every point's three masks, logits (B * 3, h, w) and quality (B * 3,), the largest: level 3 of SAM."""
+    area = (logits > 0).sum((1, 2)).reshape(points, -1)
+    largest = area.argmax(1) + area.shape[1] * torch.arange(points, device=area.device)
     return logits[largest], quality[largest]
 
 
@@ -158,37 +172,24 @@ def box_iou(one: FloatArray, many: FloatArray) -> npt.NDArray[np.float64]:
 
 
 def flatten(candidates: list[Candidate], size: tuple[int, int], least: int) -> Masks:
-    """One label image of `size` (H, W): large masks below, small ones on top; remnants under `least` px go."""
+    """Returns one label image of `size` (H, W), small masks on top of large ones; remnants under `least` px go."""
     labels: IntArray = np.zeros(size, np.int32)
-    painted = sorted(candidates, key=lambda c: (-int(c.mask.sum()), -c.quality))
+    painted = sorted((c for c in candidates if c.mask.sum() >= least), key=lambda c: (-int(c.mask.sum()), -c.quality))
     for number, candidate in enumerate(painted, start=1):
-        if candidate.mask.sum() >= least:
-            labels[candidate.mask] = number
-    counts = np.bincount(labels.ravel(), minlength=len(painted) + 1)
-    kept = [i for i in range(1, len(painted) + 1) if counts[i] >= least]
-    table = np.zeros(len(painted) + 1, np.int32)
-    table[kept] = np.arange(1, len(kept) + 1)
-    return Masks(table[labels], scores={n: painted[i - 1].quality for n, i in enumerate(kept, start=1)})
+        labels[candidate.mask] = number
+    labels[np.bincount(labels.ravel())[labels] < least] = 0
+    kept = np.unique(labels[labels > 0]).tolist()
+    return Masks(compact(labels), scores={n: painted[i - 1].quality for n, i in enumerate(kept, start=1)})
 
 
-def load_model(config: SegmentationConfig) -> Any:
-    """The network with the checkpoint's weights, on the CPU, ready for inference."""
-    file, size = FILES[config.sam_model]
-    remedy = f"download {PLACE}{file} ({size}) and set segmentation.sam_checkpoint to its path"
-    if not config.sam_checkpoint:
-        raise SegmenterError(f"the sam segmenter needs weights: {remedy}")
-    path = Path(config.sam_checkpoint).expanduser()
+def find_checkpoint(model: str, checkpoint: str, remedy: str) -> Path:
+    """Returns the path of a checkpoint file. Raises SegmenterError where none is set, or none is there."""
+    if not checkpoint:
+        raise SegmenterError(f"the segmenter {model} needs weights: {remedy}")
+    path = Path(checkpoint).expanduser()
     if not path.is_file():
-        raise SegmenterError(f"no segment-anything checkpoint at {path}: {remedy}")
-    build = open_package().sam_model_registry[config.sam_model]
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        model = build()
-        model.load_state_dict(weights)
-    except Exception as error:  # torch raises half a dozen kinds for a file that is not what it should be
-        reason = str(error).splitlines()[0]
-        raise SegmenterError(f"{path} is no {config.sam_model} checkpoint ({reason}): {remedy}") from error
-    return model.eval()
+        raise SegmenterError(f"no checkpoint of {model} at {path}: {remedy}")
+    return path
 
 
 def open_package() -> ModuleType:

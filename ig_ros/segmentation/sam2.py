@@ -5,7 +5,6 @@ As there, only the network comes from the package, so that its image pipeline (t
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 
 from ig_ros.errors import SegmenterError
-from ig_ros.segmentation.sam import SamSegmenter
+from ig_ros.segmentation.sam import SamSegmenter, find_checkpoint
 from ig_ros.types import Array
 
 FILES = {  # model -> config inside the package, checkpoint, its size
@@ -35,11 +34,7 @@ class Sam2Segmenter(SamSegmenter):
         """The network on the CPU. Raises SegmenterError naming what is missing and where to get it."""
         settings, file, size = FILES[self.config.sam2_model]
         remedy = f"download {PLACE}{file} ({size}) and set segmentation.sam2_checkpoint to its path"
-        if not self.config.sam2_checkpoint:
-            raise SegmenterError(f"the sam2 segmenter needs weights: {remedy}")
-        path = Path(self.config.sam2_checkpoint).expanduser()
-        if not path.is_file():
-            raise SegmenterError(f"no SAM 2 checkpoint at {path}: {remedy}")
+        path = find_checkpoint("sam2", self.config.sam2_checkpoint, remedy)
         try:
             from sam2.build_sam import build_sam2
         except ImportError as error:

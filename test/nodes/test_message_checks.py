@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
+from ig_ros.msg import SegmentedImage
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import LimitsConfig, NodeConfig
 from ig_ros.errors import FrameError
-from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import CallbackDelays, Worker
 from ig_ros.nodes.message_checks import SETTLE, Calibration, MessageLimits, OneSender
@@ -121,12 +121,17 @@ def test_only_images_are_timed() -> None:
 
     camera = object.__new__(CameraInput)
     camera._node, camera._name, camera._group = Listening(), "", None  # type: ignore[assignment]
-    camera._source, camera._problems, camera._delays = "pose", Problems(lambda _: None), Timed()  # type: ignore[assignment]
+    camera._problems, camera._delays = Problems(lambda _: None), Timed()  # type: ignore[assignment]
     camera._config, camera._limits = NodeConfig(), MessageLimits(LimitsConfig(image_pixels=1))
     camera._now = lambda: 0.0  # type: ignore[method-assign]
-    camera._on_pose = camera._on_masks = lambda _: None  # type: ignore[method-assign]
+    camera._on_masks = lambda _: None  # type: ignore[method-assign]
     camera._subscribe()
-    big = {"depth": Image(width=9), "image": Image(width=9), "camera_info": CameraInfo(width=9, height=9)}
+    camera._subscribe_poses("pose", PoseStamped, lambda _: None)
+    big = {
+        "depth": Image(width=9, height=9),
+        "image": Image(width=9, height=9),
+        "camera_info": CameraInfo(width=9, height=9),
+    }
     for name, callback in heard.items():
         before = len(camera._delays)  # type: ignore[arg-type]
         kind = {"pose": PoseStamped, "segmented_image": SegmentedImage, "image/compressed": CompressedImage}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from ig_ros.srv import ObjectAt
 from nodes.running import Running, running, until
 from nodes.scene import NAMES, small_camera, small_frame
 from sensor_msgs.msg import CameraInfo
@@ -16,7 +17,6 @@ from ig_ros.lens_distortion import Rectifier
 from ig_ros.nodes.conversions import info_message
 from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
-from ig_ros.srv import ObjectAt
 from ig_ros.types import Frame, Masks
 
 STEP = 100_000_000  # ns between frames

@@ -8,11 +8,10 @@ import subprocess
 import sys
 import threading
 
+from ig_ros.srv import QueryObject
 from nodes.processes import Start, stop
 from nodes.real import RealNode
 from nodes.running import until
-
-from ig_ros.srv import QueryObject
 
 
 def test_in_the_middle_of_an_instantiation_it_ends_in_time(start: Start, context: object) -> None:
