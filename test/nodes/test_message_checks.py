@@ -126,7 +126,11 @@ def test_only_images_are_timed() -> None:
     camera._now = lambda: 0.0  # type: ignore[method-assign]
     camera._on_pose = camera._on_masks = lambda _: None  # type: ignore[method-assign]
     camera._subscribe()
-    big = {"depth": Image(width=9), "image": Image(width=9), "camera_info": CameraInfo(width=9, height=9)}
+    big = {
+        "depth": Image(width=9, height=9),
+        "image": Image(width=9, height=9),
+        "camera_info": CameraInfo(width=9, height=9),
+    }
     for name, callback in heard.items():
         before = len(camera._delays)  # type: ignore[arg-type]
         kind = {"pose": PoseStamped, "segmented_image": SegmentedImage, "image/compressed": CompressedImage}
