@@ -37,9 +37,10 @@ def test_every_field_of_the_interfaces_is_explained() -> None:
 
 def test_query_answer_survives_serialisation() -> None:
     from geometry_msgs.msg import Vector3
+    from rclpy.serialization import deserialize_message, serialize_message
+
     from ig_ros.msg import Object
     from ig_ros.srv import QueryObject
-    from rclpy.serialization import deserialize_message, serialize_message
 
     mug = Object(id=7, label="mug", score=0.5, views=3, size=Vector3(x=0.1, y=0.2, z=0.3))
     answer = QueryObject.Response(success=True, message="1 object", objects=[mug])

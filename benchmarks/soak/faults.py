@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from ig_ros.srv import QueryObject
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
@@ -25,6 +24,7 @@ from ig_ros.nodes.conversions import byte_array
 from ig_ros.nodes.executor import QOS
 from ig_ros.nodes.message_checks import SETTLE
 from ig_ros.nodes.object_messages import segmented_message
+from ig_ros.srv import QueryObject
 from ig_ros.types import Masks
 
 if TYPE_CHECKING:

@@ -149,7 +149,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
             self._outputs.show,
         )
         pixels = PixelLocator(mapper, self._inputs, config.cameras)
-        planning = PlanningServices(self, mapper, frames, limits, pixels, show)
+        self._planning = planning = PlanningServices(self, mapper, frames, limits, pixels, show)
         commands = MapServices(self, mapper, config.map_directory, problems, limits, self._on_new_map)
         self._service_pool = ServicePool(self, problems)
         for kind, name, handler in (

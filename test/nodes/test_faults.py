@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers import CARDS, HALF, orbit
-from ig_ros.msg import Object
 from nodes.processes import Start, stop
 
 from benchmarks.soak.faults import FAULTS, Fault
 from benchmarks.soak.robot import Robot
+from ig_ros.msg import Object
 from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
 

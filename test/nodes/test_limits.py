@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, Vector3
-from ig_ros.msg import Mask, SegmentedImage
-from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RenderView, SaveMap
 from nav_msgs.msg import Path
 from nodes.doubles import MaskMapper
 from nodes.running import running, until
@@ -25,11 +23,13 @@ from ig_ros.message_decoding import (
     rgb_from_compressed,
     rgb_from_raw,
 )
+from ig_ros.msg import Mask, SegmentedImage
 from ig_ros.nodes.conversions import byte_array, header, image_message
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.nodes.query_service import FrameFinder, QueryService
+from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RenderView, SaveMap
 
 SMALL = LimitsConfig(
     image_pixels=1200, masks=5, embedding=8, cloud_points=10, path_poses=3, text=20, view_pixels=1200, ids=4

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
-from ig_ros.msg import SegmentedImage
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import LimitsConfig, NodeConfig
 from ig_ros.errors import FrameError
+from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import CallbackDelays, Worker
 from ig_ros.nodes.message_checks import SETTLE, Calibration, MessageLimits, OneSender

@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 from geometry_msgs.msg import Point, PointStamped, PoseStamped, Vector3
-from ig_ros.msg import Object
 from nodes.processes import ROOT, Start, stop
 from nodes.scene import small_frame, write_scene
 
+from ig_ros.msg import Object
 from ig_ros.nodes.clouds import points_from_cloud
 from ig_ros.nodes.query_client import MapClient
 

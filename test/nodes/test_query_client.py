@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from ig_ros.srv import QueryObject
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -16,6 +15,7 @@ from std_srvs.srv import Trigger
 from ig_ros.errors import QueryError
 from ig_ros.nodes import query_client
 from ig_ros.nodes.query_client import MapClient
+from ig_ros.srv import QueryObject
 
 
 class Forgetful(Node):

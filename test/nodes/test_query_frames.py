@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
 from helpers import CARDS, orbit, small_config
-from ig_ros.srv import QueryObject
 from scipy.spatial.transform import Rotation
 
 from ig_ros.config import LimitsConfig
@@ -18,6 +17,7 @@ from ig_ros.nodes.clouds import points_from_cloud
 from ig_ros.nodes.conversions import pose_message
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.query_service import FrameFinder, QueryService
+from ig_ros.srv import QueryObject
 from ig_ros.types import FloatArray
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from ig_ros.msg import SegmentedImage
 from nodes.processes import Start, stop
 from nodes.running import until
 from nodes.scene import small_frame
@@ -21,6 +20,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
 from ig_ros.message_decoding import masks_from_message, nanoseconds
+from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import depth_message, header, image_message, info_message
 from ig_ros.nodes.segmenter_node import RELIABLE, SegmenterNode
 from ig_ros.types import Camera, FloatArray, Masks

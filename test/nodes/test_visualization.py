@@ -6,12 +6,12 @@ import dataclasses
 
 import numpy as np
 from helpers import CAMERA, orbit, small_config
-from ig_ros.msg import Object
 from visualization_msgs.msg import Marker
 
 from ig_ros.colors import id_colors
 from ig_ros.geometry import project
 from ig_ros.mapper import Mapper
+from ig_ros.msg import Object
 from ig_ros.nodes.clouds import points_from_cloud, snapshot_cloud
 from ig_ros.nodes.conversions import header
 from ig_ros.nodes.object_messages import markers_message
