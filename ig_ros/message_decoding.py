@@ -1,4 +1,4 @@
-"""What messages of a camera hold -> core types: images, depth, labels, masks, calibration, poses and stamps.
+"""Converts what messages of a camera hold to core types: images, depth, labels, masks, calibration, poses and stamps.
 
 Works on anything with the fields of ROS 2's messages, be it from rclpy or read from a bag, and imports neither. ROS
 puts the centre of the first pixel at 0, the core at 0.5: calibration is shifted here and in `nodes/conversions.py`.
@@ -39,12 +39,12 @@ _LABEL_TYPES: dict[str, tuple[str, float]] = {
 
 
 def nanoseconds(stamp: Any) -> int:
-    """ROS stamp -> integer nanoseconds."""
+    """Returns a ROS stamp in nanoseconds."""
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def _pixels(message: Any, dtype: str, channels: int, cause: str) -> Array:
-    """Pixels (H, W) or (H, W, C) of a raw image without its row padding; FrameError when data is missing."""
+    """Returns pixels (H, W) or (H, W, C) of a raw image without its row padding; FrameError when data is missing."""
     kind = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
     height, width, step = int(message.height), int(message.width), int(message.step)
     row = width * channels * kind.itemsize
@@ -62,7 +62,7 @@ def _pixels(message: Any, dtype: str, channels: int, cause: str) -> Array:
 
 
 def rgb_from_raw(message: Any) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a raw image in one of the encodings rgb8, bgr8, rgba8, bgra8, mono8."""
+    """Returns (H, W, 3) uint8 RGB of a raw image in one of the encodings rgb8, bgr8, rgba8, bgra8, mono8."""
     if message.encoding not in _COLOR_CODES:
         known = ", ".join(_COLOR_CODES)
         raise FrameError(
@@ -74,7 +74,7 @@ def rgb_from_raw(message: Any) -> npt.NDArray[np.uint8]:
 
 
 def rgb_from_compressed(message: Any) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a JPEG or PNG image."""
+    """Returns (H, W, 3) uint8 RGB of a JPEG or PNG image."""
     data = np.frombuffer(message.data, np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if pixels is None:
@@ -86,7 +86,7 @@ def rgb_from_compressed(message: Any) -> npt.NDArray[np.uint8]:
 
 
 def depth_from_image(message: Any) -> FloatArray:
-    """(H, W) float32 metres along the optical axis from 16UC1 (mm) or 32FC1 (m); 0 where there is none."""
+    """Returns (H, W) float32 metres along the optical axis from 16UC1 (mm) or 32FC1 (m); 0 where there is none."""
     if message.encoding not in _DEPTH_TYPES:
         known = ", ".join(_DEPTH_TYPES)
         raise FrameError(
@@ -98,7 +98,7 @@ def depth_from_image(message: Any) -> FloatArray:
 
 
 def labels_from_image(message: Any) -> IntArray:
-    """(H, W) int32 mask ids, 0 = none, from a 16-bit (16UC1, mono16) or 8-bit (8UC1, mono8) image."""
+    """Returns (H, W) int32 mask ids, 0 = none, from a 16-bit (16UC1, mono16) or 8-bit (8UC1, mono8) image."""
     if message.encoding not in _LABEL_TYPES:
         known = ", ".join(_LABEL_TYPES)
         raise FrameError(
@@ -109,14 +109,14 @@ def labels_from_image(message: Any) -> IntArray:
 
 
 def camera_from_info(message: Any) -> Camera:
-    """Core camera (pixel centres at 0.5) of a camera_info, its distortion left aside; see `rectification.Rectifier`."""
+    """Returns the camera (pixel centres at 0.5) of a camera_info; `lens_distortion` removes distortion."""
     K = np.array(message.k, np.float64).reshape(3, 3)
     K[:2, 2] += 0.5
     return Camera(K, int(message.width), int(message.height))
 
 
 def matrix_from_pose(message: Any) -> FloatArray:
-    """(4, 4) matrix of a pose message; FrameError for NaN and for a zero quaternion."""
+    """Returns (4, 4) matrix of a pose message; FrameError for NaN and for a zero quaternion."""
     p, q = message.position, message.orientation
     try:
         return pose_from_quaternion(np.array([p.x, p.y, p.z]), np.array([q.w, q.x, q.y, q.z]))
@@ -125,7 +125,7 @@ def matrix_from_pose(message: Any) -> FloatArray:
 
 
 def masks_from_message(message: Any) -> Masks:
-    """Masks of a SegmentedImage; FrameError for a label image that cannot be read. Unnamed ids keep their pixels."""
+    """Returns masks of a SegmentedImage; FrameError for an unreadable label image. Unnamed ids keep their pixels."""
     named = [mask for mask in message.masks if mask.label]
     described = [mask for mask in message.masks if len(mask.embedding)]
     return Masks(
@@ -138,7 +138,7 @@ def masks_from_message(message: Any) -> Masks:
 
 
 def depth_from_compressed(message: Any) -> FloatArray:
-    """(H, W) float32 metres from a PNG of image_transport's compressedDepth or a plain 16-bit one.
+    """Returns (H, W) float32 metres from a PNG of image_transport's compressedDepth or a plain 16-bit one.
 
     compressedDepth puts 12 bytes before it and writes 32FC1 as 16 bits of inverse depth: A / (q - B), A and B there.
     """

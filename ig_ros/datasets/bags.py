@@ -44,7 +44,7 @@ class BagDataset:
     missing_truth: tuple[str, ...] = ("instances: a bag has no annotation",)
 
     def __init__(self, path: Path, options: Mapping[str, str]) -> None:
-        """Read poses and stamps, images only when asked for.
+        """Reads poses and stamps; images are read when asked for.
 
         Options (all guessed where only one thing fits): image, camera_info, depth, masks: topics, the last two may be
         `none`; pose: a topic or `tf`; pose_frame: whose poses they are, `optical` (z forward), `body` (x forward) or
@@ -127,7 +127,7 @@ class BagDataset:
             raise DatasetError(f"{self._path}, {topic}: {error}") from error
 
     def _posed(self) -> list[tuple[int, FloatArray]]:
-        """Place in the image index and pose of every image that has one."""
+        """Returns the place in the image index and the pose of every image that has one."""
         poses = self._from_topic(self._used["pose"].name) if "pose" in self._used else self._from_tf()
         posed = [(place, T) for place, (stamp, _) in enumerate(self._index["image"]) if (T := poses(stamp)) is not None]
         count = len(self._index["image"])
@@ -216,7 +216,7 @@ class BagDataset:
 
 
 def _opened(path: Path) -> Any:
-    """An open reader. Raises DatasetError."""
+    """Returns an open reader. Raises DatasetError."""
     from rosbags.highlevel import AnyReader, AnyReaderError
     from rosbags.typesys import Stores, get_typestore
 
@@ -229,7 +229,7 @@ def _opened(path: Path) -> Any:
 
 
 def _stamp(raw: bytes) -> int:
-    """Stamp (ns) of a serialised message that begins with a header: CDR, 4 bytes before it tell the byte order."""
+    """Returns the stamp (ns) of a serialised message with a header: CDR, 4 bytes before it tell the byte order."""
     seconds, nanoseconds_ = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
     return int(seconds) * 1_000_000_000 + int(nanoseconds_)
 

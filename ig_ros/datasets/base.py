@@ -33,7 +33,7 @@ class SceneTruth:
     has_images: bool = True  # False: only the points are annotated, `instance_image` raises DatasetError
 
     def instance_classes(self) -> dict[int, int]:
-        """NYU40 class of each instance: the most frequent label of its points; empty where classes are unknown."""
+        """Returns the NYU40 class of each instance, the most frequent of its points; empty where unknown."""
         if self.classes is None:
             return {}
         size = int(self.classes.max(initial=0)) + 1
@@ -51,16 +51,16 @@ class Dataset(Protocol):
 
     @property
     def name(self) -> str:
-        """Short name for reports and file names."""
+        """Returns a short name for reports and file names."""
 
     @property
     def truth(self) -> SceneTruth | None:
-        """Exact instances of the scene, None where nobody knows them."""
+        """Returns exact instances of the scene, None where nobody knows them."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, i: int) -> Frame:
-        """The frame at place i at full resolution; `Frame.index` is its number. Raises DatasetError, IndexError."""
+        """Returns the frame at place i, full size; `Frame.index` is its number. Raises DatasetError, IndexError."""
 
 
 class DatasetReader(Protocol):
@@ -96,13 +96,13 @@ def missing_truth(dataset: Dataset) -> tuple[str, ...]:
 
 
 def split(n: int) -> tuple[list[int], list[int]]:
-    """Places of the frames to train on and of those held out (i % 8 == 7), out of n in sorted order."""
+    """Returns places of the frames to train on and of those held out (i % 8 == 7), out of n in sorted order."""
     held_out = list(range(HELD_OUT_EVERY - 1, n, HELD_OUT_EVERY))
     return [i for i in range(n) if i % HELD_OUT_EVERY != HELD_OUT_EVERY - 1], held_out
 
 
 def stamp_of(number: int) -> int:
-    """Stamp in ns of a frame number."""
+    """Returns the stamp in ns of a frame number."""
     return number * 1_000_000_000 // FRAME_RATE
 
 
@@ -118,7 +118,7 @@ class SelectionTruth:
 
 
 def selection_truth(dataset: Dataset, places: Sequence[int]) -> SelectionTruth | None:
-    """The task on a dataset: its own labels, else the names of its instances on the frames at `places`, else None."""
+    """Returns a dataset's own labels, else the names of its instances on the frames at `places`, else None."""
     if hasattr(dataset, "selection"):
         selection: SelectionTruth | None = dataset.selection
         return selection

@@ -60,8 +60,7 @@ LAYOUT = (
     "a COLMAP folder holds images/ and sparse/0/ with cameras, images and optionally points3D (.bin or .txt), and "
     "for the selection task label/*.json or ../label/SCENE/*.json"
 )
-PHOTO_INTERVAL = 1_000_000_000  # ns: photographs carry no time; this passes for slow motion
-LARGEST_NUMBER = 10**8  # a larger number in a file name is a date, and as a stamp would overflow
+PHOTO_INTERVAL = 1_000_000_000  # ns between two images in order of their names: photographs carry no time
 
 
 class ColmapDataset:
@@ -101,17 +100,17 @@ class ColmapDataset:
         image = self._images[i]
         rgb = files.read_rgb(self._folder / "images" / image.name)
         rectifier = self._rectifier(image, rgb.shape[1], rgb.shape[0])
-        index = self._indices[i]
-        return Frame(index * PHOTO_INTERVAL, rectifier.color(rgb), rectifier.camera, image.T_world_camera, index=index)
+        straight, camera, index = rectifier.color(rgb), rectifier.camera, self._indices[i]
+        return Frame(i * PHOTO_INTERVAL, straight, camera, image.T_world_camera, index=index)
 
     @cached_property
     def sparse_points(self) -> SparsePoints | None:
-        """The points that COLMAP triangulated, None where points3D is absent."""
+        """Returns the points that COLMAP triangulated, None where points3D is absent."""
         return colmap_model.read_points(self._model) if colmap_model.has_points(self._model) else None
 
     @cached_property
     def selection(self) -> SelectionTruth | None:
-        """The labelled views for the select-and-render task, None without labels."""
+        """Returns the labelled views for the select-and-render task, None without labels."""
         places = {self._stem(i): i for i in range(len(self))}
         labelled = {places[stem]: path for stem, path in self._labels.items() if stem in places}
         if not labelled:
@@ -120,7 +119,7 @@ class ColmapDataset:
 
     @property
     def missing_truth(self) -> tuple[str, ...]:
-        """One text per missing piece of the selection task's labels."""
+        """Returns one text per missing piece of the selection task's labels."""
         if not self._labels:
             return ("label/frame_NNNNN.json: which pixels each text names",)
         stems = {self._stem(i) for i in range(len(self))}
@@ -153,9 +152,8 @@ class ColmapDataset:
 
 
 def _numbers(images: list[colmap_model.ColmapImage]) -> list[int]:
-    """The last number in each name, where these rise and are frame numbers rather than dates, else places."""
+    """Returns the last number in each name, where every name has one and they rise, else places."""
     found = [re.findall(r"\d+", Path(image.name).stem) for image in images]
     numbers = [int(digits[-1]) for digits in found if digits]
     in_order = len(numbers) == len(images) and all(a < b for a, b in pairwise(numbers))
-    in_order = in_order and numbers[-1] < LARGEST_NUMBER
     return numbers if in_order else list(range(len(images)))

@@ -57,24 +57,22 @@ class ReplicaFiles:
 
 
 def vmap_root(folder: Path) -> Path | None:
-    """The folder that holds a vMAP sequence's files: itself, or below it by their convention; None if it is none."""
+    """Returns the folder with a vMAP sequence's files: itself, or below it by their convention; None if it is none."""
     candidates = (folder, folder / "imap" / "00", folder / "00")
     parts = (VMAP.trajectory, "rgb", "semantic_instance")
     return next((path for path in candidates if any((path / part).exists() for part in parts)), None)
 
 
 def file_above(folder: Path, name: str) -> Path | None:
-    """The file in the folder, in habitat/ beside it, or up to three folders higher."""
+    """Returns the file in the folder, in habitat/ beside it, or up to three folders higher."""
     start = folder.resolve()
-    for place in (start, *list(start.parents)[:3]):
-        for path in (place / name, place / "habitat" / name):
-            if path.is_file():
-                return path
-    return None
+    places = [start, *list(start.parents)[:3]]
+    candidates = [path for place in places for path in (place / name, place / "habitat" / name)]
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def list_files(root: Path, convention: Convention) -> ReplicaFiles:
-    """All files of the sequence in `root`. Raises DatasetError, which names all that is missing."""
+    """Returns all files of the sequence in `root`. Raises DatasetError, which names all that is missing."""
     trajectory = root / convention.trajectory
     folders = [(root / prefix).parent for prefix in dict.fromkeys((convention.colors, convention.depths))]
     missing = [path for path in dict.fromkeys(folders) if not path.is_dir()]
@@ -149,7 +147,7 @@ class ReplicaDataset:
 
     @cached_property
     def truth(self) -> SceneTruth | None:
-        """Instances fused from depth and instance images (seconds at first use), None without instance images."""
+        """Returns instances fused from depth and instance images (seconds at first use), None without such images."""
         if not self._files.instances:
             return None
         points, ids = fuse(self._views())
@@ -159,13 +157,13 @@ class ReplicaDataset:
 
     @property
     def missing_truth(self) -> tuple[str, ...]:
-        """One text per missing piece of the truth."""
+        """Returns one text per missing piece of the truth."""
         images = () if self._files.instances else (f"{INSTANCE_IMAGES}: instance of each pixel",)
         return images if self._names else (*images, f"{NAMES_FILE}: names of the instances")
 
     @cached_property
     def _names(self) -> dict[int, str]:
-        """Instance -> name, from the scene's semantic information; empty where that is absent."""
+        """Returns names by instance, from the scene's semantic information; empty where that is absent."""
         path = file_above(self._folder, NAMES_FILE)
         if path is None:
             return {}
@@ -191,14 +189,14 @@ class ReplicaDataset:
 
 
 def _rendered(shape: tuple[int, ...]) -> tuple[Camera, float]:
-    """Camera and depth units per metre of vMAP and Semantic-NeRF: rendered with 90 degrees, depth in millimetres."""
+    """Returns camera and depth units per metre of vMAP and Semantic-NeRF: 90 degrees wide, depth in millimetres."""
     height, width = shape[:2]
     focal = width / 2
     return Camera(np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]]), width, height), 1000.0
 
 
 def _calibration(folder: Path, shape: tuple[int, ...]) -> tuple[Camera, float]:
-    """Camera and depth units per metre of NICE-SLAM, which has a file that says so."""
+    """Returns camera and depth units per metre of NICE-SLAM, which has a file that says so."""
     path = file_above(folder, CAMERA_FILE)
     if path is None:
         raise DatasetError(f"missing {folder / CAMERA_FILE}: {NICE_SLAM.layout}")

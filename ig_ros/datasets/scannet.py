@@ -57,14 +57,14 @@ class ScanNetDataset:
 
     @cached_property
     def truth(self) -> SceneTruth | None:
-        """Instances on the vertices of the benchmark's mesh, None where its files are missing; read at first use."""
+        """Returns instances on the vertices of the benchmark's mesh, read at first use, None without files."""
         if not self._truth_files.has_instances():
             return None
         return read_truth(self._truth_files, self._instance_image, bool(self._instances))
 
     @property
     def missing_truth(self) -> tuple[str, ...]:
-        """One text per missing piece of the benchmark's truth."""
+        """Returns one text per missing piece of the benchmark's truth."""
         images = () if self._instances else (f"{INSTANCE_IMAGES}: instance of each pixel",)
         return (*self._truth_files.missing(), *images)
 
@@ -96,7 +96,7 @@ class ScanNetDataset:
         return files.numbered(folder, r"(\d+)\.png") if folder.is_dir() else {}
 
     def _refuse_gaps(self, poses: dict[int, Path]) -> None:
-        """Every colour image needs its companions; a kind of file that is wholly absent is not missed."""
+        """Raises DatasetError for colour images without their companions; a kind of file may be wholly absent."""
         optional = {"depth": self._depths, "instance-filt": self._instances, "masks": self._masks}
         missing = [self._folder / "pose" / f"{number}.txt" for number in self._colors if number not in poses]
         missing += [
@@ -131,7 +131,7 @@ class ScanNetDataset:
         return Masks(labels, names, scores)
 
     def _instance_masks(self, number: int, camera: Camera) -> Masks:
-        """The true instances as masks, for what is judged with perfect segmentation (option masks=truth)."""
+        """Returns the true instances as masks, for what is judged with perfect segmentation (option masks=truth)."""
         labels = files.resized_labels(files.read_labels(self._instances[number]), camera.width, camera.height)
         names = self.truth.names if self.truth is not None else {}
         return Masks(labels, {i: names[i] for i in np.unique(labels).tolist() if i in names})
@@ -143,7 +143,7 @@ class ScanNetDataset:
 
     @cached_property
     def _size(self) -> tuple[int, int]:
-        """Width and height of the colour images, px; instance-filt/ may have kept the size before a reduction."""
+        """Returns width and height of the colour images, px; those in instance-filt/ may be of another size."""
         shape = files.read_rgb(self._colors[self._numbers[0]]).shape
         return shape[1], shape[0]
 

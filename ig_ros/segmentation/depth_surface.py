@@ -32,7 +32,7 @@ class DepthSurface:
 
 
 def fit_surface(depth: FloatArray, camera: Camera) -> DepthSurface:
-    """DepthSurface of a depth image (H, W) m, 0 or not finite = unknown."""
+    """Returns the surface of a depth image (H, W) m, 0 or not finite = unknown."""
     known = np.isfinite(depth) & (depth > 0)
     z = np.where(known, depth, 0).astype(np.float32)
     gap = depth_gaps(z, known)
@@ -48,7 +48,7 @@ def fit_surface(depth: FloatArray, camera: Camera) -> DepthSurface:
 
 
 def depth_gaps(z: FloatArray, known: Mask) -> Mask:
-    """(H, W) true on both sides of a step in depth that a slanted plane does not explain."""
+    """Returns (H, W) true on both sides of a step in depth that a slanted plane does not explain."""
     gap = np.zeros(z.shape, bool)
     for axis in (0, 1):
         step = np.diff(z, axis=axis)
@@ -65,7 +65,7 @@ def depth_gaps(z: FloatArray, known: Mask) -> Mask:
 
 
 def fit_inverse_depth(z: FloatArray, known: Mask, radius: int) -> tuple[FloatArray, Mask]:
-    """Per pixel (A, B, C) with 1/z = A u + B v + C over a window, u and v in pixels from the image's corner."""
+    """Returns per pixel (A, B, C) with 1/z = A u + B v + C over a window, u and v in pixels from the image's corner."""
     h, w = z.shape
     v, u = np.mgrid[0:h, 0:w].astype(np.float64)
     m = known.astype(np.float64)
@@ -90,7 +90,7 @@ def fit_inverse_depth(z: FloatArray, known: Mask, radius: int) -> tuple[FloatArr
 
 
 def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera: Camera) -> DepthSurface:
-    """Points and normals from per-pixel planes in inverse depth (H, W, 3)."""
+    """Returns points and normals from per-pixel planes in inverse depth (H, W, 3)."""
     h, w = z.shape
     v, u = np.mgrid[0:h, 0:w].astype(np.float64)
     a, b, c = np.moveaxis(plane, -1, 0)
@@ -109,5 +109,5 @@ def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera:
 
 
 def pair(array: npt.NDArray[np.generic], axis: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
-    """Views of all pixels but the last and all but the first along an axis: neighbours face to face."""
+    """Returns views of all pixels but the last, and all but the first, along an axis: neighbours in pairs."""
     return (array[:-1], array[1:]) if axis == 0 else (array[:, :-1], array[:, 1:])

@@ -14,7 +14,6 @@ HYPOTHESES = 80  # tangent planes tried for each plane
 SAMPLE = 3000  # points that vote
 MIN_AREA = 0.12  # m^2: smaller planes are faces of objects
 MIN_SHARE = 0.015  # of the image: smaller planes are not looked for
-PATCH_SHARE = 0.002  # of the image: smaller patches of a plane belong to something else
 COS_NORMAL = np.cos(np.radians(20.0))  # normals of a plane's points differ from its own by less than this angle
 
 
@@ -26,7 +25,7 @@ class Plane:
     offset: float  # m
 
     def height(self, points: FloatArray) -> FloatArray:
-        """Signed distance (...) in m of points (..., 3)."""
+        """Returns the signed distance (...) in m of points (..., 3)."""
         return points @ self.normal + self.offset
 
 
@@ -103,11 +102,8 @@ def label_planes(surface: DepthSurface, planes: list[Plane]) -> tuple[IntArray, 
     owner = cost.argmin(0)
     found = np.isfinite(cost.min(0))
     kept: list[Plane] = []
-    patch = PATCH_SHARE * labels.size
     for i, plane in enumerate(planes):
-        core = (found & (owner == i)).astype(np.uint8)
-        _, patches, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=4)
-        core = (stats[:, cv2.CC_STAT_AREA] >= patch)[patches] & (core > 0)
+        core = found & (owner == i)
         for region in reachable(core, plane, surface, known):
             if surface.area[region].sum() < MIN_AREA or region.sum() < MIN_SHARE * labels.size:
                 continue

@@ -78,13 +78,13 @@ class SamSegmenter:
 
     @torch.inference_mode()
     def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:  # noqa: ARG002
-        """Masks of rgb (H, W, 3) u8; depth is not used. Scores are predicted IoU x stability."""
+        """Returns masks of rgb (H, W, 3) u8; depth is not used. Scores are predicted IoU x stability."""
         height, width = rgb.shape[:2]
         least = least_pixels(self.config.min_region, height, width)
         return flatten(suppress(self.propose(rgb)), (height, width), least)
 
     def propose(self, rgb: Array) -> list[Candidate]:
-        """Good and stable masks at every grid point, of the level that the configuration asks for."""
+        """Returns good and stable masks at every grid point, of the level that the configuration asks for."""
         features, size = self.encode(rgb)
         n = self.config.sam_points_per_side
         steps = (np.arange(n) + 0.5) / n
@@ -99,7 +99,7 @@ class SamSegmenter:
         return found
 
     def encode(self, rgb: Array) -> tuple[Any, tuple[int, int]]:
-        """Features of the image, and the size (H, W) it has in the network's input, which is padded."""
+        """Returns features of the image, and the size (H, W) it has in the network's input, which is padded."""
         height, width = rgb.shape[:2]
         side = self.model.image_encoder.img_size
         scale = side / max(height, width)
@@ -109,7 +109,7 @@ class SamSegmenter:
         return self.model.image_encoder(self.model.preprocess(pixels)), size
 
     def decode(self, features: Any, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mask logits (B * 3, h, w) and predicted IoU (B * 3,) for points (B, 1, 2) in pixels of the input."""
+        """Returns mask logits (B * 3, h, w) and predicted IoU (B * 3,) for points (B, 1, 2) in pixels of the input."""
         ones = torch.ones(points.shape[:2], device=self.device)
         sparse, dense = self.model.prompt_encoder(points=(points, ones), boxes=None, masks=None)
         logits, quality = self.model.mask_decoder(
@@ -122,14 +122,14 @@ class SamSegmenter:
         return logits.flatten(0, 1), quality.flatten()
 
     def enlarge(self, logits: torch.Tensor, size: tuple[int, int], full: tuple[int, int]) -> torch.Tensor:
-        """Logits (n, h, w) of the padded input at the image's size `full` (H, W)."""
+        """Returns logits (n, h, w) of the padded input at the image's size `full` (H, W)."""
         enlarged: torch.Tensor = self.model.postprocess_masks(logits[:, None], size, full)[:, 0]
         return enlarged
 
     def select(
         self, logits: torch.Tensor, quality: torch.Tensor, size: tuple[int, int], full: tuple[int, int]
     ) -> list[Candidate]:
-        """The good and stable ones, at the image's size."""
+        """Returns the good and stable ones, at the image's size."""
         stability = (logits > 1).sum((1, 2)) / (logits > -1).sum((1, 2)).clamp(min=1)
         good = (quality > MIN_QUALITY) & (stability > MIN_STABILITY)
         if not good.any():
@@ -147,7 +147,7 @@ def largest_masks(logits: torch.Tensor, quality: torch.Tensor, points: int) -> t
 
 
 def suppress(candidates: list[Candidate]) -> list[Candidate]:
-    """The best of every group of masks whose boxes overlap by more than MAX_OVERLAP, best first."""
+    """Returns the best of every group of masks whose boxes overlap by more than MAX_OVERLAP, best first."""
     order = sorted((c for c in candidates if c.mask.any()), key=lambda c: -c.quality)
     boxes = np.array([box(c.mask) for c in order], dtype=np.float64).reshape(-1, 4)
     alive = np.ones(len(order), bool)
@@ -158,13 +158,13 @@ def suppress(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def box(mask: Mask) -> tuple[int, int, int, int]:
-    """First row, first column, one past the last row, one past the last column."""
+    """Returns first row, first column, one past the last row, one past the last column."""
     rows, cols = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     return int(rows[0]), int(cols[0]), int(rows[-1]) + 1, int(cols[-1]) + 1
 
 
 def box_iou(one: FloatArray, many: FloatArray) -> npt.NDArray[np.float64]:
-    """(n,) IoU of a box (4,) with boxes (n, 4)."""
+    """Returns (n,) IoU of a box (4,) with boxes (n, 4)."""
     edges = np.minimum(one[2:], many[:, 2:]) - np.maximum(one[:2], many[:, :2])
     common = np.clip(edges, 0, None).prod(1)
     union = (one[2:] - one[:2]).prod() + (many[:, 2:] - many[:, :2]).prod(1) - common
@@ -193,7 +193,7 @@ def find_checkpoint(model: str, checkpoint: str, remedy: str) -> Path:
 
 
 def open_package() -> ModuleType:
-    """segment_anything.build_sam, imported under another package name so that no torchvision is needed."""
+    """Returns segment_anything.build_sam, imported under another package name so that no torchvision is needed."""
     if ALIAS not in sys.modules:
         spec = importlib.util.find_spec("segment_anything")
         if spec is None or spec.submodule_search_locations is None:
