@@ -1,7 +1,12 @@
-"""A client of a running mapping node: queries, commands, and the latest objects and diagnostics."""
+"""A client of a running mapping node: queries, commands, and the latest objects and diagnostics.
+
+`python -m ig_ros.nodes.query_client TEXT` asks from a shell: the wheels of PyPI have no `ros2 service call`.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +17,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
@@ -133,3 +139,37 @@ def connected(timeout: float) -> Iterator[MapClient]:
     """A client with ROS started around it, for programs that are not nodes themselves."""
     with rclpy.init(args=[]):
         yield MapClient(timeout)
+
+
+def describe(response: QueryObject.Response) -> str:
+    """The answer as lines of text: one per object, or why there is none."""
+    lines = [
+        f"{o.id:4d}  {o.label or '(unnamed)':24s} score {o.score:.2f}  confidence {o.confidence:.2f}  "
+        f"at ({o.pose.position.x:.2f}, {o.pose.position.y:.2f}, {o.pose.position.z:.2f}) m  "
+        f"size {o.size.x:.2f} x {o.size.y:.2f} x {o.size.z:.2f} m"
+        for o in response.objects
+    ]
+    return "\n".join(lines or [response.message])
+
+
+def main(args: list[str] | None = None) -> int:
+    """Console entry point: 0 when something was found, 2 when not, 1 when the node does not answer."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    parser = argparse.ArgumentParser(prog="query_client", description="ask a running mapping node for an object")
+    parser.add_argument("text", help='what to look for, for example "something to drink from"')
+    parser.add_argument("--max-results", type=int, default=0, help="0 = all that qualify")
+    parser.add_argument("--min-score", type=float, default=0.0, help="0 = the node's own threshold")
+    parser.add_argument("--frame", default="", help="frame in which to answer, empty = the map frame")
+    given = parser.parse_args(remove_ros_args(["query_client", *arguments])[1:])
+    try:
+        with rclpy.init(args=arguments):
+            response = MapClient().query(given.text, given.max_results, given.min_score, given.frame)
+    except QueryError as error:
+        sys.stderr.write(f"query_client: {error}\n")
+        return 1
+    sys.stdout.write(describe(response) + "\n")
+    return 0 if response.success else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
