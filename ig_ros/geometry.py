@@ -60,6 +60,14 @@ def transform(T_a_b: FloatArray, points_b: FloatArray) -> FloatArray:
     return points_b @ T_a_b[:3, :3].T.astype(points_b.dtype) + T_a_b[:3, 3].astype(points_b.dtype)
 
 
+def box_edges(T_world_box: FloatArray, size: FloatArray) -> FloatArray:
+    """(12, 2, 3) m: the ends of the edges of a box by its pose (4, 4) and its size (3,) m."""
+    signs = np.indices((2, 2, 2)).reshape(3, 8).T
+    ends = [(a, b) for a in range(8) for b in range(a) if np.abs(signs[a] - signs[b]).sum() == 1]
+    edges: FloatArray = transform(T_world_box, (signs - 0.5) * size)[np.array(ends)]
+    return edges
+
+
 def project(points_camera: FloatArray, camera: Camera) -> tuple[FloatArray, FloatArray]:
     """Pixel coordinates (N, 2) and depth (N,) of points in the camera frame; points behind have depth <= 0."""
     z = points_camera[:, 2]

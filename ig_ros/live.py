@@ -29,7 +29,7 @@ from ig_ros.map_io import read_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.memory_relief import is_out_of_memory, relieve
 from ig_ros.scaffold.pose_correction import Correction
-from ig_ros.thread_settings import keep_for_good, lean, step_back
+from ig_ros.thread_settings import lean, step_back
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 
@@ -414,8 +414,6 @@ class LiveMapper:
                 log.warning("no objects this time: %s", error or "out of memory")  # for example of another encoder
                 continue
             self._instantiation_duration = time.perf_counter() - begin
-            if self._instantiated_at is None:
-                keep_for_good()
             self._instantiated_at = time.monotonic()
             for future in waiting:
                 future.set_result(snapshot)

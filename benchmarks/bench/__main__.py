@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from benchmarks.bench.report import BASE, GOALS, write_report
-from ig_ros.thread_settings import settle_allocator
+from ig_ros.nodes.process import bound_heaps, prepare_process
 
 PARTS = ("raster", "step", "quality", "instantiation", "sweeps", "stream")
 BUSY = 20.0  # % of all cores at work before a part begins: something else runs here
@@ -32,8 +32,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("out/bench.json"))
     parser.add_argument("--docs", type=Path, help="the document; without it docs/performance.md, or none if --quick")
     given = parser.parse_args()
+    prepare_process()
     if given.part:
-        settle_allocator()  # as the node does
+        bound_heaps()  # as the node does
         figures = import_module(f"benchmarks.bench.{given.part}").measure(given.quick)
         print(json.dumps(figures), flush=True)
         return 0

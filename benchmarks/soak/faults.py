@@ -19,7 +19,8 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
 from ig_ros.map_io import MANIFEST
-from ig_ros.nodes.conversions import byte_array, nanoseconds
+from ig_ros.message_decoding import nanoseconds
+from ig_ros.nodes.conversions import byte_array
 from ig_ros.nodes.executor import QOS
 from ig_ros.nodes.message_checks import SETTLE
 from ig_ros.nodes.object_messages import segmented_message

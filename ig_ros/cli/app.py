@@ -79,7 +79,7 @@ class StopSign:
         console.print("[yellow]stopping: what is there will be saved (Ctrl-C again to lose it)[/yellow]")
 
 
-Scene = Annotated[
+SceneArgument = Annotated[
     str,
     typer.Argument(
         help="A recorded folder, a rosbag2 (.mcap, .db3) or a simulated scene: sim:tabletop, sim:room?seed=3"

@@ -7,6 +7,7 @@ asks its services, and at the end compares the answer with where the object real
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -51,7 +52,7 @@ def run_demo(scene: str, seconds: float, out: Path, segmenter: str) -> int:
     out.mkdir(parents=True, exist_ok=True)
     node = [sys.executable, "-m", "ig_ros.cli", "node", "--ros-args", "-p", f"map_directory:={out.resolve()}"]
     node += ["-p", f"segmenter:={segmenter}"]
-    player = [sys.executable, "-m", "ig_ros.nodes.player", scene, "--rate", f"{rate:.3f}", "--hold-out"]
+    player = [sys.executable, "-m", "ig_ros.cli", "play", scene, "--rate", f"{rate:.3f}", "--hold-out"]
     with child(node, out / "node.log"), connected(START_TIMEOUT) as client:
         with child(player, out / "player.log"):
             watch(client, seconds, console)
@@ -82,7 +83,7 @@ def child(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             if process.poll() is None:
-                process.send_signal(2)
+                process.send_signal(signal.SIGINT)
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:

@@ -25,20 +25,21 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from ig_ros.config import Config, NodeConfig
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import ImageEncoder, embed_masks, make_image_encoder
+from ig_ros.message_decoding import camera_from_info, depth_from_image, nanoseconds
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import camera_from_info, depth_from_image, nanoseconds, rgb_from_message
-from ig_ros.nodes.diagnostics import Problems, SegmenterDiagnosis
+from ig_ros.nodes.conversions import rgb_from_message
+from ig_ros.nodes.diagnostics import Diagnosis, Problems
 from ig_ros.nodes.frame_builder import demand_size
-from ig_ros.nodes.message_checks import Guard
+from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.process import leave
+from ig_ros.nodes.synchronizer import SILENT
 from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Camera, FloatArray
 
 DEPTHS = 8  # newest depth images, of which one may belong to the image
-ALIVE = 5.0  # s: depth silent for longer is no longer waited for
 RELIABLE = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -54,7 +55,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self.segmenter = segmenter or chosen_segmenter(self.config.core)
         self.encoder = encoder or make_image_encoder(self.config.core.language)
         self.problems = Problems(self.get_logger().warning)
-        self._guard = Guard(self.config.limits)
+        self._guard = MessageLimits(self.config.limits)
         self.received = self.skipped = self.done = 0  # images
         self._info: CameraInfo | None = None
         self._depths: deque[Image] = deque(maxlen=DEPTHS)
@@ -69,7 +70,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         ):  # fmt: skip
             self.create_subscription(kind, topic, callback, qos_profile_sensor_data)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._diagnosis = SegmenterDiagnosis(self.get_fully_qualified_name())
+        self._diagnosis = Diagnosis(f"{self.get_fully_qualified_name()}: segmenting")
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is diagnosed too
         self.create_timer(self.config.diagnostics_period, self._publish_diagnostics, clock=steady)
         self._thread = threading.Thread(target=self._work, name="segmenter", daemon=True)
@@ -164,7 +165,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
                     return nearest
                 now = time.monotonic()
                 passed = any(age > tolerance for age, _ in ages)  # the stream is beyond: this image has no depth
-                if passed or now - self._depth_seen > ALIVE or self._stopping:
+                if passed or now - self._depth_seen > SILENT or self._stopping:
                     return None
                 if now >= deadline:
                     break
@@ -176,8 +177,9 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
 
     def _publish_diagnostics(self) -> None:
         numbers = {"images in": self.received, "images done": self.done, "images skipped": self.skipped}
-        now = self.get_clock().now().nanoseconds
-        self._diagnostics.publish(self._diagnosis.message(now, numbers, self.problems.counts()))
+        values = {name: str(number) for name, number in numbers.items()}
+        now, state = self.get_clock().now().nanoseconds, "segmenting" if self.received else "waiting for images"
+        self._diagnostics.publish(self._diagnosis.message(now, values, self.problems.counts(), state))
 
 
 def chosen_segmenter(config: Config) -> Segmenter:
@@ -203,7 +205,3 @@ def main(args: list[str] | None = None) -> NoReturn:
         sys.stderr.write(f"segmenter_node: {error}\n")
         leave(1)
     leave(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,11 +12,9 @@ from ig_ros.types import Array, FloatArray, IntArray
 CELL = 16  # px, edge of the cells of which each gives one colour to the background estimate
 REACH = 4  # cells on each side over which the plane's own colour is the median
 MIN_DIFFERENCE = 16.0  # Lab units (lightness at half weight) from the plane's own colour
-LARGEST = 0.35  # of its plane: what is larger is the plane itself in another colour
 
 CONTACT = 4  # px between a flat object and the object that it may be the rim of
 MIN_CONTACT = 0.6  # of the smaller one's diameter
-FLAT = 0.03  # m: an object this low is one with the flat object it touches, however large that is
 
 
 def find_flat_objects(rgb: Array, planes: IntArray, least: int) -> IntArray:
@@ -29,7 +27,7 @@ def find_flat_objects(rgb: Array, planes: IntArray, least: int) -> IntArray:
         outliers = color_outliers(lab, region).astype(np.uint8)
         _, patches, stats, _ = cv2.connectedComponentsWithStats(outliers, connectivity=4)
         for i in range(1, len(stats)):
-            if least <= stats[i, cv2.CC_STAT_AREA] <= LARGEST * region.sum():
+            if stats[i, cv2.CC_STAT_AREA] >= least:
                 flat[patches == i] = flat.max() + 1
     return flat
 
@@ -57,12 +55,11 @@ def background(lab: FloatArray, region: Mask) -> npt.NDArray[np.float32]:
     return smooth
 
 
-def merge_rims(flat: IntArray, solid: IntArray, heights: FloatArray) -> tuple[IntArray, IntArray]:
-    """Merges flat objects that are the coloured rim of a solid one; returns solid and flat labels (H, W).
+def merge_rims(flat: IntArray, solid: IntArray) -> tuple[IntArray, IntArray]:
+    """Merges flat objects that are the coloured rim of a larger solid one; returns solid and flat labels (H, W).
 
     Colour and depth of a structured-light sensor are some pixels apart, so an object with height also shows as a patch
-    beside itself, and a thin one (a magazine) is seen in part by its height and in part by its colour. `heights` (H, W)
-    is the distance in m to the plane that a pixel may stand on.
+    beside itself.
     """
     merged, left = solid.copy(), flat.copy()
     kernel = np.ones((2 * CONTACT + 1, 2 * CONTACT + 1), np.uint8)
@@ -75,7 +72,6 @@ def merge_rims(flat: IntArray, solid: IntArray, heights: FloatArray) -> tuple[In
         neighbor = int(np.bincount(touched).argmax())
         body = solid == neighbor
         contact = int((touched == neighbor).sum()) / (CONTACT * np.sqrt(min(area, int(body.sum()))))
-        low = float((heights[body] < FLAT).mean()) > 0.9
-        if contact > MIN_CONTACT and (low or area < body.sum()):
+        if contact > MIN_CONTACT and area < body.sum():
             merged[patch], left[patch] = neighbor, 0
     return merged, left

@@ -12,10 +12,10 @@ from skimage.segmentation import felzenszwalb
 
 from ig_ros.config import SegmentationConfig
 from ig_ros.segmentation.convex_segments import grow_within, split_convex
-from ig_ros.segmentation.depth_surface import DepthSurface, fit_surface
+from ig_ros.segmentation.depth_surface import fit_surface
 from ig_ros.segmentation.flat_objects import find_flat_objects, merge_rims
 from ig_ros.segmentation.label_images import compact, least_pixels, without_slivers
-from ig_ros.segmentation.planes import Plane, find_planes, label_planes
+from ig_ros.segmentation.planes import find_planes, label_planes
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
 SCALE = 200.0  # of the observation level [Felzenszwalb and Huttenlocher 2004]: larger means larger regions
@@ -64,19 +64,9 @@ class GeometricSegmenter:
         surface = fit_surface(depth, camera)
         generator = np.random.default_rng(0)  # the same image always gives the same masks
         planes, models = label_planes(surface, find_planes(surface, generator))
-        heights = support_heights(surface, models)
         flat = find_flat_objects(rgb, planes, least)
-        solid, flat = merge_rims(flat, split_convex(surface, planes == 0, least), heights)
+        solid, flat = merge_rims(flat, split_convex(surface, planes == 0, least))
         labels = planes.copy()
         labels[solid > 0] = solid[solid > 0] + len(models)
         labels[flat > 0] = flat[flat > 0] + labels.max()
         return compact(grow_within(without_slivers(labels), depth > 0, depth))
-
-
-def support_heights(surface: DepthSurface, planes: list[Plane]) -> FloatArray:
-    """Returns (H, W) m above the nearest plane behind each pixel; infinite where there is none."""
-    heights = np.full(surface.valid.shape, np.inf)
-    for plane in planes:
-        height = plane.height(surface.points)
-        heights = np.where(height > 0, np.minimum(heights, height), heights)
-    return heights
