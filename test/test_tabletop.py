@@ -22,10 +22,10 @@ def test_a_simulated_tabletop_is_segmented_and_answers_by_paraphrase() -> None:
     assert dataset.truth is not None
     ids = transfer_ids(snapshot.xyz, snapshot.instances.point_ids, dataset.truth.points)
     score = instance_score(ids, dataset.truth.ids)
-    assert score.miou > 65
-    assert score.found >= 0.7 * score.true
+    assert score.miou > 88  # 93.0 is reached; a lost object costs 5
+    assert score.found >= score.true - 1
     right = 0
     for text, wanted in dataset.truth.queries:
         hits = mapper.query(text).hits
         right += bool(hits) and hits[0].object.label == dataset.truth.names[wanted]
-    assert right >= 0.8 * len(dataset.truth.queries)
+    assert right >= len(dataset.truth.queries) - 1
