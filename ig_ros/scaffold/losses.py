@@ -9,28 +9,33 @@ import torch
 
 from ig_ros.raster import image_loss
 from ig_ros.raster import losses as kernels
-from ig_ros.raster.losses import COLORS, MAX_DEPTH_ERROR, MIN_ALPHA, FeatureTerms, Target
+from ig_ros.raster.losses import COLORS, MIN_ALPHA, FeatureTerms, Target
 from ig_ros.types import RenderResult
+
+MAX_DEPTH_ERROR = 0.3  # relative; what is further off pulls no more
 
 
 def view_loss(
     rendered: RenderResult, target: Target, ssim_weight: float, depth_weight: float, terms: FeatureTerms
 ) -> tuple[torch.Tensor, float]:
     """Weighted sum of the losses of one rendered view (a scalar) and its colour loss alone: kernels on the CPU."""
-    if rendered.features.device.type == "cpu" and rendered.features.dtype == torch.float32:
-        return kernels.view_loss(rendered, target, ssim_weight, depth_weight, terms)
-    return view_loss_torch(rendered, target, ssim_weight, depth_weight, terms)
+    if rendered.features.device.type != "cpu" or rendered.features.dtype != torch.float32:
+        return view_loss_torch(rendered, target, ssim_weight, depth_weight, terms)
+    loss, color = kernels.view_loss(rendered, target, ssim_weight, terms)
+    if target.depth is not None and depth_weight:
+        loss = loss + depth_weight * depth_loss(rendered.depth, rendered.alpha, target.depth)
+    return loss, color
 
 
 def view_loss_torch(
     rendered: RenderResult, target: Target, ssim_weight: float, depth_weight: float, terms: FeatureTerms
 ) -> tuple[torch.Tensor, float]:
-    """The same in plain torch, for other devices and as the truth of the test."""
+    """Returns view_loss() in plain torch, for other devices and for the test of the kernels."""
     rgb = target.rgb.to(rendered.features) / 255.0 if target.rgb.dtype == torch.uint8 else target.rgb
     color = image_loss(rendered.features[..., :COLORS], rgb, ssim_weight, None)
     loss = color
     if target.depth is not None and depth_weight:
-        loss = loss + depth_weight * depth_loss(rendered.depth, rendered.alpha, target.depth.to(rendered.depth))
+        loss = loss + depth_weight * depth_loss(rendered.depth, rendered.alpha, target.depth)
     if target.labels is not None and rendered.features.shape[2] > COLORS:
         loss = loss + feature_loss(
             rendered.features[..., COLORS:],
@@ -42,13 +47,6 @@ def view_loss_torch(
             smooth_weight=terms.smooth_weight,
         )
     return loss, float(color.detach())
-
-
-def volume_loss(scales: torch.Tensor, edge: torch.Tensor | None, children: int, weight: float) -> torch.Tensor:
-    """weight x scale_loss() of n * children Gaussians whose anchors have edge (n,) m: a kernel on the CPU."""
-    if scales.device.type == "cpu" and scales.dtype == torch.float32:
-        return kernels.scale_loss(scales, edge, children, weight)
-    return weight * scale_loss(scales, None if edge is None else edge.repeat_interleave(children))
 
 
 def mask_means(
@@ -128,15 +126,17 @@ def depth_loss(depth: torch.Tensor, alpha: torch.Tensor, measured: torch.Tensor)
     depth (H, W) is alpha-blended; comparing with alpha x measured asks for the right place without asking for opacity.
     """
     valid = measured > 0
-    if not bool(valid.any()):
-        return depth.sum() * 0.0
-    error = (depth - alpha * measured)[valid].abs() / measured[valid]
-    return error.clamp_max(MAX_DEPTH_ERROR).mean()
+    measured = torch.where(valid, measured, 1).to(depth)
+    error = (depth - alpha * measured).abs() * torch.where(valid, 1 / measured, 0)
+    return error.clamp_max(MAX_DEPTH_ERROR).sum() / valid.sum().clamp_min(1)
 
 
 def scale_loss(scales: torch.Tensor, edge: torch.Tensor | None) -> torch.Tensor:
     """Mean of prod(scale), the children's volume: keeps Gaussians from ballooning [SG eq. 8].
 
-    scales (N, 3) m; with edge (N,) m in units of each one's voxel, so that it means the same at every distance (Own).
+    scales (n * k, 3) m; with edge (n,) m of their anchors in units of its cube, so that it means the same at every
+    distance (Own).
     """
-    return (scales if edge is None else scales / edge[:, None]).prod(dim=1).mean()
+    x, y, z = scales.unbind(1)
+    volume = x * y * z
+    return (volume if edge is None else volume.view(len(edge), -1) / edge[:, None] ** 3).mean()
