@@ -1,6 +1,7 @@
 """The pip side of the package: runs the CMakeLists.txt that colcon uses and takes its results over.
 
 The ROS wheels of PyPI make the environment a ROS prefix (lib/, share/, ament index); installing ig_ros adds to it.
+Without them the core is built, without messages and nodes: `ig map`, `query`, `view` and `export` need none.
 """
 
 import importlib.util
@@ -16,25 +17,30 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "ig_ros"
-EXECUTABLES = ("mapping_node", "player", "segmenter_node")
+EXECUTABLES = {  # lib/ig_ros/NAME -> module and arguments
+    "mapping_node": "ig_ros.nodes mapping_node",
+    "segmenter_node": "ig_ros.nodes segmenter_node",
+    "player": "ig_ros.cli play",
+}
 
 
-def ros_prefix() -> Path:
-    """The prefix into which pip has put the ROS wheels: the environment itself or an isolated build environment."""
+def ros_prefix() -> Path | None:
+    """Returns the prefix into which pip has put the ROS wheels (this environment or an isolated one); None without."""
     spec = importlib.util.find_spec("rosidl_pycommon")
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("rosidl_pycommon is missing: install the [build-system] requirements of pyproject.toml first")
+        return None
     for parent in Path(spec.submodule_search_locations[0]).parents:
         if (parent / "share" / "ament_index").is_dir():
             return parent
     raise SystemExit(f"no ament index above {spec.submodule_search_locations[0]}: the ROS wheels are not complete")
 
 
-def build_environment(prefix: Path) -> dict[str, str]:
+def build_environment(prefix: Path | None) -> dict[str, str]:
     """The process environment without any other ROS that may be sourced."""
     foreign = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH", "ROS_DISTRO", "PYTHONPATH")
     env = {name: value for name, value in os.environ.items() if name not in foreign}
-    env["AMENT_PREFIX_PATH"] = env["CMAKE_PREFIX_PATH"] = str(prefix)
+    if prefix is not None:
+        env["AMENT_PREFIX_PATH"] = env["CMAKE_PREFIX_PATH"] = str(prefix)
     env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(p for p in sys.path if p.endswith("site-packages")))
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
     if shutil.which("ninja", path=env["PATH"]):
@@ -42,9 +48,9 @@ def build_environment(prefix: Path) -> dict[str, str]:
     return env
 
 
-def run_cmake(build: Path, stage: Path) -> None:
-    """Configure, build and install into `stage`."""
-    env = build_environment(ros_prefix())
+def run_cmake(build: Path, stage: Path, prefix: Path | None) -> None:
+    """Configures, builds and installs into `stage`; without a ROS prefix the core alone."""
+    env = build_environment(prefix)
     cmake = shutil.which("cmake", path=env["PATH"])
     if cmake is None:
         raise SystemExit("cmake is missing: install it with pip (cmake) or apt-get install cmake")
@@ -52,34 +58,40 @@ def run_cmake(build: Path, stage: Path) -> None:
         "CMAKE_BUILD_TYPE": "Release",
         "BUILD_TESTING": "OFF",
         "CMAKE_INSTALL_PREFIX": stage,
-        "CMAKE_PROJECT_INCLUDE": ROOT / "cmake" / "ros_wheels.cmake",
+        "IG_ROS_INTERFACES": "ON" if prefix else "OFF",
         "Python3_EXECUTABLE": sys.executable,
         "Python3_FIND_VIRTUALENV": "ONLY",
         "Python3_INCLUDE_DIR": sysconfig.get_path("include"),
     }
+    if prefix is not None:
+        options["CMAKE_PROJECT_INCLUDE"] = ROOT / "cmake" / "ros_wheels.cmake"
     defines = [f"-D{name}={value}" for name, value in options.items()]
     subprocess.check_call([cmake, "-S", str(ROOT), "-B", str(build), *defines], env=env)
     subprocess.check_call([cmake, "--build", str(build), "--target", "install", "--parallel"], env=env)
 
 
 class BuildWithCMake(build_ext):
-    """Generated messages, type support and the compiled rasteriser, from one CMake run."""
+    """The compiled rasteriser and, where there is ROS, generated messages and type support, from one CMake run."""
 
     def run(self) -> None:
         scratch = Path(self.build_temp).resolve()
         stage = scratch / "stage"
         shutil.rmtree(scratch, ignore_errors=True)
-        run_cmake(scratch / "cmake", stage)
+        prefix = ros_prefix()
+        run_cmake(scratch / "cmake", stage, prefix)
         in_place = self.inplace or getattr(self, "editable_mode", False)
         self.take_python(stage, ROOT / PACKAGE if in_place else Path(self.build_lib).resolve() / PACKAGE)
         data = self.prefix_files(stage)
-        data[f"lib/{PACKAGE}"] = [str(path) for path in self.write_executables(scratch / "executables")]
+        if prefix is not None:
+            data[f"lib/{PACKAGE}"] = [str(path) for path in self.write_executables(scratch / "executables")]
         self.distribution.data_files = [*(self.distribution.data_files or []), *data.items()]
 
     def take_python(self, stage: Path, package: Path) -> None:
         """Generated modules and compiled libraries: beside the sources (editable) or into the wheel."""
         generated = next((stage / "lib").glob(f"python*/*-packages/{PACKAGE}"))
         for name in ("msg", "srv"):
+            if not (generated / name).is_dir():  # built without ROS
+                continue
             shutil.rmtree(package / name, ignore_errors=True)
             shutil.copytree(generated / name, package / name, ignore=shutil.ignore_patterns("*.c", "__pycache__"))
         for library in [*generated.glob("*.so"), *generated.glob("raster/*.so")]:
@@ -101,10 +113,8 @@ class BuildWithCMake(build_ext):
     def write_executables(self, folder: Path) -> list[Path]:
         """lib/ig_ros/<executable>, where `ros2 run` and launch files look, bound to this environment's Python."""
         folder.mkdir(parents=True)
-        for name in EXECUTABLES:
-            (folder / name).write_text(
-                f'#!/bin/sh\nexec "$(dirname "$0")/../../bin/python3" -m {PACKAGE}.nodes.{name} "$@"\n'
-            )
+        for name, command in EXECUTABLES.items():
+            (folder / name).write_text(f'#!/bin/sh\nexec "$(dirname "$0")/../../bin/python3" -m {command} "$@"\n')
             (folder / name).chmod(0o755)
         return [folder / name for name in EXECUTABLES]
 

@@ -14,8 +14,9 @@ import sys
 import numpy as np
 
 from ig_ros.errors import QueryError
+from ig_ros.message_decoding import matrix_from_pose
 from ig_ros.nodes.clouds import points_from_cloud
-from ig_ros.nodes.conversions import matrix_from_pose, pose_message
+from ig_ros.nodes.conversions import pose_message
 from ig_ros.nodes.query_client import connected
 
 DEPTH = 0.03  # m: the fingertips go this deep below the top, but not into the support

@@ -84,7 +84,7 @@ class Intake:
 
     def __init__(self, mapper: Mapper) -> None:
         self._mapper = mapper
-        self._gate = mapper.gate
+        self._map = mapper.state
         self._seen: OrderedDict[int, _Seen] = OrderedDict()  # by stamp
         self._patience = 0
         self._last_old = 0  # number of the newest frame that is not for this map
@@ -99,14 +99,14 @@ class Intake:
 
     def take(self, number: int, item: Frame | LateMasks) -> tuple[int, Frame | LateMasks] | str:
         """What goes to the trainer, or the cause why nothing does. Raises IgError for what cannot be used."""
-        if self._gate is not self._mapper.gate:  # another map: what was seen before is not of this one
-            self._gate = self._mapper.gate
+        if self._map is not self._mapper.state:  # another map: what was seen before is not of this one
+            self._map = self._mapper.state
             self._seen.clear()
-        if not self.admits(number):  # asked after the gate was taken: it must not spoil that of the new map
+        if not self.admits(number):  # asked after the map was taken: it must not spoil the gate of the new one
             return OLD_MAP
         if isinstance(item, LateMasks):
             return self._late(item)
-        verdict = self._gate.judge(item)
+        verdict = self._map.gate.judge(item)
         self._remember(number, item, verdict)
         return (number, self._mapper.segment(item)) if verdict is Verdict.KEYFRAME else verdict.value
 
@@ -128,7 +128,7 @@ class Intake:
             )
         if seen.verdict is Verdict.BLURRED:
             return Verdict.BLURRED.value
-        wanted = self._gate.admit_masks(seen.frame)
+        wanted = self._map.gate.admit_masks(seen.frame)
         size = (seen.frame.camera.width, seen.frame.camera.height)
         labels = cv2.resize(late.masks.labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
         frame = dataclasses.replace(seen.frame, masks=dataclasses.replace(late.masks, labels=labels))

@@ -7,6 +7,9 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from ig_ros.types import Camera, FloatArray, IntArray
 
+# The axes of a camera's optical frame (x right, y down, z forward) in a body frame (x forward, y left, z up), REP 103.
+T_BODY_OPTICAL: FloatArray = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+
 
 def pose_from_quaternion(translation: FloatArray, quaternion_wxyz: FloatArray) -> FloatArray:
     """(4, 4) pose from a translation (3,) in metres and a quaternion (4,) wxyz (normalised here).
@@ -57,6 +60,14 @@ def transform(T_a_b: FloatArray, points_b: FloatArray) -> FloatArray:
     return points_b @ T_a_b[:3, :3].T.astype(points_b.dtype) + T_a_b[:3, 3].astype(points_b.dtype)
 
 
+def box_edges(T_world_box: FloatArray, size: FloatArray) -> FloatArray:
+    """(12, 2, 3) m: the ends of the edges of a box by its pose (4, 4) and its size (3,) m."""
+    signs = np.indices((2, 2, 2)).reshape(3, 8).T
+    ends = [(a, b) for a in range(8) for b in range(a) if np.abs(signs[a] - signs[b]).sum() == 1]
+    edges: FloatArray = transform(T_world_box, (signs - 0.5) * size)[np.array(ends)]
+    return edges
+
+
 def project(points_camera: FloatArray, camera: Camera) -> tuple[FloatArray, FloatArray]:
     """Pixel coordinates (N, 2) and depth (N,) of points in the camera frame; points behind have depth <= 0."""
     z = points_camera[:, 2]
@@ -71,6 +82,25 @@ def back_project(depth: FloatArray, camera: Camera, rows: IntArray, cols: IntArr
     x = (cols + 0.5 - camera.K[0, 2]) / camera.K[0, 0] * z
     y = (rows + 0.5 - camera.K[1, 2]) / camera.K[1, 1] * z
     return np.stack([x, y, z], axis=1)
+
+
+def reproject_depth(depth: FloatArray, depth_camera: Camera, T_color_depth: FloatArray, camera: Camera) -> FloatArray:
+    """Returns depth (H, W) float32 m as another camera sees it from T_color_depth (4, 4); 0 where nothing was measured.
+
+    depth (h, w) m belongs to depth_camera. Of several points behind a pixel the nearest counts. A camera with more
+    pixels than the depth takes the value of the coarser pixel.
+    """
+    rows, cols = np.nonzero(depth > 0)
+    seen = camera.resized(min(camera.width, depth.shape[1]), min(camera.height, depth.shape[0]))
+    uv, z = project(transform(T_color_depth, back_project(depth, depth_camera, rows, cols)), seen)
+    u, v = np.floor(uv.T).astype(np.int64)
+    inside = (z > 0) & (u >= 0) & (u < seen.width) & (v >= 0) & (v < seen.height)
+    nearest = np.full(seen.height * seen.width, np.inf, np.float32)
+    np.minimum.at(nearest, v[inside] * seen.width + u[inside], z[inside].astype(np.float32))
+    image = np.where(np.isfinite(nearest), nearest, np.float32(0)).reshape(seen.height, seen.width)
+    row = (np.arange(camera.height) + 0.5) * seen.height // camera.height
+    col = (np.arange(camera.width) + 0.5) * seen.width // camera.width
+    return np.asarray(image[row.astype(int)[:, None], col.astype(int)[None]])
 
 
 def dot(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -25,12 +25,11 @@ from ig_ros.config import Config
 from ig_ros.errors import FrameError, IgError, one_line
 from ig_ros.frame_queue import OLD_MAP, Inbox, Intake, LateMasks
 from ig_ros.language import Scope
-from ig_ros.late_pose_corrections import Transit
 from ig_ros.map_io import read_map, save_map
-from ig_ros.mapper import Mapper, answer
+from ig_ros.mapper import Mapper
 from ig_ros.memory_relief import is_out_of_memory, relieve
 from ig_ros.scaffold.pose_correction import Correction
-from ig_ros.thread_settings import keep_for_good, lean, step_back
+from ig_ros.thread_settings import lean, step_back
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 
@@ -132,7 +131,6 @@ class LiveMapper:
         self._mapper = mapper if mapper is not None else Mapper(config)
         self._ready: queue.Queue[tuple[int, Frame | LateMasks]] = queue.Queue(READY)
         self._intake = Intake(self._mapper)
-        self._transit = Transit()
         self._commands = Commands()  # for the trainer
         self._wanted: list[Future[MapSnapshot]] = []  # waiting for the next instantiation
         self._wake_instantiation = threading.Event()
@@ -170,7 +168,7 @@ class LiveMapper:
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._mapper.pager.close()
+        self._mapper.state.pager.close()
 
     def pause(self, paused: bool = True) -> None:
         """Stop training and periodic instantiation, or go on; commands and queries are still obeyed and answered."""
@@ -199,7 +197,7 @@ class LiveMapper:
         The future raises FrameError for a motion that is not rigid.
         """
         submitted = self._inbox.frames
-        return self._on_trainer(lambda: self._transit.correct(self._mapper, correction, submitted))
+        return self._on_trainer(lambda: self._mapper.correct(correction, submitted))
 
     # -- output ---------------------------------------------------------------------------------------------------
 
@@ -209,7 +207,7 @@ class LiveMapper:
 
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
         """Answer from the newest snapshot; waits for nothing. Raises QueryError for an unusable text."""
-        return answer(self._mapper.latest, text, self._mapper.encoder, self.config, max_results, min_score, scope)
+        return self._mapper.query(text, max_results, min_score, scope)
 
     def view(self, stamp: int | None = None, source: str | None = None) -> tuple[Camera, FloatArray]:
         """Camera at training resolution and pose (4, 4) of the keyframe at `stamp` (ns), None = the newest one.
@@ -259,7 +257,7 @@ class LiveMapper:
             steps=self._mapper.trainer.step,
             steps_per_second=self._rate,
             anchors=len(self._mapper.scaffold.anchors),
-            anchors_on_disk=self._mapper.pager.count(),
+            anchors_on_disk=self._mapper.state.pager.count(),
             gaussians=self._gaussians,
             loss=self._loss,
             instantiation_age=age,
@@ -361,12 +359,12 @@ class LiveMapper:
 
     def _reset(self) -> None:
         self._intake.begin_anew(self._inbox.frames)
-        self._mapper.reset(self._mapper.identity.next)
+        self._mapper.reset()
 
     def _load(self, directory: Path) -> None:
-        fresh, snapshot = read_map(self._mapper, directory)
+        state = read_map(self._mapper, directory)
         self._intake.begin_anew(self._inbox.frames)
-        self._mapper.adopt(fresh, snapshot)
+        self._mapper.adopt(state)
 
     def _insert_ready(self) -> None:
         try:
@@ -379,7 +377,7 @@ class LiveMapper:
             if not item.attach(self._mapper):  # the keyframe has been forgotten
                 self._dropped["masks_too_late"] += 1
         else:
-            self._mapper.insert(self._transit.arrive(number, item))
+            self._mapper.insert(item, number)
             self._frames_used += 1
 
     def _on_trainer(self, command: Callable[[], T]) -> Future[T]:
@@ -416,8 +414,6 @@ class LiveMapper:
                 log.warning("no objects this time: %s", error or "out of memory")  # for example of another encoder
                 continue
             self._instantiation_duration = time.perf_counter() - begin
-            if self._instantiated_at is None:
-                keep_for_good()
             self._instantiated_at = time.monotonic()
             for future in waiting:
                 future.set_result(snapshot)

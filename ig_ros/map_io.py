@@ -18,16 +18,17 @@ from ig_ros.atomic_write import appearing, recover
 from ig_ros.config import Config, to_dict
 from ig_ros.errors import IgError, StorageError, one_line
 from ig_ros.map_validation import inspect_ids, inspect_keyframes, inspect_networks, inspect_snapshot
-from ig_ros.mapper import Mapper
+from ig_ros.mapper import Mapper, MapState
 from ig_ros.scaffold import Keyframe
 from ig_ros.types import Camera, Instances, MapSnapshot, Masks, ObjectInstance
 from ig_ros.validation import demand, demand_range, demand_table
 
-SCHEMA = 3
-READABLE = (2, SCHEMA)  # 2 knows no optimiser state and no history of ids
+SCHEMA = 4  # of the files; a map of another one is refused
 MANIFEST, MODEL, KEYFRAMES, CLOUD = "map.json", "model.safetensors", "keyframes.safetensors", "cloud.safetensors"
 TILES = "tiles"  # folder of what was paged out, where anything was
-FIELDS = {"config": dict, "step": int, "keyframes": list, "next_keyframe": int}  # what every manifest has
+FIELDS = {
+    "config": dict, "step": int, "rng": dict, "keyframes": list, "next_keyframe": int, "labels": list, "paging": dict,
+}  # fmt: skip  # what every manifest has
 
 
 def save_map(mapper: Mapper, directory: Path) -> Path:
@@ -63,12 +64,11 @@ def _demand_place(target: Path) -> None:
 
 
 def _write(mapper: Mapper, directory: Path) -> None:
-    known = mapper.known()  # at once: an instantiation may end while the files are written
+    tracker, labels, latest = mapper.objects()  # at once: an instantiation may end while the files are written
     model = mapper.scaffold.anchors.state()
     model |= {f"decoder.{n}": p for n, p in mapper.scaffold.decoder.state_dict().items()}
     model |= _optimizer_state(mapper)
-    for prefix, arrays in (("lives", known.lives), ("identity", known.identity), ("away", known.away)):
-        model |= {f"{prefix}.{n}": torch.from_numpy(a) for n, a in arrays.items()}
+    model |= {f"tracker.{n}": torch.from_numpy(a) for n, a in tracker.items()}
     for name, table in model.items():  # else the last map that can be loaded would give way to one that cannot
         demand(torch.isfinite(table).all(), f"{name} is not finite: the map is not saved, reset or load another one")
     save_file({n: t.detach().cpu().contiguous() for n, t in model.items()}, directory / MODEL)
@@ -84,19 +84,14 @@ def _write(mapper: Mapper, directory: Path) -> None:
         "rng": mapper.trainer.rng.bit_generator.state,
         "config": to_dict(mapper.config),
         "keyframes": [_keyframe_entry(k) for k in mapper.keyframes.items],
-        "lives": known.labels,
+        "labels": labels,
         "next_keyframe": mapper.keyframes.next_uid,
-        "paging": mapper.pager.save(directory / TILES),
-        "snapshot": _snapshot_entry(known.latest),
+        "paging": mapper.state.pager.save(directory / TILES),
+        "snapshot": _snapshot_entry(latest),
     }
-    if known.latest is not None:
-        save_file(_snapshot_arrays(known.latest), directory / CLOUD)
+    if latest is not None:
+        save_file(_snapshot_arrays(latest), directory / CLOUD)
     (directory / MANIFEST).write_text(json.dumps(manifest))
-
-
-def _arrays(model: dict[str, torch.Tensor], prefix: str) -> dict[str, Any]:
-    """The tensors under a prefix, without it, as arrays."""
-    return {n.removeprefix(prefix): t.numpy() for n, t in model.items() if n.startswith(prefix)}
 
 
 def _optimizer_state(mapper: Mapper) -> dict[str, torch.Tensor]:
@@ -106,18 +101,16 @@ def _optimizer_state(mapper: Mapper) -> dict[str, torch.Tensor]:
     return out | {"generator": mapper.scaffold.generator.get_state()}
 
 
-def _resume_optimizer(mapper: Mapper, model: dict[str, torch.Tensor]) -> None:
-    """The inverse of _optimizer_state; a map of schema 2 has none of it and starts with moments of zero."""
-    state: dict[int, dict[str, torch.Tensor]] = {}
+def _resume_optimizer(state: MapState, model: dict[str, torch.Tensor]) -> None:
+    """Restores what _optimizer_state returned."""
+    moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in model.items():
         if name.startswith("optimizer."):
             _, number, key = name.split(".")
-            state.setdefault(int(number), {})[key] = value
-    if state:
-        groups = mapper.trainer.optimizer.state_dict()["param_groups"]
-        mapper.trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
-    if "generator" in model:
-        mapper.scaffold.generator.set_state(model["generator"])
+            moments.setdefault(int(number), {})[key] = value
+    groups = state.trainer.optimizer.state_dict()["param_groups"]
+    state.trainer.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    state.scaffold.generator.set_state(model["generator"])
 
 
 def read_snapshot(directory: Path) -> tuple[MapSnapshot | None, Config]:
@@ -139,11 +132,11 @@ def is_map(directory: Path) -> bool:
 
 def load_map(mapper: Mapper, directory: Path) -> None:
     """Replace a mapper's state by a saved one; untouched unless everything could be read. Raises as `read_map`."""
-    mapper.adopt(*read_map(mapper, directory))
+    mapper.adopt(read_map(mapper, directory))
 
 
-def read_map(mapper: Mapper, directory: Path) -> tuple[Mapper, MapSnapshot | None]:
-    """A mapper like this one that holds a saved map, for `adopt`, and the map's objects.
+def read_map(mapper: Mapper, directory: Path) -> MapState:
+    """Returns a saved map for `adopt`.
 
     Raises StorageError for a directory that is not a map, is damaged, newer, or made with another representation.
     """
@@ -154,10 +147,10 @@ def read_map(mapper: Mapper, directory: Path) -> tuple[Mapper, MapSnapshot | Non
             f"{directory} was made with other scaffold parameters: start with the config it was saved with"
         )
     with _refusing(directory):
-        snapshot = _read_snapshot(directory, manifest)
-        fresh = Mapper(mapper.config, mapper.segmenter, mapper.encoder)
-        _read(fresh, directory, manifest, snapshot)
-    return fresh, snapshot
+        state = MapState.empty(mapper.config, mapper.device, first_id=1)
+        state.latest = _read_snapshot(directory, manifest)
+        _read(state, directory, manifest)
+    return state
 
 
 @contextmanager
@@ -170,15 +163,15 @@ def _refusing(directory: Path) -> Iterator[None]:
         raise StorageError(f"map {directory} is damaged ({kind}{one_line(error)}): nothing was loaded") from error
 
 
-def _read(fresh: Mapper, directory: Path, manifest: dict[str, Any], snapshot: MapSnapshot | None) -> None:
-    """Fill a new mapper with all but the objects; what is read is inspected before it is used."""
+def _read(state: MapState, directory: Path, manifest: dict[str, Any]) -> None:
+    """Fills a new map with all but its objects; what is read is inspected before it is used."""
     model, images = load_file(directory / MODEL), load_file(directory / KEYFRAMES)
-    parts = {prefix: _arrays(model, f"{prefix}.") for prefix in ("identity", "away", "lives")}
-    inspect_ids(parts["identity"], parts["away"], parts["lives"], manifest.get("lives"))
+    tracked = {n.removeprefix("tracker."): t.numpy() for n, t in model.items() if n.startswith("tracker.")}
+    inspect_ids(tracked, manifest["labels"])
     keyframes = [_read_keyframe(entry, images) for entry in manifest["keyframes"]]
     inspect_keyframes(keyframes, manifest["next_keyframe"])
-    fresh.keyframes.items, fresh.keyframes.next_uid = keyframes, manifest["next_keyframe"]
-    anchors, decoder, trainer = fresh.scaffold.anchors, fresh.scaffold.decoder, fresh.trainer
+    state.keyframes.items, state.keyframes.next_uid = keyframes, manifest["next_keyframe"]
+    anchors, decoder, trainer = state.scaffold.anchors, state.scaffold.decoder, state.trainer
     anchors.demand_rows(model)
     demand_table("next_uid", model["next_uid"], "int64", 1)
     demand_range("data.uid", model["data.uid"], 0, int(model["next_uid"][0]))
@@ -188,16 +181,11 @@ def _read(fresh: Mapper, directory: Path, manifest: dict[str, Any], snapshot: Ma
     inspect_networks(weights, decoder.state_dict(), moments, trained)
     anchors.load_state(model)
     decoder.load_state_dict(weights)
-    _resume_optimizer(fresh, model)
-    fresh.identity.load_state(parts["identity"])
-    if parts["lives"]:
-        fresh.lives.load_state(parts["lives"], manifest["lives"])
-    if "paging" in manifest:
-        fresh.pager.load(directory / TILES, manifest["paging"])
-        fresh.away.load_state(parts["away"], snapshot)
-    fresh.keyframes.trim()
-    if "rng" in manifest:
-        trainer.rng.bit_generator.state = manifest["rng"]
+    _resume_optimizer(state, model)
+    state.pager.load(directory / TILES, manifest["paging"])
+    state.tracker.load_state(tracked, manifest["labels"], state.latest)
+    state.keyframes.trim()
+    trainer.rng.bit_generator.state = manifest["rng"]
     trainer.step = manifest["step"]
 
 
@@ -211,10 +199,10 @@ def _manifest(directory: Path) -> dict[str, Any]:
         raise StorageError(f"{directory / MANIFEST} cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != "ig_ros map":
         raise StorageError(f"{directory} is not a map: {MANIFEST} says something else")
-    if manifest.get("schema") not in READABLE:
+    if manifest.get("schema") != SCHEMA:
         raise StorageError(
-            f"{directory} has map schema {manifest.get('schema')}, this version reads "
-            f"{' and '.join(map(str, READABLE))}: load it with the version of ig_ros that wrote it"
+            f"{directory} has map schema {manifest.get('schema')}, this version reads {SCHEMA}: load it with the "
+            "version of ig_ros that wrote it, or map the recording again"
         )
     wrong = [name for name, kind in FIELDS.items() if not isinstance(manifest.get(name), kind)]
     if wrong:
@@ -254,12 +242,12 @@ def _read_keyframe(entry: dict[str, Any], images: dict[str, torch.Tensor]) -> Ke
         m = entry["masks"]
         embeddings = {int(i): np.array(e, np.float32) for i, e in m["embeddings"].items()}
         names, scores = ({int(i): v for i, v in m[n].items()} for n in ("names", "scores"))
-        masks = Masks(labels.numpy(), names, scores, embeddings, str(m.get("encoder", "")))  # "": of an older map
+        masks = Masks(labels.numpy(), names, scores, embeddings, m["encoder"])
     camera = Camera(np.array(entry["K"], float), *entry["size"])
     return Keyframe(
         uid, entry["stamp"], entry["index"], camera, np.array(entry["T_world_camera"], float),
         images[f"{uid}.rgb"], images.get(f"{uid}.depth"), entry["estimated"], labels, masks,
-        entry["loss"], entry["uses"], entry["last_used"], source=entry.get("source", ""),
+        entry["loss"], entry["uses"], entry["last_used"], source=entry["source"],
     )  # fmt: skip
 
 
@@ -307,10 +295,9 @@ def _read_snapshot(directory: Path, manifest: dict[str, Any]) -> MapSnapshot | N
     )
     instances = Instances(
         a["point_ids"], a["point_confidence"], objects, a["embeddings"], entry["encoder"],
-        float(entry.get("threshold", 0.0)),
-        {int(a): b for a, b in entry.get("merged_into", {}).items()}, tuple(entry.get("vanished", ())),
+        float(entry["threshold"]), {int(a): b for a, b in entry["merged_into"].items()}, tuple(entry["vanished"]),
     )  # fmt: skip
-    view = entry.get("T_world_view")
+    view = entry["T_world_view"]
     snapshot = MapSnapshot(
         entry["version"], entry["step"], entry["stamp"], a["xyz"], a["rgb"], a["opacity"], instances,
         None if view is None else np.array(view, float),

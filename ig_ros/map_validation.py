@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ig_ros.scaffold.keyframes import TABLE, Keyframe
+from ig_ros.scaffold.keyframes import MASK_ID_LIMIT, Keyframe
 from ig_ros.types import Array, FloatArray, MapSnapshot
 from ig_ros.validation import demand, demand_like, demand_range, demand_table
 
@@ -46,7 +46,7 @@ def _inspect_keyframe(keyframe: Keyframe, name: str) -> None:
         demand(keyframe.depth.min() >= 0, f"depth of {name} is negative")
     if keyframe.labels is not None:
         demand_table(f"labels of {name}", keyframe.labels, "int32", *size)
-        demand_range(f"labels of {name}", keyframe.labels, 0, TABLE)
+        demand_range(f"labels of {name}", keyframe.labels, 0, MASK_ID_LIMIT)
     demand_pose(f"pose of {name}", keyframe.T_world_camera)
     if keyframe.masks is not None:
         _inspect_masks(keyframe, name)
@@ -90,39 +90,27 @@ def inspect_networks(
     demand(len(optimizer) % 3 == 0, "parts of Adam's state are missing")
 
 
-def inspect_ids(identity: dict[str, Array], away: dict[str, Array], lives: dict[str, Array], labels: Any) -> None:
-    """Integers of equal length, ids below the next one; of maps without a history what there is of it."""
-    demand_table("identity.next", identity["next"], "int64", 1)
-    demand_range("identity.next", identity["next"], 1, IDS)
-    number = int(identity["next"][0])
-    for name, state in (("identity", identity), ("away", away)):
-        _inspect_pair(name, state, "uid", "id", number)
-    if "asleep_id" in identity:
-        _inspect_pair("identity", identity, "asleep_uid", "asleep_id", number)
-        for name in ("merged", "split"):
-            demand_table(f"identity.{name}", identity[name], "int64", None, 2)
-            demand_range(f"identity.{name}", identity[name], 1, number)
-    if not lives:
-        return
-    count = len(lives["id"])
+def inspect_ids(tracked: dict[str, Array], labels: list[Any]) -> None:
+    """Checks what `ObjectTracker.state` has written: integers of equal length, ids below the next one."""
+    demand_table("ids.next", tracked["ids.next"], "int64", 1)
+    demand_range("ids.next", tracked["ids.next"], 1, IDS)
+    number = int(tracked["ids.next"][0])
+    for uid, owner in (("ids.uid", "ids.id"), ("ids.dormant_uid", "ids.dormant_id"), ("on_disk.uid", "on_disk.id")):
+        demand_table(uid, tracked[uid], "int64", None)
+        demand_table(owner, tracked[owner], "int64", len(tracked[uid]))
+        demand_range(owner, tracked[owner], 1, number)
+    for name in ("ids.merged", "ids.split"):
+        demand_table(name, tracked[name], "int64", None, 2)
+        demand_range(name, tracked[name], 1, number)
+    count = len(tracked["histories.id"])
     columns = (("id", "int64"), ("stamps", "int64", 2), ("color", "float64", 3), ("size", "float64", 3))
     for column, kind, *width in columns:
-        demand_table(f"lives.{column}", lives[column], kind, count, *width)
-    demand_range("lives.id", lives["id"], 1, number)
-    demand_table("lives.embedding", lives["embedding"], "float32", count, None)
+        demand_table(f"histories.{column}", tracked[f"histories.{column}"], kind, count, *width)
+    demand_range("histories.id", tracked["histories.id"], 1, number)
+    demand_table("histories.embedding", tracked["histories.embedding"], "float32", count, None)
     demand(
-        isinstance(labels, list) and len(labels) == count and all(isinstance(label, str) for label in labels),
-        f"the lives have not {count} labels",
+        len(labels) == count and all(isinstance(label, str) for label in labels), f"the objects have not {count} labels"
     )
-
-
-def _inspect_pair(name: str, state: dict[str, Array], uid: str, number: str, next_id: int) -> None:
-    """Anchors and the ids they bear."""
-    if uid not in state and number not in state:
-        return
-    demand_table(f"{name}.{uid}", state[uid], "int64", None)
-    demand_table(f"{name}.{number}", state[number], "int64", len(state[uid]))
-    demand_range(f"{name}.{number}", state[number], 1, next_id)
 
 
 def inspect_snapshot(snapshot: MapSnapshot) -> None:

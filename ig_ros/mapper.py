@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,9 @@ import torch
 from ig_ros.config import Config
 from ig_ros.errors import EncoderError, FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
-from ig_ros.instances import Identity, Instantiator, PointSet
-from ig_ros.instances.tracking import AwayObjects, Lives
-from ig_ros.language import Encoder, Place, Scope, embed_masks, make_encoder, rank
+from ig_ros.instances import Instantiator, PointSet
+from ig_ros.instances.tracking import ObjectTracker
+from ig_ros.language import Encoder, Scope, embed_masks, make_encoder, rank
 from ig_ros.named_objects import FrozenMap, find_objects, usable_embeddings
 from ig_ros.planning import erase_object, without
 from ig_ros.raster import select_device
@@ -33,15 +33,16 @@ from ig_ros.scaffold import (
     Scaffold,
     StepResult,
     Trainer,
+    Verdict,
     multiview_stereo,
     seeding,
 )
-from ig_ros.scaffold.change_detection import Vanishing
+from ig_ros.scaffold.change_detection import ChangeDetector
 from ig_ros.scaffold.keyframes import Keyframe, newest
 from ig_ros.scaffold.paging import Pager
-from ig_ros.scaffold.pose_correction import correct_poses
+from ig_ros.scaffold.pose_correction import Correction, CorrectionLog, correct_poses
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
+from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +50,32 @@ NEAR = 100_000_000  # ns: a keyframe so near in time stands for an image between
 REFINE_AFTER = 3  # keyframes later, the depth of an RGB-only keyframe is estimated again, from both sides
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of objects, as arrays for storage (see Identity, AwayObjects and Lives), and the latest of them."""
+@dataclass(slots=True)
+class MapState:
+    """Everything that belongs to one map: a reset, a loaded map and an adopted one replace it as a whole."""
 
-    identity: dict[str, IntArray]
-    away: dict[str, IntArray]
-    lives: dict[str, Array]
-    labels: list[str]
-    latest: MapSnapshot | None
+    gate: KeyframeGate
+    scaffold: Scaffold
+    keyframes: KeyframeStore
+    trainer: Trainer
+    pager: Pager
+    changes: ChangeDetector
+    tracker: ObjectTracker
+    corrections: CorrectionLog = field(default_factory=CorrectionLog)
+    instantiator: Instantiator = field(default_factory=Instantiator)
+    latest: MapSnapshot | None = None  # the newest objects
+    removed: list[int] = field(default_factory=list)  # ids of objects taken out of the map
+
+    @staticmethod
+    def empty(config: Config, device: torch.device, first_id: int) -> MapState:
+        """Returns the state of a map without keyframes, whose ids count from `first_id`."""
+        scaffold = Scaffold(config.scaffold, device, config.training.seed)
+        keyframes = KeyframeStore(config.keyframes)
+        return MapState(
+            KeyframeGate(config.keyframes), scaffold, keyframes, Trainer(config, scaffold, keyframes),
+            Pager(scaffold.anchors, keyframes, config.memory),
+            ChangeDetector(scaffold, keyframes, config.memory.vanish_after), ObjectTracker(first_id),
+        )  # fmt: skip
 
 
 class Mapper:
@@ -72,32 +90,36 @@ class Mapper:
         self.segmenter = segmenter if segmenter is not None else make_segmenter(config.segmentation)
         self.encoder = encoder if encoder is not None else make_encoder(config.language)
         self.masks_encoder = 0  # images whose masks came with embeddings of another encoder
-        self.reset()
+        self.state = MapState.empty(config, self.device, first_id=1)
 
-    def reset(self, first_id: int = 1) -> None:
-        """Forget everything learnt; the configuration, segmenter and encoder stay, ids are counted from `first_id`."""
-        c = self.config
-        self.gate = KeyframeGate(c.keyframes)
-        self.scaffold = Scaffold(c.scaffold, self.device, c.training.seed)
-        self.keyframes = KeyframeStore(c.keyframes)
-        self.trainer = Trainer(c, self.scaffold, self.keyframes)
-        self.pager = Pager(self.scaffold.anchors, self.keyframes, c.memory)
-        self.vanishing = Vanishing(self.scaffold, self.keyframes, c.memory.vanish_after)
-        with self._publishing:
-            self.identity, self.away, self.lives = Identity(first_id), AwayObjects(), Lives()
-            self.instantiator = Instantiator()
-            self.latest: MapSnapshot | None = None
-            self.removed: list[int] = []  # ids of objects taken out of the map
+    @property
+    def scaffold(self) -> Scaffold:
+        """The model."""
+        return self.state.scaffold
 
-    def adopt(self, other: Mapper, snapshot: MapSnapshot | None) -> None:
-        """Take over another mapper's map (a loaded one) and its latest objects; ids go on from the higher number."""
-        self.gate = other.gate
-        self.scaffold, self.keyframes, self.trainer = other.scaffold, other.keyframes, other.trainer
-        self.pager, self.vanishing = other.pager, other.vanishing
-        with self._publishing:
-            other.identity.next = max(other.identity.next, self.identity.next)
-            self.identity, self.away, self.lives = other.identity, other.away, other.lives
-            self.instantiator, self.latest, self.removed = Instantiator(), snapshot, []
+    @property
+    def keyframes(self) -> KeyframeStore:
+        """The views it is trained on."""
+        return self.state.keyframes
+
+    @property
+    def trainer(self) -> Trainer:
+        """What trains it."""
+        return self.state.trainer
+
+    @property
+    def latest(self) -> MapSnapshot | None:
+        """The newest objects."""
+        return self.state.latest
+
+    def reset(self) -> None:
+        """Forgets everything learnt; configuration, segmenter and encoder stay, no id is given again."""
+        self.state = MapState.empty(self.config, self.device, self.state.tracker.ids.next)
+
+    def adopt(self, state: MapState) -> None:
+        """Replaces the map by another one (a loaded one); ids go on from the higher number."""
+        state.tracker.ids.next = max(state.tracker.ids.next, self.state.tracker.ids.next)
+        self.state = state
         _, others = usable_embeddings([k for k in self.keyframes.items if k.masks is not None], self.encoder)
         if self.encoder is not None and others:
             log.warning(
@@ -107,11 +129,15 @@ class Mapper:
             )  # fmt: skip
 
     def add_frame(self, frame: Frame) -> bool:
-        """Take a frame if its view is new: True if it became a keyframe. Raises FrameError for a pose that jumped."""
-        if not self.gate.admit(frame):
+        """Takes a frame if its view is new: True if it became a keyframe. Raises FrameError for a pose that jumped."""
+        if self.judge(frame) is not Verdict.KEYFRAME:
             return False
         self.insert(self.segment(frame))
         return True
+
+    def judge(self, frame: Frame) -> Verdict:
+        """Returns whether a frame shows something new, sharply. Raises FrameError for a pose that jumped."""
+        return self.state.gate.judge(frame)
 
     def segment(self, frame: Frame) -> Frame:
         """The frame with masks, its own or the configured segmenter's, embedded if the encoder looks at images."""
@@ -129,11 +155,15 @@ class Mapper:
             masks = dataclasses.replace(masks, embeddings={}, encoder="")
         return dataclasses.replace(frame, masks=masks)
 
-    def insert(self, frame: Frame) -> None:
-        """Store a keyframe, drop what it shows to be gone and plant anchors where it sees what the map lacks."""
+    def insert(self, frame: Frame, number: int = 0) -> None:
+        """Stores a keyframe, drops what it shows to be gone and plants anchors where it sees what the map lacks.
+
+        `number` counts submitted frames from 1, where pose corrections may have overtaken this one.
+        """
+        frame = self.state.corrections.bring_up_to_date(number, frame)
         keyframe = self.keyframes.add(frame, self.config.input)
-        self.pager.turn(self.config.seeding.max_anchors)
-        self.vanishing.look(keyframe)
+        self.state.pager.update(self.config.seeding.max_anchors)
+        self.state.changes.update(keyframe)
         if keyframe.depth is not None:
             self._seed(keyframe)
             return
@@ -169,9 +199,17 @@ class Mapper:
         Training heals the rest, objects keep their ids and move with the next instantiation. Raises FrameError.
         """
         moved = correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
-        self.gate.forget_area()
-        self.pager.follow()
+        self.state.gate.forget_area()
+        self.state.pager.follow()
         return moved
+
+    def correct(self, correction: Correction, submitted: int) -> int:
+        """Moves the frames submitted so far, and the map with them: keyframes now, the others when they are inserted.
+
+        Returns how many keyframes moved. Raises FrameError for a motion that is not rigid.
+        """
+        moved = self.state.corrections.add(correction, submitted, self.keyframes.items)
+        return self.correct_poses(moved) if moved else 0
 
     def freeze(self) -> FrozenMap:
         """A copy of the map, for an instantiation on any thread."""
@@ -181,8 +219,10 @@ class Mapper:
         keyframes = tuple(dataclasses.replace(k) for k in self.keyframes.awake())
         stamp = newest(keyframes).stamp if keyframes else 0
         points = PointSet(*(a.detach().cpu().numpy().copy() for a in arrays))
-        canonical, away = self.scaffold.canonical(), self.pager.away()
-        return FrozenMap(self.trainer.step, stamp, canonical, points, keyframes, away, len(self.removed), self.identity)
+        canonical, on_disk = self.scaffold.canonical(), self.state.pager.uids_on_disk()
+        return FrozenMap(
+            self.trainer.step, stamp, canonical, points, keyframes, on_disk, len(self.state.removed), self.state.tracker
+        )
 
     def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:
         """Group the (frozen) map into objects, name them, and keep the result as the latest snapshot.
@@ -190,56 +230,51 @@ class Mapper:
         Raises QueryError when the map that was frozen is no longer this one.
         """
         frozen = frozen if frozen is not None else self.freeze()
-        with self._publishing:  # the work is done on copies: whoever saves meanwhile has all of it, or nothing
-            before_run, instantiator, removed, latest = self.identity, self.instantiator, self.removed, self.latest
-            identity, away, lives = self.identity.copy(), self.away.copy(), self.lives.copy()
-        if frozen.identity not in (None, before_run):
+        with self._publishing:  # the work is done on a copy: whoever saves meanwhile has all of it, or nothing
+            state, latest = self.state, self.state.latest
+            tracker = state.tracker.copy()
+        if frozen.tracker not in (None, state.tracker):
             raise QueryError("the map has been emptied or replaced meanwhile: ask again")
-        away.recall(identity, frozen.points.uid)
-        before = identity.state()
-        instances = find_objects(frozen, identity, self.encoder, self.config, instantiator)
-        instances = away.complete(instances, before, frozen.away, latest)
-        version = latest.version + 1 if latest else 1
+        tracker.begin(frozen.points.uid)
+        instances = find_objects(frozen, tracker, self.encoder, self.config, state.instantiator)
         rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)
-        instances = lives.update(instances, identity, frozen.points.uid, rgb)
+        instances = tracker.complete(instances, frozen.points.uid, frozen.on_disk, latest, rgb)
         xyz, opacity = to_numpy(frozen.gaussians.means), to_numpy(frozen.gaussians.opacities)
         snapshot = MapSnapshot(
-            version, frozen.step, frozen.stamp, xyz, rgb, opacity, instances, newest_pose(frozen), frozen.gaussians
-        )
+            latest.version + 1 if latest else 1, frozen.step, frozen.stamp, xyz, rgb, opacity, instances,
+            newest_pose(frozen), frozen.gaussians,
+        )  # fmt: skip
         with self._publishing:
-            for number in removed[frozen.removed :]:  # meanwhile
+            for number in state.removed[frozen.removed :]:  # meanwhile
                 snapshot = without(snapshot, number)
-            if self.identity is before_run:  # else the map was reset or replaced: these objects are of the old one
-                self.latest = snapshot
-                self.identity.take(identity)
-                self.away.take(away)
-                self.lives.take(lives)
+            state.latest = snapshot
+            state.tracker.take(tracker)
         return snapshot
 
-    def known(self) -> Known:
-        """What is known of objects, all of one moment; on any thread."""
+    def objects(self) -> tuple[dict[str, Array], list[str], MapSnapshot | None]:
+        """Returns `ObjectTracker.state` and the newest objects, all of one moment; on any thread."""
         with self._publishing:
-            parts = (self.identity.state(), self.away.state(), self.lives.state(), self.lives.labels())
-            return Known(*parts, self.latest)
+            return *self.state.tracker.state(), self.state.latest
 
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
         """Objects of the latest snapshot that fit the text, best first. Raises QueryError for an unusable text."""
-        return answer(self.latest, text, self.encoder, self.config, max_results, min_score, scope)
+        return rank(self.latest, text, self.encoder, self.config.language, max_results, min_score, scope)
 
     def remove_object(self, number: int) -> int:
         """Take an object out of the map; returns how many anchors went. Raises QueryError when it is not there.
 
         It comes back when a later keyframe sees it again: with its old id if it looks the same, else with a new one.
         """
-        if self.latest is None:
+        latest = self.latest
+        if latest is None:
             raise QueryError("no instantiation yet: there is nothing to remove")
-        if self.away.holds(number):
+        if self.state.tracker.is_on_disk(number):
             raise QueryError(f"object {number} is far away, its ground on disk: remove it when the camera is near")
-        count = erase_object(self.latest, number, self.scaffold, self.keyframes.items)
+        count = erase_object(latest, number, self.scaffold, self.keyframes.items)
         with self._publishing:
-            self.away.forget(number)
-            self.removed.append(number)
-            self.latest = without(self.latest, number)
+            self.state.tracker.forget(number)
+            self.state.removed.append(number)
+            self.state.latest = without(self.state.latest or latest, number)
         return count
 
     def view(self, stamp: int | None = None, source: str | None = None) -> Keyframe:
@@ -286,17 +321,6 @@ class Mapper:
         new = new.first(room)
         self.scaffold.anchors.append(new)
         return len(new.position)
-
-
-def answer(
-    snapshot: MapSnapshot | None, text: str, encoder: Encoder | None, config: Config, max_results: int,
-    min_score: float, scope: Scope | None = None,
-) -> QueryResult:  # fmt: skip
-    """Answer a text query from a snapshot alone; safe on any thread."""
-    if snapshot is None:
-        return QueryResult(QueryStatus.NOT_READY, (), "no instantiation yet: wait for the first images to be mapped")
-    place = Place(snapshot.xyz, snapshot.rgb, snapshot.T_world_view)
-    return rank(text, encoder, snapshot.instances, config.language, max_results, min_score, scope, place)
 
 
 def newest_pose(frozen: FrozenMap) -> FloatArray | None:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ig_ros.config import Config, LanguageConfig
-from ig_ros.instances import Children, Identity, Instantiation, Instantiator, LabelledView, PointSet
-from ig_ros.language import Encoder, Sighting, describe, foreign, learn_threshold
+from ig_ros.instances import Children, Instantiation, Instantiator, LabelledView, ObjectTracker, PointSet
+from ig_ros.language import Encoder, MaskObservation, describe, foreign, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
 from ig_ros.scaffold.codebook_refinement import refine
@@ -30,14 +30,14 @@ class FrozenMap:
     gaussians: GaussianBatch  # canonical, detached; features are colour (3) and instance feature
     points: PointSet  # the anchors
     keyframes: tuple[Keyframe, ...]  # copies; their images are never written after they are stored
-    away: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # uids of the anchors on disk
+    on_disk: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # uids of the anchors on disk
     removed: int = 0  # objects that had been taken out of the map by then
-    identity: Identity | None = None  # that of the map
+    tracker: ObjectTracker | None = None  # that of the map
 
 
 def find_objects(
     frozen: FrozenMap,
-    identity: Identity,
+    tracker: ObjectTracker,
     encoder: Encoder | None,
     config: Config,
     instantiator: Instantiator | None = None,
@@ -62,7 +62,7 @@ def find_objects(
 
     use = refined if config.instances.refine_steps else None
     instantiator = instantiator or Instantiator()
-    found = instantiator.run(frozen.points, children, views, identity, config.instances, use)
+    found = instantiator.run(frozen.points, children, views, tracker, config.instances, use)
     return name_objects(found, shown, encoder, config.language, config.instances.min_views)
 
 
@@ -104,13 +104,13 @@ def name_objects(
     objects, embeddings = [], []
     usable, others = usable_embeddings(shown, encoder)
     for thing, matches in zip(found.objects, found.matches, strict=True):
-        sightings = []
+        observations = []
         for match in matches:
             masks = shown[match.view].masks
             assert masks is not None
             mask = int(found.observed.label_of_column[match.column])
-            sightings.append(
-                Sighting(
+            observations.append(
+                MaskObservation(
                     masks.names.get(mask, ""),
                     masks.scores.get(mask, 1.0),
                     usable[match.view].get(mask),
@@ -118,7 +118,7 @@ def name_objects(
                     match.view,
                 )
             )
-        words = describe(sightings, encoder, config.accept, min_views)
+        words = describe(observations, encoder, config.accept, min_views)
         stamps = [shown[match.view].stamp for match in matches]
         born, last = min(stamps, default=0), max(stamps, default=0)
         objects.append(dataclasses.replace(thing, label=words.label, born=born, last_seen=last))

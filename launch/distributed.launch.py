@@ -11,13 +11,11 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PythonExpression
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-
-from ig_ros.nodes.launching import config_parts
 
 TOPICS = {
     "image": "colour image (image/compressed follows it)",
@@ -51,12 +49,13 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("segmenter", default_value="geometric", description="geometric, sam or sam2"),
         *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
     ]
-    profiles = [
-        SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=str(share / "config" / "fastdds.xml")))
-        for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    ]
     common = {"package": "ig_ros", "namespace": namespace, "remappings": remappings, "output": "screen"}
-    config = PythonExpression(config_parts(LaunchConfiguration("config"), share))
+    named, folder = (
+        LaunchConfiguration("config"),
+        share / "config",
+    )  # a name of ours, or a path with a dot or slash
+    path = ["'", named, "' if '/' in '", named, "' or '.' in '", named, f"' else '{folder}/' + '", named, "' + '.yaml'"]
+    config = PythonExpression(path)
     use_sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
     viewer = {"viewer": ParameterValue(LaunchConfiguration("viewer"), value_type=bool)}
     cameras = {"segmenter": "none", "cameras": LaunchConfiguration("cameras")}
@@ -84,4 +83,4 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[use_sim_time],
         condition=IfCondition(PythonExpression(shown)),
     )
-    return LaunchDescription([*arguments, *profiles, mapping, segmenter, rviz])
+    return LaunchDescription([*arguments, mapping, segmenter, rviz])

@@ -4,13 +4,11 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PythonExpression
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-
-from ig_ros.nodes.launching import config_parts
 
 TOPICS = {
     "image": "colour image (image/compressed follows it)",
@@ -44,13 +42,12 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
         *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
     ]
-    config = PythonExpression(config_parts(LaunchConfiguration("config"), share))
-    # Images do not fit the shared memory that Fast DDS takes by default; a profile of the user's own is respected.
-    profile = str(share / "config" / "fastdds.xml")
-    profiles = [
-        SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
-        for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    ]
+    named, folder = (
+        LaunchConfiguration("config"),
+        share / "config",
+    )  # a name of ours, or a path with a dot or slash
+    path = ["'", named, "' if '/' in '", named, "' or '.' in '", named, f"' else '{folder}/' + '", named, "' + '.yaml'"]
+    config = PythonExpression(path)
     mapping = Node(
         package="ig_ros",
         executable="mapping_node",
@@ -69,4 +66,4 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[use_sim_time],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return LaunchDescription([*arguments, *profiles, mapping, rviz])
+    return LaunchDescription([*arguments, mapping, rviz])

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: scripts/install.sh dependencies|package VENV
-#   dependencies  creates VENV and installs the pinned build, run and development requirements of pyproject.toml
+#   dependencies  creates VENV and installs the pinned build, run, ROS and development requirements of pyproject.toml
 #   package       builds ig_ros (messages, rasteriser) and installs it editable into VENV
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,10 +36,10 @@ import tomllib
 
 with open("pyproject.toml", "rb") as stream:
     project = tomllib.load(stream)
-print(*project["build-system"]["requires"], *project["project"]["dependencies"], sep="\n")
-print(*project["project"]["optional-dependencies"]["dev"], sep="\n")
+extras = project["project"]["optional-dependencies"]
+print(*project["build-system"]["requires"], *project["project"]["dependencies"], *extras["ros"], *extras["dev"], sep="\n")
 with open(f"{sys.argv[1]}/from_source.txt", "w") as stream:
-    print(*project["project"]["optional-dependencies"]["sam2"], sep="\n", file=stream)
+    print(*extras["sam2"], sep="\n", file=stream)
 PYTHON
   "$venv/bin/python" -m pip install -q -r "$venv/requirements.txt"
   # sam2 comes as source and builds against torch: by itself pip would fetch another torch (gigabytes) to build it

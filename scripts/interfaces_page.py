@@ -10,7 +10,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from ig_ros.nodes.parameters import parameters
+from ig_ros.nodes.parameters import node_parameters
 from ig_ros.nodes.topics import IN, OUT, Topic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,7 +71,7 @@ def parameter_tables() -> list[str]:
     """Every parameter with default, range or choices and meaning, grouped as in the YAML file."""
     lines: list[str] = []
     group = lambda item: item[0].rpartition(".")[0]  # noqa: E731
-    for name, members in groupby(sorted(parameters(), key=lambda item: ("." in item[0], group(item))), key=group):
+    for name, members in groupby(sorted(node_parameters(), key=lambda item: ("." in item[0], group(item))), key=group):
         lines += [f"### {name or 'Node and choices'}", "", "| parameter | default | range | |", "|---|---|---|---|"]
         for full, leaf in members:
             limits = ", ".join(leaf.choices or ()) or (

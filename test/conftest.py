@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -14,13 +17,29 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 
+DOMAINS = range(20, 100)  # of tests; above 101 the ports of a domain are those that Linux gives to clients
+
+
+def free_domain() -> tuple[int, IO[str]]:
+    """Returns a ROS domain that no other test session on this machine uses, and the lock file that keeps it so."""
+    for number in DOMAINS:
+        try:
+            lock = (Path(tempfile.gettempdir()) / f"ig_ros_test_domain_{number}.lock").open("w")
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another session's, perhaps another user's
+            continue
+        return number, lock
+    raise RuntimeError(f"all {len(DOMAINS)} ROS domains for tests are in use")
+
+
 # All of this is read when rclpy, Fast DDS and OpenMP are loaded, so it stands before any test module is imported.
-_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-os.environ["ROS_DOMAIN_ID"] = str(20 + (os.getpid() + _worker) % 80)
+_domain, _lock = free_domain()  # locked until this process ends
+os.environ["ROS_DOMAIN_ID"] = str(_domain)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml")
 os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in `pytest &`, and children inherit that
 
 
 @pytest.fixture(autouse=True, scope="session")

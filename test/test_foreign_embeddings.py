@@ -13,11 +13,11 @@ import pytest
 from helpers import orbit, small_config
 
 from ig_ros.errors import EncoderError
-from ig_ros.instances.tracking import Remembered, with_objects
+from ig_ros.instances.tracking import PagedObject, with_objects
 from ig_ros.live import LiveMapper
 from ig_ros.map_io import load_map, save_map
 from ig_ros.mapper import Mapper
-from ig_ros.scaffold.keyframes import TABLE
+from ig_ros.scaffold.keyframes import MASK_ID_LIMIT
 from ig_ros.types import FloatArray, Frame, Instances, Masks, ObjectInstance
 
 
@@ -55,7 +55,7 @@ def mapped(frames: list[Frame]) -> Mapper:
     return mapper
 
 
-@pytest.mark.parametrize("offset", [0, TABLE], ids=["small ids", "large ids"])
+@pytest.mark.parametrize("offset", [0, MASK_ID_LIMIT], ids=["small ids", "large ids"])
 def test_a_map_under_another_encoder_mixes_nothing_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, offset: int
 ) -> None:
@@ -129,9 +129,9 @@ def test_an_object_on_disk_keeps_its_embedding_only_under_its_encoder() -> None:
     )
     unit = np.array([0.6, 0.8], np.float32)
     away = [
-        Remembered(things[1], unit, "clip/B"),
-        Remembered(things[2], unit, "clip/A"),
-        Remembered(things[3], np.ones(3, np.float32), "clip/B"),
+        PagedObject(things[1], unit, "clip/B"),
+        PagedObject(things[2], unit, "clip/A"),
+        PagedObject(things[3], np.ones(3, np.float32), "clip/B"),
     ]
     both = with_objects(here, away)
     assert [o.id for o in both.objects] == [1, 2, 3, 4]

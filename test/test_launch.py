@@ -13,7 +13,7 @@ import yaml
 
 from ig_ros.config import NodeConfig, leaves, load_config
 from ig_ros.errors import ConfigError
-from ig_ros.nodes.parameters import parameters
+from ig_ros.nodes.parameters import node_parameters
 from ig_ros.nodes.player import PARTS
 from ig_ros.nodes.topics import IN, OUT
 
@@ -64,6 +64,14 @@ def test_every_argument_is_explained_and_every_executable_exists(described: list
     for node in of_kind(described, "Node"):
         if node.kwargs["package"] == "ig_ros":
             assert (ROOT / "scripts" / node.kwargs["executable"]).is_file()
+
+
+@pytest.mark.parametrize("path", LAUNCH, ids=lambda p: p.name)
+def test_it_needs_nothing_of_ours_and_leaves_the_environment_of_other_nodes_alone(path: Path) -> None:
+    text = path.read_text()
+    assert "SetEnvironmentVariable" not in text, "it would act on every later node of a launch file that includes this"
+    assert "import ig_ros" not in text
+    assert "from ig_ros" not in text
 
 
 @pytest.mark.parametrize("path", LAUNCH, ids=lambda p: p.name)
@@ -156,7 +164,7 @@ def test_ready_parameters_are_accepted_by_the_node(name: str) -> None:
         for key, value in values.items()
         for inner, v in (value.items() if isinstance(value, dict) else [("", value)])
     }
-    known = dict(parameters())
+    known = dict(node_parameters())
     for parameter, value in flat.items():
         leaf = known[parameter]
         assert type(value) is type(leaf.default), parameter

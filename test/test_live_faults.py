@@ -151,6 +151,6 @@ def test_a_mapper_that_stops_leaves_no_tiles(tmp_path: Path) -> None:
     for frame in orbit(2):
         mapper.add_frame(frame)
     with running(mapper):
-        mapper.pager._write(np.ones(len(mapper.scaffold.anchors), bool))
+        mapper.state.pager._write(np.ones(len(mapper.scaffold.anchors), bool))
         assert list(tmp_path.glob("*/*.safetensors"))
     assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -53,6 +55,38 @@ def test_native_rasteriser_is_built_for_this_machine() -> None:
     assert {f"libig_raster_{variant}.so" for variant in variants} <= built
 
 
+def data_files() -> set[Path]:
+    """Files of the package that are no modules, relative to the repository."""
+    return {path.relative_to(ROOT) for path in ROOT.glob("ig_ros/**/*.yaml")}
+
+
+def test_pip_installs_the_data_files_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    from setuptools import Distribution
+
+    monkeypatch.chdir(ROOT)
+    distribution = Distribution()
+    distribution.parse_config_files()
+    command = distribution.get_command_obj("build_py")
+    command.ensure_finalized()
+    installed = {Path(folder) / name for _, folder, _, names in command.data_files for name in names}
+    assert data_files() == installed == {Path("ig_ros/language/lexicon.yaml")}
+
+
+def test_cmake_installs_the_data_files_of_the_package(tmp_path: Path) -> None:
+    """The rule of CMakeLists.txt, run as a script of its own."""
+    rule = re.search(
+        r"install\(DIRECTORY ig_ros/ DESTINATION \S+(.*?)\)\n", (ROOT / "CMakeLists.txt").read_text(), re.DOTALL
+    )
+    assert rule is not None
+    script = tmp_path / "install.cmake"
+    script.write_text(f'file(INSTALL "{ROOT}/ig_ros" DESTINATION "{tmp_path}" {rule[1]})')
+    cmake = shutil.which("cmake", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    assert cmake is not None
+    subprocess.run([cmake, "-P", str(script)], check=True, capture_output=True)
+    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")} == data_files()
+    assert not (tmp_path / "ig_ros" / "raster" / "native").exists()
+
+
 def test_ros_finds_package_files_and_executables() -> None:
     assert (SHARE / "ament_index" / "resource_index" / "packages" / "ig_ros").is_file()
     for name in ("package.xml", "launch/mapping.launch.py", "config/mapping.yaml", "config/mapping.rviz"):
@@ -60,15 +94,20 @@ def test_ros_finds_package_files_and_executables() -> None:
 
 
 @pytest.mark.parametrize("name", ["mapping_node", "player", "segmenter_node"])
-def test_executable_starts_its_node(name: str) -> None:
-    executable = Path(sys.prefix) / "lib" / "ig_ros" / name
-    assert executable.stat().st_mode & 0o111
-    module = re.search(r"-m (\S+)", executable.read_text())
-    assert module is not None
-    code = f"import importlib; print(callable(importlib.import_module({module[1]!r}).main))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "True", done.stderr
-    assert f"from {module[1]} import main" in (ROOT / "scripts" / name).read_text()
+def test_executable_of_pip_and_script_of_colcon_start_the_same(name: str) -> None:
+    setup = types.ModuleType("setup")
+    setup.__file__ = str(ROOT / "setup.py")
+    exec((ROOT / "setup.py").read_text(), vars(setup))
+    module, argument = setup.EXECUTABLES[name].split()
+    installed = Path(sys.prefix) / "lib" / "ig_ros" / name
+    assert installed.stat().st_mode & 0o111
+    wanted = {"player": "Usage", "mapping_node": "unknown parameter 'x'", "segmenter_node": "unknown parameter 'x'"}[
+        name
+    ]
+    options = ["--help"] if name == "player" else ["--ros-args", "-p", "x:=1"]
+    for command in (["-m", module, argument], [str(ROOT / "scripts" / name)]):
+        done = subprocess.run([sys.executable, *command, *options], capture_output=True, text=True, check=False)
+        assert wanted in done.stdout + done.stderr
 
 
 def test_versions_agree() -> None:
@@ -118,10 +157,9 @@ def launch_description(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
         return type(name, (Recorded,), {})
 
     module("launch", LaunchDescription=list)
-    actions = {name: kind(name) for name in ("DeclareLaunchArgument", "SetEnvironmentVariable")}
-    module("launch.actions", **actions)
+    module("launch.actions", DeclareLaunchArgument=kind("DeclareLaunchArgument"))
     module("launch.conditions", IfCondition=kind("IfCondition"))
-    names = ("EnvironmentVariable", "LaunchConfiguration", "PythonExpression")
+    names = ("LaunchConfiguration", "PythonExpression")
     substitutions = {name: kind(name) for name in names}
     module("launch.substitutions", **substitutions)
     module("launch_ros")
@@ -152,5 +190,3 @@ def test_launch_starts_existing_executables_and_files(launch_description: list[R
     assert nodes.keys() == {"ig_ros", "rviz2"}
     assert (Path(sys.prefix) / "lib" / "ig_ros" / nodes["ig_ros"].kwargs["executable"]).is_file()
     assert Path(nodes["rviz2"].kwargs["arguments"][1]).is_file()
-    for variable in of_kind(launch_description, "SetEnvironmentVariable"):
-        assert Path(variable.args[1].kwargs["default_value"]).is_file()

@@ -10,6 +10,7 @@ import yaml
 
 from ig_ros.config import PRESETS, Config, NodeConfig, build, leaves, load_config, to_dict
 from ig_ros.errors import ConfigError
+from ig_ros.scaffold import densification, losses, trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULTS = {leaf.name: leaf.default for leaf in leaves(Config)}
@@ -74,19 +75,19 @@ def test_the_nodes_file_lists_defaults_without_choosing_them(tmp_path: Path) -> 
 
 
 def test_paper_follows_the_paper() -> None:
-    """METHOD 1-3, value by value."""
+    """docs/method.md, sections 1 to 3, value by value."""
     c = Config.from_dict({"preset": "paper"})
     t = c.training
     assert (c.scaffold.children, c.scaffold.embedding, c.scaffold.feature, c.scaffold.hidden) == (5, 32, 6, 32)
-    assert (c.scaffold.view_dependent_geometry, c.scaffold.view_dependent_color) == (True, True)
-    assert (t.lr_offset, t.lr_offset_final, t.lr_embedding, t.lr_scale) == (1e-2, 1e-4, 7.5e-3, 7e-3)
-    assert (t.lr_mlp_opacity, t.lr_mlp_opacity_final, t.lr_mlp_covariance) == (2e-3, 2e-5, 4e-3)
-    assert (t.lr_mlp_color, t.lr_mlp_color_final) == (8e-3, 5e-5)
-    assert (t.lr_feature, t.lr_feature_joint, t.decay_steps) == (1e-3, 1e-4, 30_000)
-    assert (t.ssim_weight, t.scale_weight, t.contrast_weight, t.smooth_weight) == (0.2, 0.01, 1.0, 0.1)
-    assert (t.phases, t.warmup_visits, t.joint_visits, t.joint) == ("step", 10_000, 20_000, True)
-    assert (t.growth_from, t.growth_until, t.growth_every, t.growth_seen) == (1500, 15_000, 100, 40)
-    assert [t.growth_coarsest / t.growth_ratio**m for m in range(t.growth_levels)] == [16, 4, 1]
-    assert (t.growth_grid, t.growth_gradient, t.prune_opacity, t.prune_visits) == ("map", 2e-4, 0.005, 80)
+    assert (c.scaffold.view_dependent_geometry, c.scaffold.start) == (True, "blank")
+    rates = trainer.ANCHOR_RATES | {f"mlp_{name}": rate for name, rate in trainer.MLP_RATES.items()}
+    assert (rates["offsets"], rates["embedding"][0], rates["log_scale"][0]) == ((1e-2, 1e-4), 7.5e-3, 7e-3)
+    assert (rates["mlp_opacity"], rates["mlp_covariance"][0], rates["mlp_color"]) == ((2e-3, 2e-5), 4e-3, (8e-3, 5e-5))
+    assert (t.lr_feature, t.lr_mlp_floor, t.decay_steps) == (1e-3, 1.0, 30_000)
+    assert (t.ssim_weight, losses.VOLUME_WEIGHT, t.contrast_weight, t.smooth_weight) == (0.2, 0.01, 1.0, 0.1)
+    assert (t.phases, t.warmup_visits, t.joint_visits) == ("step", 10_000, 20_000)
+    assert (t.growth, t.growth_from, t.growth_until, t.growth_every) == ("map", 1500, 15_000, 100)
+    assert (densification.RULES[t.growth].cells, densification.RULES[t.growth].seen) == ((16, 4, 1), 40)
+    assert (t.growth_gradient, t.prune_opacity, densification.PRUNE_VISITS) == (2e-4, 0.005, 80)
     assert (c.instances.sub_objects, c.instances.lloyd_steps, c.instances.voxel) == (1000, 0, 0.1)
     assert c.instances.refine_steps == 10_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import subprocess
@@ -12,7 +11,8 @@ import threading
 import pytest
 import torch
 
-from ig_ros.thread_settings import ARENAS, NICENESS, compute_alone, keep_for_good, lean, step_back
+from ig_ros.nodes.process import freeze_loaded_objects
+from ig_ros.thread_settings import NICENESS, lean, single_threaded, step_back
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a thread a priority of its own")
@@ -36,7 +36,7 @@ def test_what_lives_is_searched_no_more_and_what_comes_later_is() -> None:
         pass
 
     old = [object() for _ in range(3)]
-    keep_for_good()
+    freeze_loaded_objects()
     try:
         assert not any(seen is old for seen in gc.get_objects())
         knot = Knot()
@@ -72,38 +72,6 @@ def test_memory_of_a_peak_goes_back() -> None:
     assert kept < 60e6
 
 
-HEAPS = """
-import ctypes, sys, threading
-import numpy as np
-from ig_ros.thread_settings import settle_allocator
-
-if sys.argv[1] == "settled":
-    settle_allocator()
-together = threading.Barrier(8)
-def fill():
-    together.wait()
-    held = [np.ones(500) for _ in range(1000)]
-    together.wait()
-threads = [threading.Thread(target=fill) for _ in range(8)]
-[t.start() for t in threads]
-[t.join() for t in threads]
-libc = ctypes.CDLL(None)
-libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
-libc.fflush(None)
-"""
-
-
-@pytest.mark.skipif(
-    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc alone has heaps"
-)
-def test_a_settled_allocator_has_few_heaps_however_many_threads_there_are() -> None:
-    def heaps(how: str) -> int:
-        command = [sys.executable, "-c", HEAPS, how]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.count("<heap nr")
-
-    assert 1 <= heaps("settled") <= ARENAS[1] < heaps("as it comes")
-
-
 def test_what_fails_fails() -> None:
     with pytest.raises(ZeroDivisionError):
         lean(lambda: 1 // 0)
@@ -113,12 +81,13 @@ def test_a_thread_that_computes_alone_leaves_the_others_their_helpers() -> None:
     found: list[int] = []
 
     def work() -> None:
-        compute_alone()
+        with single_threaded():
+            found.append(torch.get_num_threads())
         found.append(torch.get_num_threads())
 
     before = torch.get_num_threads()
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [1]
+    assert found == [1, before]
     assert torch.get_num_threads() == before

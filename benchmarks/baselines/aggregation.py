@@ -33,7 +33,7 @@ class Aggregation:
     voxel: float = 0.1  # m
     gamma: float = 0.15  # half space; the authors' on ScanNet, 0.1 in the paper
     color_gap: float = 0.05  # Euclidean in RGB, each channel in [0, 1]
-    min_link: int = 10  # anchors: two smaller sub-objects are not linked (METHOD 4.2)
+    min_link: int = 10  # anchors: two smaller sub-objects are not linked
     min_anchors: int = 10  # smaller instances are noise
     lloyd_steps: int = 0  # as the authors
     needs_depth: bool = False

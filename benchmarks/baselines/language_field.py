@@ -1,4 +1,4 @@
-"""Language on every Gaussian and no instances: the 3D query of LangSplat and LEGaussians [METHOD 6]."""
+"""Language on every Gaussian and no instances: the 3D query of LangSplat and LEGaussians."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from benchmarks.bench.report import BASE, GOALS, write_report
-from ig_ros.thread_settings import settle_allocator
+from ig_ros.nodes.process import bound_heaps, prepare_process
 
 PARTS = ("raster", "step", "quality", "instantiation", "sweeps", "stream")
 BUSY = 20.0  # % of all cores at work before a part begins: something else runs here
@@ -32,8 +32,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("out/bench.json"))
     parser.add_argument("--docs", type=Path, help="the document; without it docs/performance.md, or none if --quick")
     given = parser.parse_args()
+    prepare_process()
     if given.part:
-        settle_allocator()  # as the node does
+        bound_heaps()  # as the node does
         figures = import_module(f"benchmarks.bench.{given.part}").measure(given.quick)
         print(json.dumps(figures), flush=True)
         return 0
@@ -50,8 +51,8 @@ def main() -> int:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(figures, indent=1))
     if document is not None:
-        write_report(figures, shlex.join(["python", "-m", "benchmarks.bench", *sys.argv[1:]]), document)
-    return show(figures, failed)
+        write_report(figures, document)
+    return show(figures, PARTS if given.report else given.only, failed)
 
 
 def known(*files: Path) -> dict[str, Any]:
@@ -81,10 +82,10 @@ def measured(part: str, quick: bool) -> dict[str, Any] | None:
     return figures
 
 
-def show(figures: dict[str, Any], failed: list[str]) -> int:
-    """Print the goals; the exit code."""
+def show(figures: dict[str, Any], parts: Sequence[str], failed: list[str]) -> int:
+    """Prints figures and goals of some parts, of no others; returns the exit code."""
     missed = 0
-    for key, text, bound, least in GOALS:
+    for _, key, text, bound, least in (goal for goal in GOALS if goal[0] in {*parts} - {*failed}):
         if key not in figures:
             print(f"? {key:28} {'not measured':>15}   {text}")
             continue

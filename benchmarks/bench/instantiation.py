@@ -12,7 +12,7 @@ from sklearn.cluster import HDBSCAN
 
 from benchmarks.bench.clock import seconds
 from benchmarks.bench.maps import ROOM, trained
-from ig_ros.instances import Children, Identity, Instantiator, LabelledView, PointSet
+from ig_ros.instances import Children, Instantiator, LabelledView, ObjectTracker, PointSet
 from ig_ros.instances.rerun_memory import Scene
 from ig_ros.mapper import Mapper
 from ig_ros.named_objects import labelled_view, spread
@@ -32,7 +32,7 @@ def measure(quick: bool) -> dict[str, float]:
 
     def run(memory: Instantiator, s: Scene) -> float:
         begin = time.perf_counter()
-        memory.run(s.points, s.children, s.views, Identity(), config)
+        memory.run(s.points, s.children, s.views, ObjectTracker(), config)
         return time.perf_counter() - begin
 
     first, again = [], []

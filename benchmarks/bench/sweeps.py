@@ -21,10 +21,10 @@ from benchmarks.bench.maps import ROOM, trained
 from benchmarks.bench.memory import peak_growth
 from benchmarks.bench.raster import both_ways, ours, scene
 from ig_ros.config import Config, InstanceConfig
-from ig_ros.instances import Identity, Instantiator
+from ig_ros.instances import Instantiator, ObjectTracker
 from ig_ros.instances.rerun_memory import Scene
 from ig_ros.language import make_encoder, rank
-from ig_ros.types import Instances, ObjectInstance
+from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def instantiated(scene_: Scene, config: InstanceConfig) -> tuple[float, float]:
     """A first run."""
 
     def run() -> None:
-        Instantiator().run(scene_.points, scene_.children, scene_.views, Identity(), config)
+        Instantiator().run(scene_.points, scene_.children, scene_.views, ObjectTracker(), config)
 
     mb = peak_growth(run)
     return seconds(run, 1, 0), mb
@@ -131,9 +131,10 @@ def queried(instances: float) -> tuple[float, float]:
         for i, name in enumerate(names)
     )
     found = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32), objects, table, encoder.name, 0.0)
+    snapshot = MapSnapshot(1, 0, 0, np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros(0, np.float32), found)
 
     def ask() -> None:
-        rank("thing 7", encoder, found, config, 5)
+        rank(snapshot, "thing 7", encoder, config, 5)
 
     mb = peak_growth(ask)
     return seconds(ask, 20, 2), mb

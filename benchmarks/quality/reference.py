@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# ScanNet, 10 scenes, one RTX 3090 [IG, Tables 1-5; METHOD 6]. mIoU / mAcc of instances; mIoU / mAcc of 19 classes.
+# ScanNet, 10 scenes, one RTX 3090 [IG, Tables 1-5]. mIoU / mAcc of instances; mIoU / mAcc of 19 classes.
 SCANNET_TABLE = (
     ("GaussianGrouping", "22.55 / 30.54", "-", "-"),
     ("LangSplat", "-", "3.78 / 9.11", "1153 s"),
@@ -34,10 +34,10 @@ STANDS_FOR = {
     "colour + space aggregation": "IG Table 5",
     "voxel-only aggregation": "IG Table 5",
     "feature-only aggregation": "IG Table 5",
-    "plain mask fusion": "METHOD 4's plain one: overlap and votes",
+    "plain mask fusion": "overlap and votes",
     "mask fusion": "ConceptGraphs, DualMap (geometry)",
     "mask fusion + words": "ConceptGraphs, DualMap",
-    "training-free consensus": "METHOD 4 a-e",
+    "training-free consensus": "steps 4a-4e of docs/method.md",
     "ours": "this project",
 }
 TABLE_5 = (

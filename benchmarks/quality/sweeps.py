@@ -12,7 +12,7 @@ from benchmarks.baselines.aggregation import Aggregation
 from benchmarks.baselines.registry import method
 from benchmarks.quality.scoring import INSTANCE_FIGURES, Judge, Judged
 from ig_ros.config import Config, InstanceConfig
-from ig_ros.instances import Identity
+from ig_ros.instances import ObjectTracker
 from ig_ros.named_objects import find_objects
 from ig_ros.types import Instances
 
@@ -43,7 +43,7 @@ class OwnRuns:
     def __call__(self, config: Config) -> dict[str, Any]:
         """Under `config`, whose instances differ from the map's own at the most."""
         if config.instances not in self._figures:
-            found = find_objects(self._material.frozen, Identity(), None, config)
+            found = find_objects(self._material.frozen, ObjectTracker(), None, config)
             self._figures[config.instances] = self._judge.instances(as_prediction(self._material, found)[0])
         return self._figures[config.instances]
 

@@ -21,6 +21,7 @@ from benchmarks.soak.node_kills import kill_nodes
 from benchmarks.soak.page import INTRODUCTION, page
 from benchmarks.soak.session import Outcome, Plan, run_session
 from ig_ros.datasets import open_dataset
+from ig_ros.nodes.process import prepare_process
 from ig_ros.types import Frame
 
 SCENE = "sim:tabletop?seed=5&width=320&frames=160"
@@ -38,6 +39,7 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("out"))
     given = parser.parse_args()
+    prepare_process()
     console, begin = Console(), time.monotonic()
     plan, work = QUICK if given.quick else Plan(), given.out / "soak"
     console.print(f"{KILLS} kills, then two runs of {plan.length:.0f} s")

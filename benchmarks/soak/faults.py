@@ -19,7 +19,8 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
 from ig_ros.map_io import MANIFEST
-from ig_ros.nodes.conversions import byte_array, nanoseconds
+from ig_ros.message_decoding import nanoseconds
+from ig_ros.nodes.conversions import byte_array
 from ig_ros.nodes.executor import QOS
 from ig_ros.nodes.message_checks import SETTLE
 from ig_ros.nodes.object_messages import segmented_message
@@ -227,7 +228,7 @@ def _new_parameters(robot: Robot) -> Check:
         return lambda: "the parameter service is not there"
     rate = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=0.5)
     width = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=64)
-    wanted = [Parameter(name="training.lr_offset", value=rate), Parameter(name="input.max_width", value=width)]
+    wanted = [Parameter(name="training.lr_feature", value=rate), Parameter(name="input.max_width", value=width)]
     asked = [caller.call_async(SetParameters.Request(parameters=wanted)) for _ in range(10)]
 
     def check() -> str:

@@ -103,6 +103,6 @@ def judge(folder: Path, before: int) -> str:
     latest = mapper.latest
     if latest is None or not any(o.label for o in latest.instances.objects) or not latest.instances.encoder:
         return "the map has lost its objects, their names or the encoder of their embeddings"
-    if not any((folder / NAME / TILES).iterdir()) or not mapper.pager.count():
+    if not any((folder / NAME / TILES).iterdir()) or not mapper.state.pager.count():
         return "the map has lost its tiles"
     return "" if mapper.train_step() is not None else "the loaded map cannot be trained"

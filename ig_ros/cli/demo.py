@@ -7,6 +7,7 @@ asks its services, and at the end compares the answer with where the object real
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -25,12 +26,14 @@ from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
 from ig_ros.errors import QueryError
 from ig_ros.evaluation.held_out import render_held_out
 from ig_ros.evaluation.label_transfer import transfer_ids
-from ig_ros.evaluation.metrics import instance_score
-from ig_ros.evaluation.outputs import score_entry, write_outputs, write_pictures
+from ig_ros.evaluation.metrics import instance_score, score_entry
 from ig_ros.map_io import MANIFEST, load_map
 from ig_ros.mapper import Mapper
+from ig_ros.nodes.clouds import sparse_points
 from ig_ros.nodes.query_client import MapClient, connected
 from ig_ros.report import Report, write_report
+from ig_ros.report.outputs import write_outputs, write_pictures
+from ig_ros.types import FloatArray
 
 PLAY_SHARE = 0.6  # of the time the camera moves; then the node trains on
 START_TIMEOUT = 60.0  # s until the node must answer
@@ -51,7 +54,7 @@ def run_demo(scene: str, seconds: float, out: Path, segmenter: str) -> int:
     out.mkdir(parents=True, exist_ok=True)
     node = [sys.executable, "-m", "ig_ros.cli", "node", "--ros-args", "-p", f"map_directory:={out.resolve()}"]
     node += ["-p", f"segmenter:={segmenter}"]
-    player = [sys.executable, "-m", "ig_ros.nodes.player", scene, "--rate", f"{rate:.3f}", "--hold-out"]
+    player = [sys.executable, "-m", "ig_ros.cli", "play", scene, "--rate", f"{rate:.3f}", "--hold-out"]
     with child(node, out / "node.log"), connected(START_TIMEOUT) as client:
         with child(player, out / "player.log"):
             watch(client, seconds, console)
@@ -82,7 +85,7 @@ def child(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             if process.poll() is None:
-                process.send_signal(2)
+                process.send_signal(signal.SIGINT)
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
@@ -118,7 +121,7 @@ def interview(client: MapClient, truth: SceneTruth) -> dict[str, Any]:
     response = client.query(text, 1)
     seconds = time.perf_counter() - begin
     first = response.objects[0] if response.objects else None
-    asked = [{"text": t, "wanted": truth.names[w], **right_place(client, t, w, truth)} for t, w in truth.queries]
+    asked = [ask(client, t, w, truth) for t, w in truth.queries]
     refused = [not client.query(t, 1).success for t in truth.absent]
     error = None if first is None else box_error(first, wanted, truth)
     return {
@@ -127,7 +130,7 @@ def interview(client: MapClient, truth: SceneTruth) -> dict[str, Any]:
         "score": round(float(first.score), 3) if first else 0.0,
         "answer_ms": round(1000 * seconds, 1),
         "position_error_m": None if error is None else round(error, 4),
-        "right_object": first is not None and right_place(client, text, wanted, truth)["right"],
+        "right_object": ask(client, text, wanted, truth)["right"],
         "query_accuracy": round(100 * float(np.mean([a["right"] for a in asked])), 1),
         "absent_refused": round(100 * float(np.mean(refused)), 1),
         "missed": [a["text"] for a in asked if not a["right"]],
@@ -146,18 +149,19 @@ def save(client: MapClient, target: Path) -> str:
     return str(response.message)
 
 
-def right_place(client: MapClient, text: str, wanted: int, truth: SceneTruth) -> dict[str, Any]:
-    """Whether the best answer stands where a thing of the wanted name stands: its box centre inside the true extent."""
-    response = client.query(text, 1)
-    if not response.objects:
-        return {"right": False, "got": ""}
-    p = response.objects[0].pose.position
-    center = np.array([p.x, p.y, p.z])
-    for i in [i for i, name in truth.names.items() if name == truth.names[wanted]]:
-        points = truth.points[truth.ids == i]
-        if len(points) and ((center >= points.min(0) - 0.03) & (center <= points.max(0) + 0.03)).all():
-            return {"right": True, "got": response.objects[0].label}
-    return {"right": False, "got": response.objects[0].label}
+def ask(client: MapClient, text: str, wanted: int, truth: SceneTruth) -> dict[str, Any]:
+    """Asks for a thing: its text, the wanted name, the name of what was answered, and whether they are the same."""
+    response = client.query(text, 1, with_cloud=True)
+    xyz = sparse_points(response.objects[0].cloud)[0] if response.objects else np.zeros((0, 3))
+    got = true_name(xyz, truth)
+    return {"text": text, "wanted": truth.names[wanted], "got": got, "right": got == truth.names[wanted]}
+
+
+def true_name(xyz: FloatArray, truth: SceneTruth) -> str:
+    """Returns the name of the true thing on which most points (N, 3) m of an answer lie, "" where most lie on none."""
+    ids = transfer_ids(truth.points, truth.ids, xyz)
+    found, count = np.unique(np.maximum(ids, 0), return_counts=True)
+    return truth.names.get(int(found[count.argmax()]), "") if len(found) else ""
 
 
 def box_error(thing: Any, wanted: int, truth: SceneTruth) -> float:

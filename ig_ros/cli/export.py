@@ -86,7 +86,7 @@ def export_command(
     facts: dict[str, float] = {}
     with busy(f"writing {target}"):
         if kind is Format.SPLAT:
-            count, what = write_splats(home, target, Look(axes, paint, tuple(only or ()))), "gaussians"
+            count, what = write_splats(home, target, SplatOptions(axes, paint, tuple(only or ()))), "gaussians"
         elif cloud is not None:
             count, coverage = write_onto(home, target, cloud, plain, paint)
             what, facts = "points", {"coverage": round(coverage, 4)}
@@ -112,7 +112,7 @@ def refuse_mixture(kind: Format, turned: bool, paint: bool, cloud: bool, plain: 
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SplatOptions:
     """How splats are written."""
 
     axes: Up
@@ -120,7 +120,7 @@ class Look:
     only: tuple[int, ...]  # ids, empty = everything
 
 
-def write_splats(home: Path, target: Path, look: Look) -> int:
+def write_splats(home: Path, target: Path, options: SplatOptions) -> int:
     """Write the Gaussians; returns how many. Raises StorageError, ConfigError for an object that is not there.
 
     A map that trained on after its objects were found is grouped anew where its objects are asked for.
@@ -130,15 +130,15 @@ def write_splats(home: Path, target: Path, look: Look) -> int:
     mapper, _ = open_map(home)
     frozen = mapper.freeze()
     gaussians = frozen.gaussians
-    if look.paint or look.only:
+    if options.paint or options.only:
         snapshot = with_objects(mapper.latest, home)
         ids = (snapshot if snapshot.step == frozen.step else mapper.instantiate(frozen)).instances.point_ids
-        absent = set(look.only) - set(ids.tolist())
+        absent = set(options.only) - set(ids.tolist())
         if absent:
             raise ConfigError(f"there is no object {', '.join(map(str, sorted(absent)))} in {home}: see ig info {home}")
-        gaussians = export.painted(gaussians, ids) if look.paint else gaussians
-        gaussians = export.chosen(gaussians, np.isin(ids, look.only)) if look.only else gaussians
-    return export.write_splats(target, gaussians, export.Axes(look.axes.value))
+        gaussians = export.painted(gaussians, ids) if options.paint else gaussians
+        gaussians = export.chosen(gaussians, np.isin(ids, options.only)) if options.only else gaussians
+    return export.write_splats(target, gaussians, export.Axes(options.axes.value))
 
 
 def write_onto(home: Path, target: Path, given: Path, plain: bool, paint: bool) -> tuple[int, float]:
@@ -151,11 +151,11 @@ def write_onto(home: Path, target: Path, given: Path, plain: bool, paint: bool) 
     if target.resolve() == given.resolve():
         raise ConfigError(f"{given} would be overwritten by its labelled copy: choose another --out")
     cloud = export.read_cloud(given)
-    mapper, _ = open_map(home)
+    mapper, settings = open_map(home)
     frozen = mapper.freeze()
     snapshot = with_objects(mapper.latest, home)
     snapshot = snapshot if snapshot.step == frozen.step else mapper.instantiate(frozen)
-    found = export.label_cloud(cloud, frozen, snapshot, plain)
+    found = export.label_cloud(cloud, frozen, snapshot, None if plain else settings.language.accept)
     if found.coverage == 0:
         raise ConfigError(
             f"no point of {given} lies near an object of {home}: it must be in the map's frame and in metres"
@@ -181,9 +181,6 @@ def write(kind: Format, home: Path, target: Path) -> tuple[int, str]:
 
 def write_bag(home: Path, target: Path) -> int:
     """The messages the node would publish; returns how many."""
-    from ig_ros.nodes.process import prepare_process
-
-    prepare_process()
     from ig_ros.nodes.bag_writer import write_results
 
     mapper, _ = open_map(home)

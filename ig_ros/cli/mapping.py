@@ -16,7 +16,7 @@ from ig_ros.cli.app import (
     ConfigFile,
     Exit,
     Overrides,
-    Scene,
+    SceneArgument,
     Segmenter,
     StopSign,
     app,
@@ -45,7 +45,7 @@ EXAMPLES = examples(
 
 @app.command("map", epilog=EXAMPLES)
 def map_command(
-    scene: Scene,
+    scene: SceneArgument,
     out: Annotated[Path, typer.Option(help="Folder for the results")] = Path("out/map"),
     seconds: Annotated[float, typer.Option(min=0, help="Map for this long")] = 0.0,
     steps: Annotated[int, typer.Option(min=0, help="... or for this many training steps")] = 0,
@@ -98,28 +98,28 @@ def run(mapper: Mapper, dataset: Dataset, budget: Budget, out: Path, report: boo
     """Map, group, save, judge and write; returns the figures. The map is saved before anything else can fail."""
     from ig_ros.datasets import split
     from ig_ros.evaluation.offline import query_score, score
-    from ig_ros.evaluation.outputs import write_outputs, write_pictures
     from ig_ros.map_io import save_map
     from ig_ros.report import History, Report, write_report
+    from ig_ros.report.outputs import write_outputs, write_pictures
 
-    clock = Clock()
+    stopwatch = Stopwatch()
     train, held_out = split(len(dataset))
     history = History(mapper, [dataset[i] for i in held_out[:: max(1, len(held_out) // WATCHED)][:WATCHED]])
     with StopSign() as stop:
         dropped = train_under_bar(mapper, dataset, train, budget, history, stop)
-    clock.lap("mapping")
+    stopwatch.lap("mapping")
     frozen = mapper.freeze()
     snapshot = mapper.instantiate(frozen)
-    clock.lap("instantiation")
+    stopwatch.lap("instantiation")
     save_map(mapper, out / "map")
-    clock.lap("saving")
+    stopwatch.lap("saving")
     views = render(mapper, frozen, snapshot, dataset, held_out)
-    clock.lap("held_out")
+    stopwatch.lap("held_out")
     figures = score(mapper, dataset, snapshot, views, held_out)
     figures |= {"dropped": dropped, "interrupted": stop.raised, "language": query_score(mapper, dataset, snapshot)}
-    clock.lap("scoring")
-    figures["seconds"] = clock.seconds
-    figures["steps_per_second"] = round(mapper.trainer.step / max(clock.seconds["mapping"], 1e-3), 2)
+    stopwatch.lap("scoring")
+    figures["seconds"] = stopwatch.seconds
+    figures["steps_per_second"] = round(mapper.trainer.step / max(stopwatch.seconds["mapping"], 1e-3), 2)
     write_outputs(out, snapshot, views, figures)
     write_pictures(out, snapshot, views)
     if report:
@@ -155,7 +155,7 @@ def render(mapper: Mapper, frozen: Any, snapshot: Any, dataset: Dataset, places:
     return [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in track(places, "held-out views")]
 
 
-class Clock:
+class Stopwatch:
     """Seconds that each part of a command took."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ig_ros.cli.app import AsJson, Scene, Segmenter, app, examples, print_json
+from ig_ros.cli.app import AsJson, SceneArgument, Segmenter, app, examples, print_json
 from ig_ros.cli.output import counting
 from ig_ros.errors import ConfigError
 
@@ -26,7 +26,7 @@ DEMO_EXAMPLES = examples("ig demo", "ig demo --scene FOLDER --segmenter geometri
 @app.command("play", epilog=PLAY_EXAMPLES, context_settings=TO_ROS)
 def play_command(
     context: typer.Context,
-    scene: Scene,
+    scene: SceneArgument,
     rate: Annotated[float | None, typer.Option(help="Frames per second (10 unless told)")] = None,
     loops: Annotated[int | None, typer.Option(min=1, help="Times through the dataset (once unless told)")] = None,
     max_frames: Annotated[int | None, typer.Option(min=0, help="Stop after so many, 0 = all")] = None,
@@ -43,9 +43,6 @@ def play_command(
 
     Ctrl-C ends it with exit code 130; a recording keeps what it has.
     """
-    from ig_ros.nodes.process import prepare_process
-
-    prepare_process()
     from ig_ros.datasets import open_dataset
     from ig_ros.nodes.player import PlayOptions, chosen_places, play
     from ig_ros.nodes.player import record as write_bag
@@ -70,9 +67,6 @@ def play_command(
 @app.command("node", epilog=NODE_EXAMPLES, context_settings=TO_ROS)
 def node_command(context: typer.Context) -> None:
     """Run the mapping node; arguments go to ROS, e.g. ig node --ros-args --params-file config/mapping.yaml."""
-    from ig_ros.nodes.process import prepare_process
-
-    prepare_process()
     from ig_ros.nodes.mapping_node import main as node_main
 
     node_main(context.args)
@@ -86,9 +80,6 @@ def demo_command(
     segmenter: Segmenter = None,
 ) -> None:
     """A robot camera, the mapping node and a planner that asks for an object: three processes over DDS."""
-    from ig_ros.nodes.process import prepare_process
-
-    prepare_process()
     from ig_ros.cli.demo import run_demo
 
     raise typer.Exit(run_demo(scene, seconds, out, segmenter or "none"))

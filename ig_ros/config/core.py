@@ -1,7 +1,7 @@
-"""The parameters of the core: one frozen dataclass per stage, the sole home of defaults, descriptions and ranges.
+"""The parameters of the core: one frozen dataclass per stage holds their defaults, descriptions and ranges.
 
 `Config.from_dict` refuses unknown keys, wrong types and values out of range by name. The ROS node declares its
-parameters by walking these dataclasses (`leaves`), so nothing is written twice.
+parameters by walking these dataclasses (`leaves`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 
 from ig_ros.config.presets import PRESETS
 from ig_ros.config.schema import build, param
+from ig_ros.registries import ENCODERS, SEGMENTERS
 
 ALIASES = {"segmenter": "segmentation.segmenter"}  # the one choice inside a group that every user meets
 
 
 @dataclass(frozen=True, slots=True)
 class InputConfig:
-    """What becomes of an incoming frame before it is used."""
+    """How an incoming frame is reduced before it is used."""
 
     max_width: int = param(320, "images are reduced to this width before training, px", 64, 4096)
     min_depth: float = param(0.1, "depth below this is ignored, m", 0.0, 10.0)
@@ -61,13 +62,12 @@ class SeedingConfig:
 
 @dataclass(frozen=True, slots=True)
 class MemoryConfig:
-    """What leaves the map, and where it goes when it outgrows seeding.max_anchors (keyframes.capacity: images)."""
+    """Which anchors are removed, and which are moved to disk when the map outgrows seeding.max_anchors."""
 
-    paging: bool = param(True, "far anchors go to disk when memory is full, and come back when the camera does")
     reach: float = param(10.0, "anchors this near to the newest keyframe stay in memory, m", 0.1, 10000.0)
     tile: float = param(2.0, "edge of the cells in which anchors travel, m", 0.1, 1000.0)
     vanish_after: int = param(
-        3, "anchors that so many keyframes in a row look through vanish: the thing has been moved; 0 = never", 0, 1000
+        3, "anchors that so many keyframes in a row look through are removed: the thing was moved; 0 = never", 0, 1000
     )
     directory: str = param("", "tiles are written below this directory; empty = that of temporary files")
 
@@ -80,46 +80,27 @@ class ScaffoldConfig:
     embedding: int = param(32, "length of the appearance embedding", 4, 256)
     feature: int = param(6, "length of the instance feature", 2, 64)
     hidden: int = param(32, "hidden width of the decoding MLPs", 8, 512)
-    view_dependent_geometry: bool = param(
-        False, "decode opacity and shape per view direction (the paper) or canonically"
-    )
-    view_dependent_color: bool = param(True, "decode colour per view direction")
-    anchor_color: bool = param(True, "add a trained colour of each anchor's own to the colour MLP (the paper has none)")
-    offset_spread: float = param(
-        1.0, "children start within this share of the anchor's voxel (the paper: 0, all in one spot)", 0.0, 2.0
-    )
-    feature_start: str = param(
-        "smooth",
-        "new instance features vary smoothly in space, or are random (the paper)",
-        choices=("smooth", "random"),
-    )
-    feature_per_child: bool = param(
-        False, "ablation: an instance feature for every child (separate) instead of one per anchor (joint)"
+    view_dependent_geometry: bool = param(False, "decode opacity and shape per view direction too (the paper)")
+    start: str = param(
+        "measured",
+        "measured: an anchor has a trained colour that starts as measured, children spread over its voxel, and a "
+        "feature smooth in space; blank: no colour of its own, children in one spot, a random feature (the paper)",
+        choices=("measured", "blank"),
     )
     min_opacity: float = param(0.05, "children below this opacity are not exported, queried or voted on", 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """Losses, learning rates (per step, exponential decay to the `_final` value over `decay_steps`) and phases."""
+    """Losses, learning rates (per step), phases, replay and growth."""
 
-    lr_offset: float = param(0.01, "learning rate of child offsets (unitless, times exp(log-scale))", 0.0, 1.0)
-    lr_offset_final: float = param(0.0001, "... at the end of the decay", 0.0, 1.0)
-    lr_embedding: float = param(0.0075, "learning rate of appearance embeddings", 0.0, 1.0)
-    lr_scale: float = param(0.007, "learning rate of anchor log-scales", 0.0, 1.0)
-    lr_feature: float = param(0.01, "learning rate of instance features, independent phase", 0.0, 1.0)
-    lr_feature_joint: float = param(0.001, "learning rate of instance features, joint phase", 0.0, 1.0)
-    lr_mlp_opacity: float = param(0.002, "learning rate of the opacity MLP", 0.0, 1.0)
-    lr_mlp_opacity_final: float = param(0.0002, "... at the end of the decay", 0.0, 1.0)
-    lr_mlp_covariance: float = param(0.004, "learning rate of the covariance MLP", 0.0, 1.0)
-    lr_mlp_color: float = param(0.008, "learning rate of the colour MLP", 0.0, 1.0)
-    lr_mlp_color_final: float = param(0.0005, "... at the end of the decay", 0.0, 1.0)
+    lr_feature: float = param(0.01, "learning rate of instance features; a tenth of it in the joint phase", 0.0, 1.0)
+    lr_mlp_floor: float = param(10.0, "opacity and colour MLP decay to this x 2e-5 and 5e-5 (the paper: 1)", 0.0, 100.0)
     decay_steps: int = param(4000, "steps over which decaying rates reach their final value", 1, 10_000_000)
     ssim_weight: float = param(0.2, "colour loss = (1 - w) L1 + w (1 - SSIM)", 0.0, 1.0)
-    scale_weight: float = param(0.01, "weight of mean(prod(child scale))", 0.0, 100.0)
     scale_unit: str = param(
         "voxel",
-        "child scales there in units of the anchor's voxel or in metres (the paper)",
+        "the volume loss takes child scales in units of the anchor's voxel or in metres (the paper)",
         choices=("voxel", "metre"),
     )
     depth_weight: float = param(0.1, "weight of the depth loss, where depth exists", 0.0, 100.0)
@@ -144,34 +125,19 @@ class TrainingConfig:
     joint_visits: int = param(
         300, "visits or steps (see phases) before semantics also move an anchor's geometry: phase 3", 0, 1_000_000
     )
-    joint: bool = param(True, "ablation: false leaves phase 3 out, semantics then never move geometry")
-    replay_recent: float = param(0.4, "share of steps on the newest keyframes", 0.0, 1.0)
+    replay_recent: float = param(0.4, "share of steps on the ten newest keyframes", 0.0, 1.0)
     replay_hard: float = param(0.4, "share of steps on keyframes with high loss or long unused", 0.0, 1.0)
-    recent_window: int = param(10, "how many keyframes count as newest", 1, 1000)
-    growth: bool = param(True, "grow anchors where the positional gradient is high, prune transparent ones")
-    growth_from: int = param(200, "first step with growth", 0, 10_000_000)
-    growth_until: int = param(2_000_000_000, "last step with growth", 0, 2_000_000_000)
-    growth_every: int = param(100, "steps between growth and pruning", 1, 1_000_000)
-    growth_visits: int = param(500, "anchors visited more often than this propose no new ones", 0, 2_000_000_000)
-    growth_gradient: float = param(
-        0.0002, "grow above this mean 2D positional gradient (normalised image units)", 0.0, 1.0
-    )
-    growth_seen: int = param(4, "children propose once drawn in more steps than this since last time", 0, 1_000_000)
-    growth_grid: str = param(
+    growth: str = param(
         "anchor",
-        "anchor: grids in units of the proposer's edge, planted where its child stands; map: in units of "
-        "seeding.voxel, planted in the cell's centre (the paper)",
-        choices=("anchor", "map"),
+        "where anchors grow, if their children's positional gradient is high. anchor: where the child is, in cells of "
+        "1, 1/2 and 1/4 of its anchor's voxel; map: at the centres of cells of 16, 4 and 1 seeding.voxel (the paper)",
+        choices=("none", "anchor", "map"),
     )
-    growth_levels: int = param(3, "grids m = 0, 1, ... each with twice the threshold of the one before", 1, 8)
-    growth_coarsest: float = param(1.0, "cell of grid 0 in the units of growth_grid (the paper: 16)", 0.01, 1000.0)
-    growth_ratio: float = param(2.0, "... each further grid is finer by this factor (the paper: 4)", 1.0, 16.0)
-    growth_feature: str = param(
-        "parent", "a grown anchor takes its proposer's instance feature or a fresh one (the paper)",
-        choices=("parent", "fresh"),
-    )  # fmt: skip
-    prune_opacity: float = param(0.005, "prune anchors whose mean summed opacity stays below this", 0.0, 1.0)
-    prune_visits: int = param(80, "... after this many visits", 1, 1_000_000)
+    growth_from: int = param(200, "first step with growth and pruning", 0, 10_000_000)
+    growth_until: int = param(2_000_000_000, "last step with growth and pruning", 0, 2_000_000_000)
+    growth_every: int = param(100, "steps between growth and pruning", 1, 1_000_000)
+    growth_gradient: float = param(0.0002, "grow above this mean 2D gradient (normalised image units)", 0.0, 1.0)
+    prune_opacity: float = param(0.005, "anchors whose mean summed opacity stays below this are pruned", 0.0, 1.0)
     seed: int = param(0, "seed of every random choice", 0, 2_000_000_000)
 
 
@@ -182,13 +148,8 @@ class InstanceConfig:
     interval: float = param(5.0, "least seconds between two instantiations of the live map", 0.1, 3600.0)
     sub_objects: int = param(1000, "sub-objects of the over-segmentation (S)", 10, 100000)
     lloyd_steps: int = param(1, "k-means steps after farthest point sampling (0 = the authors')", 0, 100)
-    position_weight: float = param(
-        1.0, "weight of position against feature and colour in the over-segmentation", 0.0, 100.0
-    )
     voxel: float = param(0.02, "sub-objects whose voxels of this edge touch are neighbours, m", 1e-3, 1.0)
-    feature_gap: float = param(
-        0.15, "feature distance (half space) at which the feature witness is undecided (gamma)", 0.0, 2.0
-    )
+    feature_gap: float = param(0.15, "feature distance (half space) at which features do not decide (gamma)", 0.0, 2.0)
     feature_trust: float = param(0.6, "weight of the feature witness in units of one fully observed view", 0.0, 100.0)
     feature_share: float = param(
         1.0,
@@ -206,13 +167,11 @@ class InstanceConfig:
     min_anchors: int = param(4, "smaller instances are noise", 1, 100000)
     min_views: int = param(2, "instances recognised in fewer keyframes are noise and have no language", 1, 1000)
     vote_neighbors: int = param(7, "neighbours over which mask votes are smoothed", 1, 64)
+    vote_rounds: int = param(1, "rounds of smoothing", 0, 20)
     refine_steps: int = param(
         0, "training steps on the sub-objects' features before they are compared [IG eq. 5], 0 = none", 0, 100000
     )
-    vote_rounds: int = param(1, "rounds of smoothing", 0, 20)
-    depth_tolerance: float = param(
-        0.03, "a point is visible if it lies within this fraction of the view's depth", 0.0, 1.0
-    )
+    depth_tolerance: float = param(0.03, "a point within this share of the view's depth is visible", 0.0, 1.0)
     max_views: int = param(160, "keyframes that vote at most (spread evenly)", 1, 100000)
 
 
@@ -223,7 +182,7 @@ class LanguageConfig:
     encoder: str = param(
         "sentence",
         "sentence: MiniLM over mask labels; open_clip: image crops; fused: both",
-        choices=("none", "sentence", "open_clip", "fused"),
+        choices=("none", *ENCODERS),
     )
     clip_model: str = param("ViT-B-16", "open_clip model name")
     clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")
@@ -241,13 +200,9 @@ class LanguageConfig:
 class SegmentationConfig:
     """2D masks for frames that come without any."""
 
-    segmenter: str = param(
-        "none", "who makes masks when nobody sends any", choices=("none", "geometric", "sam", "sam2")
-    )
+    segmenter: str = param("none", "makes masks where none are sent", choices=("none", *SEGMENTERS))
     sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
-    sam_model: str = param(
-        "vit_b", "which segment-anything model the checkpoint is", choices=("vit_b", "vit_l", "vit_h")
-    )
+    sam_model: str = param("vit_b", "the segment-anything checkpoint's model", choices=("vit_b", "vit_l", "vit_h"))
     sam2_checkpoint: str = param("", "path of a SAM 2.1 checkpoint (sam2.1_hiera_tiny.pt, ...)")
     sam2_model: str = param(
         "tiny", "which SAM 2.1 model the checkpoint is", choices=("tiny", "small", "base_plus", "large")

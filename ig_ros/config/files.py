@@ -1,4 +1,4 @@
-"""Parameter files: YAML as people write it, and as a node's launch file takes it."""
+"""Reads parameter files: plain YAML, and the parameter files of a ROS node."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ig_ros.errors import ConfigError
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Core parameters of a YAML file: plain keys, or a node's parameter file.
+    """Returns the core parameters of a YAML file: plain keys, or a node's parameter file. Raises ConfigError.
 
-    Of the latter node-only ones are left out, and values equal to their default: it lists everything, so as in the
-    node itself they are no choice against a preset.
+    Of a node's file, parameters of the node alone are left out, and so are values equal to their default: the file
+    lists all parameters, so a default in it does not override a preset.
     """
     try:
         values = yaml.safe_load(path.read_text()) or {}
@@ -35,7 +35,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def chosen(values: Mapping[str, Any], cls: type[Any] = Config) -> dict[str, Any]:
-    """The values, nested or dotted, that differ from their defaults, by dotted name. Unknown names stay in."""
+    """Returns the values, nested or dotted, that differ from their defaults, by dotted name. Keeps unknown names."""
     defaults = {leaf.name: leaf.default for leaf in leaves(cls)}
     flat: dict[str, Any] = {}
     for key, value in values.items():

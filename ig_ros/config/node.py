@@ -7,23 +7,21 @@ from dataclasses import dataclass, field
 from ig_ros.config.core import Config
 from ig_ros.config.schema import param
 from ig_ros.errors import ConfigError
+from ig_ros.registries import POSE_SOURCES
 
 
 @dataclass(frozen=True, slots=True)
 class LimitsConfig:
     """The largest message of each kind that the node takes; a larger one is refused with a count or an answer."""
 
-    image_pixels: int = param(2_100_000, "of an image, depth image or label image (1920x1080 fits)", 1, 1_000_000_000)
-    masks: int = param(2000, "masks of one image", 1, 65535)
+    image_pixels: int = param(2_100_000, "of an image received or drawn (1920x1080 fits)", 1, 1_000_000_000)
+    masks: int = param(2000, "masks of one image, object ids in one request", 1, 65535)
     embedding: int = param(4096, "numbers in the embedding of a mask", 1, 1_000_000)
     cloud_points: int = param(1_000_000, "points of one map_points cloud", 1, 1_000_000_000)
     path_poses: int = param(100_000, "poses of one pose_graph", 1, 100_000_000)
     text: int = param(500, "characters of a query, label, encoder or map name", 1, 1_000_000)
-    view_pixels: int = param(2_100_000, "pixels of a view that render_view draws", 1, 1_000_000_000)
-    ids: int = param(10_000, "object ids in one request", 1, 100_000_000)
 
 
-SOURCES = ("", "pose", "odometry", "tf")
 TRUTHS = {"": None, "true": True, "false": False}
 
 
@@ -31,23 +29,23 @@ TRUTHS = {"": None, "true": True, "false": False}
 class EachCameraConfig:
     """Lists in the order of `cameras`, where these differ; an empty text, or no entry, = the value for all cameras."""
 
-    pose_source: tuple[str, ...] = param(("",), "of each camera: pose, odometry or tf; empty = pose_source")
+    pose_source: tuple[str, ...] = param(("",), f"of each camera: {', '.join(POSE_SOURCES)}; empty = pose_source")
     camera_frame: tuple[str, ...] = param(("",), "of each camera: its optical frame for tf; empty = camera_frame")
     pose_is_optical: tuple[str, ...] = param(("",), "of each camera: 'true' or 'false'; empty = pose_is_optical")
 
     def source(self, place: int, common: str) -> str:
-        """Where the poses of the camera at a place of `cameras` come from. Raises ConfigError for a strange one."""
+        """Returns the pose source of the camera at a place of `cameras`. Raises ConfigError for an unknown one."""
         value = _entry(self.pose_source, place)
-        if value not in SOURCES:
-            raise ConfigError(f"parameter 'each.pose_source' has {value!r}: must be of {', '.join(SOURCES[1:])}")
+        if value not in ("", *POSE_SOURCES):
+            raise ConfigError(f"parameter 'each.pose_source' has {value!r}: must be of {', '.join(POSE_SOURCES)}")
         return value or common
 
     def frame(self, place: int, common: str) -> str:
-        """Its optical frame, empty = that of its images."""
+        """Returns the optical frame of that camera, empty = that of its images."""
         return _entry(self.camera_frame, place) or common
 
     def optical(self, place: int, common: bool) -> bool:
-        """Whether its poses are of the optical frame. Raises ConfigError for what is neither true nor false."""
+        """Returns whether that camera's poses are of the optical frame. Raises ConfigError for another text."""
         value = _entry(self.pose_is_optical, place).lower()
         if value not in TRUTHS:
             raise ConfigError(f"parameter 'each.pose_is_optical' has {value!r}: must be of 'true', 'false'")
@@ -68,11 +66,11 @@ def _entry(values: tuple[str, ...], place: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """What only the ROS node needs; `core` parameters are declared beside these under their own names."""
+    """Parameters of the ROS node alone; those of `core` are declared beside them without the prefix."""
 
     cameras: tuple[str, ...] = param(("",), "namespaces of cameras, each with topics of its own; an empty name = none")
     autostart: bool = param(True, "configure and activate at once; false: a lifecycle manager does it")
-    pose_source: str = param("pose", "where camera poses come from", choices=("pose", "odometry", "tf"))
+    pose_source: str = param("pose", "where camera poses come from", choices=tuple(POSE_SOURCES))
     map_frame: str = param("map", "frame of the map, of every output and default of queries")
     camera_frame: str = param("", "optical frame of the camera for tf; empty = header.frame_id of the image")
     pose_is_optical: bool = param(True, "poses are of the optical frame (z forward), not of a body frame (x forward)")

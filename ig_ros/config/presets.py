@@ -1,7 +1,4 @@
-"""Starting values by name, chosen with the parameter `preset`; whatever is set explicitly wins over them.
-
-Only what differs from the defaults in config.py stands here.
-"""
+"""Values by name that differ from the defaults, chosen with the parameter `preset`; what is set explicitly wins."""
 
 from __future__ import annotations
 
@@ -18,15 +15,11 @@ PAPER: dict[str, object] = {  # InstanceGaussian's own values [IG 3-4, SG 4, OG 
     "seeding.voxel_per_depth": 0.0,
     "seeding.max_anchors": 100_000_000,
     "scaffold.view_dependent_geometry": True,
-    "scaffold.anchor_color": False,
-    "scaffold.offset_spread": 0.0,
-    "scaffold.feature_start": "random",
+    "scaffold.start": "blank",
     # learning rates and losses
     "training.decay_steps": 30_000,
-    "training.lr_mlp_opacity_final": 2e-5,
-    "training.lr_mlp_color_final": 5e-5,
+    "training.lr_mlp_floor": 1.0,
     "training.lr_feature": 1e-3,
-    "training.lr_feature_joint": 1e-4,
     "training.scale_unit": "metre",
     "training.depth_weight": 0.0,
     # progressive training: 10k appearance, 10k independent, 10k joint
@@ -36,12 +29,7 @@ PAPER: dict[str, object] = {  # InstanceGaussian's own values [IG 3-4, SG 4, OG 
     # growth from step 1500 to half of the run on grids of 16, 4 and 1 voxels
     "training.growth_from": 1500,
     "training.growth_until": 15_000,
-    "training.growth_visits": 2_000_000_000,
-    "training.growth_seen": 40,
-    "training.growth_grid": "map",
-    "training.growth_coarsest": 16.0,
-    "training.growth_ratio": 4.0,
-    "training.growth_feature": "fresh",
+    "training.growth": "map",
     # instantiation
     "instances.lloyd_steps": 0,
     "instances.voxel": 0.1,

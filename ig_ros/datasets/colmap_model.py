@@ -16,15 +16,18 @@ import numpy as np
 
 from ig_ros.datasets.base import SparsePoints
 from ig_ros.datasets.files import refuse_missing
-from ig_ros.errors import DatasetError
+from ig_ros.errors import DatasetError, FrameError
 from ig_ros.geometry import inverse, pose_from_quaternion
-from ig_ros.types import FloatArray
+from ig_ros.lens_distortion import Rectifier
+from ig_ros.types import Camera, FloatArray
 
 LAYOUT = "a COLMAP model holds cameras, images and points3D, all of them as .bin or all as .txt"
 MODELS = (  # by COLMAP's number: name and how many parameters
     ("SIMPLE_PINHOLE", 3), ("PINHOLE", 4), ("SIMPLE_RADIAL", 4), ("RADIAL", 5), ("OPENCV", 8), ("OPENCV_FISHEYE", 8),
     ("FULL_OPENCV", 12), ("FOV", 5), ("SIMPLE_RADIAL_FISHEYE", 4), ("RADIAL_FISHEYE", 5), ("THIN_PRISM_FISHEYE", 12),
 )  # fmt: skip
+ONE_FOCAL = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
+UNKNOWN = ("FOV", "THIN_PRISM_FISHEYE")  # OpenCV has no such lens
 
 Model = TypeVar("Model")
 
@@ -38,6 +41,28 @@ class ColmapCamera:
     height: int
     parameters: tuple[float, ...]  # px and distortion, in the order of the model
 
+    def rectifier(self, width: int, height: int) -> Rectifier:
+        """Returns the rectifier of images of width x height px, which may be a reduced copy of what was calibrated.
+
+        Raises DatasetError for a lens model that OpenCV does not have, and for images of another shape.
+        """
+        if self.model in UNKNOWN or (self.model, len(self.parameters)) not in MODELS:
+            raise DatasetError(
+                f"camera model {self.model} with {len(self.parameters)} parameters is not supported: run COLMAP's "
+                "image_undistorter, whose output is PINHOLE"
+            )
+        if abs(width * self.height - height * self.width) > max(self.width, self.height):
+            raise DatasetError(f"images are {width}x{height}, their COLMAP camera {self.width}x{self.height}")
+        fx, fy, cx, cy, *rest = (self.parameters[:1] if self.model in ONE_FOCAL else ()) + self.parameters
+        K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
+        distortion = np.zeros(8 if len(rest) > 4 else 4)
+        distortion[: len(rest)] = rest  # k1, k2, p1, p2, k3..k6: the order of COLMAP and of OpenCV
+        try:
+            camera = Camera(K, self.width, self.height).resized(width, height)
+            return Rectifier.of(camera, distortion, "FISHEYE" in self.model)
+        except FrameError as error:
+            raise DatasetError(f"COLMAP camera {self.model}: {error}") from error
+
 
 @dataclass(frozen=True, slots=True)
 class ColmapImage:
@@ -49,24 +74,29 @@ class ColmapImage:
 
 
 def read_cameras(folder: Path) -> dict[int, ColmapCamera]:
-    """The cameras by id. Raises DatasetError."""
+    """Returns the cameras by id. Raises DatasetError."""
     return _read(folder, "cameras", _cameras_binary, _cameras_text)
 
 
 def read_images(folder: Path) -> list[ColmapImage]:
-    """The registered images in the order of their names. Raises DatasetError."""
+    """Returns the registered images in the order of their names. Raises DatasetError."""
     return sorted(_read(folder, "images", _images_binary, _images_text), key=lambda image: image.name)
 
 
 def read_points(folder: Path) -> SparsePoints:
-    """The sparse points. Raises DatasetError."""
+    """Returns the sparse points. Raises DatasetError."""
     return _read(folder, "points3D", _points_binary, _points_text)
 
 
 def refuse_incomplete(folder: Path) -> None:
-    """Raise one DatasetError that names the absent files of the model; points may be absent."""
+    """Raises one DatasetError that names the absent files of the model; points may be absent."""
     names = [name for name in ("cameras", "images") if _file(folder, name) is None]
     refuse_missing([folder / f"{name}.bin" for name in names], f"{LAYOUT} (points3D may be absent)")
+
+
+def has_model(folder: Path) -> bool:
+    """Whether the folder holds at least a part of a model."""
+    return any(_file(folder, name) is not None for name in ("cameras", "images"))
 
 
 def has_points(folder: Path) -> bool:
@@ -140,7 +170,7 @@ def _images_binary(data: _Bytes) -> list[ColmapImage]:
 
 
 def _images_text(lines: list[str]) -> list[ColmapImage]:
-    """Every second line lists the points seen, and may be empty."""
+    """Reads images; every second line lists the points seen, and may be empty."""
     while lines and not lines[0].strip():
         lines = lines[1:]
     images = []
@@ -152,7 +182,7 @@ def _images_text(lines: list[str]) -> list[ColmapImage]:
 
 
 def _pose(values: list[float]) -> FloatArray:
-    """Camera-to-world from COLMAP's world-to-camera quaternion and translation."""
+    """Returns camera-to-world from COLMAP's world-to-camera quaternion and translation."""
     return inverse(pose_from_quaternion(np.array(values[4:]), np.array(values[:4])))
 
 

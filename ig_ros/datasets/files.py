@@ -1,11 +1,11 @@
-"""Reading and writing the small files of dataset folders; every failure is one DatasetError that names the file."""
+"""Readers of the small files of dataset folders; every failure is a DatasetError that names the file."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ig_ros.errors import DatasetError
-from ig_ros.types import Array, FloatArray, IntArray
+from ig_ros.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
-NO_DEPTH = 65535  # the Kinect driver's second way to say "none", beside 0
-NAMED_AT_MOST = 8
+NO_VALUE = 65535  # of a 16-bit image: "no depth" of the Kinect driver beside 0, and Replica's "no instance" -1
+NAMED_AT_MOST = 8  # missing files in one message
 
 
 def numbered(folder: Path, pattern: str) -> dict[int, Path]:
-    """Files whose whole name matches the pattern, keyed by the number in its first group, in numeric order."""
+    """Returns files whose whole name matches the pattern, keyed by the number in its first group, in numeric order."""
     try:
         names = [entry.name for entry in folder.iterdir()]
     except OSError as error:
@@ -33,15 +33,32 @@ def numbered(folder: Path, pattern: str) -> dict[int, Path]:
 
 
 def refuse_missing(missing: Sequence[Path], layout: str) -> None:
-    """Raise one DatasetError that names the missing files and what the layout expects."""
+    """Raises one DatasetError that names the missing files and what the layout expects."""
     if missing:
         more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
         names = ", ".join(str(path) for path in missing[:NAMED_AT_MOST])
         raise DatasetError(f"missing {names}{more}: {layout}")
 
 
+def wants_true_masks(options: Mapping[str, str], folder: Path, has_images: bool) -> bool:
+    """Returns whether the option masks=truth asks for true instance images as masks.
+
+    Raises DatasetError for any other option, and where the folder has no such images.
+    """
+    if set(options) - {"masks"} or options.get("masks", "files") not in ("files", "truth"):
+        query = "&".join(f"{name}={value}" for name, value in options.items())
+        raise DatasetError(f"unknown option '{query}' of a recorded folder: masks=files or masks=truth")
+    wanted = options.get("masks") == "truth"
+    if wanted and not has_images:
+        raise DatasetError(
+            f"{folder} has no true instance images: masks=truth works on ScanNet and vMAP folders that hold them "
+            "(instance-filt/, semantic_instance/)"
+        )
+    return wanted
+
+
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; its shape is for the caller to check."""
+    """Returns the content of a JSON file; its shape is for the caller to check."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -49,21 +66,21 @@ def read_json(path: Path) -> Any:
 
 
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 colour image."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    """(H, W, 3) uint8 colour image, its pixels as they are stored: poses and K are of those, not of EXIF's upright."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise DatasetError(f"cannot read {path}: expected a JPEG or PNG colour image")
     return np.ascontiguousarray(image[..., ::-1]).astype(np.uint8, copy=False)
 
 
 def read_depth(path: Path, per_metre: float = 1000.0) -> FloatArray:
-    """(H, W) float32 m from a 16-bit PNG, in millimetres unless told; 0 where it says 0 or 65535."""
+    """Returns (H, W) float32 m from a 16-bit PNG, in millimetres unless told; 0 where it says 0 or 65535."""
     image = read_labels(path, "depth")
-    return np.where(image == NO_DEPTH, 0, image).astype(np.float32) / np.float32(per_metre)
+    return np.where(image == NO_VALUE, 0, image).astype(np.float32) / np.float32(per_metre)
 
 
 def read_labels(path: Path, content: str = "labels") -> IntArray:
-    """(H, W) int32 from an 8- or 16-bit PNG with one channel."""
+    """Returns (H, W) int32 from an 8- or 16-bit PNG with one channel."""
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
         found = "an unreadable file" if image is None else f"{image.dtype} {image.shape}"
@@ -73,13 +90,13 @@ def read_labels(path: Path, content: str = "labels") -> IntArray:
 
 
 def resized_labels(labels: IntArray, width: int, height: int) -> IntArray:
-    """(height, width) int32 label image resampled (nearest)."""
+    """Returns (height, width) int32 label image resampled (nearest)."""
     resized: IntArray = cv2.resize(labels.astype(np.int32), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return resized
 
 
 def read_matrix(path: Path, size: int) -> FloatArray:
-    """(size, size) float64 matrix from a text file; a 4x4 calibration passes where 3x3 is wanted."""
+    """Returns (size, size) float64 matrix from a text file; a 4x4 calibration passes where 3x3 is wanted."""
     try:
         matrix = np.loadtxt(path, dtype=np.float64, ndmin=2)
     except (OSError, ValueError) as error:
@@ -92,7 +109,7 @@ def read_matrix(path: Path, size: int) -> FloatArray:
 
 
 def read_intrinsics(path: Path) -> FloatArray:
-    """(3, 3) camera matrix in px for pixel centres at +0.5.
+    """Returns (3, 3) camera matrix in px for pixel centres at +0.5.
 
     The files count pixels by their centres (the top-left centre is (0, 0)), as calibration tools do.
     """
@@ -104,12 +121,12 @@ def read_intrinsics(path: Path) -> FloatArray:
 
 
 def read_poses(paths: Iterable[tuple[int, Path]]) -> dict[int, FloatArray]:
-    """Camera-to-world poses (4, 4) by frame number, one file each; lost frames are left out and counted."""
+    """Returns camera-to-world poses (4, 4) by frame number, one file each; lost frames are left out and counted."""
     return _usable((number, read_matrix(path, 4), str(path)) for number, path in paths)
 
 
 def read_trajectory(path: Path) -> dict[int, FloatArray]:
-    """Camera-to-world poses (4, 4) by frame number, one line of 16 numbers each; lost frames are left out."""
+    """Returns camera-to-world poses (4, 4) by frame number, one line of 16 numbers each; lost frames are left out."""
     try:
         rows = np.loadtxt(path, dtype=np.float64, ndmin=2)
     except (OSError, ValueError) as error:
@@ -120,7 +137,7 @@ def read_trajectory(path: Path) -> dict[int, FloatArray]:
 
 
 def _usable(candidates: Iterable[tuple[int, FloatArray, str]]) -> dict[int, FloatArray]:
-    """Rigid poses; those that the SLAM system lost (inf, nan) are skipped, anything else is refused by name."""
+    """Returns rigid poses; those that the SLAM system lost (inf, nan) are skipped, anything else is refused by name."""
     poses: dict[int, FloatArray] = {}
     lost: list[int] = []
     for number, pose, source in candidates:
@@ -130,46 +147,21 @@ def _usable(candidates: Iterable[tuple[int, FloatArray, str]]) -> dict[int, Floa
             raise DatasetError(f"{source} is not a rigid camera-to-world pose: its rotation is not orthonormal")
         else:
             poses[number] = pose
+    if lost and not poses:
+        raise DatasetError(
+            f"none of {len(lost)} poses is finite: tracking was lost throughout, so nothing can be mapped"
+        )
     if lost:
         logger.warning("skipped %d frames without a finite pose: %s", len(lost), ", ".join(map(str, lost[:20])))
     return poses
 
 
 def register_depth(depth: FloatArray, K_depth: FloatArray, K_color: FloatArray, width: int, height: int) -> FloatArray:
-    """Depth image resampled (nearest) to the pixels of a colour camera at the same place; 0 outside its view.
+    """Returns a depth image resampled (nearest) to the pixels of a colour camera at the same place; 0 outside its view.
 
-    depth: (h, w) m; both matrices in px of their own images, without skew. Returns (height, width) m.
+    depth: (h, w) m; both matrices in px of their own images, pixel centres at +0.5. Returns (height, width) m.
     """
-    cols, inside_x = _sources(width, depth.shape[1], K_color[0, [0, 2]], K_depth[0, [0, 2]])
-    rows, inside_y = _sources(height, depth.shape[0], K_color[1, [1, 2]], K_depth[1, [1, 2]])
-    return np.where(inside_y[:, None] & inside_x[None], depth[rows[:, None], cols[None]], np.float32(0))
-
-
-def _sources(
-    count: int, limit: int, color: FloatArray, depth: FloatArray
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The depth pixel of each colour pixel along one axis, and whether it exists; cameras as (focal, centre) in px."""
-    source = np.floor((np.arange(count) + 0.5 - color[1]) / color[0] * depth[0] + depth[1]).astype(np.int64)
-    return source.clip(0, limit - 1), (source >= 0) & (source < limit)
-
-
-def write_image(image: Array, path: Path, options: Sequence[int] = ()) -> None:
-    """Encode by the suffix of the path; a colour image is BGR, as OpenCV has it."""
-    done, data = cv2.imencode(path.suffix, image, list(options))
-    if not done:
-        raise DatasetError(f"cannot encode {path}: {image.dtype} {image.shape}")
-    write_bytes(data.tobytes(), path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """UTF-8 text; folders above are made."""
-    write_bytes(text.encode(), path)
-
-
-def write_bytes(data: bytes, path: Path) -> None:
-    """Bytes as they are; folders above are made."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise DatasetError(f"cannot write {path}: {error.strerror}") from error
+    centre = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])  # OpenCV counts pixels by their centres
+    K_depth, K_color, size = K_depth - centre, K_color - centre, (width, height)
+    columns, rows = cv2.initUndistortRectifyMap(K_depth, None, None, K_color, size, cv2.CV_32FC1)
+    return np.asarray(cv2.remap(depth, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT))

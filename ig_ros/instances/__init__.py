@@ -3,7 +3,7 @@
 from ig_ros.instances.instantiate import Instantiation, Instantiator, instantiate
 from ig_ros.instances.over_segmentation import PointSet
 from ig_ros.instances.rerun_memory import Children
-from ig_ros.instances.tracking import Identity
+from ig_ros.instances.tracking import ObjectTracker
 from ig_ros.instances.visibility import LabelledView
 
-__all__ = ["Children", "Identity", "Instantiation", "Instantiator", "LabelledView", "PointSet", "instantiate"]
+__all__ = ["Children", "Instantiation", "Instantiator", "LabelledView", "ObjectTracker", "PointSet", "instantiate"]

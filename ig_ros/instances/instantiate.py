@@ -19,7 +19,7 @@ from ig_ros.instances.over_segmentation import OverSegmentation, PointSet
 from ig_ros.instances.region_graph import Borders
 from ig_ros.instances.rerun_memory import Children, Kept, Scene, hold
 from ig_ros.instances.sub_object_splitting import crease_parts, purify
-from ig_ros.instances.tracking import Identity
+from ig_ros.instances.tracking import ObjectTracker
 from ig_ros.instances.view_lookup import Seen, Sight
 from ig_ros.instances.visibility import LabelledView, Observations, observe
 from ig_ros.instances.voting import MIN_IOU, NONE, Ballot, MaskMatch, assign_masks, recognitions, seldom_recognised
@@ -67,11 +67,11 @@ class Instantiator:
         points: PointSet,
         children: Children,
         views: Sequence[LabelledView],
-        identity: Identity,
+        tracker: ObjectTracker,
         config: InstanceConfig,
         refine: Refine | None = None,
     ) -> Instantiation:
-        """Today's objects; `identity` is updated.
+        """Today's objects; `tracker` is updated.
 
         What raises is forgotten: the next run is a first one.
         """
@@ -80,12 +80,12 @@ class Instantiator:
         if not len(children.xyz):
             return Instantiation(np.zeros(0, np.int32), np.zeros(0, np.float32), (), (), observe(children.xyz, [], 0.0))
         try:
-            return self._run(Scene(points, children, tuple(views)), identity, refine)
+            return self._run(Scene(points, children, tuple(views)), tracker, refine)
         except BaseException:
             self._forget(config)  # what is remembered would be of two runs
             raise
 
-    def _run(self, now: Scene, identity: Identity, refine: Refine | None) -> Instantiation:
+    def _run(self, now: Scene, tracker: ObjectTracker, refine: Refine | None) -> Instantiation:
         """Of a scene with Gaussians.
 
         1 look up the mask of every Gaussian in every view, 2 over-segment them, 3 group the parts, 4 give masks to
@@ -112,7 +112,7 @@ class Instantiator:
         owner, share = self._ballot.vote(near.result(), group, count, seen, matches, kept, config)
         accepted = [m for m in matches if m.iou > MIN_IOU]
         owner, keep = drop_unseen(owner, children.anchor, accepted, count, config)
-        ids = identity.rename(points.uid, anchor_owner(owner, children.anchor, len(points.xyz)), len(keep))
+        ids = tracker.rename(points.uid, anchor_owner(owner, children.anchor, len(points.xyz)), len(keep))
         shown: list[list[MaskMatch]] = [[] for _ in range(count)]
         for match in accepted:
             shown[match.instance].append(match)
@@ -167,12 +167,12 @@ def instantiate(
     points: PointSet,
     children: Children,
     views: Sequence[LabelledView],
-    identity: Identity,
+    tracker: ObjectTracker,
     config: InstanceConfig,
     refine: Refine | None = None,
 ) -> Instantiation:
-    """One run without a memory of earlier ones; `identity` is updated."""
-    return Instantiator().run(points, children, views, identity, config, refine)
+    """One run without a memory of earlier ones; `tracker` is updated."""
+    return Instantiator().run(points, children, views, tracker, config, refine)
 
 
 def mean_by(labels: IntArray, value: FloatArray) -> FloatArray:

@@ -68,7 +68,7 @@ class OverSegmentation:
         share = steady(count / n)
         # Anchors lie on surfaces: a patch of n / count of them is about sqrt(n / count) edges wide.
         extent = spacing / np.sqrt(share)
-        parts = [config.position_weight * points.xyz / extent, COLOR_WEIGHT * points.color]
+        parts = [points.xyz / extent, COLOR_WEIGHT * points.color]
         if use_feature:
             parts.append(FEATURE_WEIGHT * points.feature)
         joint = np.concatenate(parts, axis=1).astype(np.float32)

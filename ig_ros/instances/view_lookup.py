@@ -83,12 +83,17 @@ class Sight:
 
         def looking(at: list[IntArray]) -> list[ViewProjection]:
             own = zip(views, images, first[:-1].tolist(), mask, at, strict=True)
-            return [ViewProjection(surface_of(v, tolerance), p, i.normal, i.place, begin, row) for v, i, begin, row, p in own]
+            return [
+                ViewProjection(surface_of(v, tolerance), p, i.normal, i.place, begin, row)
+                for v, i, begin, row, p in own
+            ]
 
         known.add(sightings + looking([fresh if j >= 0 else everything for j in kept.view.tolist()]), CLOSE)
         cleared = np.flatnonzero(vague & (closely >= ENOUGH))  # which of their masks are loose was not kept
         if len(cleared):
-            nobody = PointVisibility(known.xyz, np.zeros_like(total), np.zeros_like(closely), np.zeros_like(known.steady))
+            nobody = PointVisibility(
+                known.xyz, np.zeros_like(total), np.zeros_like(closely), np.zeros_like(known.steady)
+            )
             nobody.add(looking([cleared] * len(views)), CLOSE)
         believe_loose(mask, np.flatnonzero((closely < ENOUGH) & ~known.steady))
         self._views, self._images, self._first, self._mask = views, images, first, mask

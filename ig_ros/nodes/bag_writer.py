@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from ament_index_python.packages import get_package_prefix
 from geometry_msgs.msg import PoseStamped
@@ -25,8 +25,6 @@ from ig_ros.nodes.object_messages import array_message, markers_message
 from ig_ros.nodes.visualization import frusta_message, in_object_colors
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import MapSnapshot
-
-VERSION: Literal[9] = 9  # of the rosbag2 format, that of Jazzy and later
 
 
 class BagRecorder:
@@ -49,7 +47,7 @@ class BagRecorder:
         if self._path.suffix == ".mcap":
             self._scratch = tempfile.TemporaryDirectory(dir=self._path.parent)
             folder = Path(self._scratch.name) / self._path.stem
-        self._writer = Writer(folder, version=VERSION, storage_plugin=StoragePlugin.MCAP)
+        self._writer = Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
         return self
 

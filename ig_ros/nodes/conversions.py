@@ -16,39 +16,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from ig_ros.geometry import quaternion_from_matrix
-from ig_ros.message_decoding import (
-    camera_from_info,
-    depth_from_image,
-    labels_from_image,
-    matrix_from_pose,
-    nanoseconds,
-    rgb_from_compressed,
-    rgb_from_raw,
-)
+from ig_ros.message_decoding import rgb_from_compressed, rgb_from_raw
 from ig_ros.types import Array, Camera, FloatArray
 
 try:
     from cv_bridge import CvBridge
 except ImportError:
     CvBridge = None
-
-__all__ = [
-    "byte_array",
-    "camera_from_info",
-    "depth_from_image",
-    "depth_message",
-    "header",
-    "image_message",
-    "info_message",
-    "labels_from_image",
-    "matrix_from_pose",
-    "nanoseconds",
-    "pose_message",
-    "rgb_from_compressed",
-    "rgb_from_image",
-    "rgb_from_message",
-    "time_message",
-]
 
 
 def byte_array(values: Array) -> array.array[int]:

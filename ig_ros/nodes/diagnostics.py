@@ -52,65 +52,43 @@ class Problems:
 
 
 class Diagnosis:
-    """Builds the diagnostics message; remembers the last one to tell fresh problems from old ones."""
+    """Builds a node's message for /diagnostics; remembers the problems reported last to tell new ones from them."""
 
     def __init__(self, name: str) -> None:
+        """`name` is the node's, with what it does: `/mapping_node: mapping`."""
         self._name = name
         self._total = 0
 
     def message(
-        self, stamp: int, stats: LiveStats, problems: dict[str, int], stream: dict[str, str], active: bool = True
+        self, stamp: int, values: dict[str, str], problems: dict[str, int], state: str, error: str = ""
     ) -> DiagnosticArray:
-        """ERROR when the mapper has stopped or hangs, WARN when problems came since the last message, OK otherwise.
-
-        `stream` are further values, of the node's own.
-        """
-        total, news = count_news(problems, self._total)
-        status = DiagnosticStatus(name=f"{self._name}: mapping", hardware_id="")
-        if stats.error:
-            status.level, status.message = DiagnosticStatus.ERROR, stats.error
-        elif stats.silence > HANGING:
-            status.level = DiagnosticStatus.ERROR
-            status.message = f"the trainer has not finished a step for {stats.silence:.0f} s: restart the node"
-        elif news:
-            status.level, status.message = DiagnosticStatus.WARN, news
-        else:
-            idle = "mapping" if stats.frames_in else "waiting for frames"
-            status.level, status.message = DiagnosticStatus.OK, idle if active else "inactive"
-        self._total = total
-        values = _values(stats, problems) | stream
+        """ERROR with an error, WARN when problems came since the last message, OK with the state otherwise."""
+        new, self._total = sum(problems.values()) - self._total, sum(problems.values())
+        status = DiagnosticStatus(name=self._name, hardware_id="", level=DiagnosticStatus.OK, message=state)
+        if error:
+            status.level, status.message = DiagnosticStatus.ERROR, error
+        elif new > 0:
+            worst = max(problems, key=lambda cause: problems[cause])
+            status.level, status.message = DiagnosticStatus.WARN, f"{new} new problems, mostly {worst}"
+        values = values | {f"problem: {cause}": str(count) for cause, count in sorted(problems.items())}
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         return DiagnosticArray(header=header(stamp, ""), status=[status])
 
 
-class SegmenterDiagnosis:
-    """Builds the segmenter node's message: WARN when problems came since the last one, OK otherwise."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._total = 0
-
-    def message(self, stamp: int, numbers: dict[str, int], problems: dict[str, int]) -> DiagnosticArray:
-        """`numbers` are those of the node, by what they count; "images in" tells whether it has work."""
-        self._total, news = count_news(problems, self._total)
-        status = DiagnosticStatus(name=f"{self._name}: segmenting", hardware_id="")
-        status.level = DiagnosticStatus.WARN if news else DiagnosticStatus.OK
-        status.message = news or ("segmenting" if numbers.get("images in") else "waiting for images")
-        numbers = numbers | {f"problem: {cause}": count for cause, count in sorted(problems.items())}
-        status.values = [KeyValue(key=key, value=str(value)) for key, value in numbers.items()]
-        return DiagnosticArray(header=header(stamp, ""), status=[status])
+def mapping_error(stats: LiveStats) -> str:
+    """Why the mapper has stopped, or that it hangs; empty while it works."""
+    if not stats.error and stats.silence > HANGING:
+        return f"the trainer has not finished a step for {stats.silence:.0f} s: restart the node"
+    return stats.error
 
 
-def count_news(problems: dict[str, int], before: int) -> tuple[int, str]:
-    """How many problems there are, and a line about those beyond the `before` that were known, "" = none."""
-    total = sum(problems.values())
-    if total <= before:
-        return total, ""
-    worst = max(problems, key=lambda cause: problems[cause])
-    return total, f"{total - before} new problems, mostly {worst}"
+def mapping_state(stats: LiveStats, active: bool) -> str:
+    """What the mapper does while nothing is wrong."""
+    return "inactive" if not active else "mapping" if stats.frames_in else "waiting for frames"
 
 
-def _values(stats: LiveStats, problems: dict[str, int]) -> dict[str, str]:
+def mapping_values(stats: LiveStats) -> dict[str, str]:
+    """The mapper's counters by the keys under which they are published."""
     age = stats.instantiation_age
     values = {
         "frames in": str(stats.frames_in),
@@ -128,5 +106,4 @@ def _values(stats: LiveStats, problems: dict[str, int]) -> dict[str, str]:
         "restarts": str(stats.restarts),
         "duration of last instantiation s": f"{stats.instantiation_duration:.2f}",
     }
-    values |= {f"dropped: {cause}": str(count) for cause, count in sorted(stats.dropped.items())}
-    return values | {f"problem: {cause}": str(count) for cause, count in sorted(problems.items())}
+    return values | {f"dropped: {cause}": str(count) for cause, count in sorted(stats.dropped.items())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -9,16 +10,15 @@ from sensor_msgs.msg import CameraInfo
 
 from ig_ros.errors import FrameError
 from ig_ros.lens_distortion import Rectifier
-from ig_ros.message_decoding import masks_from_message
+from ig_ros.message_decoding import depth_from_image, masks_from_message
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import depth_from_image, rgb_from_message
+from ig_ros.nodes.conversions import rgb_from_message
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.executor import Worker
-from ig_ros.nodes.message_checks import Calibration, Guard
+from ig_ros.nodes.executor import JOBS, Worker
+from ig_ros.nodes.message_checks import Calibration, MessageLimits
 from ig_ros.nodes.synchronizer import Bundle, Late
 from ig_ros.types import Array, Camera, FloatArray, Frame, Masks
 
-CAPACITY = 8  # messages waiting to be decoded; the oldest is dropped
 FULL = ("decoder_full", "images come faster than they are decoded: lower the camera's rate or size")
 BLANK = 6  # grey levels: an image without any greater difference shows nothing
 
@@ -29,14 +29,14 @@ class FrameBuilder:
 
     def __init__(
         self, camera: tuple[str, int], submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None],
-        problems: Problems, guard: Guard,
+        problems: Problems, limits: MessageLimits,
     ) -> None:  # fmt: skip
         """`camera` is its name and its place among the cameras; stamps are shifted by so many nanoseconds, so that
         those of several cameras triggered together stay unique."""
         self.calibration = Calibration()
         self._name, self._shift = camera
-        self._submit, self._submit_masks, self._problems, self._guard = submit, submit_masks, problems, guard
-        self._worker = Worker(f"decoder_{self._name}", CAPACITY, problems, FULL)
+        self._submit, self._submit_masks, self._problems, self._limits = submit, submit_masks, problems, limits
+        self._worker = Worker(f"decoder_{self._name}", JOBS, problems, FULL)
         self.stop = self._worker.stop
         self.clear = self._worker.clear
 
@@ -65,14 +65,8 @@ class FrameBuilder:
         """The frame of a bundle. Unusable depth or masks are reported and left out; FrameError when the image is."""
         rectifier = self.calibration.rectifier
         rgb = rgb_from_message(bundle.image)
-        demand_size(
-            "image_size",
-            "image",
-            rgb,
-            rectifier.camera,
-            "camera_info says",
-            "publish the camera_info of this image size",
-        )
+        remedy = "publish the camera_info of this image size"
+        demand_size("image_size", "image", rgb, rectifier.camera, "camera_info says", remedy)
         if int(np.ptp(rgb[::4, ::4])) < BLANK:
             raise FrameError("image_blank", "image dropped: it is of one colour; check lens cap, exposure and light")
         depth, masks = self._depth(bundle, rectifier), self._masks(bundle.masks, rectifier)
@@ -86,9 +80,8 @@ class FrameBuilder:
             return None
         try:
             depth = depth_from_image(bundle.depth)
-            demand_size(
-                "depth_size", "depth", depth, rectifier.camera, "the image is", "publish depth registered to the image"
-            )
+            remedy = "publish depth registered to the image"
+            demand_size("depth_size", "depth", depth, rectifier.camera, "the image is", remedy)
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without depth)")
             return None
@@ -99,20 +92,13 @@ class FrameBuilder:
             return None
         try:
             masks = masks_from_message(message)
-            self._guard.labels(masks.labels)
-            demand_size(
-                "mask_size", "label image", masks.labels, rectifier.camera, "the image is", "segment the full image"
-            )
+            self._limits.labels(masks.labels)
+            remedy = "segment the full image"
+            demand_size("mask_size", "label image", masks.labels, rectifier.camera, "the image is", remedy)
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without masks)")
             return None
-        return Masks(
-            np.asarray(rectifier.nearest(masks.labels), np.int32),
-            masks.names,
-            masks.scores,
-            masks.embeddings,
-            masks.encoder,
-        )
+        return dataclasses.replace(masks, labels=np.asarray(rectifier.nearest(masks.labels), np.int32))
 
 
 def demand_size(cause: str, what: str, pixels: Array, camera: Camera, other: str, remedy: str) -> None:

@@ -7,19 +7,21 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from ig_ros.config import NodeConfig
-from ig_ros.errors import ConfigError, IgError, StorageError
+from ig_ros.errors import ConfigError, StorageError
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.message_checks import Guard
-from ig_ros.nodes.query_service import BOUND
+from ig_ros.nodes.executor import steady_clock
+from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.srv import LoadMap, RemoveObject, SaveMap
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
+
+
+BOUND = 0.4  # s: no command makes its caller wait longer than this
 
 
 class Resuming:
@@ -44,7 +46,7 @@ class Resuming:
             self._saved = self._state()
             self._log.info(f"goes on with the map {self._target}")
         if config.save_interval > 0:
-            node.create_timer(config.save_interval, self._save, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            node.create_timer(config.save_interval, self._save, clock=steady_clock())
 
     def _is_there(self) -> bool:
         """Whether there is such a map, or one that a killed process has put aside."""
@@ -59,9 +61,9 @@ class Resuming:
         if busy or state == self._saved or not self._mapper.stats().keyframes:
             return
         self._saving = self._mapper.save(self._target)
-        self._saving.add_done_callback(lambda future: self._note(future, state))
+        self._saving.add_done_callback(lambda future: self._on_saved(future, state))
 
-    def _note(self, future: Future[Path], state: tuple[int, ...]) -> None:
+    def _on_saved(self, future: Future[Path], state: tuple[int, ...]) -> None:
         if future.cancelled():
             return
         error = future.exception()
@@ -95,72 +97,56 @@ def map_path(root: str, name: str) -> Path:
 
 
 class MapServices:
-    """One method per service."""
+    """Starts commands on the mapper, one method per service, and says in the response how they stand."""
 
     def __init__(
-        self, node: Node, mapper: LiveMapper, map_directory: str, problems: Problems, guard: Guard,
-        forget: Callable[[], None],
+        self, node: Node, mapper: LiveMapper, map_directory: str, problems: Problems, limits: MessageLimits,
+        on_new_map: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`forget` is called after the map was emptied or replaced."""
-        self._log = node.get_logger()
-        self._mapper, self._map_directory, self._problems, self._forget = mapper, map_directory, problems, forget
-        self._guard = guard
+        """`on_new_map` is called after the map was emptied or replaced."""
+        self._log, self._mapper, self._map_directory = node.get_logger(), mapper, map_directory
+        self._problems, self._limits, self._on_new_map = problems, limits, on_new_map
 
-    def instantiate(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Group the map into objects as it is now."""
-        return self._answer(
-            response, "instantiate", self._mapper.instantiate, lambda s: f"{len(s.instances.objects)} objects"
-        )
+    def instantiate(self, _: Trigger.Request, response: Trigger.Response) -> None:
+        """Groups the map into objects as it is now."""
+        future = self._mapper.instantiate()
+        self._answer(response, "instantiate", future, lambda s: f"{len(s.instances.objects)} objects", running=True)
 
-    def reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Forget the map and start anew with the next image."""
-        return self._answer(response, "reset", self._mapper.reset, lambda _: "map emptied", self._forget)
+    def reset(self, _: Trigger.Request, response: Trigger.Response) -> None:
+        """Empties the map; it starts anew with the next image."""
+        self._answer(response, "reset", self._mapper.reset(), lambda _: "map emptied", self._on_new_map, running=True)
 
-    def remove(self, request: RemoveObject.Request, response: RemoveObject.Response) -> RemoveObject.Response:
-        """Take an object out of the map."""
+    def remove(self, request: RemoveObject.Request, response: RemoveObject.Response) -> None:
+        """Removes an object from the map."""
+        future = self._mapper.remove_object(request.id)
+        self._answer(response, "remove_object", future, lambda n: f"object {request.id} removed, {n} anchors")
 
-        def describe(anchors: int) -> str:
-            return f"object {request.id} removed, {anchors} anchors"
+    def save(self, request: SaveMap.Request, response: SaveMap.Response) -> None:
+        """Writes the map. Raises StorageError for an unusable name or place."""
+        self._limits.text("map name", request.name)
+        target = map_path(self._map_directory, request.name)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot write map to {target}: {error.strerror or error}") from error
+        self._answer(response, "save_map", self._mapper.save(target), lambda path: f"saved to {path}")
 
-        return self._answer(response, "remove_object", lambda: self._mapper.remove_object(request.id), describe)
-
-    def save(self, request: SaveMap.Request, response: SaveMap.Response) -> SaveMap.Response:
-        """Write the map."""
-
-        def start() -> Future[Path]:
-            self._guard.text("map name", request.name)
-            target = map_path(self._map_directory, request.name)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StorageError(f"cannot write map to {target}: {error.strerror or error}") from error
-            return self._mapper.save(target)
-
-        return self._answer(response, "save_map", start, lambda path: f"saved to {path}")
-
-    def load(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
-        """Replace the map by one that was saved."""
-
-        def start() -> Future[None]:
-            self._guard.text("map name", request.name)
-            target = map_path(self._map_directory, request.name)
-            if not target.exists():
-                raise StorageError(f"there is no map {target}: saved maps live in the parameter map_directory")
-            return self._mapper.load(target)
-
-        return self._answer(response, "load_map", start, lambda _: f"loaded '{request.name}'", self._forget)
+    def load(self, request: LoadMap.Request, response: LoadMap.Response) -> None:
+        """Replaces the map by a saved one. Raises StorageError for a name without a map."""
+        self._limits.text("map name", request.name)
+        target = map_path(self._map_directory, request.name)
+        if not target.exists():
+            raise StorageError(f"there is no map {target}: saved maps are in the parameter map_directory")
+        loading = self._mapper.load(target)
+        self._answer(response, "load_map", loading, lambda _: f"loaded '{request.name}'", self._on_new_map)
 
     def _answer(
-        self,
-        response: Any,
-        what: str,
-        start: Callable[[], Future[Any]],
-        describe: Callable[[Any], str],
-        afterwards: Callable[[], None] = lambda: None,
-    ) -> Any:
-        """Start the command, wait for it at most BOUND, and say in the response how it stands."""
+        self, response: Any, what: str, future: Future[Any], describe: Callable[[Any], str],
+        afterwards: Callable[[], None] = lambda: None, running: bool = False,
+    ) -> None:  # fmt: skip
+        """Waits for the command at most BOUND; `running` is the success reported while it goes on."""
 
-        def finished(future: Future[Any]) -> None:
+        def finish(future: Future[Any]) -> None:
             error = future.exception()
             if error is None:
                 afterwards()
@@ -168,17 +154,9 @@ class MapServices:
             else:
                 self._problems.add(f"{what}_failed", str(error))
 
+        future.add_done_callback(finish)
         try:
-            future = start()
-            future.add_done_callback(finished)
             response.success, response.message = True, describe(future.result(BOUND))
         except TimeoutError:
-            response.success = what == "instantiate" or what == "reset"  # nothing can fail there any more
+            response.success = running
             response.message = f"running: {what} takes longer than {BOUND} s and goes on, see the log and /diagnostics"
-        except IgError as error:
-            response.success, response.message = False, str(error)
-            self._problems.add(f"{what}_refused", str(error))
-        except Exception as error:  # the border: a command must not end the node
-            response.success, response.message = False, f"{what} failed: {type(error).__name__}: {error}"
-            self._problems.add("internal", response.message)
-        return response

@@ -12,26 +12,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
 from ig_ros.config import Config, NodeConfig
-from ig_ros.errors import IgError
+from ig_ros.errors import IgError, viewer_missing
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.executor import Desk
+from ig_ros.nodes.executor import ServicePool
 from ig_ros.nodes.map_services import MapServices, Resuming
-from ig_ros.nodes.message_checks import Guard
+from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.parameters import read_parameters
-from ig_ros.nodes.pixel_rays import Pixels
-from ig_ros.nodes.planning_services import PlanningServices
-from ig_ros.nodes.process import leave
+from ig_ros.nodes.planning_services import PixelLocator, PlanningServices
+from ig_ros.nodes.process import bound_heaps, freeze_loaded_objects, leave, prepare_process
 from ig_ros.nodes.publishers import Outputs
 from ig_ros.nodes.query_service import QueryService, make_frame_finder
 from ig_ros.nodes.subscriptions import Inputs
-from ig_ros.nodes.web_page import WebPage
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
-from ig_ros.thread_settings import settle_allocator
 from ig_ros.types import Frame
 
 if TYPE_CHECKING:
@@ -39,10 +35,43 @@ if TYPE_CHECKING:
 
     from ig_ros.live import LiveMapper
 
+WATCH_EVERY = 20  # frames; the page's curves judge the map by the newest of these
 STOP_TIMEOUT = 1.2  # s for all threads when the node ends ...
 LEAST = 0.2  # ... of which the mapper's have at least so much
-RCLError = rclpy_implementation.RCLError
 DONE, REFUSED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class WebPage:
+    """Serves a mapper's map while the node is configured."""
+
+    def __init__(self, config: NodeConfig, mapper: LiveMapper, log: Any) -> None:
+        """Raises IgError when the port is taken or viser is not installed."""
+        try:
+            from ig_ros.viewer import LiveSource, view
+        except ModuleNotFoundError as error:
+            raise viewer_missing(error) from error
+        self._source = LiveSource("live map", mapper)
+        self._page = view(self._source, config.viewer_host, config.viewer_port)
+        self._frames = 0
+        log.info(
+            f"the map is at {self._page.address}, on this machine"
+            + ("" if config.viewer_host == "127.0.0.1" else f" and on others that reach {config.viewer_host}")
+        )
+
+    @property
+    def address(self) -> str:
+        """What to open in a browser on this machine."""
+        return self._page.address
+
+    def add(self, frame: Frame) -> None:
+        """A frame goes to the mapper; some are kept to judge it by."""
+        if self._frames % WATCH_EVERY == 0:
+            self._source.watch(frame)
+        self._frames += 1
+
+    def stop(self) -> None:
+        """Close every connection."""
+        self._page.stop()
 
 
 class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types for mypy here
@@ -114,30 +143,30 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         self._mapper = mapper = self._make_mapper(config.core)
         self._inputs = Inputs(self, config, mapper, problems, self._on_frame)
         self._outputs = Outputs(self, config, mapper, self._inputs, problems)
-        frames, guard = make_frame_finder(self, config.map_frame), Guard(config.limits)
-        self._query = QueryService(mapper, frames, problems, guard, self._outputs.highlight)
-        pixels = Pixels(mapper, self._inputs, config.cameras)
-        self._planning = PlanningServices(self, mapper, frames, problems, guard, pixels, self._outputs.highlight)
-        self._commands = MapServices(self, mapper, config.map_directory, problems, guard, self._on_new_map)
-        self._desk = Desk(self)
-        self._serve()
+        frames, limits, show = (
+            make_frame_finder(self, config.map_frame),
+            MessageLimits(config.limits),
+            self._outputs.show,
+        )
+        pixels = PixelLocator(mapper, self._inputs, config.cameras)
+        self._planning = planning = PlanningServices(self, mapper, frames, limits, pixels, show)
+        commands = MapServices(self, mapper, config.map_directory, problems, limits, self._on_new_map)
+        self._service_pool = ServicePool(self, problems)
+        for kind, name, handler in (
+            (QueryObject, "query_object", QueryService(mapper, frames, limits, show).query),
+            (Trigger, "instantiate", commands.instantiate),
+            (Trigger, "reset", commands.reset),
+            (ObjectAt, "object_at", planning.object_at),
+            (RenderView, "render_view", planning.render_view),
+            (RemoveObject, "remove_object", commands.remove),
+            (SaveMap, "save_map", commands.save),
+            (LoadMap, "load_map", commands.load),
+        ):
+            self._service_pool.serve(kind, name, handler)
         self.page = WebPage(config, mapper, self.get_logger()) if config.viewer else None
         mapper.pause()
         mapper.start()
         Resuming(self, config, mapper, problems)
-
-    def _serve(self) -> None:
-        for kind, name, answer in (
-            (QueryObject, "query_object", self._query.handle),
-            (Trigger, "instantiate", self._commands.instantiate),
-            (Trigger, "reset", self._commands.reset),
-            (ObjectAt, "object_at", self._planning.object_at),
-            (RenderView, "render_view", self._planning.render_view),
-            (RemoveObject, "remove_object", self._commands.remove),
-            (SaveMap, "save_map", self._commands.save),
-            (LoadMap, "load_map", self._commands.load),
-        ):
-            self._desk.serve(kind, f"ig/{name}", answer)
 
     def _tear_down(self) -> None:
         self.close()
@@ -150,19 +179,19 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         return [*self.subscriptions, *self.publishers, *self.services, *self.timers]
 
     def _on_frame(self, frame: Frame) -> None:
-        self._outputs.trail.add(frame)
+        self._outputs.path.add(frame)
         if self.page is not None:
-            self.page.note(frame)
+            self.page.add(frame)
 
     def _on_new_map(self) -> None:
         self._inputs.forget()
-        self._outputs.trail.clear()
+        self._outputs.path.clear()
 
     def close(self) -> None:
         """Stop all threads, at most for STOP_TIMEOUT; harmless when nothing runs."""
         mapper, self._mapper = self._mapper, None
         begin = time.monotonic()
-        for part in (getattr(self, name, None) for name in ("_inputs", "_outputs", "_desk", "_query", "page")):
+        for part in (getattr(self, name, None) for name in ("_inputs", "_outputs", "_service_pool", "page")):
             if part is not None:
                 part.stop()
         self.page = None
@@ -171,17 +200,24 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
 
 
 def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = None) -> NoReturn:
-    """Spin a mapping node until it is interrupted, and end the process: 1 and one line on stderr if it cannot start."""
-    settle_allocator()
+    """Spins a mapping node until it is interrupted and ends the process: 1 and a line on stderr if it cannot start."""
+    prepare_process()
+    bound_heaps()
+
+    def make(config: Config) -> LiveMapper:
+        mapper = make_mapper(config)
+        freeze_loaded_objects()
+        return mapper
+
     try:
         with rclpy.init(args=args):
-            node = MappingNode(make_mapper)
-            executor = SingleThreadedExecutor()
-            executor.add_node(node)
+            node = MappingNode(make)
             try:
                 if node.config.autostart:
                     node.autostart()
-                spin(executor)
+                executor = SingleThreadedExecutor()
+                executor.add_node(node)
+                executor.spin()
             finally:
                 node.close()
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -192,24 +228,8 @@ def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = No
     leave(0)
 
 
-def spin(executor: SingleThreadedExecutor) -> None:
-    """Until the context goes, also where it goes while the executor gets ready to wait.
-
-    So it does where the process was started with SIGINT ignored (`nohup ... &`): there rclpy alone hears the signal.
-    """
-    try:
-        executor.spin()
-    except RCLError:
-        if executor.context.ok():
-            raise
-
-
 def main(args: list[str] | None = None) -> NoReturn:
     """Console entry point."""
     from ig_ros.live import LiveMapper  # loads torch, models and kernels: not for those who only import the node class
 
     run(LiveMapper, args)
-
-
-if __name__ == "__main__":
-    main()

@@ -15,6 +15,7 @@ from ig_ros.config import LimitsConfig
 from ig_ros.errors import FrameError, QueryError
 from ig_ros.lens_distortion import Rectifier
 from ig_ros.msg import SegmentedImage
+from ig_ros.nodes.synchronizer import SILENT
 from ig_ros.types import IntArray
 
 COEFFICIENTS = 14  # of the longest distortion model
@@ -23,7 +24,7 @@ FIELDS = 32  # of a sparse point
 FORMATS = ("JPEG", "PNG")  # of compressed images
 
 
-class Guard:
+class MessageLimits:
     """The limits as checks: messages raise FrameError `..._too_large`, requests raise QueryError."""
 
     def __init__(self, limits: LimitsConfig) -> None:
@@ -79,14 +80,14 @@ class Guard:
 
     def ids(self, ids: Sequence[int]) -> None:
         """Object ids of a request. Raises QueryError."""
-        if len(ids) > self.limits.ids:
-            raise QueryError(f"request names {len(ids)} objects, limits.ids allows {self.limits.ids}: ask in parts")
+        if len(ids) > self.limits.masks:
+            raise QueryError(f"request names {len(ids)} objects, limits.masks allows {self.limits.masks}: ask in parts")
 
     def view(self, width: int, height: int) -> None:
         """Size of a view to be drawn. Raises QueryError."""
-        if width * height > self.limits.view_pixels:
-            limit = self.limits.view_pixels
-            raise QueryError(f"a view of {width}x{height} px is larger than limits.view_pixels = {limit}: ask for less")
+        if width * height > self.limits.image_pixels:
+            limit = self.limits.image_pixels
+            raise QueryError(f"a view of {width}x{height} px exceeds limits.image_pixels = {limit}: ask for less")
 
     def _raw(self, what: str, message: Image) -> None:
         self._pixels(what, int(message.width), int(message.height))
@@ -114,7 +115,6 @@ def _demand(cause: str, unit: str, count: int, most: int, name: str) -> None:
         raise FrameError(f"{cause}_too_large", f"{count} {unit}, {name} allows {most}: send less, or raise the limit")
 
 
-SILENT = 5.0  # s: after so long without its messages a sender may be replaced by another one
 SETTLE = 3.0  # s: a changed calibration must stay for so long to be believed
 
 

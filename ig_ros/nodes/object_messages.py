@@ -10,7 +10,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from ig_ros.colors import id_colors
-from ig_ros.geometry import inverse
+from ig_ros.geometry import box_edges, inverse
 from ig_ros.msg import Mask, Object, ObjectArray, SegmentedImage
 from ig_ros.nodes.clouds import cloud_message, surface_points, turned
 from ig_ros.nodes.conversions import image_message, pose_message, time_message
@@ -19,10 +19,6 @@ from ig_ros.types import FloatArray, Instances, MapSnapshot, Masks, ObjectInstan
 
 LINE_WIDTH = 0.008  # m
 TEXT_HEIGHT = 0.06  # m
-_EDGES = [
-    (a, b) for a in range(8) for b in range(8) if a < b and (a ^ b) in (1, 2, 4)
-]  # corners whose signs differ once
-_CORNERS = np.array([[(c >> axis & 1) - 0.5 for axis in range(3)] for c in range(8)])
 
 
 def object_message(
@@ -75,11 +71,11 @@ def markers_message(objects: Iterable[ObjectInstance], head: Header) -> MarkerAr
 
 def _box(item: ObjectInstance, head: Header) -> Marker:
     """Wire frame, because a solid box would hide the points inside."""
-    corners = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in _CORNERS * item.size]
+    ends = box_edges(np.eye(4), item.size).reshape(-1, 3)
     return Marker(
         header=head, ns="boxes", id=item.id, type=Marker.LINE_LIST, action=Marker.ADD,
         pose=pose_message(item.T_world_box), scale=Vector3(x=LINE_WIDTH), color=_color(item.id),
-        points=[corners[c] for edge in _EDGES for c in edge],
+        points=[Point(x=float(x), y=float(y), z=float(z)) for x, y, z in ends],
     )  # fmt: skip
 
 

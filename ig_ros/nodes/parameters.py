@@ -1,13 +1,8 @@
-"""ROS parameters from the config dataclasses: declared, checked, read back, and written down as config/mapping.yaml.
-
-`python -m ig_ros.nodes.parameters > config/mapping.yaml` renews the file; a test demands that it is up to date.
-"""
+"""ROS parameters from the config dataclasses: declared, checked and read back."""
 
 from __future__ import annotations
 
-import json
 import operator
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +14,7 @@ from ig_ros.errors import ConfigError
 
 _ALIASES = {full: alias for alias, full in ALIASES.items()}
 _FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")  # rclpy's own parameters
-_UNBOUNDED = float(2**53)
+_UNBOUNDED = float(2**53)  # ROS's ranges need an end: the largest up to which all integers are floats
 
 
 def parameter_name(leaf: Leaf) -> str:
@@ -28,7 +23,7 @@ def parameter_name(leaf: Leaf) -> str:
     return _ALIASES.get(name, name)
 
 
-def parameters() -> Iterator[tuple[str, Leaf]]:
+def node_parameters() -> Iterator[tuple[str, Leaf]]:
     """Every parameter of the node: its ROS name and its leaf."""
     for leaf in leaves(NodeConfig):
         yield parameter_name(leaf), leaf
@@ -56,7 +51,7 @@ def read_parameters(node: Node) -> NodeConfig:
     Raises ConfigError naming the parameter and its range for anything unknown, of a wrong type or out of range.
     """
     given = {name: p.value for name, p in node.get_parameters_by_prefix("").items() if not name.startswith(_FOREIGN)}
-    known = dict(parameters())
+    known = dict(node_parameters())
     unknown = sorted(given.keys() - known.keys())
     if unknown:
         groups = sorted({name.split(".")[0] for name in known})
@@ -78,45 +73,3 @@ def read_parameters(node: Node) -> NodeConfig:
 
 def _checked(name: str, leaf: Leaf, value: Any) -> Any:
     return check(Leaf(name, leaf.default, leaf.doc, leaf.low, leaf.high, leaf.choices), value)
-
-
-def yaml_text() -> str:
-    """config/mapping.yaml: every parameter with its default, description and range."""
-    lines = [
-        "# Every parameter of the mapping node with its default. Written by: python -m ig_ros.nodes.parameters",
-        "/**:",
-        "  ros__parameters:",
-    ]
-    group: tuple[str, ...] = ()
-    for name, leaf in sorted(parameters(), key=lambda item: "." in item[0]):  # scalars first, then the groups
-        *path, last = name.split(".")
-        if tuple(path) != group:
-            group = tuple(path)
-            lines += ["", *(f"{'  ' * (depth + 2)}{part}:" for depth, part in enumerate(path))]
-        indent = "  " * (len(path) + 2)
-        lines += [f"{indent}# {leaf.doc}{_allowed(leaf)}", f"{indent}{last}: {_yaml_value(leaf.default)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _allowed(leaf: Leaf) -> str:
-    if leaf.choices:
-        return f" [{' | '.join(leaf.choices)}]"
-    if leaf.low is None:
-        return ""
-    return (
-        f" [{_yaml_value(leaf.low)} .. {_yaml_value(leaf.high)}]"
-        if leaf.high is not None
-        else f" [>= {_yaml_value(leaf.low)}]"
-    )
-
-
-def _yaml_value(value: Any) -> str:
-    """A YAML 1.1 scalar that ROS reads back with the same type (1e-05 would become a string)."""
-    if isinstance(value, float):
-        text = f"{value:.12f}".rstrip("0")
-        return text + "0" if text.endswith(".") else text
-    return json.dumps(value)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(yaml_text())

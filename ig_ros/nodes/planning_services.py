@@ -3,89 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from geometry_msgs.msg import PointStamped
 from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
-from ig_ros.errors import IgError, QueryError
+from ig_ros.errors import FrameError, IgError, QueryError
 from ig_ros.geometry import transform
-from ig_ros.nodes.conversions import (
-    camera_from_info,
-    depth_message,
-    header,
-    image_message,
-    matrix_from_pose,
-)
-from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.message_checks import Guard
+from ig_ros.message_decoding import camera_from_info, matrix_from_pose, nanoseconds
+from ig_ros.nodes.conversions import depth_message, header, image_message
+from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import add_surface, object_message
-from ig_ros.nodes.pixel_rays import Pixels
 from ig_ros.nodes.query_service import FrameFinder
-from ig_ros.nodes.topics import KINDS, advertise
+from ig_ros.nodes.subscriptions import Inputs
+from ig_ros.nodes.topics import CLICKED, KINDS, advertise
 from ig_ros.nodes.visualization import highlight_message
 from ig_ros.planning import object_at_pixel, object_at_point, render_view
 from ig_ros.srv import ObjectAt, RenderView
-from ig_ros.types import FloatArray, MapSnapshot, ObjectInstance
+from ig_ros.types import Camera, FloatArray, MapSnapshot, ObjectInstance
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
+
+
+class PixelLocator:
+    """Finds the undistorted camera, its pose and the pixel there for what an ObjectAt request names."""
+
+    def __init__(self, mapper: LiveMapper, inputs: Inputs, cameras: tuple[str, ...]) -> None:
+        """`cameras` are the names in the parameter of that name."""
+        self._mapper, self._inputs, self._cameras = mapper, inputs, cameras
+
+    def locate(self, request: ObjectAt.Request) -> tuple[Camera, FloatArray, float, float]:
+        """Camera, pose (4, 4) in the map, column and row with pixel centres at +0.5. Raises QueryError."""
+        name = self._camera(request.camera)
+        stamp = nanoseconds(request.stamp) or None
+        T = self._inputs.pose_at(name, stamp)
+        if T is None:  # a map from disk, or an image of before the node's start
+            _, T = self._mapper.view(stamp, name)
+        u, v = request.u + 0.5, request.v + 0.5
+        if not request.width:
+            return self._mapper.view(None, name)[0], T, u, v
+        try:
+            lens = self._inputs.rectifier(name)
+        except FrameError:  # nothing is known of the lens: take the pixel for one of the undistorted image
+            camera, _ = self._mapper.view(None, name)
+            scale = camera.width / request.width
+            return camera, T, u * scale, v * scale
+        scale = lens.camera.width / request.width
+        return lens.camera, T, *lens.point(u * scale, v * scale)
+
+    def _camera(self, name: str) -> str:
+        if name in self._cameras:
+            return name
+        if not name and len(self._cameras) == 1:
+            return self._cameras[0]
+        known = ", ".join(f"'{camera}'" for camera in self._cameras)
+        asked = f"unknown camera '{name[:60]}'" if name else "whose pixel?"
+        raise QueryError(f"{asked}: set camera to one of {known}")
 
 
 class PlanningServices:
     """One method per service; all answer from the newest snapshot."""
 
     def __init__(
-        self,
-        node: Node,
-        mapper: LiveMapper,
-        frames: FrameFinder,
-        problems: Problems,
-        guard: Guard,
-        pixels: Pixels,
+        self, node: Node, mapper: LiveMapper, frames: FrameFinder, limits: MessageLimits, pixels: PixelLocator,
         show: Callable[[MarkerArray], None] = lambda _: None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Listens to `clicked_point`; the object there goes to `ig/clicked_object` and, as markers, to `show`."""
         self._log = node.get_logger()
-        self._mapper, self._frames, self._problems, self._limits = mapper, frames, problems, guard
-        self._pixels = pixels
-        self._clicked = advertise(node, "ig/clicked_object")
-        self._highlight = show
+        self._mapper, self._frames, self._limits, self._pixels, self._show = mapper, frames, limits, pixels, show
+        self._clicked = advertise(node, CLICKED)
         node.create_subscription(KINDS["clicked_point"], "clicked_point", self._on_click, 10)
 
-    def object_at(self, request: ObjectAt.Request, response: ObjectAt.Response) -> ObjectAt.Response:
-        """The object at a point or behind a pixel."""
+    def object_at(self, request: ObjectAt.Request, response: ObjectAt.Response) -> None:
+        """Fills in the object at a point or behind a pixel. Raises QueryError where there is none."""
+        snapshot = self._snapshot()
+        if request.by_pixel:
+            found, _ = object_at_pixel(snapshot, *self._pixels.locate(request))
+        else:
+            found = self._at(snapshot, request.point)
+        response.object = object_message(found, header(snapshot.stamp, self._frames.map_frame), 1.0)
+        if request.with_cloud:
+            add_surface(response.object, snapshot)
+        response.success, response.message = True, f"{found.label or 'object'} {found.id}"
 
-        def answer() -> str:
-            snapshot = self._snapshot()
-            found = self._at_pixel(snapshot, request) if request.by_pixel else self._at(snapshot, request.point)
-            response.object = object_message(found, header(snapshot.stamp, self._frames.map_frame), 1.0)
-            if request.with_cloud:
-                add_surface(response.object, snapshot)
-            return f"{found.label or 'object'} {found.id}"
-
-        return self._guard(response, "object_at", answer)
-
-    def render_view(self, request: RenderView.Request, response: RenderView.Response) -> RenderView.Response:
-        """Colour, depth and instances from a pose."""
-
-        def answer() -> str:
-            self._limits.view(request.camera_info.width, request.camera_info.height)
-            self._limits.ids(request.only)
-            self._limits.ids(request.without)
-            T = self._frames.in_map(matrix_from_pose(request.pose.pose), request.pose.header.frame_id)
-            camera = camera_from_info(request.camera_info) if request.camera_info.width else self._mapper.view()[0]
-            snapshot = self._snapshot()
-            view = render_view(snapshot, camera, T, request.only, request.without)
-            head = header(snapshot.stamp, request.pose.header.frame_id or self._frames.map_frame)
-            response.color = image_message(view.color, "rgb8", head)
-            response.depth = depth_message(view.depth, head)
-            response.instances = image_message(view.instances, "16UC1", head)
-            return f"{len(np.unique(view.instances)) - (view.instances == 0).any()} objects in view"
-
-        return self._guard(response, "render_view", answer)
+    def render_view(self, request: RenderView.Request, response: RenderView.Response) -> None:
+        """Fills in colour, depth and instances from a pose. Raises QueryError for a view that cannot be drawn."""
+        self._limits.view(request.camera_info.width, request.camera_info.height)
+        self._limits.ids(request.only)
+        self._limits.ids(request.without)
+        T = self._frames.in_map(matrix_from_pose(request.pose.pose), request.pose.header.frame_id)
+        camera = camera_from_info(request.camera_info) if request.camera_info.width else self._mapper.view()[0]
+        snapshot = self._snapshot()
+        view = render_view(snapshot, camera, T, request.only, request.without)
+        head = header(snapshot.stamp, request.pose.header.frame_id or self._frames.map_frame)
+        response.color = image_message(view.color, "rgb8", head)
+        response.depth = depth_message(view.depth, head)
+        response.instances = image_message(view.instances, "16UC1", head)
+        count = len(np.unique(view.instances)) - (view.instances == 0).any()
+        response.success, response.message = True, f"{count} objects in view"
 
     def _on_click(self, message: PointStamped) -> None:
         try:
@@ -96,7 +114,7 @@ class PlanningServices:
             return
         clicked = object_message(found, header(snapshot.stamp, self._frames.map_frame), 1.0)
         self._clicked.publish(clicked)
-        self._highlight(highlight_message((clicked,), clicked.header))
+        self._show(highlight_message((clicked,), clicked.header))
         self._log.info(f"clicked point: {found.label or 'object'} {found.id}")
 
     def _snapshot(self) -> MapSnapshot:
@@ -109,20 +127,3 @@ class PlanningServices:
         point: FloatArray = np.array([[message.point.x, message.point.y, message.point.z]])
         T = self._frames.in_map(np.eye(4), message.header.frame_id)
         return object_at_point(snapshot, transform(T, point)[0])
-
-    def _at_pixel(self, snapshot: MapSnapshot, request: ObjectAt.Request) -> ObjectInstance:
-        found, _ = object_at_pixel(snapshot, *self._pixels.locate(request))
-        return found
-
-    def _guard(self, response: Any, what: str, answer: Any) -> Any:
-        """Whatever goes wrong is a message to the caller."""
-        try:
-            response.message = answer()
-            response.success = True
-        except IgError as error:
-            response.success, response.message = False, str(error)
-            self._problems.add(f"{what}_refused", str(error))
-        except Exception as error:  # the border: a question must not end the node
-            response.success, response.message = False, f"internal error: {type(error).__name__}: {error}"
-            self._problems.add("internal", response.message)
-        return response

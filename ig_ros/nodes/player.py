@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from geometry_msgs.msg import PoseStamped
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CameraInfo, Image
 
-from ig_ros.datasets import Dataset, open_dataset, split
-from ig_ros.errors import IgError
+from ig_ros.datasets import Dataset, split
 from ig_ros.msg import SegmentedImage
+from ig_ros.nodes.bag_writer import BagRecorder
 from ig_ros.nodes.conversions import depth_message, header, image_message, info_message, pose_message
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.types import Frame
 
 # A reliable publisher matches both kinds of subscriber; to a best-effort one it still sends best effort.
-EPOCH = 1_000_000_000  # ns, first stamp of a recording: 0 means "unknown" to ROS
 QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 PARTS: dict[str, tuple[Any, str]] = {  # in this order: what an image needs leaves before it
@@ -144,57 +139,13 @@ def play(
 
 def record(dataset: Dataset, options: PlayOptions, progress: Callable[[int], None] = lambda _: None) -> int:
     """Write to a bag what `play` would publish; returns the number of frames. Raises DatasetError, StorageError."""
-    from ig_ros.nodes.bag_writer import BagRecorder
-
     count = 0
     with BagRecorder(Path(options.record)) as bag:
         for place in chosen_places(len(dataset), options):
-            stamp = EPOCH + round(count / options.rate * 1e9)
+            stamp = round((count + 1) / options.rate * 1e9)  # never 0, which means unknown to ROS
             parts = frame_messages(dataset[place], stamp, options)
             for part in (part for part in PARTS if part in parts):
                 bag.write(f"/{PARTS[part][1]}", stamp, parts[part])
             count += 1
             progress(count)
     return count
-
-
-def parse(arguments: list[str]) -> tuple[str, PlayOptions]:
-    """Command line -> dataset and options."""
-    default = PlayOptions()
-    parser = argparse.ArgumentParser(prog="player", description=__doc__)
-    parser.add_argument("scene", help="dataset folder, or sim:tabletop, sim:room")
-    parser.add_argument("--rate", type=float, default=default.rate, help="frames per second")
-    parser.add_argument("--loops", type=int, default=default.loops, help="times through the dataset")
-    parser.add_argument("--max-frames", type=int, default=default.max_frames, help="stop after so many, 0 = all")
-    parser.add_argument("--wait", type=float, default=default.wait, help="seconds to wait for a subscriber")
-    parser.add_argument("--record", default="", help="write OUT.mcap (or a folder) instead of publishing")
-    parser.add_argument("--hold-out", action="store_true", help="leave out every 8th frame")
-    parser.add_argument("--no-depth", dest="depth", action="store_false")
-    parser.add_argument("--no-masks", dest="masks", action="store_false")
-    given = vars(parser.parse_args(arguments))
-    scene = str(given.pop("scene"))
-    options = replace(default, **given)
-    if options.rate <= 0 or options.loops < 1:
-        parser.error("--rate must be positive and --loops at least 1")
-    return scene, options
-
-
-def main(args: list[str] | None = None) -> int:
-    """Console entry point: 1 and one line on stderr for a dataset that cannot be played."""
-    arguments = list(sys.argv[1:] if args is None else args)
-    scene, options = parse(remove_ros_args(["player", *arguments])[1:])
-    try:
-        if options.record:
-            sys.stderr.write(f"{record(open_dataset(scene), options)} frames written to {options.record}\n")
-        else:
-            play(open_dataset(scene), options, arguments)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    except IgError as error:
-        sys.stderr.write(f"player: {error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,11 +16,12 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ig_ros.config import NodeConfig
 from ig_ros.errors import FrameError
-from ig_ros.nodes.conversions import matrix_from_pose, nanoseconds
+from ig_ros.geometry import T_BODY_OPTICAL
+from ig_ros.message_decoding import matrix_from_pose, nanoseconds
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import Worker
-from ig_ros.nodes.message_checks import Guard
-from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, TfLookup
+from ig_ros.nodes.message_checks import MessageLimits
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.topics import KINDS
 from ig_ros.scaffold.pose_correction import Correction, Odometry, Trajectory
 from ig_ros.types import FloatArray, Frame
@@ -43,7 +44,7 @@ class PoseCorrections:
         self, node: Node, config: NodeConfig, mapper: LiveMapper, problems: Problems, tf: TfLookup | None
     ) -> None:
         self._config, self._mapper, self._problems, self._tf = config, mapper, problems, tf
-        self._guard = Guard(config.limits)
+        self._guard = MessageLimits(config.limits)
         self._trajectories = {name: Trajectory(config.pose_max_gap) for name in config.cameras}
         self._odometry = Odometry()
         self._lock = threading.Lock()  # around both, and around what the mapper is told
@@ -75,9 +76,9 @@ class PoseCorrections:
                 self._odom_at(frame.stamp - place) if frame.source in self._on_tf else None
             )  # the builder has shifted it by so much
             if pair is not None:
-                T = self._odometry.note(frame.stamp, frame.T_world_camera, *pair)
+                T = self._odometry.add(frame.stamp, frame.T_world_camera, *pair)
                 frame = dataclasses.replace(frame, T_world_camera=T)
-            self._trajectories[frame.source].note(frame.stamp, frame.T_world_camera)
+            self._trajectories[frame.source].add(frame.stamp, frame.T_world_camera)
             self._mapper.submit(frame)
         return frame
 

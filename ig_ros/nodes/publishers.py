@@ -11,7 +11,6 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Path
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -19,11 +18,11 @@ from std_msgs.msg import Header
 from ig_ros.config import NodeConfig
 from ig_ros.nodes.clouds import snapshot_cloud, thinned
 from ig_ros.nodes.conversions import header, pose_message
-from ig_ros.nodes.diagnostics import Diagnosis, Problems
-from ig_ros.nodes.executor import Worker
+from ig_ros.nodes.diagnostics import Diagnosis, Problems, mapping_error, mapping_state, mapping_values
+from ig_ros.nodes.executor import Worker, steady_clock
 from ig_ros.nodes.object_messages import array_message, markers_message
 from ig_ros.nodes.subscriptions import Inputs
-from ig_ros.nodes.topics import advertise
+from ig_ros.nodes.topics import CLICKED, OUT, advertise
 from ig_ros.nodes.visualization import frusta_message, in_object_colors, rendered_images
 from ig_ros.types import Frame, Instances, MapSnapshot
 
@@ -43,65 +42,50 @@ class Outputs:
 
     def __init__(self, node: Node, config: NodeConfig, mapper: LiveMapper, inputs: Inputs, problems: Problems) -> None:
         self._node, self._config, self._mapper, self._inputs, self._problems = node, config, mapper, inputs, problems
-        self._cloud = advertise(node, "ig/instance_cloud")
-        self._objects = advertise(node, "ig/objects")
-        self._markers = advertise(node, "ig/markers")
-        self._path = advertise(node, "ig/camera_path")
-        self._colored = advertise(node, "ig/instance_colors")
-        self._frusta = advertise(node, "ig/cameras")
-        self._rendered = advertise(node, "ig/rendered_image")
-        self._rendered_ids = advertise(node, "ig/rendered_instances")
-        self.highlight = advertise(node, "ig/query_markers").publish
-        self._diagnostics = advertise(node, "/diagnostics")
-        self._diagnosis = Diagnosis(node.get_fully_qualified_name())
+        self._publishers = {topic.name: advertise(node, topic.name) for topic in OUT if topic.name != CLICKED}
+        self.show = self._publishers["ig/query_markers"].publish
+        self._diagnosis = Diagnosis(f"{node.get_fully_qualified_name()}: mapping")
         self.open = False  # nothing but diagnostics is published while it is closed
-        self._shown: dict[Any, MapSnapshot | None] = {}  # what each publisher has sent last
-        self._trail = Trail(config.map_frame)
+        self._shown: dict[str, MapSnapshot | None] = {}  # what was sent last, by topic
+        self.path = CameraPath(config.map_frame)  # fed by whoever receives the frames
         self._worker = Worker("outputs", 1, problems)
         self.stop = self._worker.stop
         group = MutuallyExclusiveCallbackGroup()
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation still shows its map
-        node.create_timer(config.publish_period, self._tick, group, clock=steady)
-        node.create_timer(config.diagnostics_period, self._publish_diagnostics, group, clock=steady)
-
-    @property
-    def trail(self) -> Trail:
-        """The camera path, fed by whoever sees the frames."""
-        return self._trail
+        node.create_timer(config.publish_period, self._tick, group, clock=steady_clock())
+        node.create_timer(config.diagnostics_period, self._publish_diagnostics, group, clock=steady_clock())
 
     def _tick(self) -> None:
         if self.open:
             self._worker.put(self._publish_map)
 
     def _publish_map(self) -> None:
-        path = self._trail.message() if self._path.get_subscription_count() else None
+        path = self.path.message() if self._publishers["ig/camera_path"].get_subscription_count() else None
         if path is not None:
-            self._path.publish(path)
+            self._publishers["ig/camera_path"].publish(path)
         snapshot = self._mapper.snapshot()
         head = header(snapshot.stamp if snapshot else 0, self._config.map_frame)
         instances = snapshot.instances if snapshot else NOTHING  # after a reset
-        self._show(self._cloud, snapshot, lambda: self._cloud_message(snapshot, head))
-        self._show(self._objects, snapshot, lambda: array_message(instances, head))
-        self._show(self._markers, snapshot, lambda: markers_message(instances.objects, head))
-        self._show(self._colored, snapshot, lambda: self._colored_cloud(snapshot, head))
+        self._show("ig/instance_cloud", snapshot, lambda: self._cloud_message(snapshot, head))
+        self._show("ig/objects", snapshot, lambda: array_message(instances, head))
+        self._show("ig/markers", snapshot, lambda: markers_message(instances.objects, head))
+        self._show("ig/instance_colors", snapshot, lambda: self._colored_cloud(snapshot, head))
         self._show_views(snapshot, head)
 
-    def _show(self, publisher: Any, snapshot: MapSnapshot | None, make: Callable[[], Any]) -> None:
-        """Publish what is new to those who listen; whoever comes later gets the latched message, or the next one."""
-        if self._shown.get(publisher) is snapshot or not publisher.get_subscription_count():
-            return
-        self._shown[publisher] = snapshot
-        publisher.publish(make())
+    def _show(self, topic: str, snapshot: MapSnapshot | None, make: Callable[[], Any]) -> None:
+        """Publishes what is new where somebody listens; a later listener gets the latched message, or the next one."""
+        if self._shown.get(topic) is not snapshot and self._publishers[topic].get_subscription_count():
+            self._shown[topic] = snapshot
+            self._publishers[topic].publish(make())
 
     def _show_views(self, snapshot: MapSnapshot | None, head: Header) -> None:
         """Where the cameras were, and the map as the newest of them sees it."""
         if snapshot is None or snapshot.gaussians is None:
             return
         camera, T = self._mapper.view()
-        self._show(self._frusta, snapshot, lambda: frusta_message(self._trail.poses(), camera, head))
+        self._show("ig/cameras", snapshot, lambda: frusta_message(self.path.poses(), camera, head))
         both = functools.cache(lambda: rendered_images(snapshot, camera, T, self._config.map_frame))
-        self._show(self._rendered, snapshot, lambda: both()[0])
-        self._show(self._rendered_ids, snapshot, lambda: both()[1])
+        self._show("ig/rendered_image", snapshot, lambda: both()[0])
+        self._show("ig/rendered_instances", snapshot, lambda: both()[1])
 
     def _colored_cloud(self, snapshot: MapSnapshot | None, head: Header) -> PointCloud2:
         return in_object_colors(self._cloud_message(snapshot, head))
@@ -111,19 +95,20 @@ class Outputs:
         return snapshot_cloud(snapshot, head, rows)
 
     def _publish_diagnostics(self) -> None:
-        now = self._node.get_clock().now().nanoseconds
         stats = self._mapper.stats()
-        stream = {
+        values = mapping_values(stats) | {
             "frames waiting": str(self._inputs.waiting()),
             "callback delay p99 ms": f"{self._inputs.delays.p99_ms():.1f}",
         }
-        stream |= {f"{kind} without image": str(self._inputs.alone()[kind]) for kind in ("depth", "masks")}
-        self._diagnostics.publish(self._diagnosis.message(now, stats, self._problems.counts(), stream, self.open))
+        values |= {f"{kind} without image": str(self._inputs.alone()[kind]) for kind in ("depth", "masks")}
+        now, problems = self._node.get_clock().now().nanoseconds, self._problems.counts()
+        state, error = mapping_state(stats, self.open), mapping_error(stats)
+        self._publishers["/diagnostics"].publish(self._diagnosis.message(now, values, problems, state, error))
         if stats.error:
             self._problems.add("mapper_stopped", f"{stats.error}: save what you need and restart the node")
 
 
-class Trail:
+class CameraPath:
     """Where the camera has been: bounded, thread safe."""
 
     def __init__(self, frame_id: str) -> None:

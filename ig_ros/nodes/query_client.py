@@ -1,4 +1,7 @@
-"""A client of a running mapping node: queries, commands, and the latest objects and diagnostics."""
+"""A client of a running mapping node: queries, commands, and the latest objects and diagnostics.
+
+`python -m ig_ros.nodes.query_client TEXT` asks from a shell: the wheels of PyPI have no `ros2 service call`.
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,22 +13,20 @@ from visualization_msgs.msg import MarkerArray
 from ig_ros.errors import FrameError, IgError, QueryError
 from ig_ros.geometry import inverse
 from ig_ros.language import Scope, Viewpoint
-from ig_ros.nodes.conversions import header, matrix_from_pose
-from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.message_checks import Guard
+from ig_ros.message_decoding import matrix_from_pose
+from ig_ros.nodes.conversions import header
+from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import add_surface, object_message
-from ig_ros.nodes.pose_buffer import TfLookup
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.visualization import highlight_message
 from ig_ros.srv import QueryObject
-from ig_ros.thread_settings import compute_alone
+from ig_ros.thread_settings import single_threaded
 from ig_ros.types import FloatArray
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
 
-BOUND = 0.4  # s: no service makes its caller wait longer than this
 NAME, REASON = 60, 300  # characters of a caller's frame_id, and of tf's words about it, that an answer repeats
-_ALL = 2**31 - 1
 
 
 class FrameFinder:
@@ -63,59 +61,34 @@ class QueryService:
     """Answers from the newest snapshot, while training goes on."""
 
     def __init__(
-        self,
-        mapper: LiveMapper,
-        frames: FrameFinder,
-        problems: Problems,
-        guard: Guard,
+        self, mapper: LiveMapper, frames: FrameFinder, limits: MessageLimits,
         show: Callable[[MarkerArray], None] = lambda _: None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """`show` gets every answer as markers (namespace `query`), an empty one to clear those before."""
-        self._mapper, self._frames, self._problems, self._guard = mapper, frames, problems, guard
-        self._highlight = show
-        self._pool = ThreadPoolExecutor(2, "query", compute_alone)
+        self._mapper, self._frames, self._limits, self._show = mapper, frames, limits, show
 
-    def stop(self) -> None:
-        """Take no more queries."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def handle(self, request: QueryObject.Request, response: QueryObject.Response) -> QueryObject.Response:
-        """The service callback; whatever goes wrong is a message to the caller."""
-        try:
-            self._pool.submit(self._answer, request, response).result(BOUND)
-        except TimeoutError:
-            # The worker may still write to `response`: answer with another one.
-            return QueryObject.Response(
-                success=False, message="not ready: the language model is still loading, ask again in a few seconds"
-            )
-        except IgError as error:
-            response.success, response.message = False, str(error)
-            self._problems.add("query_refused", str(error))
-        except Exception as error:  # the border: a query must not end the node
-            response.success, response.message = False, f"internal error: {type(error).__name__}: {error}"
-            self._problems.add("internal", response.message)
-        return response
-
-    def _answer(self, request: QueryObject.Request, response: QueryObject.Response) -> None:
-        self._guard.text("query text", request.text)
+    def query(self, request: QueryObject.Request, response: QueryObject.Response) -> None:
+        """Fills in the objects that fit the request. Raises QueryError for an unusable one."""
+        self._limits.text("query text", request.text)
         scope = self._scope(request)
         if not request.text.strip() and not scope.narrow:
             raise QueryError("empty query text: say what to look for, or give an id or a box")
         T_frame_map = self._frames.find(request.frame_id)
         snapshot = self._mapper.snapshot()
-        result = self._mapper.query(request.text, request.max_results or _ALL, request.min_score, scope)
+        with single_threaded():
+            result = self._mapper.query(request.text, request.max_results or sys.maxsize, request.min_score, scope)
         response.success, response.message = bool(result.hits), result.message
         response.threshold = float(result.threshold)
         if snapshot is None or not result.hits:
-            self._highlight(highlight_message((), header(0, self._frames.map_frame)))
+            self._show(highlight_message((), header(0, self._frames.map_frame)))
             return
         head = header(snapshot.stamp, request.frame_id or self._frames.map_frame)
         for hit in result.hits:
             found = object_message(hit.object, head, hit.score, T_frame_map)
-            if request.with_cloud and (snapshot.instances.point_ids == found.id).any():  # else it is far away, on disk
+            if request.with_cloud and (snapshot.instances.point_ids == found.id).any():  # else it is paged out to disk
                 add_surface(found, snapshot, T_frame_map)
             response.objects.append(found)
-        self._highlight(highlight_message(response.objects, head))
+        self._show(highlight_message(response.objects, head))
         response.message = response.message or f"{len(result.hits)} found"
 
     def _scope(self, request: QueryObject.Request) -> Scope:

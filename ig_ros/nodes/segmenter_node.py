@@ -24,20 +24,22 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import Config, NodeConfig
 from ig_ros.errors import FrameError, IgError
-from ig_ros.language import Encoder, ImageEncoder, embed_masks, make_encoder
+from ig_ros.language import ImageEncoder, embed_masks, make_image_encoder
+from ig_ros.message_decoding import camera_from_info, depth_from_image, nanoseconds
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import camera_from_info, depth_from_image, nanoseconds, rgb_from_message
-from ig_ros.nodes.diagnostics import Problems, SegmenterDiagnosis
+from ig_ros.nodes.conversions import rgb_from_message
+from ig_ros.nodes.diagnostics import Diagnosis, Problems
 from ig_ros.nodes.frame_builder import demand_size
-from ig_ros.nodes.message_checks import Guard
+from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.process import leave
+from ig_ros.nodes.synchronizer import SILENT
+from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Camera, FloatArray
 
 DEPTHS = 8  # newest depth images, of which one may belong to the image
-ALIVE = 5.0  # s: depth silent for longer is no longer waited for
 RELIABLE = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -45,15 +47,15 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
     """Takes the mapping node's parameters, of which it reads `segmenter`, `segmentation` and `language`."""
 
     def __init__(
-        self, segmenter: Segmenter | None = None, encoder: Encoder | None = None, **node_arguments: Any
+        self, segmenter: Segmenter | None = None, encoder: ImageEncoder | None = None, **node_arguments: Any
     ) -> None:
         """Raises IgError for parameters, weights or packages that cannot be had."""
         super().__init__("segmenter_node", automatically_declare_parameters_from_overrides=True, **node_arguments)
         self.config: NodeConfig = read_parameters(self)
         self.segmenter = segmenter or chosen_segmenter(self.config.core)
-        self.encoder = encoder or image_encoder(self.config.core)
+        self.encoder = encoder or make_image_encoder(self.config.core.language)
         self.problems = Problems(self.get_logger().warning)
-        self._guard = Guard(self.config.limits)
+        self._guard = MessageLimits(self.config.limits)
         self.received = self.skipped = self.done = 0  # images
         self._info: CameraInfo | None = None
         self._depths: deque[Image] = deque(maxlen=DEPTHS)
@@ -68,7 +70,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         ):  # fmt: skip
             self.create_subscription(kind, topic, callback, qos_profile_sensor_data)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._diagnosis = SegmenterDiagnosis(self.get_fully_qualified_name())
+        self._diagnosis = Diagnosis(f"{self.get_fully_qualified_name()}: segmenting")
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is diagnosed too
         self.create_timer(self.config.diagnostics_period, self._publish_diagnostics, clock=steady)
         self._thread = threading.Thread(target=self._work, name="segmenter", daemon=True)
@@ -76,7 +78,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self.get_logger().info(f"segmenting with {self.segmenter.name}")
 
     def close(self) -> None:
-        """End the thread after the image it works on."""
+        """Ends the thread after the image it works on."""
         with self._arrived:
             self._stopping = True
             self._arrived.notify()
@@ -139,7 +141,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         return segmented_message(masks, message.header, masks.encoder)
 
     def _depth(self, message: Image | CompressedImage, camera: Camera) -> FloatArray | None:
-        """The depth image of the same moment, None where there is none or it cannot be used."""
+        """Returns the depth image of the same moment, None where there is none or it cannot be used."""
         found = self._wait_for_depth(nanoseconds(message.header.stamp))
         if found is None:
             return None
@@ -153,7 +155,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         return depth
 
     def _wait_for_depth(self, stamp: int) -> Image | None:
-        """The depth nearest to a stamp (ns) within the tolerance; it may come after its image."""
+        """Returns the depth nearest to a stamp (ns) within the tolerance; it may come after its image."""
         deadline, tolerance = time.monotonic() + self.config.depth_timeout, self.config.sync_tolerance * 1e9
         with self._arrived:
             while True:
@@ -163,7 +165,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
                     return nearest
                 now = time.monotonic()
                 passed = any(age > tolerance for age, _ in ages)  # the stream is beyond: this image has no depth
-                if passed or now - self._depth_seen > ALIVE or self._stopping:
+                if passed or now - self._depth_seen > SILENT or self._stopping:
                     return None
                 if now >= deadline:
                     break
@@ -175,24 +177,17 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
 
     def _publish_diagnostics(self) -> None:
         numbers = {"images in": self.received, "images done": self.done, "images skipped": self.skipped}
-        now = self.get_clock().now().nanoseconds
-        self._diagnostics.publish(self._diagnosis.message(now, numbers, self.problems.counts()))
+        values = {name: str(number) for name, number in numbers.items()}
+        now, state = self.get_clock().now().nanoseconds, "segmenting" if self.received else "waiting for images"
+        self._diagnostics.publish(self._diagnosis.message(now, values, self.problems.counts(), state))
 
 
 def chosen_segmenter(config: Config) -> Segmenter:
-    """The configured segmenter. Raises ConfigError's root for none at all."""
+    """Returns the configured segmenter. Raises IgError for none at all, and for missing weights or packages."""
     segmenter = make_segmenter(config.segmentation)
     if segmenter is None:
-        raise IgError("the segmenter node needs the parameter segmenter: geometric, sam or sam2")
+        raise IgError(f"the segmenter node needs the parameter segmenter: {', '.join(SEGMENTERS)}")
     return segmenter
-
-
-def image_encoder(config: Config) -> Encoder | None:
-    """The configured encoder if it looks at images; words are the mapping node's business."""
-    if config.language.encoder not in ("open_clip", "fused"):
-        return None
-    encoder = make_encoder(config.language)
-    return encoder if isinstance(encoder, ImageEncoder) else None
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -210,7 +205,3 @@ def main(args: list[str] | None = None) -> NoReturn:
         sys.stderr.write(f"segmenter_node: {error}\n")
         leave(1)
     leave(0)
-
-
-if __name__ == "__main__":
-    main()

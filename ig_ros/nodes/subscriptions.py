@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from geometry_msgs.msg import PoseStamped
-from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -19,16 +15,16 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from ig_ros.config import NodeConfig
 from ig_ros.errors import ConfigError, FrameError
 from ig_ros.lens_distortion import Rectifier
+from ig_ros.message_decoding import nanoseconds
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.clouds import sparse_points
-from ig_ros.nodes.conversions import matrix_from_pose, nanoseconds
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.executor import Delays, Worker
+from ig_ros.nodes.executor import JOBS, CallbackDelays, Worker, steady_clock
 from ig_ros.nodes.frame_builder import FrameBuilder
-from ig_ros.nodes.message_checks import Guard, OneSender
-from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, PoseBuffer, TfLookup, TfPoses
+from ig_ros.nodes.message_checks import MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
-from ig_ros.nodes.synchronizer import Synchronizer, Waits
+from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
+from ig_ros.nodes.synchronizer import Problem, Synchronizer, Waits
 from ig_ros.nodes.topics import KINDS
 from ig_ros.types import FloatArray, Frame, Masks
 
@@ -36,7 +32,8 @@ if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
 
 
-PICTURES = ("image", "image/compressed", "depth", "segmented_image")  # topics whose callbacks' delays are noted
+# Topics whose callbacks' delays are measured: the many cheap poses would hide how late images are.
+IMAGES = ("image", "image/compressed", "depth", "segmented_image")
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
 POSE_QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -46,29 +43,25 @@ class CameraInput:
     """Listens to `NAME/image`, `NAME/camera_info`, ... One exclusive callback group: nothing in here needs a lock."""
 
     def __init__(
-        self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: Delays,
-        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: TfLookup | None,
+        self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: CallbackDelays,
+        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: Callable[[], TfLookup],
     ) -> None:  # fmt: skip
         """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks with the
         frame's stamp to `submit_masks`."""
         self._node, self._config, self._problems, self._delays = node, config, problems, delays
         self._name = config.cameras[place]
-        self._guard = Guard(config.limits)
-        self._builder = FrameBuilder((self._name, place), submit, submit_masks, problems, self._guard)
-        self._buffer = PoseBuffer(config.pose_max_gap)
-        self._source = config.each.source(place, config.pose_source)
-        self._frame = config.each.frame(place, config.camera_frame)
-        self._optical = config.each.optical(place, config.pose_is_optical)
-        self._tf = TfPoses(tf, config.map_frame) if tf is not None and self._source == "tf" else None
+        self._limits = MessageLimits(config.limits)
+        self._builder = FrameBuilder((self._name, place), submit, submit_masks, problems, self._limits)
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._poses = make_pose_source(PoseSourceSetup(config, place, self._subscribe_poses, problems, tf))
         waits = Waits(
             config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
         )
-        self._line = Synchronizer(waits, self._tf or self._buffer)
+        self._line = Synchronizer(waits, self._poses)
         self._forgotten = False
-        self._group = MutuallyExclusiveCallbackGroup()
         self._subscribe()
         # A steady clock: with use_sim_time and a paused clock the line still moves when something arrives.
-        node.create_timer(TICK, self._advance, self._group, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        node.create_timer(TICK, self._advance, self._group, clock=steady_clock())
 
     def __len__(self) -> int:
         """Images that wait, for their companions or for the decoder."""
@@ -85,37 +78,34 @@ class CameraInput:
         return self._builder.calibration.rectifier
 
     def _subscribe(self) -> None:
-        self._listen("image", self._on_image, self._guard.image)
-        self._listen("image/compressed", self._on_image, self._guard.image)
-        self._listen("camera_info", self._on_camera_info, self._guard.info)
-        self._listen("depth", self._on_depth, self._guard.depth)
-        self._listen("segmented_image", self._on_masks, self._guard.masks)
-        if self._source == "pose":
-            self._listen("pose", self._on_pose, None, POSE_QOS)
-        elif self._source == "odometry":
-            self._listen("odometry", self._on_pose, None, POSE_QOS)
+        self._listen("image", self._on_image, self._limits.image)
+        self._listen("image/compressed", self._on_image, self._limits.image)
+        self._listen("camera_info", self._on_camera_info, self._limits.info)
+        self._listen("depth", self._on_depth, self._limits.depth)
+        self._listen("segmented_image", self._on_masks, self._limits.masks)
+
+    def _subscribe_poses(self, topic: str, kind: type, callback: Callable[[Any], None]) -> None:
+        self._listen(topic, callback, None, kind, POSE_QOS)
 
     def _listen(
         self, topic: str, callback: Callable[[Any], None], check: Callable[[Any], None] | None,
-        qos: QoSProfile = qos_profile_sensor_data,
+        kind: type | None = None, qos: QoSProfile = qos_profile_sensor_data,
     ) -> None:  # fmt: skip
         name = f"{self._name}/{topic}" if self._name else topic
-        guarded = functools.partial(self._guarded, name, OneSender(), callback, check)
-        # Poses and calibrations cost next to nothing: counted, they would hide how late pictures are.
-        heard = self._delays.timed(guarded) if topic in PICTURES else guarded
-        self._node.create_subscription(KINDS[topic], name, heard, qos, callback_group=self._group)
+        sender = OneSender()
 
-    def _guarded(
-        self, topic: str, sender: OneSender, callback: Callable[[Any], None], check: Callable[[Any], None] | None,
-        message: Any,
-    ) -> None:  # fmt: skip
-        try:
-            sender.demand(topic, message.header.frame_id, self._now())
-            if check is not None:
-                check(message)
-            callback(message)
-        except FrameError as error:
-            self._problems.add_error(error)
+        def receive(message: Any, info: Mapping[str, Any]) -> None:
+            try:
+                sender.demand(name, message.header.frame_id, self._now())
+                if check is not None:
+                    check(message)
+                callback(message)
+            except FrameError as error:
+                self._problems.add_error(error)
+            if topic in IMAGES:
+                self._delays.add(int(info["received_timestamp"]))
+
+        self._node.create_subscription(kind or KINDS[topic], name, receive, qos, callback_group=self._group)
 
     def stop(self) -> None:
         """End the decoding thread."""
@@ -129,33 +119,23 @@ class CameraInput:
         return float(self._node.get_clock().now().nanoseconds) / 1e9
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        if self._tf is not None:
-            self._tf.camera_frame = self._frame or message.header.frame_id
-        problem = self._line.add_image(nanoseconds(message.header.stamp), message, self._now())
-        if problem is not None:
-            self._problems.add(problem.cause, problem.message)
+        self._poses.note_image(message.header.frame_id)
+        self._report(self._line.add_image(nanoseconds(message.header.stamp), message, self._now()))
         self._advance()
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._builder.calibrate(message, self._now())
 
-    def _on_pose(self, message: PoseStamped | Odometry) -> None:
-        pose = message.pose.pose if isinstance(message, Odometry) else message.pose
-        frame = message.header.frame_id
-        if frame not in ("", self._config.map_frame):
-            text = f"poses are in '{frame[:60]}', outputs in '{self._config.map_frame}': set map_frame to that"
-            self._problems.add("pose_frame", text)
-        T = matrix_from_pose(pose)
-        self._buffer.add(nanoseconds(message.header.stamp), T if self._optical else T @ T_BODY_OPTICAL)
-
     def _on_depth(self, message: Image) -> None:
         self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())
 
     def _on_masks(self, message: SegmentedImage) -> None:
-        problem = self._line.add_masks(nanoseconds(message.header.stamp), message, self._now())
+        self._report(self._line.add_masks(nanoseconds(message.header.stamp), message, self._now()))
+        self._advance()
+
+    def _report(self, problem: Problem | None) -> None:
         if problem is not None:
             self._problems.add(problem.cause, problem.message)
-        self._advance()
 
     def _advance(self) -> None:
         if self._forgotten:
@@ -165,14 +145,13 @@ class CameraInput:
         self._line.calibrated = self._builder.calibration.known
         bundles, problems = self._line.advance(self._now())
         for problem in problems:
-            self._problems.add(problem.cause, problem.message)
+            self._report(problem)
         for bundle in bundles:
             self._builder.put(bundle)
         for late in self._line.take_late():
             self._builder.put_late(late)
 
 
-CLOUDS = 4  # clouds of sparse points that wait to be converted
 FULL = ("map_points_full", "map_points come faster than they are converted: publish them less often")
 
 
@@ -187,21 +166,26 @@ class Inputs:
             raise ConfigError(f"parameter 'cameras' = {list(config.cameras)}: give every camera a name of its own")
         self._config, self._mapper, self._problems, self._used = config, mapper, problems, used
         self.open = False
-        self.delays = Delays()
-        self._guard = Guard(config.limits)
+        self.delays = CallbackDelays()
+        self._limits = MessageLimits(config.limits)
         config.each.check(len(config.cameras))
-        sources = {config.each.source(place, config.pose_source) for place in range(len(config.cameras))}
-        tf = TfLookup(node) if "tf" in sources else None
+        lookups: list[TfLookup] = []
+
+        def tf() -> TfLookup:
+            if not lookups:
+                lookups.append(TfLookup(node))
+            return lookups[0]
+
         self._cameras = [
             CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_masks, tf)
             for place in range(len(config.cameras))
         ]
-        self._points = Worker("map_points", CLOUDS, problems, FULL)
-        self._corrections = PoseCorrections(node, config, mapper, problems, tf)
+        self._points = Worker("map_points", JOBS, problems, FULL)
+        self._corrections = PoseCorrections(node, config, mapper, problems, lookups[0] if lookups else None)
         group = MutuallyExclusiveCallbackGroup()
-        listen: Any = node.create_subscription
-        timed = self.delays.timed(self._on_map_points)
-        listen(KINDS["map_points"], "map_points", timed, qos_profile_sensor_data, callback_group=group)
+        node.create_subscription(
+            KINDS["map_points"], "map_points", self._on_map_points, qos_profile_sensor_data, callback_group=group
+        )
 
     def pose_at(self, camera: str, stamp: int | None) -> FloatArray | None:
         """T_map_camera (4, 4) of a camera at a stamp (ns) by its name, corrections included; None = not known.
@@ -236,19 +220,17 @@ class Inputs:
             camera.forget()
         self._corrections.forget()
 
-    def _on_map_points(self, message: PointCloud2) -> None:
+    def _on_map_points(self, message: PointCloud2, info: Mapping[str, Any]) -> None:
         frame, map_frame = message.header.frame_id, self._config.map_frame
-        if frame not in ("", map_frame):
-            self._problems.add(
-                "map_points_frame", f"map_points are in '{frame[:60]}': publish them in the map frame '{map_frame}'"
-            )
-            return
         try:
-            self._guard.cloud(message)
+            if frame not in ("", map_frame):
+                text = f"map_points are in '{frame[:60]}': publish them in the map frame '{map_frame}'"
+                raise FrameError("map_points_frame", text)
+            self._limits.cloud(message)
+            self._points.put(lambda: self._plant(message))
         except FrameError as error:
             self._problems.add_error(error)
-            return
-        self._points.put(lambda: self._plant(message))
+        self.delays.add(int(info["received_timestamp"]))
 
     def _plant(self, message: PointCloud2) -> None:
         xyz, rgb = sparse_points(message)
@@ -261,9 +243,8 @@ class Inputs:
             self._problems.add(error.cause if isinstance(error, FrameError) else "internal", str(error))
 
     def _submit(self, frame: Frame) -> None:
-        if not self.open:
-            return
-        self._used(self._corrections.submit(frame))
+        if self.open:
+            self._used(self._corrections.submit(frame))
 
     def _submit_masks(self, stamp: int, masks: Masks) -> None:
         if self.open:

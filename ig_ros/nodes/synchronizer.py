@@ -11,10 +11,10 @@ from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any
 
-from ig_ros.nodes.pose_buffer import PoseSource
+from ig_ros.nodes.pose_sources import PoseSource
 from ig_ros.types import FloatArray
 
-ALIVE = 5.0  # s: depth or masks silent for longer are no longer waited for
+SILENT = 5.0  # s: a stream silent for longer is not waited for, and may get another sender
 LEFT = 600  # stamps of images that have left are remembered for masks to come: twenty seconds at 30 Hz
 EXACT = 10  # images in a row with companions of their very stamp: from then on others are not theirs; and back again
 RESTART = 5  # images in order but older than the newest: the clock (a looping bag) has started again
@@ -123,7 +123,7 @@ class _Companions:
 
     def expected(self, waiting: _Waiting, now: float) -> bool:
         """Whether a companion of this image may still come: the stream lives and has not passed the image yet."""
-        if self._last_arrival is None or now - self._last_arrival > ALIVE:
+        if self._last_arrival is None or now - self._last_arrival > SILENT:
             return False
         tolerance = 0 if self._strict else self._tolerance
         passed = any(stamp > waiting.stamp + tolerance for stamp, _ in self._items)

@@ -44,6 +44,7 @@ IN = (
     Topic("pose_graph", Path, "optional: past poses of the camera as the SLAM system has corrected them"),
     Topic("clicked_point", PointStamped, "RViz's Publish Point: which object is there?"),
 )
+CLICKED = "ig/clicked_object"  # published by planning_services, the others by publishers
 OUT = (
     Topic("ig/instance_cloud", PointCloud2, "x y z rgb instance_id confidence", latched=True),
     Topic("ig/objects", ObjectArray, "all objects; ids last over re-instantiations", latched=True),
@@ -54,7 +55,7 @@ OUT = (
     Topic("ig/camera_path", Path, "where the camera has been", latched=True),
     Topic("ig/rendered_image", Image, "rgb8: the map as the newest camera sees it", latched=True),
     Topic("ig/rendered_instances", Image, "rgb8: its objects, each in the colour of its id", latched=True),
-    Topic("ig/clicked_object", Object, "the object under `clicked_point`"),
+    Topic(CLICKED, Object, "the object under `clicked_point`"),
     Topic("/diagnostics", DiagnosticArray, "frames in, used, dropped and why; steps/s; loss; memory", depth=10),
 )
 KINDS = {topic.name: topic.kind for topic in IN}

@@ -1,7 +1,7 @@
-"""The structs and functions of the compiled kernels as ctypes, read from the text that each library carries in itself.
+"""The structs and functions of the compiled kernels as ctypes, read from the text that each library carries.
 
-native/abi.h declares them once, and the compiler puts its text into the library: there is no list here that could differ
-from it. What Python passes is checked against it: names of fields, number of arguments, element types of arrays.
+native/abi.h declares them once, and the compiler puts its text into the library: there is no list here that could
+differ from it. What Python passes is checked against it: names of fields, number of arguments, element types of arrays.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Abi:
     """The structs and functions that a C text declares. Raises ValueError for C that it does not understand."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self.types = dict(NUMBERS)  # C name -> ctypes type, of numbers and structs
         self.fields: dict[str, list[Variable]] = {}  # of each struct
         self.arguments: dict[str, list[Variable]] = {}  # of each function
@@ -99,7 +100,7 @@ class Abi:
         return made
 
     def convert(self, function: str, values: Sequence[Any]) -> list[Any]:
-        """Arguments of a function as ctypes takes them: as in `make`, and structs or lists of them for pointers to them.
+        """Returns arguments of a function as ctypes takes them: as in `make`; structs or lists of them for pointers.
 
         Raises TypeError as `make` does.
         """

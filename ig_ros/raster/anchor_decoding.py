@@ -35,7 +35,7 @@ class AnchorLeaves:
     log_scale: torch.Tensor  # (n, 6) log m: of the offsets, of the children's extent
     embedding: torch.Tensor  # (n, E)
     color: torch.Tensor | None  # (n, 3) logit, added to what the colour MLP says
-    feature: torch.Tensor | None  # (n, F), or (n, k, F) where every child has its own
+    feature: torch.Tensor | None  # (n, F)
 
 
 def decode(

@@ -12,7 +12,6 @@ from ig_ros.raster.library import Library, Workspace, load, threads
 from ig_ros.raster.request import RasterRequest, ScreenStats
 from ig_ros.types import RenderResult
 
-
 INPUTS = ("means", "quats", "scales", "opacities", "features")
 
 

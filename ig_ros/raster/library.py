@@ -23,7 +23,7 @@ import torch
 
 from ig_ros.errors import RasterError
 from ig_ros.raster.abi import Abi
-from ig_ros.thread_settings import alone
+from ig_ros.thread_settings import single_threaded
 
 FOLDER = Path(__file__).parent
 BUILD_COMMAND = "run `make build` (or `pip install -e .`, or `colcon build`) in the repository root"
@@ -92,7 +92,7 @@ def helpers_for_kernels_only() -> Iterator[None]:
     before = _own.kernels
     _own.kernels = threads()
     try:
-        with alone():
+        with single_threaded():
             yield
     finally:
         _own.kernels = before

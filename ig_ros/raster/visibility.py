@@ -70,7 +70,7 @@ class PointVisibility:
     steady: BoolArray  # (N,) set to false where a view shows the point
 
     def add(self, views: Sequence[ViewProjection], close: float) -> None:
-        """Project into several views; one shows a point closely if the surface is off by this share of the tolerance."""
+        """Projects into views; one shows a point closely if the surface is off by this share of its tolerance."""
         library = load()
         structs = [
             library.struct(

@@ -1,7 +1,6 @@
 """The anchors as a structure of arrays, and the only functions that add or remove rows.
 
-Trainable arrays, their Adam moments and the bookkeeping of an anchor live side by side here, so growth and pruning
-cannot forget one of them.
+Trained arrays, their Adam moments and the bookkeeping of each anchor are added and removed together.
 """
 
 from __future__ import annotations
@@ -16,29 +15,29 @@ from ig_ros.raster import RowStep, adam_rows
 from ig_ros.scaffold import rotations
 from ig_ros.validation import demand, demand_like, demand_range
 
-WAVELENGTH = 2.0  # m, of the smooth field instance features start from
+WAVELENGTH = 2.0  # m, of the smooth field that new instance features are taken from: the extent of large objects
 
 
 @dataclass(frozen=True, slots=True)
 class NewAnchors:
-    """Rows about to be planted; all tensors share their first dimension."""
+    """Rows to be appended to an AnchorStore; all tensors share their first dimension."""
 
     position: torch.Tensor  # (n, 3) m
     color: torch.Tensor  # (n, 3) in [0, 1]
     edge: torch.Tensor  # (n,) m, edge of the voxel the anchor stands for
-    owner: torch.Tensor  # (n,) int64 uid of the keyframe that bore them
+    owner: torch.Tensor  # (n,) int64 uid of the keyframe that shows them
     embedding: torch.Tensor | None = None  # (n, E), zeros if absent
     feature: torch.Tensor | None = None  # (n, F), as the config starts them if absent
-    turn: torch.Tensor | None = None  # (n, 4) unit wxyz, see AnchorStore.move, identity if absent
+    rotation: torch.Tensor | None = None  # (n, 4) unit wxyz, see AnchorStore.move, identity if absent
 
     def first(self, n: int) -> NewAnchors:
-        """At most the first n rows."""
-        rest = (None if t is None else t[:n] for t in (self.embedding, self.feature, self.turn))
-        return NewAnchors(self.position[:n], self.color[:n], self.edge[:n], self.owner[:n], *rest)
+        """Returns at most the first n rows."""
+        columns = (getattr(self, field.name) for field in fields(self))
+        return NewAnchors(*(None if column is None else column[:n] for column in columns))  # type: ignore[arg-type]
 
     @classmethod
-    def together(cls, parts: Sequence[NewAnchors]) -> NewAnchors:
-        """The rows of all parts, which give the same fields, in order."""
+    def concatenate(cls, parts: Sequence[NewAnchors]) -> NewAnchors:
+        """Returns the rows of all parts in order; the parts have the same fields."""
         columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
         return cls(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
 
@@ -60,47 +59,39 @@ class AnchorStore:
             "offsets": empty(k, 3),  # of the children, in units of exp(log_scale[:3])
             "log_scale": empty(6),  # 3 for the offsets, 3 for the children's extent
             "embedding": empty(e),
-            "color": empty(3),  # logit of the colour the anchor was born with (Own: new ground looks right at once)
-            "feature": empty(k, f) if config.feature_per_child else empty(f),
+            "color": empty(3),  # logit, starts at the measured colour
+            "feature": empty(f),
         }
         self.moments = {name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.parameters.items()}
         self.data = {
             "position": empty(3),
-            "turn": empty(4),  # unit wxyz: rotates what the anchor decodes, see move
+            "rotation": empty(4),  # unit wxyz: rotates what the anchor decodes, see move
             "edge": empty(),
             "uid": empty(dtype=torch.int64),
             "owner": empty(dtype=torch.int64),
             "visits": empty(dtype=torch.int32),  # training steps in which the anchor was in view
             "lessons": empty(dtype=torch.int32),  # ... and in which its instance feature was trained
             "opacity": empty(),  # running mean of its children's summed opacity over those steps
-            "gradient_sum": empty(k),  # 2D positional gradient per child, see growth
+            "gradient_sum": empty(k),  # 2D positional gradient per child, see densification
             "gradient_count": empty(k),
         }
-
-        self.turned = False  # whether any anchor is: a map whose poses were never corrected pays nothing
+        self.rotated = False  # whether any rotation is not the identity: only pose corrections rotate anchors
 
     def __len__(self) -> int:
         return len(self.data["position"])
 
     def append(self, new: NewAnchors) -> None:
-        """Plant new rows at the end; their moments and counts start at zero."""
+        """Appends new rows; their moments and counts start at zero."""
         n = len(new.position)
-        k = self._config.children
-        color = new.color.clamp(0.02, 0.98)
-        log_edge = new.edge.log()[:, None]
-        # The paper starts offsets at 0; children on one spot share one gradient, so spread them inside the voxel (Own).
-        offsets = torch.rand((n, k, 3), generator=self._generator).to(self._device) - 0.5
-        offsets = offsets * self._config.offset_spread
+        # The paper starts offsets at 0; children in one spot share one gradient, so spread them inside the voxel (Own).
+        offsets = torch.rand((n, self._config.children, 3), generator=self._generator) - 0.5
         offsets[:, 0] = 0.0
-        feature = self._first_feature(new, offsets) if new.feature is None else new.feature
-        if self._config.feature_per_child and feature.dim() == 2:
-            feature = feature[:, None].expand(n, k, -1)
         rows = {
-            "offsets": offsets,
-            "log_scale": log_edge.expand(n, 6),
+            "offsets": torch.zeros_like(offsets) if self._config.start == "blank" else offsets,
+            "log_scale": new.edge.log()[:, None].expand(n, 6),
             "embedding": torch.zeros(n, self._config.embedding) if new.embedding is None else new.embedding,
-            "color": torch.logit(color),
-            "feature": feature,
+            "color": torch.logit(new.color.clamp(0.02, 0.98)),
+            "feature": self._first_feature(new.position) if new.feature is None else new.feature,
         }
         for name, old in self.parameters.items():
             added = rows[name].to(old)
@@ -110,7 +101,7 @@ class AnchorStore:
         self._next_uid += n
         given = {
             "position": new.position,
-            "turn": torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(n, 4) if new.turn is None else new.turn,
+            "rotation": rotations.IDENTITY.expand(n, 4) if new.rotation is None else new.rotation,
             "edge": new.edge,
             "uid": uid,
             "owner": new.owner,
@@ -120,42 +111,38 @@ class AnchorStore:
             added = given[name].to(old) if name in given else old.new_zeros((n, *old.shape[1:]))
             self.data[name] = torch.cat([old, added])
 
-    def _first_feature(self, new: NewAnchors, offsets: torch.Tensor) -> torch.Tensor:
-        """(n, F) features in [0, 1]^F, or (n, k, F) where every child has its own: random [OG] or smooth in space.
+    def _first_feature(self, position: torch.Tensor) -> torch.Tensor:
+        """Returns features (n, F) in [0, 1]^F at positions (n, 3) m: random [OG] or smooth in space.
 
-        Smooth are low random frequencies of the position: neighbours start alike, so ground that no mask has taught
-        yet over-segments into compact pieces instead of noise (Own).
+        Smooth features are low random frequencies of the position: neighbours start alike, so ground that no mask has
+        shown yet over-segments into compact pieces instead of noise (Own).
         """
-        position = new.position.to(self._device)
-        if self._config.feature_per_child:
-            position = position[:, None] + offsets * new.edge.to(self._device)[:, None, None]
-        if self._config.feature_start == "random":
-            shape = (*position.shape[:-1], self._config.feature)
-            return torch.rand(shape, generator=self._generator).to(self._device)
-        phase = position @ self._wave + self._phase
+        if self._config.start == "blank":
+            return torch.rand((len(position), self._config.feature), generator=self._generator)
+        phase = position.to(self._device) @ self._wave + self._phase
         return torch.nn.functional.normalize(0.5 + 0.5 * torch.sin(phase), dim=-1)
 
-    def move(self, position: torch.Tensor, turn: torch.Tensor) -> None:
-        """Put every anchor at a new position (N, 3) m, turned by unit quaternions (N, 4) wxyz in the world.
+    def move(self, position: torch.Tensor, rotation: torch.Tensor) -> None:
+        """Puts every anchor at a new position (N, 3) m, rotated by unit quaternions (N, 4) wxyz in the world.
 
-        The parameters live in the anchor's frame: they and their moments stay as they are.
+        The parameters are in the anchor's frame: they and their moments stay as they are.
         """
         self.data["position"] = position
-        self.data["turn"] = torch.nn.functional.normalize(rotations.compose(turn, self.data["turn"]), dim=1)
-        self.turned = True
+        self.data["rotation"] = torch.nn.functional.normalize(rotations.compose(rotation, self.data["rotation"]), dim=1)
+        self.rotated = True
 
     def gather(self, rows: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
-        """Copies of the parameters, the positions (n, 3) m and the edges (n,) m of some anchors (n,)."""
+        """Returns copies of the parameters, the positions (n, 3) m and the edges (n,) m of some anchors (n,)."""
         tables = [*self.parameters.values(), self.data["position"], self.data["edge"]]
         *found, position, edge = (table.index_select(0, rows) for table in tables)
         return dict(zip(self.parameters, found, strict=True)), position, edge
 
-    def turns(self, rows: torch.Tensor) -> torch.Tensor | None:
-        """(n, 4) rotations of some anchors, None while none in the map is rotated."""
-        return self.data["turn"][rows] if self.turned else None
+    def rotations_of(self, rows: torch.Tensor) -> torch.Tensor | None:
+        """Returns the rotations (n, 4) of some anchors (n,), None while no anchor of the map is rotated."""
+        return self.data["rotation"][rows] if self.rotated else None
 
     def keep(self, mask: torch.Tensor) -> None:
-        """Drop every row where mask (N,) is false, from parameters, moments and bookkeeping alike."""
+        """Drops every row where mask (N,) is false from parameters, moments and bookkeeping."""
         for name in self.parameters:
             self.parameters[name] = self.parameters[name][mask]
             first, second = self.moments[name]
@@ -164,11 +151,11 @@ class AnchorStore:
             self.data[name] = self.data[name][mask]
 
     def rows(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Everything known about the anchors in some rows (n,), as `put_back` takes it; they stay."""
+        """Returns everything known about the anchors in some rows (n,), as `put_back` takes it."""
         return {name: table[rows] for name, table in self._tables().items()}
 
     def put_back(self, parts: Sequence[dict[str, torch.Tensor]]) -> None:
-        """Anchors that `rows` returned and `keep` dropped stand again, at the end, with uids, moments and counts."""
+        """Appends anchors that `rows` returned and `keep` dropped, with their uids, moments and counts."""
         tables = self._tables().items()
         joined = {name: torch.cat([table, *(part[name].to(table) for part in parts)]) for name, table in tables}
         next_uid = torch.tensor([self._next_uid])
@@ -177,58 +164,47 @@ class AnchorStore:
     def adam_step(
         self, rows: torch.Tensor, gradients: Mapping[str, torch.Tensor], rates: Mapping[str, float | torch.Tensor]
     ) -> None:
-        """One Adam step on the rows (n,) that were in view, of the parameters in `gradients`; rates may be per row.
+        """Takes one Adam step on the rows (n,) in view, of the parameters in `gradients`; rates may be per row.
 
-        Rows out of view keep their moments untouched: the cost is that of the view, not of the map. Bias is corrected
-        by the row's own number of steps (`visits`, for features `lessons`, which the caller has counted up), so an
-        anchor born late starts as fast as one born early. A row of a negative rate is left as it is.
+        Rows out of view keep their moments. Bias is corrected by the row's own number of steps (`visits`, for features
+        `lessons`, which the caller has counted up), so a late anchor starts as fast as an early one. A row of a
+        negative rate is left as it is.
         """
+        data, p, m = self.data, self.parameters, self.moments
         steps = [
-            RowStep(
-                self.parameters[name],
-                self.moments[name],
-                gradient,
-                self.data["lessons" if name == "feature" else "visits"],
-                rates[name],
-            )
+            RowStep(p[name], m[name], gradient, data["lessons" if name == "feature" else "visits"], rates[name])
             for name, gradient in gradients.items()
         ]
         adam_rows(rows, steps)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Flat name -> tensor dictionary of everything, for storage."""
+        """Returns everything as a flat dictionary name -> tensor, for storage."""
         return self._tables() | {"next_uid": torch.tensor([self._next_uid])}
 
     def _tables(self) -> dict[str, torch.Tensor]:
-        """Name -> (N, ...) of all that is kept per anchor."""
+        """Returns name -> (N, ...) of all that is kept per anchor."""
         out = {f"parameter.{n}": p for n, p in self.parameters.items()}
         out |= {f"moment{i}.{n}": m for n, pair in self.moments.items() for i, m in enumerate(pair)}
         return out | {f"data.{n}": d for n, d in self.data.items()}
 
     def demand_rows(self, rows: Mapping[str, torch.Tensor]) -> None:
-        """Raises StorageError for anchors, named as by `rows`, that a store of this configuration cannot have had."""
+        """Raises StorageError for a dictionary as by `rows` that a store of this configuration cannot have returned."""
         n = len(rows.get("data.position", ()))
         for name, table in self._tables().items():
-            if name in rows:
-                demand_like(name, rows[name], table, n)
-            else:
-                demand(name == "data.turn", f"{name} is missing")  # of maps saved before anchors could be turned
+            demand(name in rows, f"{name} is missing")
+            demand_like(name, rows[name], table, n)
         demand((rows["data.edge"] > 0).all(), "data.edge is not positive")
         for name in ("visits", "lessons", "uid", "owner"):
             demand_range(f"data.{name}", rows[f"data.{name}"], 0, 1 << 62)
         demand(len(set(rows["data.uid"].tolist())) == n, "two anchors have the same uid")
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Replace everything by a dictionary written by `state`; shapes are the caller's to have checked."""
+        """Replaces everything by a dictionary that `state` returned; the caller has checked its shapes."""
         for name in self.parameters:
             self.parameters[name] = state[f"parameter.{name}"].to(self._device)
-            self.moments[name] = (
-                state[f"moment0.{name}"].to(self._device),
-                state[f"moment1.{name}"].to(self._device),
-            )
-        identity = torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(len(state["data.position"]), 1)
-        state = {"data.turn": identity, **state}  # maps saved before anchors could be turned
+            first, second = (state[f"moment{i}.{name}"].to(self._device) for i in range(2))
+            self.moments[name] = (first, second)
         for name in self.data:
             self.data[name] = state[f"data.{name}"].to(self._device)
-        self.turned = bool((self.data["turn"] != identity.to(self._device)).any())
+        self.rotated = bool((self.data["rotation"] != rotations.IDENTITY.to(self._device)).any())
         self._next_uid = int(state["next_uid"][0])

@@ -1,4 +1,4 @@
-"""Refinement of the sub-objects' features [IG eq. 5]: a codebook trained on the keyframes, geometry standing still."""
+"""Refinement of the sub-objects' features [IG eq. 5]: a codebook trained on the keyframes with fixed geometry."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch.nn.functional import normalize
 
 from ig_ros.config import Config
 from ig_ros.raster import RowStep, adam_rows, rasterize
+from ig_ros.raster.losses import FeatureTerms
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.losses import feature_loss
 from ig_ros.scaffold.model import NEAR
@@ -24,7 +25,7 @@ def refine(
     config: Config,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Train one feature per sub-object with the losses of METHOD 2 on keyframes drawn at random.
+    """Trains one feature per sub-object with the feature losses on keyframes drawn at random.
 
     gaussians: G canonical Gaussians; sub_object (G,) int64 is the row of `features` each of them is drawn with, -1 =
     none (drawn as the neutral middle). features (S, F): half-space features to start from, e.g. the means of the
@@ -49,7 +50,7 @@ def refine(
 def _gradient(
     gaussians: GaussianBatch, sub_object: torch.Tensor, codebook: torch.Tensor, keyframe: Keyframe, config: Config
 ) -> torch.Tensor:
-    """(S, F) gradient of one keyframe's feature losses with respect to the codebook (S, F)."""
+    """Returns the gradient of one keyframe's feature losses with respect to the codebook (S, F)."""
     c = config.training
     assert keyframe.labels is not None
     with torch.enable_grad():
@@ -59,15 +60,7 @@ def _gradient(
         drawn = (unit * (sub_object >= 0)[:, None] + 1) / 2
         batch = dataclasses.replace(gaussians, features=drawn)
         view = rasterize(batch, keyframe.T_world_camera, keyframe.camera, near=NEAR)
-        loss = feature_loss(
-            view.features,
-            view.alpha,
-            keyframe.labels.to(codebook.device),
-            min_pixels=c.min_mask_pixels,
-            truncation=c.truncation if c.joint else None,
-            contrast_weight=c.contrast_weight,
-            smooth_weight=c.smooth_weight,
-        )
-        torch.autograd.backward(loss)
+        terms = FeatureTerms(c.min_mask_pixels, c.truncation, c.contrast_weight, c.smooth_weight)
+        torch.autograd.backward(feature_loss(view.features, view.alpha, keyframe.labels.to(codebook.device), terms))
     assert leaf.grad is not None
     return leaf.grad

@@ -1,6 +1,9 @@
-"""Anchor growth and pruning [SG 4.2]: new anchors where children are pulled about, none where nothing is drawn."""
+"""Anchor growth and pruning [SG 4.2]: new anchors where children have high gradients, none where nothing is drawn."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,27 +14,39 @@ from ig_ros.scaffold.rotations import rotate
 from ig_ros.scaffold.seeding import not_among, voxel_keys
 
 
+@dataclass(frozen=True, slots=True)
+class GrowthRule:
+    """What training.growth chooses."""
+
+    cells: tuple[float, ...]  # edge of the cells of each level, in units of the proposer's edge or of seeding.voxel
+    seen: int  # children propose once drawn in more steps than this since they last did
+    visits: float  # anchors visited more often propose none: the map of a standing robot settles
+
+
+RULES = {"anchor": GrowthRule((1.0, 0.5, 0.25), 4, 500), "map": GrowthRule((16.0, 4.0, 1.0), 40, math.inf)}
+PRUNE_VISITS = 80  # an anchor is not pruned before [SG]
+
+
 @torch.no_grad()
 def grow(anchors: AnchorStore, config: TrainingConfig, seeding: SeedingConfig, generator: torch.Generator) -> int:
-    """Plant anchors at children whose mean 2D positional gradient is high; returns how many.
+    """Appends anchors at children whose mean 2D positional gradient is high; returns how many.
 
-    Level m asks for growth_gradient * 2^m and puts its anchors, with probability 1 - 0.5^(m+1), into cells of
-    growth_coarsest / growth_ratio^m units where no anchor stands (METHOD 1). A child that was asked starts a new count;
-    one drawn too rarely goes on counting, as in [SG].
+    Level m asks for growth_gradient * 2^m and puts its anchors, with probability 1 - 0.5^(m+1), into cells of its size
+    where no anchor stands (docs/method.md, section 1). A child that has proposed starts a new count; one drawn too
+    rarely goes on counting, as in [SG].
     """
-    data = anchors.data
+    data, rule = anchors.data, RULES[config.growth]
     count = data["gradient_count"]
-    asked = count > config.growth_seen
+    asked = count > rule.seen
     mean = torch.where(asked, data["gradient_sum"] / count.clamp_min(1), 0.0)
-    mean[data["visits"] > config.growth_visits] = 0.0  # old ground has had its say: a standing robot's map settles
+    mean[data["visits"] > rule.visits] = 0.0
     planted: list[NewAnchors] = []  # appended together: every append copies the whole map
     room = seeding.max_anchors - len(anchors)
-    for level in range(config.growth_levels):
-        lucky = torch.rand(mean.shape, generator=generator).to(mean) < 1 - 0.5 ** (level + 1)
-        parent, child = ((mean > config.growth_gradient * 2**level) & lucky).nonzero().unbind(1)
-        cell = config.growth_coarsest / config.growth_ratio**level
+    for level, cell in enumerate(rule.cells):
+        drawn = torch.rand(mean.shape, generator=generator).to(mean) < 1 - 0.5 ** (level + 1)
+        parent, child = ((mean > config.growth_gradient * 2**level) & drawn).nonzero().unbind(1)
         unit = anchors.data["edge"][parent]
-        edges = cell * (unit if config.growth_grid == "anchor" else torch.full_like(unit, seeding.voxel))
+        edges = cell * (unit if config.growth == "anchor" else torch.full_like(unit, seeding.voxel))
         for edge in sorted(set(edges.tolist())):
             mine = edges == edge
             new = _free_cells(anchors, planted, parent[mine], child[mine], edge, config)
@@ -42,7 +57,7 @@ def grow(anchors: AnchorStore, config: TrainingConfig, seeding: SeedingConfig, g
         data[name][asked] = 0.0
     if not planted:
         return 0
-    new = NewAnchors.together(planted)
+    new = NewAnchors.concatenate(planted)
     anchors.append(new)
     return len(new.position)
 
@@ -55,17 +70,17 @@ def _free_cells(
     edge: float,
     config: TrainingConfig,
 ) -> NewAnchors | None:
-    """New rows for the proposing children (parent, child) (p,), one per cell of `edge` metres in which nothing stands.
+    """Returns new rows for the proposing children (parent, child) (p,), one per cell of `edge` metres that is free.
 
-    Nothing: none of the anchors, and none that is about to be planted.
-    The embedding is the maximum over the proposers of a cell [SG]; colour, owner and, where labels are to stay where
-    they were (METHOD 7.4), the instance feature are those of the first proposer. None where every cell is taken.
+    A cell is free if none of the anchors and none of the planted rows is in it. The embedding is the maximum over the
+    proposers of a cell [SG]; colour, owner and, with growth "anchor", position and instance feature are those of the
+    first proposer. None where every cell is taken.
     """
     data, parameters = anchors.data, anchors.parameters
     scale = parameters["log_scale"][parent, :3].exp()
     offset = parameters["offsets"][parent, child] * scale
-    if anchors.turned:
-        offset = rotate(data["turn"][parent], offset)
+    if anchors.rotated:
+        offset = rotate(data["rotation"][parent], offset)
     points = data["position"][parent] + offset
     standing = torch.cat([data["position"], *(new.position for new in planted)]).cpu().numpy()
     taken = voxel_keys(standing, edge)
@@ -79,26 +94,24 @@ def _free_cells(
     strongest = proposals.new_full((len(unique), proposals.shape[1]), -torch.inf)
     strongest.scatter_reduce_(0, group_t[:, None].expand_as(proposals), proposals, "amax")
     chosen = torch.from_numpy(first).to(parent)[free_t]
-    position, sires = points[chosen], parent[chosen]
-    feature = parameters["feature"][sires]
-    if feature.dim() == 3:
-        feature = feature[torch.arange(len(sires)), child[chosen]]
+    position, proposer = points[chosen], parent[chosen]
+    inherits = config.growth == "anchor"
     return NewAnchors(
-        position=((position / edge).floor() + 0.5) * edge if config.growth_grid == "map" else position,
-        color=torch.sigmoid(parameters["color"][sires]),
-        edge=torch.full((len(sires),), edge),
-        owner=data["owner"][sires],
+        position=position if inherits else ((position / edge).floor() + 0.5) * edge,
+        color=torch.sigmoid(parameters["color"][proposer]),
+        edge=torch.full((len(proposer),), edge),
+        owner=data["owner"][proposer],
         embedding=strongest[free_t],
-        feature=feature if config.growth_feature == "parent" else None,
-        turn=data["turn"][sires],
+        feature=parameters["feature"][proposer] if inherits else None,
+        rotation=data["rotation"][proposer],
     )
 
 
 @torch.no_grad()
 def prune(anchors: AnchorStore, config: TrainingConfig) -> int:
-    """Drop anchors whose mean summed opacity fell below prune_opacity after prune_visits visits; returns how many."""
+    """Drops anchors whose mean summed opacity is below prune_opacity after PRUNE_VISITS visits; returns how many."""
     data = anchors.data
-    drop = (data["visits"] > config.prune_visits) & (data["opacity"] < config.prune_opacity)
+    drop = (data["visits"] > PRUNE_VISITS) & (data["opacity"] < config.prune_opacity)
     dropped = int(drop.sum())
     if dropped:
         anchors.keep(~drop)

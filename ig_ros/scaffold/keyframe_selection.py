@@ -1,4 +1,4 @@
-"""The gate: which frames become keyframes, from motion, newly seen area and sharpness, before anything costly runs."""
+"""Decides which frames become keyframes, from motion, newly seen area and sharpness."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from ig_ros.errors import FrameError
 from ig_ros.geometry import back_project, rotation_angle, transform
 from ig_ros.types import FloatArray, Frame, IntArray
 
-WIDTH = 320  # px: blur that vanishes at training resolution does no harm
-NEIGHBORS = 8  # images before
+SHARPNESS_WIDTH = 320  # px, to which images are reduced: blur that cannot be seen at training resolution does no harm
+SHARPNESS_WINDOW = 8  # previous images that an image's sharpness is compared with
+CELL = 0.25  # m, edge of the cells of seen area: noise of depth and pose stays within a cell and its neighbours
+GRID = 32  # pixels sampled along the longer side of a depth image; a frame with fewer measured pixels shows no area
 
 
 class Sharpness:
     """Variance of the Laplacian [Pech-Pacheco et al. 2000] of an image relative to the median of those just before."""
 
     def __init__(self) -> None:
-        self._recent: deque[float] = deque(maxlen=NEIGHBORS)
+        self._recent: deque[float] = deque(maxlen=SHARPNESS_WINDOW)
 
-    def note(self, rgb: IntArray) -> float:
-        """Sharpness of the next image (H, W, 3) u8 in units of its neighbours'; 1 for the first one.
+    def compare(self, rgb: IntArray) -> float:
+        """Returns the sharpness of the next image (H, W, 3) u8 in units of its predecessors'; 1 for the first one.
 
-        Alone it would tell a white wall from a bookshelf; the neighbours show the same wall.
+        The absolute value depends on the texture of what is seen; the predecessors show about the same.
         """
         own = laplacian_variance(rgb)
         usual = float(np.median(self._recent)) if self._recent else own
@@ -36,45 +38,42 @@ class Sharpness:
 
 
 def laplacian_variance(rgb: IntArray) -> float:
-    """Variance of the Laplacian of the grey image, at most WIDTH pixels wide."""
+    """Returns the variance of the Laplacian of the grey image, at most SHARPNESS_WIDTH pixels wide."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     height, width = grey.shape
-    if width > WIDTH:
-        grey = cv2.resize(grey, (WIDTH, max(1, height * WIDTH // width)), interpolation=cv2.INTER_AREA)
+    if width > SHARPNESS_WIDTH:
+        size = (SHARPNESS_WIDTH, max(1, height * SHARPNESS_WIDTH // width))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
 
 
-CELL = 0.25  # m: noise of depth and pose stays within a cell and its neighbours
-GRID = 32  # pixels looked at along the longer side of an image
-LEAST = 50  # measured pixels of those, below which a frame says nothing
-CAPACITY = 400_000  # cells; the oldest half is forgotten beyond
-AROUND = np.stack(np.meshgrid(*[np.arange(-1, 2)] * 3, indexing="ij"), -1).reshape(-1, 3)
-
-
 class SeenArea:
-    """Cells in which keyframes have measured a surface, with the cells around them."""
+    """Cells in which keyframes have measured a surface, with the 26 cells around each."""
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int) -> None:
+        """Remembers what about `capacity` keyframes have measured, of more cells the newest half."""
+        self._capacity = capacity * GRID**2
         self._cells: dict[int, None] = {}  # in order of arrival
 
     def new_share(self, frame: Frame) -> float:
-        """Share of the frame's measured pixels in cells not seen before; 0 without depth."""
+        """Returns the share of the frame's measured pixels in cells not seen before; 0 without depth."""
         points = sample_points(frame)
-        if len(points) < LEAST:
+        if len(points) < GRID:
             return 0.0
         keys = cell_keys(cells_of(points)).tolist()
         return sum(key not in self._cells for key in keys) / len(keys)
 
     def add(self, frame: Frame) -> None:
-        """A keyframe has seen its part."""
+        """Adds what a keyframe has measured."""
         cells = np.unique(cells_of(sample_points(frame)), axis=0)
-        self._cells.update(dict.fromkeys(np.unique(cell_keys(cells[:, None] + AROUND)).tolist()))
-        if len(self._cells) > CAPACITY:
+        around = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3), -1).reshape(-1, 3)
+        self._cells.update(dict.fromkeys(np.unique(cell_keys(cells[:, None] + around)).tolist()))
+        if len(self._cells) > self._capacity:
             self._cells = dict.fromkeys(list(self._cells)[len(self._cells) // 2 :])
 
 
 def sample_points(frame: Frame) -> FloatArray:
-    """(P, 3) m world: the measured surface at a grid of pixels."""
+    """Returns the measured surface at a grid of pixels, (P, 3) m world."""
     if frame.depth is None:
         return np.zeros((0, 3))
     stride = max(1, max(frame.camera.width, frame.camera.height) // GRID)
@@ -85,20 +84,20 @@ def sample_points(frame: Frame) -> FloatArray:
 
 
 def cells_of(points: FloatArray) -> IntArray:
-    """(P, 3) cell of each point (P, 3) m."""
+    """Returns the cell (P, 3) of each point (P, 3) m."""
     cells: IntArray = np.floor(points / CELL).astype(np.int64)
     return cells
 
 
 def cell_keys(cells: IntArray) -> IntArray:
-    """(...,) one number per cell (..., 3), 20 bits per axis (130 km)."""
+    """Returns one number (...,) per cell (..., 3), 20 bits per axis (130 km)."""
     low = cells & 0xFFFFF
     keys: IntArray = low[..., 0] << 40 | low[..., 1] << 20 | low[..., 2]
     return keys
 
 
 class Verdict(Enum):
-    """What becomes of a frame; the values are the causes diagnostics count."""
+    """Whether a frame becomes a keyframe; the values are the causes that diagnostics count."""
 
     KEYFRAME = "keyframe"
     NOT_NEW = "not_a_keyframe"
@@ -106,12 +105,12 @@ class Verdict(Enum):
 
 
 @dataclass(slots=True)
-class Track:
+class CameraHistory:
     """What the gate remembers of one camera."""
 
     sharpness: Sharpness
-    last: Frame | None = None  # newest frame believed
-    suspect: Frame | None = None  # newest frame refused for its jump
+    last: Frame | None = None  # newest frame whose pose is plausible
+    suspect: Frame | None = None  # newest frame refused because its pose jumped
     keyframe: FloatArray | None = None  # (4, 4) pose of the newest keyframe
     masked: FloatArray | None = None  # (4, 4) pose of the newest keyframe that came with masks
     blurred: int = field(default=0)  # candidates refused in a row
@@ -122,61 +121,59 @@ class KeyframeGate:
 
     def __init__(self, config: KeyframeConfig) -> None:
         self._config = config
-        self._tracks: dict[str, Track] = {}
-        self._area = SeenArea()
+        self._cameras: dict[str, CameraHistory] = {}
+        self._area = SeenArea(config.capacity)
 
     def admit(self, frame: Frame) -> bool:
         """Whether the frame becomes a keyframe, see `judge`."""
         return self.judge(frame) is Verdict.KEYFRAME
 
     def judge(self, frame: Frame) -> Verdict:
-        """A keyframe has moved or turned since its camera's last one, or its depth shows new area; and it is sharp.
+        """Judges whether the camera has moved or turned since its last keyframe or its depth shows new area, sharply.
 
-        Of candidates that are blurred against their neighbours at most `blur_patience` in a row are refused: where all
-        is blurred, a blurred picture is better than none. Where masks come for some frames only, a frame with masks is
-        judged by the last keyframe that has some: else they would be lost with it. Raises FrameError for a pose that
-        jumped; a jump that stays (the SLAM system relocalised) is believed as soon as two frames agree on it.
+        At most `blur_patience` blurred candidates in a row are refused: a blurred image is better than none. Where
+        masks come for some frames only, a frame with masks is compared with the last keyframe that has some. Raises
+        FrameError for a pose that jumped; a jump that two frames agree on (the SLAM system relocalised) is accepted.
         """
-        track = self._tracks.setdefault(frame.source, Track(Sharpness()))
-        self._believe(track, frame)
-        blurred = track.sharpness.note(frame.rgb) < self._config.blur_ratio
-        moved = _moved(track.keyframe, frame, self._config)
-        moved = moved or (frame.masks is not None and _moved(track.masked, frame, self._config))
+        camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness()))
+        self._check_jump(camera, frame)
+        blurred = camera.sharpness.compare(frame.rgb) < self._config.blur_ratio
+        moved = _moved(camera.keyframe, frame, self._config)
+        moved = moved or (frame.masks is not None and _moved(camera.masked, frame, self._config))
         if not moved and self._area.new_share(frame) <= self._config.new_area:
             return Verdict.NOT_NEW
-        if blurred and track.blurred < self._config.blur_patience:
-            track.blurred += 1
+        if blurred and camera.blurred < self._config.blur_patience:
+            camera.blurred += 1
             return Verdict.BLURRED
-        track.blurred = 0
-        track.keyframe = frame.T_world_camera
-        track.masked = frame.T_world_camera if frame.masks is not None else track.masked
+        camera.blurred = 0
+        camera.keyframe = frame.T_world_camera
+        camera.masked = frame.T_world_camera if frame.masks is not None else camera.masked
         self._area.add(frame)
         return Verdict.KEYFRAME
 
     def admit_masks(self, frame: Frame) -> bool:
-        """Masks have come for a frame that was judged before: whether its camera has moved since the last with some.
+        """Returns whether masks are wanted that come late for a frame: its camera has moved since the last with some.
 
-        If so, the frame counts as one that has.
+        If so, the frame counts as one that has masks.
         """
-        track = self._tracks.setdefault(frame.source, Track(Sharpness()))
-        if not _moved(track.masked, frame, self._config):
+        camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness()))
+        if not _moved(camera.masked, frame, self._config):
             return False
-        track.masked = frame.T_world_camera
+        camera.masked = frame.T_world_camera
         return True
 
     def forget_area(self) -> None:
-        """Past poses have changed: what was seen is no longer where it was noted."""
-        self._area = SeenArea()
+        """Forgets the seen area: it is elsewhere once past poses have been corrected."""
+        self._area = SeenArea(self._config.capacity)
 
-    def _believe(self, track: Track, frame: Frame) -> None:
-        if track.last is not None and self._jumped(track.last, frame):
-            believed = track.suspect is not None and not self._jumped(track.suspect, frame)
-            if not believed:
-                track.suspect = frame
-                raise FrameError(
-                    "pose_jump", "pose jumped faster than keyframes.max_speed: frame skipped; raise it for fast robots"
-                )
-        track.last, track.suspect = frame, None
+    def _check_jump(self, camera: CameraHistory, frame: Frame) -> None:
+        known = (camera.last, camera.suspect) if camera.last is not None else ()
+        if known and all(before is None or self._jumped(before, frame) for before in known):
+            camera.suspect = frame
+            raise FrameError(
+                "pose_jump", "pose jumped faster than keyframes.max_speed: frame skipped; raise it for fast robots"
+            )
+        camera.last, camera.suspect = frame, None
 
     def _jumped(self, before: Frame, after: Frame) -> bool:
         seconds = abs(after.stamp - before.stamp) * 1e-9
@@ -185,7 +182,7 @@ class KeyframeGate:
 
 
 def _moved(before: FloatArray | None, frame: Frame, config: KeyframeConfig) -> bool:
-    """Whether the camera has moved or turned enough since the pose (4, 4), None = there was none yet."""
+    """Returns whether the camera has moved or turned enough since the pose (4, 4), None = there was none yet."""
     if before is None:
         return True
     moved = float(np.linalg.norm(frame.T_world_camera[:3, 3] - before[:3, 3]))

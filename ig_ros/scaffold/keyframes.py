@@ -17,14 +17,14 @@ from ig_ros.types import Camera, FloatArray, Frame, Masks
 
 T = TypeVar("T")
 
-TABLE = 1 << 20  # ids of masks from which on they are renumbered
-LATEST = 30_000_000_000  # ns, by which masks may be late; what is newer is of a clock that has started again
-FRESH = 10  # newest keyframes that are not forgotten, where there are twice as many
+MASK_ID_LIMIT = 1 << 20  # masks with larger ids are renumbered: tables over the ids stay small
+MAX_MASK_DELAY = 30_000_000_000  # ns, by which masks may be late; larger steps back are a clock that was restarted
+RECENT = 10  # newest keyframes: replayed more often, and not dropped where there are twice as many
 
 
 @dataclass(slots=True)
 class Keyframe:
-    """One view at training resolution. Images are compact; `loss` and `last_used` steer the replay."""
+    """One view at training resolution; `loss` and `last_used` steer the replay."""
 
     uid: int
     stamp: int  # ns
@@ -39,11 +39,11 @@ class Keyframe:
     loss: float = 1.0  # running mean of the colour loss
     uses: int = 0
     last_used: int = 0  # training step
-    missing: set[int] = field(default_factory=set)  # tiles on disk that it looks at: it sleeps until they are back
+    missing: set[int] = field(default_factory=set)  # tiles on disk that it looks at: not replayed until they are back
     source: str = ""  # which of several cameras took it
 
     def set_masks(self, masks: Masks) -> None:
-        """Attach a segmentation of the full-size image, reduced to training resolution (nearest pixel)."""
+        """Attaches a segmentation of the full-size image, reduced to training resolution (nearest pixel)."""
         size = (self.camera.width, self.camera.height)
         labels = cv2.resize(masks.labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
         self.masks = with_small_ids(dataclasses.replace(masks, labels=labels))
@@ -51,8 +51,8 @@ class Keyframe:
 
 
 def with_small_ids(masks: Masks) -> Masks:
-    """The same masks under ids that fit a table: segmenters may number by colour or by hash."""
-    if masks.labels.max(initial=0) < TABLE:
+    """Returns the masks with ids under MASK_ID_LIMIT: segmenters may number by colour or by hash."""
+    if masks.labels.max(initial=0) < MASK_ID_LIMIT:
         return masks
     ids, place = np.unique(np.maximum(masks.labels, 0), return_inverse=True)
     first = int(ids[0] != 0)
@@ -69,7 +69,7 @@ def _renamed(words: Mapping[int, T], number: Mapping[int, int]) -> dict[int, T]:
 
 
 def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
-    """Reduce a frame to training resolution; depth outside the trusted range becomes 0."""
+    """Reduces a frame to training resolution; depth outside the trusted range becomes 0."""
     camera = frame.camera
     if camera.width > config.max_width:
         camera = camera.resized(config.max_width, round(camera.height * config.max_width / camera.width))
@@ -90,14 +90,14 @@ def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
 
 
 def newest(items: Sequence[Keyframe]) -> Keyframe:
-    """Which of some keyframes, in order of arrival, was taken last: one whose masks came late stands behind it."""
+    """Returns the keyframe taken last of some in order of arrival; one whose masks came late may be behind it."""
     last = items[-1]
-    return max((k for k in items[-FRESH:] if k.stamp - last.stamp < LATEST), key=lambda k: k.stamp)
+    return max((k for k in items[-RECENT:] if k.stamp - last.stamp < MAX_MASK_DELAY), key=lambda k: k.stamp)
 
 
 @dataclass(slots=True)
 class KeyframeStore:
-    """All keyframes in order of arrival, with the choice of what enters, what is replayed and what is forgotten."""
+    """All keyframes in order of arrival; chooses which are replayed and which are dropped."""
 
     config: KeyframeConfig
     items: list[Keyframe] = field(default_factory=list)
@@ -107,7 +107,7 @@ class KeyframeStore:
         return len(self.items)
 
     def add(self, frame: Frame, config: InputConfig) -> Keyframe:
-        """Reduce, store and return a frame as the newest keyframe; the least informative one goes when full."""
+        """Reduces, stores and returns a frame as the newest keyframe; drops the least informative one when full."""
         keyframe = make_keyframe(self.next_uid, frame, config)
         self.next_uid += 1
         self.items.append(keyframe)
@@ -115,37 +115,37 @@ class KeyframeStore:
         return keyframe
 
     def trim(self) -> None:
-        """Forget the least informative keyframes until the capacity is kept."""
+        """Drops the least informative keyframes until the capacity is kept."""
         while len(self.items) > self.config.capacity:
             self.items.pop(self._least_informative())
 
     def shrink(self, count: int) -> None:
-        """Keep the `count` most informative keyframes, from now on at most so many."""
+        """Keeps the `count` most informative keyframes and lowers the capacity to it."""
         self.config = dataclasses.replace(self.config, capacity=max(count, 2))
         self.trim()
 
     def _least_informative(self) -> int:
-        """The keyframe closest to the two most similar ones, of whatever time: what it saw, they saw.
+        """Returns the place of the keyframe closest to its two most similar ones, the oldest of equals.
 
-        Of equals the oldest; the newest few are still to be learnt from.
+        The newest ones are left out: training has hardly used them.
         """
         views = np.stack([np.concatenate([k.T_world_camera[:3, 3], k.T_world_camera[:3, 2]]) for k in self.items])
         near, _ = cKDTree(views).query(views, k=min(3, len(views)))
-        fresh = min(FRESH, len(self.items) // 2)
-        return int(np.argmin(near.sum(axis=1)[: len(self.items) - fresh]))
+        recent = min(RECENT, len(self.items) // 2)
+        return int(np.argmin(near.sum(axis=1)[: len(self.items) - recent]))
 
     def awake(self) -> list[Keyframe]:
-        """Those that miss nothing of what they saw; all of them where that would be none."""
+        """Returns those of which no part is on disk; all of them where that would be none."""
         items = list(self.items)
         return [k for k in items if not k.missing] or items
 
     def choose(self, step: int, config: TrainingConfig, rng: np.random.Generator) -> Keyframe:
-        """Next view to train on: about 40 % recent, 40 % hard or long unused, the rest uniform (METHOD 7.3)."""
+        """Returns the next keyframe to train on: recent, hard or long unused, or any (docs/method.md, section 7)."""
         items = self.awake()
         n = len(items)
         draw = rng.random()
         if draw < config.replay_recent:
-            pick = int(rng.integers(max(0, n - config.recent_window), n))
+            pick = int(rng.integers(max(0, n - RECENT), n))
         elif draw < config.replay_recent + config.replay_hard:
             loss = np.array([k.loss for k in items])
             stale = np.array([step - k.last_used for k in items]) / (2.0 * n)

@@ -1,4 +1,4 @@
-"""The map itself: anchors and decoder, culled to a view and decoded into Gaussians."""
+"""The model: anchors and decoder, culled to a view and decoded into Gaussians."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ig_ros.scaffold.anchors import AnchorStore
 from ig_ros.scaffold.decoder import Decoder
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
 
-NEAR = 0.05  # m
-BORDER = 0.05  # anchors further outside the image, as a share of its size, hardly ever reach into it
+NEAR = 0.05  # m, Gaussians nearer to the camera are not drawn
+BORDER = 0.05  # share of the image's size: anchors further outside are not decoded
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """The part of the model one camera sees, ready for autograd."""
+class DecodedView:
+    """The part of the model that one camera sees, with the leaves of its autograd graph."""
 
     rows: torch.Tensor  # (n,) rows of the anchors in view
     leaves: dict[str, torch.Tensor]  # their parameters, gathered; gradients land here
@@ -27,10 +27,7 @@ class View:
 
 
 class Scaffold:
-    """Semantic-Scaffold Gaussians [IG 3.2]: N anchors, k children each, one instance feature per anchor.
-
-    With `scaffold.feature_per_child` every child has a feature of its own: the paper's separate representation.
-    """
+    """Semantic-Scaffold Gaussians [IG 3.2]: N anchors, k children each, one instance feature per anchor."""
 
     def __init__(self, config: ScaffoldConfig, device: torch.device, seed: int) -> None:
         self.config, self.device = config, device
@@ -42,7 +39,7 @@ class Scaffold:
 
     @torch.no_grad()
     def in_view(self, camera: Camera, T_world_camera: FloatArray) -> torch.Tensor:
-        """(n,) rows of the anchors inside the camera's frustum, with a border for their size."""
+        """Returns the rows (n,) of the anchors inside the camera's frustum, with a border for their size."""
         position, edge = self.anchors.data["position"], self.anchors.data["edge"]
         T = torch.as_tensor(T_world_camera, dtype=torch.float32, device=self.device)
         local = (position - T[:3, 3]) @ T[:3, :3]
@@ -58,42 +55,41 @@ class Scaffold:
 
     def decode(
         self, camera: Camera, T_world_camera: FloatArray, with_feature: bool, rows: torch.Tensor | None = None
-    ) -> View:
-        """Gather and decode what one camera sees; the gathered rows are leaves of the autograd graph.
+    ) -> DecodedView:
+        """Gathers and decodes what one camera sees; the gathered rows are leaves of the autograd graph.
 
-        `rows` spares the culling to a caller who has done it with `in_view`.
+        `rows` are those that `in_view` returns, where the caller has them already.
         """
         rows = self.in_view(camera, T_world_camera) if rows is None else rows
         grad = torch.is_grad_enabled()
         gathered, position, edge = self.anchors.gather(rows)
         leaves = {name: p.requires_grad_(grad) for name, p in gathered.items()}
         center = torch.as_tensor(T_world_camera[:3, 3], dtype=torch.float32, device=self.device)
-        gaussians = self.decoder(leaves, position, rows, center, with_feature, self.anchors.turns(rows))
-        return View(rows, leaves, edge, gaussians)
+        gaussians = self.decoder(leaves, position, rows, center, with_feature, self.anchors.rotations_of(rows))
+        return DecodedView(rows, leaves, edge, gaussians)
 
     @torch.no_grad()
     def render(self, camera: Camera, T_world_camera: FloatArray, with_feature: bool = False) -> RenderResult:
-        """Colour (channels 0-2) and, if asked for, instance feature (channels 3-) of a view, with depth and alpha."""
+        """Draws a view: colour (channels 0-2), if asked for instance features (channels 3-), depth and alpha."""
         view = self.decode(camera, T_world_camera, with_feature)
         return rasterize(view.gaussians, T_world_camera, camera, near=NEAR)
 
     @torch.no_grad()
     def instance_features(self) -> torch.Tensor:
-        """(N, F) instance feature of each anchor, unit norm; the children's mean direction if they have their own."""
-        unit = torch.nn.functional.normalize(self.anchors.parameters["feature"], dim=-1)
-        return torch.nn.functional.normalize(unit.mean(1), dim=1) if self.config.feature_per_child else unit
+        """Returns the instance feature (N, F) of each anchor, unit norm."""
+        return torch.nn.functional.normalize(self.anchors.parameters["feature"], dim=-1)
 
     @torch.no_grad()
     def canonical(self) -> GaussianBatch:
-        """All Gaussians worth exporting, as seen from any side: features are colour (3) and instance feature.
+        """Returns all Gaussians over scaffold.min_opacity; their features are colour (3) and instance feature.
 
-        What depends on the view direction is decoded from the mean anchor; children under min_opacity are left out.
+        What depends on the view direction is decoded as seen from the mean anchor.
         """
         anchors = self.anchors
         rows = torch.arange(len(anchors), device=self.device)
         position = anchors.data["position"]
         center = position.mean(0) if len(position) else torch.zeros(3, device=self.device)
-        batch = self.decoder(anchors.parameters, position, rows, center, True, anchors.turns(rows))
+        batch = self.decoder(anchors.parameters, position, rows, center, True, anchors.rotations_of(rows))
         solid = batch.opacities > self.config.min_opacity
         return GaussianBatch(
             batch.means[solid], batch.quats[solid], batch.scales[solid], batch.opacities[solid],

@@ -1,8 +1,7 @@
 """Depth without a depth camera: a plane sweep over posed keyframes, chosen semi-globally, refined and checked.
 
-The sweep is uniform in inverse depth, from infinity to where the picture would shift by REACH of its width: it has no
-unit of its own and needs no range. Optical flow was here before; it gives narrow strips of background the depth of
-what stands beside them, and loses the borders of the picture.
+The sweep is uniform in inverse depth, from infinity to where the image would shift by REACH of its width, so that it
+needs no range of depths.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ import numpy.typing as npt
 
 from ig_ros.config import SeedingConfig
 from ig_ros.geometry import inverse, rotation_angle
-from ig_ros.scaffold.keyframes import Keyframe
+from ig_ros.scaffold.keyframes import RECENT, Keyframe
 from ig_ros.types import FloatArray, IntArray
 
-STEP_PENALTY = 3.0  # grey levels for a neighbour one hypothesis away: a slanted surface
-JUMP_PENALTY = 40.0  # ... for any other: an edge in depth
-RIVAL = 2  # hypotheses further apart than this are rivals, not neighbours
+STEP_PENALTY = 3.0  # grey levels for a neighbour one hypothesis away (a slanted surface): P1 [Hirschmueller 2008]
+JUMP_PENALTY = 40.0  # ... for any other (an edge in depth): P2
+RIVAL = 2  # hypotheses further from the best than this compete with it in the test of contrast
 
 
 def aggregate(volume: FloatArray) -> FloatArray:
-    """Sum over four directions of the cheapest path that ends at each entry; volume (D, h, w) float32, same out."""
+    """Sums over four directions the cheapest path that ends at each entry; volume (D, h, w) float32, same out."""
     total = np.zeros_like(volume)
     for axis in (1, 2):
         lines = np.ascontiguousarray(np.moveaxis(volume, axis, 0))  # (n, D, m)
@@ -38,7 +37,7 @@ def aggregate(volume: FloatArray) -> FloatArray:
 
 
 def _walk(lines: FloatArray, summed: FloatArray) -> None:
-    """Add to `summed` (n, D, m) the path costs along its first axis."""
+    """Adds to `summed` (n, D, m) the path costs along its first axis."""
     path = lines[0].copy()
     summed[0] += path
     for i in range(1, len(lines)):
@@ -53,9 +52,9 @@ def _walk(lines: FloatArray, summed: FloatArray) -> None:
 
 
 def choose(total: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The cheapest hypothesis (h, w), a fraction by a parabola, and how many times as much its best rival costs (h, w).
+    """Returns the cheapest hypothesis (h, w), refined by a parabola, and the cost ratio (h, w) of its best rival.
 
-    A ratio near 1 means that the pixel could as well be elsewhere. total (D, h, w), D >= 3.
+    A ratio near 1 means that the depth is ambiguous. total (D, h, w), D >= 3.
     """
     depth = len(total)
     best: IntArray = total.argmin(0)
@@ -63,13 +62,13 @@ def choose(total: FloatArray) -> tuple[FloatArray, FloatArray]:
     before, here, after = (np.take_along_axis(total, middle + k, axis=0)[0] for k in (-1, 0, 1))
     fraction = vertex(before, here, after, 0.5) * (best == middle[0])
     least = np.take_along_axis(total, best[None], axis=0)[0]
-    away = np.abs(np.arange(depth)[:, None, None] - best) > RIVAL
-    rival = np.where(away, total, np.inf).min(0)
+    rivals = np.abs(np.arange(depth)[:, None, None] - best) > RIVAL
+    rival = np.where(rivals, total, np.inf).min(0)
     return best + fraction, rival / np.maximum(least, 1.0)
 
 
 def vertex(before: FloatArray, here: FloatArray, after: FloatArray, limit: float) -> FloatArray:
-    """Where the parabola through three values at -1, 0, 1 is lowest, within +-limit; 0 where it opens downwards."""
+    """Returns where the parabola through values at -1, 0, 1 is lowest, within +-limit; 0 where it opens downwards."""
     bend = before - 2 * here + after
     place = (before - after) / (2 * np.maximum(bend, 1e-6))
     return np.where(bend > 1e-3, np.clip(place, -limit, limit), 0.0)
@@ -77,22 +76,18 @@ def vertex(before: FloatArray, here: FloatArray, after: FloatArray, limit: float
 
 Image8 = npt.NDArray[np.uint8]
 
-TRUNCATION = (20.0, 24.0, 24.0, 255.0)  # grey levels; the last channel is "inside the picture"
-# The weights add up to 255 for a pixel outside the picture, in saturated uint8, and to WORST at most for one inside.
-SUM = np.array([[1.0, 1.0, 1.0, 255.0]], np.float32)
-WORST = sum(TRUNCATION[:3])
+TRUNCATION = (20.0, 24.0, 24.0)  # grey levels at most that brightness and the two gradients may differ by
+OUTSIDE = 255  # cost of a pixel outside the partner's image: more than any cost inside, which is sum(TRUNCATION)
 UNSEEN = 15.0  # cost of a hypothesis that no partner sees: neither good nor bad
-WINDOW = (3, 3)
-SMOOTHING = 0.7  # px, against aliasing on the strided grid
-OUTSIDE: dict[str, Any] = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": (0, 0, 0, 0)}
+WINDOW = (3, 3)  # px over which costs are averaged, and images smoothed against aliasing on the strided grid
 
 
 def channels(rgb: Image8) -> Image8:
-    """(H, W, 4) brightness, its gradient in x and y (around 128) and 255 everywhere, of an image (H, W, 3)."""
-    gray = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (0, 0), SMOOTHING)
+    """Returns brightness, its gradients in x and y (around 128) and OUTSIDE, (H, W, 4), of an image (H, W, 3)."""
+    gray = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), WINDOW, 0)
     slopes = [cv2.Sobel(gray, cv2.CV_16S, dx, 1 - dx, ksize=3) for dx in (1, 0)]
     shifted = [np.clip(s // 2 + 128, 0, 255).astype(np.uint8) for s in slopes]
-    merged: Any = cv2.merge([gray, *shifted, np.full_like(gray, 255)])
+    merged: Any = cv2.merge([gray, *shifted, np.full_like(gray, OUTSIDE)])
     return np.asarray(merged, np.uint8)
 
 
@@ -124,51 +119,49 @@ class Sweep:
         self._cells = np.stack([cols, rows, np.ones_like(rows)], axis=-1)
 
     def cost(self, inverse_depth: float) -> FloatArray:
-        """(h, w) float32 cost if everything lay at one inverse depth, 1/m."""
+        """Returns the cost (h, w) float32 if all surfaces had one inverse depth, 1/m."""
         size = self.shape[::-1]
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return self._best_two(
-            cv2.warpPerspective(p.image, p.far + inverse_depth * p.near, size, flags=flags, **OUTSIDE)
-            for p in self.partners
+            cv2.warpPerspective(p.image, p.far + inverse_depth * p.near, size, flags=flags) for p in self.partners
         )
 
     def cost_of(self, inverse_depth: FloatArray) -> FloatArray:
-        """(h, w) float32 cost of an inverse depth map (h, w) in 1/m."""
+        """Returns the cost (h, w) float32 of an inverse depth map (h, w) in 1/m."""
         return self._best_two(self._warped(p, inverse_depth) for p in self.partners)
 
     def _warped(self, partner: Partner, inverse_depth: FloatArray) -> Any:
         far, near = (self._cells @ m.T.astype(np.float32) for m in (partner.far, partner.near))
         where = far + inverse_depth[..., None].astype(np.float32) * near
         where /= np.maximum(where[..., 2:], 1e-6)
-        return cv2.remap(partner.image, where[..., 0], where[..., 1], cv2.INTER_LINEAR, **OUTSIDE)
+        return cv2.remap(partner.image, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
 
     def _best_two(self, images: Iterable[Any]) -> FloatArray:
-        first = np.full(self.shape, 255, np.uint8)
+        first = np.full(self.shape, OUTSIDE, np.uint8)
         second = first.copy()
         for image in images:
-            difference = cv2.min(cv2.absdiff(self.image, image), TRUNCATION)
-            cost = cv2.boxFilter(cv2.transform(difference, SUM), -1, WINDOW)
+            difference = cv2.min(cv2.absdiff(self.image, image), (*TRUNCATION, OUTSIDE))
+            # Outside the partner's image the last channel differs, and the saturated sum is OUTSIDE.
+            cost = cv2.boxFilter(cv2.transform(difference, np.array([[1, 1, 1, OUTSIDE]], np.float32)), -1, WINDOW)
             second = cv2.min(second, cv2.max(first, cost))
             first = cv2.min(first, cost)
-        # One partner's word counts as much as two: a price on it would make bare walls choose what two can see.
-        second = np.where(second > WORST, first, second)
+        # One partner counts as much as two: a penalty would make untextured walls choose what two partners see.
+        second = np.where(second > sum(TRUNCATION), first, second)
         mean = 0.5 * (first.astype(np.float32) + second)
-        return np.where(first > WORST, UNSEEN, mean).astype(np.float32)
+        return np.where(first > sum(TRUNCATION), UNSEEN, mean).astype(np.float32)
 
 
-PARTNERS = 5  # keyframes a depth estimate looks at
-NEIGHBOURS = 8  # ... among this many before and after
-BASELINE = 0.15  # m, the best distance between two views of things a camera in a room looks at
-REACH = 0.4  # of the picture's width: the nearest surface shifts by this much at the median baseline
-REFINEMENT = (0.6, 0.3)  # steps of the sweep by which the refinement looks to both sides
-SMALLEST = 1e-3  # 1/m
+PARTNERS = 5  # keyframes that a keyframe is compared with, of the RECENT before and after
+BASELINE = 0.15  # m, the best distance between two views in a room
+REACH = 0.4  # share of the image's width by which the nearest surface shifts at the median baseline
+REFINEMENT = (0.6, 0.3)  # steps of the sweep to both sides that the two refinements try
 
 
 def choose_partners(items: Sequence[Keyframe], place: int) -> list[Keyframe]:
-    """Keyframes near items[place] in time that look the same way from another spot, best baseline first."""
+    """Returns keyframes near items[place] in time that look the same way from another place, best baseline first."""
     new = items[place]
     scored = []
-    for other in items[max(0, place - NEIGHBOURS) : place + NEIGHBOURS + 1]:
+    for other in items[max(0, place - RECENT) : place + RECENT + 1]:
         angle = np.degrees(rotation_angle(new.T_world_camera, other.T_world_camera))
         baseline = distance(new, other)
         if other is not new and baseline > 0.01 and angle < 30:
@@ -177,12 +170,12 @@ def choose_partners(items: Sequence[Keyframe], place: int) -> list[Keyframe]:
 
 
 def distance(a: Keyframe, b: Keyframe) -> float:
-    """Baseline of two keyframes in m."""
+    """Returns the baseline of two keyframes in m."""
     return float(np.linalg.norm(a.T_world_camera[:3, 3] - b.T_world_camera[:3, 3]))
 
 
 def estimate_depth(new: Keyframe, partners: Sequence[Keyframe], config: SeedingConfig) -> FloatArray:
-    """(H, W) float32 depth in metres of `new` on every stride-th pixel, 0 where it is ambiguous or has no parallax.
+    """Estimates the depth (H, W) float32 m of `new` on every stride-th pixel, 0 where ambiguous or without parallax.
 
     A pixel is trusted if no other depth explains it nearly as well (stereo_min_contrast) and if the widest baseline
     sees it under at least stereo_min_parallax.
@@ -200,15 +193,16 @@ def estimate_depth(new: Keyframe, partners: Sequence[Keyframe], config: SeedingC
     inverse_depth = refine(sweep, (hypothesis * step).astype(np.float32), step)
     farthest = np.radians(config.stereo_min_parallax) / max(baselines)
     good = (contrast > config.stereo_min_contrast) & (inverse_depth > farthest) & (inverse_depth < nearest - step)
-    depth[:: config.stride, :: config.stride] = np.where(good, 1.0 / np.maximum(inverse_depth, SMALLEST), 0.0)
+    coarse = np.divide(1.0, inverse_depth, out=np.zeros_like(inverse_depth), where=good)
+    depth[:: config.stride, :: config.stride] = coarse
     return depth
 
 
 def refine(sweep: Sweep, inverse_depth: FloatArray, step: float) -> FloatArray:
-    """The inverse depth map (h, w) 1/m moved to where the pictures fit best nearby, on slanted surfaces too."""
+    """Moves the inverse depth map (h, w) 1/m to where the images fit best nearby, on slanted surfaces too."""
     for share in REFINEMENT:
         inverse_depth = cv2.medianBlur(inverse_depth.astype(np.float32), 3)
         move = share * step
         before, here, after = (sweep.cost_of(inverse_depth + k * move) for k in (-1, 0, 1))
-        inverse_depth = np.maximum(inverse_depth + move * vertex(before, here, after, 1.0), SMALLEST)
+        inverse_depth = np.maximum(inverse_depth + move * vertex(before, here, after, 1.0), 0.0)
     return np.asarray(cv2.medianBlur(inverse_depth.astype(np.float32), 3))

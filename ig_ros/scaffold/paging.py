@@ -1,7 +1,6 @@
-"""The memory of the map: anchors near the camera stay, far ones wait on disk until it returns.
+"""Bounds the map's memory: anchors far from the camera are moved to disk and back when it returns.
 
-Without a bound a robot that drives all day fills its memory; with a bound alone the map would stop growing. Keyframes
-that look at ground on disk are asleep: training on them would teach the rest of the map to replace what is away.
+Keyframes that show anchors on disk are not replayed: training would grow a replacement for what is missing.
 """
 
 from __future__ import annotations
@@ -23,37 +22,38 @@ from safetensors.torch import load_file, save_file
 from ig_ros.config import MemoryConfig
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.scaffold.anchors import AnchorStore
+from ig_ros.scaffold.change_detection import depth_noise
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.pose_correction import blended_motions
 from ig_ros.scaffold.rotations import compose
 from ig_ros.types import BoolArray, FloatArray, IntArray
 from ig_ros.validation import demand, demand_table
 
-PREFIX = "ig_ros_tiles_"  # of the directories they lie in; the number of the owning process follows
+PREFIX = "ig_ros_tiles_"  # of the tiles' directories; the number of the owning process follows
 
 
 @dataclass(slots=True)
 class Tile:
-    """What stays in memory of anchors on disk."""
+    """A file of anchors on disk, and what is kept in memory of it."""
 
     number: int
     path: Path
     uid: IntArray  # (n,) of the anchors
     low: FloatArray  # (3,) m, corner of their bounding box ...
     high: FloatArray  # (3,) m, ... and the opposite one, at the time of writing
-    keyframes: IntArray  # (K,) growing uids of the keyframes that bore them, and of those keyframes' neighbours
+    keyframes: IntArray  # (K,) growing uids of the keyframes that own them, and of those keyframes' neighbours
     poses: FloatArray  # (K, 4, 4) T_world_camera of those at the time of writing
     motion: FloatArray  # (4, 4) of the whole tile since then: the poses have been corrected
 
     def distance(self, point: FloatArray) -> float:
-        """Distance (m) of a point (3,) from the tile's box, which moves with its keyframes."""
+        """Returns the distance (m) of a point (3,) from the tile's box, which moves with its keyframes."""
         middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
         local = (point - self.motion[:3, 3]) @ self.motion[:3, :3] - middle  # into the frame of the writing
         return float(np.linalg.norm(np.maximum(np.abs(local) - half, 0.0)))
 
 
 class TileFiles:
-    """Writes and reads tiles in a directory of its own, which goes when this object does."""
+    """Writes and reads tiles in a directory of its own, which is removed with this object."""
 
     def __init__(self, parent: str) -> None:
         """`parent` is the directory for the tiles' directory; empty = the system's for temporary files."""
@@ -62,7 +62,7 @@ class TileFiles:
         self._next = 0
 
     def write(self, rows: dict[str, torch.Tensor], keyframes: list[Keyframe]) -> Tile:
-        """Put anchors (see AnchorStore.rows) on disk. Raises OSError or SafetensorError; then nothing is there."""
+        """Writes anchors (see AnchorStore.rows) to disk. Raises OSError or SafetensorError, and then leaves no file."""
         number, self._next = self._next, self._next + 1
         path = self._path(number)
         try:
@@ -71,12 +71,12 @@ class TileFiles:
             path.unlink(missing_ok=True)
             raise
         position = rows["data.position"].double().cpu().numpy()
-        uids, poses = concerned(np.unique(rows["data.owner"].cpu().numpy()), keyframes)
+        uids, poses = neighborhood(np.unique(rows["data.owner"].cpu().numpy()), keyframes)
         uid = rows["data.uid"].cpu().numpy().copy()
         return Tile(number, path, uid, position.min(0), position.max(0), uids, poses, np.eye(4))
 
     def adopt(self, path: Path, entry: dict[str, Any]) -> Tile:
-        """A tile that `described` and a copy of its file have kept, see Pager.save; the copy stays where it is.
+        """Restores a tile from its description and a copy of its file, see Pager.save; the copy stays where it is.
 
         Raises OSError, SafetensorError, KeyError, ValueError or StorageError for a copy or an entry that is damaged.
         """
@@ -94,7 +94,7 @@ class TileFiles:
         return Tile(number, own, uid, position.min(0), position.max(0), uids, poses, motion)
 
     def read(self, tile: Tile, keyframes: list[Keyframe]) -> dict[str, torch.Tensor]:
-        """The anchors, where the keyframes' poses of today put them; the file is removed.
+        """Returns the anchors, moved with their keyframes' poses, and removes the file.
 
         Raises OSError or SafetensorError where the file is lost or damaged.
         """
@@ -108,29 +108,29 @@ class TileFiles:
             position = rows["data.position"]
             moved = (matrix[:, :3, :3] @ position.double()[..., None])[..., 0] + matrix[:, :3, 3]
             rows["data.position"] = moved.to(position)
-            turned = compose(torch.from_numpy(rotations[group]).to(position), rows["data.turn"])
-            rows["data.turn"] = torch.nn.functional.normalize(turned, dim=1)
+            rotated = compose(torch.from_numpy(rotations[group]).to(position), rows["data.rotation"])
+            rows["data.rotation"] = torch.nn.functional.normalize(rotated, dim=1)
         return rows
 
     def close(self) -> None:
-        """Remove the directory with all tiles, before the process leaves without cleaning up."""
+        """Removes the directory with all tiles: for a process that exits without cleaning up."""
         if self._directory is not None:
             self._directory.cleanup()
 
     def _path(self, number: int) -> Path:
-        """Where a tile lies; the directory is made when it is first needed. Raises OSError."""
+        """Returns the path of a tile; makes the directory when it is first needed. Raises OSError."""
         if self._directory is None:
             parent = Path(self._parent).expanduser() if self._parent else None
             if parent is not None:
                 parent.mkdir(parents=True, exist_ok=True)
-            sweep(parent or Path(tempfile.gettempdir()))
+            remove_orphans(parent or Path(tempfile.gettempdir()))
             prefix = f"{PREFIX}{os.getpid()}_"
             self._directory = tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True)
         return Path(self._directory.name) / file_name(number)
 
 
-def sweep(parent: Path) -> None:
-    """Remove the directories of processes that were killed; nobody else would. Those without an owner's name stay."""
+def remove_orphans(parent: Path) -> None:
+    """Removes the tile directories of processes that no longer run."""
     for directory in parent.glob(f"{PREFIX}*_*"):
         owner = directory.name.removeprefix(PREFIX).split("_")[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
@@ -138,30 +138,20 @@ def sweep(parent: Path) -> None:
 
 
 def file_name(number: int) -> str:
-    """Of a tile."""
+    """Returns the name of a tile's file."""
     return f"{number}.safetensors"
 
 
-def described(tile: Tile) -> dict[str, Any]:
-    """What JSON has to keep of a tile beside a copy of its file."""
-    return {
-        "number": tile.number,
-        "keyframes": tile.keyframes.tolist(),
-        "poses": tile.poses.tolist(),
-        "motion": tile.motion.tolist(),
-    }
-
-
 def link(source: Path, target: Path) -> None:
-    """A second name for a file that is never written again, or a copy where the file system knows no such."""
+    """Makes a hard link to a file that is never written again, or a copy where the file system has no links."""
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
 
 
-def concerned(owners: IntArray, keyframes: list[Keyframe]) -> tuple[IntArray, FloatArray]:
-    """Uids (K,) and poses (K, 4, 4) of the keyframes on which the place of these owners' anchors depends."""
+def neighborhood(owners: IntArray, keyframes: list[Keyframe]) -> tuple[IntArray, FloatArray]:
+    """Returns uids (K,) and poses (K, 4, 4) of the owners and their neighbours, with which the anchors move."""
     uids = np.array([k.uid for k in keyframes], np.int64)
     after = np.searchsorted(uids, owners)
     places = np.unique(np.concatenate([after - 1, after, after + 1]).clip(0, len(uids) - 1))
@@ -169,7 +159,7 @@ def concerned(owners: IntArray, keyframes: list[Keyframe]) -> tuple[IntArray, Fl
 
 
 def motions_since(tile: Tile, keyframes: list[Keyframe]) -> tuple[IntArray, FloatArray]:
-    """Uids (K,) of the tile's keyframes that are still there, and what has moved each (K, 4, 4) since the writing."""
+    """Returns uids (K,) and motions (K, 4, 4) since the writing of the tile's keyframes that are still there."""
     now = {k.uid: k.T_world_camera for k in keyframes}
     left = [i for i, uid in enumerate(tile.keyframes.tolist()) if uid in now]
     motions = [now[int(tile.keyframes[i])] @ inverse(tile.poses[i]) for i in left]
@@ -178,62 +168,70 @@ def motions_since(tile: Tile, keyframes: list[Keyframe]) -> tuple[IntArray, Floa
 
 log = logging.getLogger(__name__)
 
-FULL = 0.9  # of the budget: room is made beyond ...
-AIM = 0.7  # ... down to this share, so that it is made seldom
-NEARER = 0.8  # of the reach: what left comes back within; between the two it stays where it is
+FULL = 0.9  # share of the budget from which anchors are moved to disk ...
+ROOM = 0.7  # ... down to this share, so that it happens rarely
+NEARER = 0.8  # share of memory.reach within which tiles return: between the two limits nothing moves
 SAMPLE = 8  # every so many anchors tell whether a keyframe sees a tile
-MISSING = 0.1  # share of what a keyframe sees, beyond which it sleeps while that is away
-IN_FRONT = 1.1  # anchors up to this share of a measured depth are seen
+MISSING = 0.1  # share of what a keyframe sees: with more of it on disk the keyframe is not replayed
 
 
 class Pager:
-    """Moves anchors between an AnchorStore and its tiles; the caller is the thread that trains."""
+    """Moves anchors between an AnchorStore and tiles on disk; called by the thread that trains."""
 
     def __init__(self, anchors: AnchorStore, keyframes: KeyframeStore, config: MemoryConfig) -> None:
         self._anchors, self._keyframes, self._config = anchors, keyframes, config
         self._files = TileFiles(config.directory)
         self.tiles: dict[int, Tile] = {}
 
-    def away(self) -> IntArray:
-        """(M,) uids of the anchors on disk."""
+    def uids_on_disk(self) -> IntArray:
+        """Returns the uids (M,) of the anchors on disk."""
         return np.concatenate([np.zeros(0, np.int64), *(tile.uid for tile in list(self.tiles.values()))])
 
     def count(self) -> int:
-        """How many anchors are on disk; may be asked from any thread."""
+        """Returns how many anchors are on disk; may be called from any thread."""
         return sum(len(tile.uid) for tile in list(self.tiles.values()))
 
-    def turn(self, budget: int) -> None:
-        """After a new keyframe: bring back what it is near to, and hold at most `budget` anchors in memory."""
-        if not self._config.paging or not len(self._keyframes):
+    def update(self, budget: int) -> None:
+        """Reads tiles near to the newest keyframe and keeps at most `budget` anchors in memory."""
+        if not len(self._keyframes):
             return
         center, reach = self._keyframes.items[-1].T_world_camera[:3, 3], NEARER * self._config.reach
-        away = sorted((tile.distance(center), number) for number, tile in self.tiles.items())
-        near = [self.tiles[number] for distance, number in away if distance < reach]
+        by_distance = sorted((tile.distance(center), number) for number, tile in self.tiles.items())
+        near = [self.tiles[number] for distance, number in by_distance if distance < reach]
         need = sum(len(tile.uid) for tile in near)
         if len(self._anchors) + need > FULL * budget:
-            self._make_room(center, max(int(AIM * budget) - need, 0))
+            self._make_room(center, max(int(ROOM * budget) - need, 0))
         room = budget - len(self._anchors)
         back = [tile for tile, total in zip(near, np.cumsum([len(t.uid) for t in near]), strict=True) if total <= room]
         self._bring_back(back)
 
     def follow(self) -> None:
-        """Poses have been corrected: what is on disk is near to other places now."""
+        """Moves the tiles with their keyframes after poses have been corrected."""
         for tile in self.tiles.values():
             uids, motions = motions_since(tile, self._keyframes.items)
             if len(uids):
                 tile.motion = motions[len(uids) // 2]
 
     def save(self, directory: Path) -> dict[str, Any]:
-        """Put what is on disk into an empty or new `directory` too; returns what JSON has to keep. Raises OSError."""
+        """Links the tiles into an empty or new `directory`; returns what JSON keeps. Raises OSError."""
         if self.tiles:
             directory.mkdir(exist_ok=True)
         for tile in self.tiles.values():
             link(tile.path, directory / file_name(tile.number))
         sleeping = {str(k.uid): sorted(k.missing) for k in self._keyframes.items if k.missing}
-        return {"tiles": [described(tile) for tile in self.tiles.values()], "sleeping": sleeping}
+        tiles = [
+            {
+                "number": tile.number,
+                "keyframes": tile.keyframes.tolist(),
+                "poses": tile.poses.tolist(),
+                "motion": tile.motion.tolist(),
+            }
+            for tile in self.tiles.values()
+        ]
+        return {"tiles": tiles, "sleeping": sleeping}
 
     def load(self, directory: Path, entry: dict[str, Any]) -> None:
-        """Restore what `save` kept, once the keyframes are there. Raises as TileFiles.adopt does, or StorageError."""
+        """Restores what `save` kept, once the keyframes are there. Raises as TileFiles.adopt does, or StorageError."""
         for each in entry["tiles"]:
             path = directory / file_name(int(each["number"]))
             self._anchors.demand_rows(load_file(path))
@@ -245,14 +243,14 @@ class Pager:
             demand(keyframe.missing <= set(self.tiles), f"keyframe {keyframe.uid} misses a tile that is not there")
 
     def close(self) -> None:
-        """Remove all tiles: nobody is going to ask for what is on disk."""
+        """Removes all tiles."""
         self._files.close()
 
     def _make_room(self, center: FloatArray, goal: int) -> None:
-        """Write cells beyond reach, the farthest first, until at most `goal` anchors are left."""
+        """Writes cells beyond reach, the farthest first, until at most `goal` anchors are left."""
         position = self._anchors.data["position"].double().cpu().numpy()
         corner = np.floor(position / self._config.tile) * self._config.tile
-        # A full map with all of its ground near is asked in vain with every keyframe: that has to be cheap.
+        # Of a full map without far anchors every keyframe comes here: so only far ones are sorted into cells.
         far = np.flatnonzero(cell_distance(corner, self._config.tile, center) > self._config.reach)
         cells, group = np.unique(corner[far], axis=0, return_inverse=True)
         group = group.reshape(-1)
@@ -269,11 +267,11 @@ class Pager:
             leaving[own] = True
             tile_of[own] = tile.number
         if leaving.any():
-            self._put_to_sleep(position, tile_of)
+            self._note_missing(position, tile_of)
             self._anchors.keep(torch.from_numpy(~leaving).to(self._anchors.data["position"].device))
 
     def _write(self, own: IntArray) -> Tile | None:
-        """A tile of the anchors in rows `own` (n,); None where the disk refuses it: then they stay in memory."""
+        """Writes a tile of the anchors in rows `own` (n,); None where the disk refuses it: they stay in memory."""
         rows = torch.from_numpy(own).to(self._anchors.data["position"].device)
         try:
             tile = self._files.write(self._anchors.rows(rows), self._keyframes.items)
@@ -284,7 +282,7 @@ class Pager:
         return tile
 
     def _bring_back(self, tiles: list[Tile]) -> None:
-        """Read tiles into memory and wake the keyframes that miss nothing any more."""
+        """Reads tiles into memory; keyframes that miss no tile any more are replayed again."""
         parts = []
         for tile in tiles:
             del self.tiles[tile.number]
@@ -297,8 +295,8 @@ class Pager:
         for keyframe in self._keyframes.items:
             keyframe.missing.difference_update(tile.number for tile in tiles)
 
-    def _put_to_sleep(self, position: FloatArray, tile_of: IntArray) -> None:
-        """Note with every keyframe which leaving anchors, position (N, 3) m, tile_of (N,) or -1, it will miss."""
+    def _note_missing(self, position: FloatArray, tile_of: IntArray) -> None:
+        """Notes with every keyframe which tiles it misses; position (N, 3) m and tile_of (N,) or -1 of the anchors."""
         position, tile_of = position[::SAMPLE], tile_of[::SAMPLE]
         for keyframe in self._keyframes.items:
             seen = tile_of[sees(keyframe, position)]
@@ -308,18 +306,18 @@ class Pager:
 
 
 def sees(keyframe: Keyframe, points: FloatArray) -> BoolArray:
-    """(N,) bool: points (N, 3) m world inside the image and not behind the measured surface."""
+    """Returns which (N,) points (N, 3) m world are inside the image and not behind the measured surface."""
     uv, z = project(transform(inverse(keyframe.T_world_camera), points), keyframe.camera)
     camera = keyframe.camera
     inside = (z > 0) & (uv >= 0).all(1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height)
     if keyframe.depth is not None:
         cols, rows = uv[inside].astype(int).T
         measured = keyframe.depth.numpy()[rows, cols].astype(np.float32)
-        inside[inside] = (measured == 0) | (z[inside] < measured * IN_FRONT)
+        inside[inside] = (measured == 0) | (z[inside] < measured + 2 * depth_noise(measured))
     return np.asarray(inside)
 
 
 def cell_distance(low: FloatArray, edge: float, point: FloatArray) -> FloatArray:
-    """(C,) m: distance of a point (3,) from each cell, a cube of `edge` m from its corner low (C, 3)."""
+    """Returns the distance (C,) m of a point (3,) from each cell, a cube of `edge` m from its corner low (C, 3)."""
     gap = np.maximum(np.maximum(low - point, point - low - edge), 0.0)
     return np.asarray(np.linalg.norm(gap, axis=1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,13 +16,18 @@ from ig_ros.errors import FrameError
 from ig_ros.geometry import interpolate, inverse
 from ig_ros.scaffold.anchors import AnchorStore
 from ig_ros.scaffold.keyframes import Keyframe
-from ig_ros.types import BoolArray, FloatArray, IntArray
+from ig_ros.types import BoolArray, FloatArray, Frame, IntArray
 
 Item = TypeVar("Item")
 
 SAME_PLACE = 1e-3  # m: a smaller change of a keyframe is none ...
 SAME_ANGLE = 1e-3  # rad
 SAME_STAMP = 1_000_000  # ns
+JUMP = 0.02  # m at the camera, or ...
+TURN = np.radians(0.5)  # ... of the odometry frame in the map, from frame to frame: less is noise, or drift made good
+RECENT = 256  # corrections of which waiting frames, and keyframes which waiting corrections, may not know
+BACK = 300  # frames: an older one comes after newer ones when its masks were late ...
+OLDER = 30_000_000_000  # ... ns: and then it is older than them by less
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Trajectory:
     def __len__(self) -> int:
         return len(self._poses)
 
-    def note(self, stamp: int, T_world_camera: FloatArray) -> None:
+    def add(self, stamp: int, T_world_camera: FloatArray) -> None:
         """A pose (4, 4) at a stamp (ns)."""
         self._poses[stamp] = T_world_camera
         thin(self._poses, self._capacity)
@@ -128,10 +135,6 @@ def _stack(motions: Sequence[FloatArray]) -> FloatArray:
     return stacked
 
 
-JUMP = 0.02  # m at the camera, or ...
-TURN = np.radians(0.5)  # ... of the odometry frame in the map, from frame to frame: less is noise, or drift made good
-
-
 class Odometry:
     """The frames since the last jump, each with the T_map_odom that its pose was made with. Bounded."""
 
@@ -149,7 +152,7 @@ class Odometry:
         self._frames.clear()
         self._since = self._base = None
 
-    def note(self, stamp: int, T_map_camera: FloatArray, T_map_odom: FloatArray, T_now: FloatArray) -> FloatArray:
+    def add(self, stamp: int, T_map_camera: FloatArray, T_map_odom: FloatArray, T_now: FloatArray) -> FloatArray:
         """A frame of `stamp` (ns) comes; all (4, 4). Returns its pose, brought up to date with the newest T_map_odom.
 
         It may have waited, for its depth or its turn, while the odometry frame jumped.
@@ -308,3 +311,41 @@ def blend_weights(owners: IntArray, uids: IntArray) -> tuple[IntArray, FloatArra
     first = np.where(known, 0.25, 1 - share)
     weights = np.stack([middle, first, 1 - middle - first], axis=1)
     return places, weights
+
+
+class CorrectionLog:
+    """Corrections that overtake frames on their way to the map: what waits for segmenter or trainer has old poses.
+
+    Frames are numbered in the order of submission. A correction is for the frames submitted before it, wherever they
+    are by now; later ones come with poses that know of it. Each correction starts from the poses that the one before
+    has left, so none may be lost or done twice.
+    """
+
+    def __init__(self) -> None:
+        self._corrections: deque[tuple[int, Correction]] = deque(maxlen=RECENT)
+        self._inserted: deque[tuple[int, int]] = deque(maxlen=RECENT)  # number and stamp of the newest keyframes
+
+    def add(self, correction: Correction, submitted: int, keyframes: Sequence[Keyframe]) -> dict[int, FloatArray]:
+        """Returns the new poses (4, 4) of keyframes by stamp (ns); keeps the correction for waiting frames.
+
+        `submitted` is the number of frames submitted so far. Raises FrameError, with nothing changed, for a motion that
+        is not rigid.
+        """
+        for motion in correction.motions:
+            check_rigid(motion)
+        later = {stamp for number, stamp in self._inserted if number > submitted}
+        newest = max((stamp for _, stamp in self._inserted), default=0)
+        self._corrections.append((submitted, correction.after(newest - OLDER)))
+        concerned = (k for k in keyframes if k.stamp not in later and correction.concerns(k.source))
+        return correction.apply({k.stamp: k.T_world_camera for k in concerned})
+
+    def bring_up_to_date(self, number: int, frame: Frame) -> Frame:
+        """Returns frame `number`, counted from 1, with its present pose; numbers fall back by BACK at most."""
+        while self._corrections and self._corrections[0][0] + BACK < number:
+            self._corrections.popleft()
+        self._inserted.append((number, frame.stamp))
+        for submitted, correction in self._corrections:
+            if number <= submitted and correction.concerns(frame.source):
+                moved = correction.apply({frame.stamp: frame.T_world_camera})
+                frame = dataclasses.replace(frame, T_world_camera=moved.get(frame.stamp, frame.T_world_camera))
+        return frame

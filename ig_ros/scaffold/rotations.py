@@ -1,12 +1,14 @@
-"""Rotations of anchors as unit quaternions (..., 4) wxyz: what turns everything an anchor decodes."""
+"""Rotations of anchors as unit quaternions (..., 4) wxyz."""
 
 from __future__ import annotations
 
 import torch
 
+IDENTITY = torch.tensor([1.0, 0.0, 0.0, 0.0])
+
 
 def compose(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Hamilton product (..., 4): the rotation `second`, then `first`. `second` need not be normalised."""
+    """Returns the Hamilton product (..., 4): `second`, then `first`. `second` need not be normalised."""
     w1, x1, y1, z1 = first.unbind(-1)
     w2, x2, y2, z2 = second.unbind(-1)
     return torch.stack(
@@ -20,14 +22,14 @@ def compose(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     )
 
 
-def rotate(turn: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
-    """Vectors (..., 3) rotated by unit quaternions (..., 4)."""
-    axis = turn[..., 1:].expand_as(vector)
+def rotate(rotation: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+    """Rotates vectors (..., 3) by unit quaternions (..., 4)."""
+    axis = rotation[..., 1:].expand_as(vector)
     twice: torch.Tensor = 2 * torch.linalg.cross(axis, vector)
-    turned: torch.Tensor = vector + turn[..., :1] * twice + torch.linalg.cross(axis, twice)
-    return turned
+    rotated: torch.Tensor = vector + rotation[..., :1] * twice + torch.linalg.cross(axis, twice)
+    return rotated
 
 
-def undo(turn: torch.Tensor) -> torch.Tensor:
-    """The inverse of unit quaternions (..., 4)."""
-    return turn * turn.new_tensor([1.0, -1.0, -1.0, -1.0])
+def inverse(rotation: torch.Tensor) -> torch.Tensor:
+    """Returns the inverse of unit quaternions (..., 4)."""
+    return rotation * rotation.new_tensor([1.0, -1.0, -1.0, -1.0])

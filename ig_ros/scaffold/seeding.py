@@ -1,7 +1,6 @@
-"""Where new anchors are planted: on measured depth or on 3D points, at most one per voxel.
+"""Plants new anchors on measured depth or on 3D points, at most one per voxel.
 
-Voxels grow with the distance from which a point was seen, in powers of two, so a far wall does not cost more anchors
-than the pixels it covers.
+Voxels grow with the distance from which a point was seen, in powers of two, so that far surfaces get fewer anchors.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from ig_ros.types import BoolArray, FloatArray, IntArray, RenderResult
 
 
 def voxel_keys(points: FloatArray, edges: FloatArray | float) -> IntArray:
-    """(N,) int64 key of the voxel each point (N, 3) lies in on the grid of its own edge (N,), or of one for all, m.
+    """Returns a key (N,) int64 of the voxel of each point (N, 3) m, on the grid of its own edge (N,) or of one for all.
 
-    19 bits per axis (5 km at 2 cm) and 7 for the edge: packed, not hashed, so that no two voxels share a key.
+    19 bits per axis (5 km at 2 cm) and 7 for the edge are packed and not hashed: no two voxels share a key.
     """
     cell = np.floor(points / np.asarray(edges)[..., None]).astype(np.int64) & 0x7FFFF
     level = np.round(np.log2(edges) * 4).astype(np.int64) & 0x7F
@@ -28,9 +27,9 @@ def voxel_keys(points: FloatArray, edges: FloatArray | float) -> IntArray:
 
 
 def unseen_pixels(keyframe: Keyframe, view: RenderResult | None, config: SeedingConfig) -> IntArray:
-    """(P, 2) rows and columns that have depth but no model yet, or one that stands elsewhere than what was measured.
+    """Returns rows and columns (P, 2) of pixels with depth where the model is absent, or at another depth.
 
-    A model before what was measured may hide that nothing stands there: the back of a shelf whose front alone is known.
+    Where the model is nearer than the measured surface, that surface may have no anchors: it was never seen before.
     """
     if keyframe.depth is None:
         return np.zeros((0, 2), np.int64)
@@ -49,9 +48,9 @@ def unseen_pixels(keyframe: Keyframe, view: RenderResult | None, config: Seeding
 def seed_from_depth(
     keyframe: Keyframe, view: RenderResult | None, taken: IntArray, config: SeedingConfig
 ) -> NewAnchors | None:
-    """Anchors on the measured surface where `view`, the model rendered from the same camera, leaves it uncovered.
+    """Returns anchors on the measured surface where `view`, the model rendered from the same camera, lacks it.
 
-    `taken` holds the voxel keys of the anchors already planted.
+    `taken` holds the voxel keys of the anchors that exist.
     """
     pixels = unseen_pixels(keyframe, view, config)
     if len(pixels) == 0 or keyframe.depth is None:
@@ -66,10 +65,9 @@ def seed_from_depth(
 def plant(
     points: FloatArray, color: FloatArray, distance: FloatArray, taken: IntArray, owner: int, config: SeedingConfig
 ) -> NewAnchors | None:
-    """One anchor per voxel that is not taken. points (N, 3) m world, color (N, 3) in [0, 1], distance (N,) m seen from.
+    """Returns an anchor per voxel not taken. points (N, 3) m world, color (N, 3) in [0, 1], distance (N,) m seen from.
 
-    An anchor stands at the mean of its voxel's points, on the surface, instead of the voxel's centre [SG]: its offsets
-    then start from where the measurement is (Own).
+    An anchor is at the mean of its voxel's points, on the surface, instead of at the voxel's centre as in [SG] (Own).
     """
     if len(points) == 0:
         return None
@@ -91,9 +89,9 @@ def plant(
 
 
 def not_among(few: IntArray, many: IntArray) -> BoolArray:
-    """(n,) bool: which of `few` (n,), sorted and distinct, do not occur in `many` (N,).
+    """Returns which (n,) of `few` (n,), sorted and distinct, do not occur in `many` (N,).
 
-    np.isin would sort the many, and hold the interpreter meanwhile.
+    np.isin would sort the many, and hold the interpreter lock meanwhile.
     """
     free = np.ones(len(few), bool)
     if len(few):

@@ -1,4 +1,4 @@
-"""One training step: choose a view, decode, rasterise once, ask for the losses, move what was in view."""
+"""One training step: choose a keyframe, decode, rasterise once, compute the losses, update what was in view."""
 
 from __future__ import annotations
 
@@ -11,31 +11,36 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from ig_ros.config import Config, TrainingConfig
 from ig_ros.raster import ScreenStats, rasterize
 from ig_ros.raster.library import helpers_for_kernels_only
-from ig_ros.raster.losses import FeatureTerms, Target
+from ig_ros.raster.losses import COLORS, FeatureTerms, Target
 from ig_ros.scaffold import densification
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
-from ig_ros.scaffold.losses import scale_loss, view_loss
-from ig_ros.scaffold.model import NEAR, Scaffold, View
+from ig_ros.scaffold.losses import VOLUME_WEIGHT, scale_loss, view_loss
+from ig_ros.scaffold.model import NEAR, DecodedView, Scaffold
 from ig_ros.types import RenderResult
+
+# Learning rates [SG]: at the first step and after training.decay_steps, with exponential decay between. Those of the
+# opacity and colour MLP end at training.lr_mlp_floor times the second value.
+ANCHOR_RATES = {"offsets": (1e-2, 1e-4), "log_scale": (7e-3, 7e-3), "embedding": (7.5e-3, 7.5e-3)}
+MLP_RATES = {"opacity": (2e-3, 2e-5), "covariance": (4e-3, 4e-3), "color": (8e-3, 5e-5)}
+LOSS_MEMORY = 0.8  # weight of the old value in a keyframe's running loss, which steers replay
+OPACITY_MEMORY = 0.95  # weight of the old value in an anchor's running opacity, which steers pruning
 
 
 def phase_masks(visits: torch.Tensor, step: int, config: TrainingConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two (n,) bool masks for anchors seen `visits` (n,) times before training step `step`.
+    """Returns two (n,) bool masks for anchors seen `visits` (n,) times before training step `step`.
 
-    awake: the instance feature is trained (phases 2 and 3); mature: the feature losses also move offsets, scales,
-    embedding and the opacity and covariance MLPs (phase 3). By the anchor's own age, so that new ground starts in
-    phase 1 while old ground is in phase 3 (METHOD 3), or by the step of the whole map as in the paper.
+    trained: the instance feature is trained (phases 2 and 3); joint: the feature losses also move offsets, scales,
+    embedding and the opacity and covariance MLPs (phase 3). Phases go by the anchor's own age, so that new ground
+    starts in phase 1 while old ground is in phase 3 (docs/method.md, section 3), or by the step as in the paper.
     """
     age = visits if config.phases == "age" else torch.full_like(visits, step)
-    mature = age >= config.joint_visits
-    return age >= config.warmup_visits, mature if config.joint else torch.zeros_like(mature)
+    return age >= config.warmup_visits, age >= config.joint_visits
 
 
-class Resident:
-    """Copies of stored images on a device; a copy lives as long as its original. On the CPU nothing is copied.
+class DeviceImages:
+    """Copies images of keyframes to a device once; a copy is freed with its original. On the CPU nothing is copied.
 
-    A keyframe is replayed tens of times: without this every step would send its picture over the bus, and wait for it.
-    Images are never written in place, they are replaced; so a copy is true as long as it is found.
+    A keyframe is replayed tens of times. Images are replaced and never written in place, so a copy stays right.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -46,7 +51,7 @@ class Resident:
         return len(self._copies)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        """The image, any shape and type, on the device."""
+        """Returns the image, any shape and type, on the device."""
         if image.device.type == self.device.type:
             return image
         if image not in self._copies:
@@ -55,15 +60,9 @@ class Resident:
         return copy
 
 
-FEATURE_START = 3
-ASLEEP = -1.0  # rate of a feature that does not learn yet
-LOSS_MEMORY = 0.8  # of a keyframe's running loss
-OPACITY_MEMORY = 0.95  # of an anchor's running opacity
-
-
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step reports."""
+    """The outcome of a step."""
 
     step: int
     keyframe: int  # uid
@@ -72,43 +71,34 @@ class StepResult:
 
 
 class Trainer:
-    """Owns the optimisers and the step counter; the model and the keyframes belong to the mapper."""
+    """Trains a model on keyframes, both the mapper's; holds the optimiser of the MLPs and the step counter."""
 
     def __init__(self, config: Config, scaffold: Scaffold, keyframes: KeyframeStore) -> None:
         self.config = config
         self.scaffold, self.keyframes = scaffold, keyframes
-        self.resident = Resident(scaffold.device)
+        self.on_device = DeviceImages(scaffold.device)
         self.step = 0
         self.rng = np.random.default_rng(config.training.seed)
-        decoder, c = scaffold.decoder, config.training
-        self.optimizer = torch.optim.Adam(
-            [
-                {"params": decoder.opacity.parameters(), "lr": c.lr_mlp_opacity},
-                {"params": decoder.covariance.parameters(), "lr": c.lr_mlp_covariance},
-                {"params": decoder.color.parameters(), "lr": c.lr_mlp_color},
-            ],
-            eps=1e-15,
-            fused=True,
-        )
+        groups = [{"params": getattr(scaffold.decoder, name).parameters()} for name in MLP_RATES]
+        self.optimizer = torch.optim.Adam(groups, eps=1e-15, fused=True)
 
     def train_step(self) -> StepResult | None:
-        """One step on one replayed keyframe; None while there is nothing to train."""
+        """Takes one step on one replayed keyframe; returns None while there is nothing to train."""
         if not len(self.keyframes) or not len(self.scaffold.anchors):
             return None
         c = self.config.training
         with helpers_for_kernels_only():
             result = self._step_on(self.keyframes.choose(self.step, c, self.rng))
-            if c.growth and self.step % c.growth_every == 0:
+            if c.growth != "none" and self.step % c.growth_every == 0:
                 self._grow()
         return result
 
     def _step_on(self, keyframe: Keyframe) -> StepResult:
-        """Decode, draw, compare and move what one keyframe sees."""
+        """Decodes and draws what one keyframe sees, compares it with the images and updates it."""
         c = self.config.training
         rows = self.scaffold.in_view(keyframe.camera, keyframe.T_world_camera)
-        awake, mature = phase_masks(self.scaffold.anchors.data["visits"][rows], self.step, c)
-        joint = bool(mature.any())
-        semantic = keyframe.labels is not None and (joint or bool(awake.any()))
+        trained, joint = phase_masks(self.scaffold.anchors.data["visits"][rows], self.step, c)
+        semantic = keyframe.labels is not None and bool((trained | joint).any())
         view = self.scaffold.decode(keyframe.camera, keyframe.T_world_camera, semantic, rows)
         if not len(view.rows):
             keyframe.last_used = self.step
@@ -121,60 +111,55 @@ class Trainer:
             keyframe.camera,
             near=NEAR,
             screen=screen,
-            gated_channels=slice(FEATURE_START, None) if semantic else None,
-            geometry_gate=_of_children(mature.float(), self.scaffold.config.children) if semantic else None,
+            gated_channels=slice(COLORS, None) if semantic else None,
+            geometry_gate=joint.float().repeat_interleave(self.scaffold.config.children) if semantic else None,
         )
-        color_loss = self._loss(keyframe, view, rendered, joint, semantic)
-        self._apply(view, awake, mature)
+        color_loss = self._loss(keyframe, view, rendered, bool(joint.any()), semantic)
+        self._apply(view, trained, joint)
         self._account(keyframe, view, screen, color_loss)
         self.step += 1
-        return StepResult(self.step, keyframe.uid, color_loss, _count(screen.visible))
+        drawn = 0 if screen.visible is None else int(screen.visible.sum())
+        return StepResult(self.step, keyframe.uid, color_loss, drawn)
 
-    def _loss(self, keyframe: Keyframe, view: View, rendered: RenderResult, joint: bool, semantic: bool) -> float:
-        """Sum the losses of one view and run backward; returns the colour loss."""
+    def _loss(
+        self, keyframe: Keyframe, view: DecodedView, rendered: RenderResult, any_joint: bool, semantic: bool
+    ) -> float:
+        """Sums the losses of one view and runs backward; returns the colour loss."""
         c = self.config.training
         target = Target(
-            self.resident(keyframe.rgb),
-            None if keyframe.depth is None else self.resident(keyframe.depth),
-            self.resident(keyframe.labels) if semantic and keyframe.labels is not None else None,
+            self.on_device(keyframe.rgb),
+            None if keyframe.depth is None else self.on_device(keyframe.depth),
+            self.on_device(keyframe.labels) if semantic and keyframe.labels is not None else None,
         )
-        terms = FeatureTerms(c.min_mask_pixels, c.truncation if joint else None, c.contrast_weight, c.smooth_weight)
+        terms = FeatureTerms(c.min_mask_pixels, c.truncation if any_joint else None, c.contrast_weight, c.smooth_weight)
         loss, color = view_loss(rendered, target, c.ssim_weight, c.depth_weight, terms)
         edge = view.edge if c.scale_unit == "voxel" else None
-        loss = loss + c.scale_weight * scale_loss(view.gaussians.scales, edge)
+        loss = loss + VOLUME_WEIGHT * scale_loss(view.gaussians.scales, edge)
         for weight in self.scaffold.decoder.weights:
             weight.grad = None
         torch.autograd.backward(loss)
         return color
 
     @torch.no_grad()
-    def _apply(self, view: View, awake: torch.Tensor, mature: torch.Tensor) -> None:
-        """Move the anchors in view and the shared MLPs at this step's rates; young anchors keep their feature."""
-        c = self.config.training
-        anchors = self.scaffold.anchors
-        anchors.data["visits"].index_add_(0, view.rows, torch.ones_like(awake, dtype=torch.int32))
+    def _apply(self, view: DecodedView, trained: torch.Tensor, joint: torch.Tensor) -> None:
+        """Updates the anchors in view and the MLPs at this step's rates; anchors in phase 1 keep their feature."""
+        c, anchors = self.config.training, self.scaffold.anchors
+        anchors.data["visits"].index_add_(0, view.rows, torch.ones_like(trained, dtype=torch.int32))
         rates: dict[str, float | torch.Tensor] = {
-            "offsets": decay(c.lr_offset, c.lr_offset_final, self.step, c),
-            "log_scale": c.lr_scale,
-            "embedding": c.lr_embedding,
-            "color": c.lr_embedding,
+            name: decay(first, final, self.step, c) for name, (first, final) in ANCHOR_RATES.items()
         }
+        rates["color"] = rates["embedding"]
         gradients = {name: leaf.grad for name, leaf in view.leaves.items() if leaf.grad is not None}
         if "feature" in gradients:
-            anchors.data["lessons"].index_add_(0, view.rows, awake.int())
-            rates["feature"] = torch.where(mature, c.lr_feature_joint, c.lr_feature).masked_fill_(~awake, ASLEEP)
+            anchors.data["lessons"].index_add_(0, view.rows, trained.int())
+            rates["feature"] = torch.where(joint, c.lr_feature / 10, c.lr_feature).masked_fill_(~trained, -1.0)
         anchors.adam_step(view.rows, gradients, rates)
-        finals = [
-            (c.lr_mlp_opacity, c.lr_mlp_opacity_final),
-            (c.lr_mlp_covariance,) * 2,
-            (c.lr_mlp_color, c.lr_mlp_color_final),
-        ]
-        for group, (first, final) in zip(self.optimizer.param_groups, finals, strict=True):
-            group["lr"] = decay(first, final, self.step, c)
+        for group, (first, final) in zip(self.optimizer.param_groups, MLP_RATES.values(), strict=True):
+            group["lr"] = decay(first, final if final == first else c.lr_mlp_floor * final, self.step, c)
         self.optimizer.step()
 
     def _grow(self) -> None:
-        """Grow and prune between growth_from and growth_until; what was counted before does not count."""
+        """Grows and prunes between growth_from and growth_until; gradients from before are discarded."""
         c, anchors = self.config.training, self.scaffold.anchors
         if self.step < c.growth_from:
             anchors.data["gradient_sum"].zero_()
@@ -184,9 +169,9 @@ class Trainer:
             densification.prune(anchors, c)
 
     @torch.no_grad()
-    def _account(self, keyframe: Keyframe, view: View, screen: ScreenStats, color_loss: float) -> None:
-        """Keep the statistics that replay, growth and pruning live on."""
-        growing = self.config.training.growth and self.step < self.config.training.growth_until
+    def _account(self, keyframe: Keyframe, view: DecodedView, screen: ScreenStats, color_loss: float) -> None:
+        """Updates the statistics that steer replay, growth and pruning."""
+        growing = self.config.training.growth != "none" and self.step < self.config.training.growth_until
         seen = None
         if growing and screen.gradient is not None and screen.visible is not None:
             seen = (screen.gradient, screen.visible)
@@ -223,19 +208,7 @@ def account_view(
         data["gradient_count"].index_add_(0, rows, visible.view(-1, k).float())
 
 
-def _count(visible: torch.Tensor | None) -> int:
-    """How many are true (N,); 0 for None. On the CPU numpy counts without a copy."""
-    if visible is None:
-        return 0
-    return int(np.count_nonzero(visible.numpy()) if visible.device.type == "cpu" else torch.count_nonzero(visible))
-
-
-def _of_children(values: torch.Tensor, children: int) -> torch.Tensor:
-    """(n * k,) value of each child's anchor."""
-    return values[:, None].expand(-1, children).reshape(-1)
-
-
 def decay(first: float, final: float, step: int, config: TrainingConfig) -> float:
-    """Exponential decay from `first` to `final` over decay_steps, constant afterwards (METHOD 7.3: a floor)."""
+    """Returns the rate that decays exponentially from `first` to `final` over decay_steps and stays there."""
     t = min(step / config.decay_steps, 1.0)
     return first * (final / first) ** t if first > 0 else 0.0

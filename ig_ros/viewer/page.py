@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import logging
 import socket
 import threading
@@ -18,9 +16,9 @@ from ig_ros.errors import IgError
 from ig_ros.thread_settings import step_back
 from ig_ros.types import MapSnapshot, ObjectInstance
 from ig_ros.viewer.panel import Panel
-from ig_ros.viewer.scene import Scene, pick
+from ig_ros.viewer.scene import MapScene, pick
 from ig_ros.viewer.sources import Source
-from ig_ros.viewer.splats import MOST, Look
+from ig_ros.viewer.splats import MOST, SplatStyle
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +31,11 @@ class Server(viser.ViserServer):
         log.warning("a browser asked for a public address of this page: refused")
         return None
 
-    def stop(self) -> None:
-        """Close every connection, without a word on stdout."""
-        with contextlib.redirect_stdout(io.StringIO()):
-            super().stop()
-
 
 def start(host: str, port: int) -> Server:
     """Serve on exactly this port, 0 = any free one. Raises IgError when it is taken."""
     port = _reserve(host, port)
-    with contextlib.redirect_stdout(io.StringIO()):  # its banner; results of ours go to stdout
-        return Server(host, port, label="ig_ros", verbose=False)
+    return Server(host, port, label="ig_ros", verbose=False)
 
 
 def _reserve(host: str, port: int) -> int:
@@ -58,7 +50,6 @@ def _reserve(host: str, port: int) -> int:
         return number
 
 
-PORT = 8080
 ANSWERS = 5  # objects of an answer at most
 LONGEST = LimitsConfig().text  # characters of a query that are read: whoever sees the page may type
 LOOK = 0.1  # s between looks for news
@@ -66,7 +57,7 @@ COUNT = 1.0  # s between points of the curves
 
 
 @dataclass(slots=True)
-class Wishes:
+class PageRequests:
     """What the browsers want, until the drawing thread comes by."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -79,12 +70,12 @@ class Wishes:
 class Page:
     """Serves a source's map; all who look at it share query, selection and sliders."""
 
-    def __init__(self, source: Source, host: str = "127.0.0.1", port: int = PORT, most: int = MOST) -> None:
+    def __init__(self, source: Source, host: str = "127.0.0.1", port: int = 0, most: int = MOST) -> None:
         """Start serving at most `most` Gaussians. Raises IgError when the port is taken."""
         self._source = source
         self._server = start(host, port)
-        self._scene = Scene(self._server, most)
-        self._wishes = Wishes()
+        self._scene = MapScene(self._server, most)
+        self._requests = PageRequests()
         self._panel = Panel(
             self._server, source.title, source.stats() is not None, self._on_change, self._on_query, self._on_clear
         )
@@ -125,25 +116,25 @@ class Page:
     # -- from viser's threads -------------------------------------------------------------------------------------
 
     def _on_change(self) -> None:
-        with self._wishes.lock:
-            self._wishes.repaint = True
+        with self._requests.lock:
+            self._requests.repaint = True
 
     def _on_query(self, text: str) -> None:
-        with self._wishes.lock:
-            self._wishes.query = text
+        with self._requests.lock:
+            self._requests.query = text
 
     def _on_click(self, origin: tuple[float, float, float], direction: tuple[float, float, float]) -> None:
-        with self._wishes.lock:
-            self._wishes.click = (origin, direction)
+        with self._requests.lock:
+            self._requests.click = (origin, direction)
 
     def _on_clear(self) -> None:
-        with self._wishes.lock:
-            self._wishes.clear = True
+        with self._requests.lock:
+            self._requests.clear = True
 
     # -- the drawing thread ---------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        """An error while drawing is logged, and the page goes on with the next look."""
+        """An error while drawing is logged, and the page goes on with the next style."""
         step_back()
         while not self._stopping.wait(LOOK):
             try:
@@ -153,8 +144,8 @@ class Page:
 
     def _look(self) -> None:
         snapshot = self._source.snapshot()
-        with self._wishes.lock:
-            wanted, fresh = self._wishes, Wishes()
+        with self._requests.lock:
+            wanted, fresh = self._requests, PageRequests()
             repaint, query, click, clear = wanted.repaint, wanted.query, wanted.click, wanted.clear
             wanted.repaint, wanted.query, wanted.click, wanted.clear = fresh.repaint, None, None, False
         if clear:
@@ -176,13 +167,13 @@ class Page:
     def _draw(self, snapshot: MapSnapshot, renewed: bool) -> None:
         self._shown = snapshot
         panel, lit = self._panel, self._found | ({self._selected} if self._selected else frozenset())
-        look = Look(panel.phase.value, panel.opacity.value, lit)
+        style = SplatStyle(panel.phase.value, panel.opacity.value, lit)
         if renewed:
-            self._scene.show(snapshot, look)
+            self._scene.show(snapshot, style)
             panel.show_map(snapshot.instances.objects)
             panel.show_selected(self._object(self._selected))
         else:
-            self._scene.repaint(snapshot, look)
+            self._scene.repaint(snapshot, style)
         self._scene.show_boxes(snapshot.instances.objects, panel.boxes.value, panel.labels.value, lit)
 
     def _ask(self, text: str) -> None:
@@ -223,6 +214,6 @@ class Page:
             self._panel.curves.add_quality(renewed.step, quality)
 
 
-def view(source: Source, host: str = "127.0.0.1", port: int = PORT, most: int = MOST) -> Page:
+def view(source: Source, host: str = "127.0.0.1", port: int = 0, most: int = MOST) -> Page:
     """Serve a source on a web page; the caller stops it. Raises IgError when the port is taken."""
     return Page(source, host, port, most)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, product
 
 import numpy as np
 import numpy.typing as npt
 import viser
 
 from ig_ros.colors import id_colors
-from ig_ros.geometry import transform
+from ig_ros.geometry import box_edges, transform
 from ig_ros.types import FloatArray, MapSnapshot, ObjectInstance
-from ig_ros.viewer.splats import Look, Splats, is_thing, make_splats, paint
+from ig_ros.viewer.splats import Splats, SplatStyle, is_thing, make_splats, paint
 
 CONE = 0.012  # rad, half: surface points this close to the ray are under the click
-NEAREST = 0.02  # m: nearer than this in front of the camera is nothing to click
 SOLID = 0.3  # opacity: what is fainter does not stop the ray
 FRONT = 0.05  # m: of the points under the click, the ones within this depth of the foremost decide
 
@@ -30,7 +28,7 @@ def pick(snapshot: MapSnapshot, origin: FloatArray, direction: FloatArray) -> in
     offset = snapshot.xyz.astype(np.float64) - np.asarray(origin, np.float64)
     depth = offset @ ray
     aside = np.linalg.norm(offset - depth[:, None] * ray, axis=1)
-    met = np.flatnonzero((depth > NEAREST) & (aside < CONE * depth) & (snapshot.opacity > SOLID))
+    met = np.flatnonzero((depth > 0) & (aside < CONE * depth) & (snapshot.opacity > SOLID))
     if not len(met):
         return 0
     front = met[depth[met] < depth[met].min() + FRONT]
@@ -40,8 +38,6 @@ def pick(snapshot: MapSnapshot, origin: FloatArray, direction: FloatArray) -> in
 
 
 LINE, BOLD = 1.5, 4.0  # px
-CORNERS = np.array(list(product((-0.5, 0.5), repeat=3)))  # (8, 3) of the unit box
-EDGES = np.array([(a, b) for a, b in combinations(range(8), 2) if np.abs(CORNERS[a] - CORNERS[b]).sum() == 1])
 SELECTED = (255, 140, 0)
 ASIDE = np.array([0.55, -1.0, 0.75])  # from where a map is first seen when nobody knows where its camera stood
 LEAST_RISE = 0.45  # of the first view over the things, per metre of distance
@@ -50,7 +46,7 @@ FRAMING = 1.9  # distance of the first view, in reaches of the things
 MOST = 75  # per cent of the things fit the first view
 
 
-class Scene:
+class MapScene:
     """What stands in the browser's scene; one thread at a time may call it."""
 
     def __init__(self, server: viser.ViserServer, most: int) -> None:
@@ -63,12 +59,12 @@ class Scene:
         self._placed = False
         server.scene.set_up_direction("+z")
 
-    def show(self, snapshot: MapSnapshot, look: Look) -> None:
+    def show(self, snapshot: MapSnapshot, style: SplatStyle) -> None:
         """Draw another snapshot."""
         self._splats = make_splats(snapshot, self._most)
         if not len(self._splats.rows):
             self._remove_splats()
-        self.repaint(snapshot, look)
+        self.repaint(snapshot, style)
         if not self._placed and snapshot.instances.objects:
             self._placed = True
             self._place_camera(snapshot)
@@ -84,12 +80,12 @@ class Scene:
             self._handle.remove()
             self._handle = None
 
-    def repaint(self, snapshot: MapSnapshot, look: Look) -> None:
+    def repaint(self, snapshot: MapSnapshot, style: SplatStyle) -> None:
         """The same Gaussians in other colours."""
         splats = self._splats
         if splats is None or not len(splats.rows):
             return
-        rgb, opacity = paint(snapshot, splats.rows, look)
+        rgb, opacity = paint(snapshot, splats.rows, style)
         if self._handle is None:
             self._handle = self._server.scene.add_gaussian_splats(
                 "/gaussians", splats.centers, splats.covariances, rgb, opacity
@@ -132,19 +128,19 @@ class Scene:
             if old is not None:
                 old.remove()
             return
-        edges = np.concatenate([box_edges(o) for o in objects])
-        ids = np.repeat([o.id for o in objects], len(EDGES)).astype(np.int64)
+        boxes = np.stack([box_edges(o.T_world_box, o.size) for o in objects])
+        ids = np.repeat([o.id for o in objects], boxes.shape[1]).astype(np.int64)
         colors = id_colors(ids) if color is None else np.broadcast_to(np.array(color, np.uint8), (len(ids), 3))
         self._lines[name] = self._server.scene.add_line_segments(
             name,
-            edges.astype(np.float32),
+            boxes.reshape(-1, 2, 3).astype(np.float32),
             np.repeat(linear(colors)[:, None], 2, axis=1),
             thickness=thickness,
             thickness_units="screen",
         )
 
     def _place_camera(self, snapshot: MapSnapshot) -> None:
-        """Look at the things from the side of the newest camera, which has no wall in between."""
+        """SplatStyle at the things from the side of the newest camera, which has no wall in between."""
         centre, reach = middle(snapshot.instances.objects)
         away = ASIDE if snapshot.T_world_view is None else snapshot.T_world_view[:3, 3] - centre
         free = float(np.linalg.norm(away))
@@ -181,12 +177,6 @@ def apart(places: Sequence[FloatArray], gap: float) -> list[FloatArray]:
         taken.append(place)
         moved[i] = place
     return [moved[i] for i in range(len(places))]
-
-
-def box_edges(thing: ObjectInstance) -> FloatArray:
-    """(12, 2, 3) m, world: the ends of the box's edges."""
-    edges: FloatArray = transform(thing.T_world_box, CORNERS * thing.size)[EDGES]
-    return edges
 
 
 def middle(objects: Sequence[ObjectInstance]) -> tuple[FloatArray, float]:

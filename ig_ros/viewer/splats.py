@@ -31,7 +31,7 @@ class Splats:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SplatStyle:
     """How the map is to be drawn."""
 
     phase: float = 0.0  # 0 = colour as photographed, 1 = colour of the object's id
@@ -92,14 +92,14 @@ def covariances(gaussians: GaussianBatch) -> FloatArray:
     return shapes
 
 
-def paint(snapshot: MapSnapshot, rows: IntArray, look: Look) -> tuple[FloatArray, FloatArray]:
+def paint(snapshot: MapSnapshot, rows: IntArray, style: SplatStyle) -> tuple[FloatArray, FloatArray]:
     """Colour (N, 3) in [0, 1] and opacity (N, 1) in [0, 1] of these rows of a snapshot."""
     ids = snapshot.instances.point_ids[rows]
     own = np.where((ids > 0)[:, None], id_colors(np.maximum(ids, 0)).astype(np.float32), NOTHING)
-    color = (1 - look.phase) * snapshot.rgb[rows].astype(np.float32) + look.phase * own
-    opacity = snapshot.opacity[rows].astype(np.float32) * look.opacity
-    if look.lit:
-        lit = np.isin(ids, list(look.lit))
+    color = (1 - style.phase) * snapshot.rgb[rows].astype(np.float32) + style.phase * own
+    opacity = snapshot.opacity[rows].astype(np.float32) * style.opacity
+    if style.lit:
+        lit = np.isin(ids, list(style.lit))
         color[lit] = (1 - GLOW_SHARE) * color[lit] + GLOW_SHARE * GLOW
         grey = color[~lit].mean(axis=1, keepdims=True)
         color[~lit] = (1 - PALE) * color[~lit] + PALE * grey

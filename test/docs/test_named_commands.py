@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from ig_ros.cli import entry
 from ig_ros.config import Config, leaves
-from ig_ros.nodes.parameters import parameters
+from ig_ros.nodes.parameters import node_parameters
 
 SOURCES = [*PAGES, *sorted(ROOT.glob("ig_ros/cli/*.py")), *sorted(ROOT.glob("launch/*.py"))]
 MENTION = re.compile(r"`(ig [^`\n]+)`|^\s*(?:EXAMPLES = examples\()?[\"'](ig .+)[\"'],?\)?$|^(ig .+)$", re.MULTILINE)
@@ -58,7 +58,7 @@ def test_a_mentioned_command_would_be_understood(place: str, text: str) -> None:
 
 def test_mentions_are_found_everywhere() -> None:
     places = {place for place, _ in MENTIONS}
-    assert {"README.md", "commands.md", "start.md", "query.py", "mapping.py", "ros.py"} <= places
+    assert {"README.md", "commands.md", "start.md", "saved_maps.py", "mapping.py", "ros.py"} <= places
 
 
 def test_a_set_option_names_a_parameter() -> None:
@@ -69,7 +69,7 @@ def test_a_set_option_names_a_parameter() -> None:
 
 
 def test_a_ros_parameter_on_a_command_line_is_one_of_the_nodes() -> None:
-    known = {name for name, _ in parameters()} | {"use_sim_time"}
+    known = {name for name, _ in node_parameters()} | {"use_sim_time"}
     for path in SOURCES:
         for name in re.findall(r"-p ([\w.]+):=", joined(path)):
             assert name in known, f"{path.name}: {name}"

@@ -9,7 +9,7 @@ import pytest
 from helpers import CARDS, HALF, ground_frame, ground_labels, look_at
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances import Children, Identity, Instantiation, LabelledView, PointSet, instantiate
+from ig_ros.instances import Children, Instantiation, LabelledView, ObjectTracker, PointSet, instantiate
 from ig_ros.instances.over_segmentation import over_segment
 
 CONFIG = dataclasses.replace(InstanceConfig(), sub_objects=120)
@@ -37,9 +37,9 @@ def views(n: int = 5) -> list[LabelledView]:
     return found
 
 
-def run(points: PointSet, seen: list[LabelledView], identity: Identity | None = None) -> Instantiation:
+def run(points: PointSet, seen: list[LabelledView], identity: ObjectTracker | None = None) -> Instantiation:
     children = Children(points.xyz, np.arange(len(points.xyz)))
-    return instantiate(points, children, seen, identity or Identity(), CONFIG)
+    return instantiate(points, children, seen, identity or ObjectTracker(), CONFIG)
 
 
 def permuted(points: PointSet, order: np.ndarray) -> PointSet:
@@ -94,7 +94,7 @@ def test_the_order_of_the_anchors_hardly_matters(seed: int) -> None:
     """Farthest point sampling starts from the first anchor, so borders may move by an anchor, objects may not."""
     points, seen = ground(), views()
     order = np.random.default_rng(seed).permutation(len(points.xyz))
-    identity = Identity()
+    identity = ObjectTracker()
     a, b = run(points, seen, identity), run(permuted(points, order), seen, identity)
     assert len(a.objects) == len(b.objects) == 2
     assert {o.id for o in a.objects} == {o.id for o in b.objects}
@@ -102,7 +102,7 @@ def test_the_order_of_the_anchors_hardly_matters(seed: int) -> None:
 
 
 def test_running_twice_gives_the_same_ids() -> None:
-    points, seen, identity = ground(), views(), Identity()
+    points, seen, identity = ground(), views(), ObjectTracker()
     a, b = run(points, seen, identity), run(points, seen, identity)
     np.testing.assert_array_equal(a.child_ids, b.child_ids)
     assert [o.id for o in a.objects] == [o.id for o in b.objects]
@@ -119,7 +119,7 @@ def test_what_is_seen_in_too_few_views_is_noise() -> None:
 
 def test_no_children_no_objects() -> None:
     points = ground()
-    found = instantiate(points, Children(np.zeros((0, 3)), np.zeros(0, np.int64)), views(), Identity(), CONFIG)
+    found = instantiate(points, Children(np.zeros((0, 3)), np.zeros(0, np.int64)), views(), ObjectTracker(), CONFIG)
     assert found.objects == ()
     assert len(found.child_ids) == 0
 

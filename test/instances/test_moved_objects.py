@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ig_ros.instances import Identity
-from ig_ros.instances.tracking import Lives
+from ig_ros.instances.tracking import IdMatching, ObjectHistories
 from ig_ros.language.viewpoint import Scope
 from ig_ros.types import FloatArray, Instances, IntArray, ObjectInstance
 
@@ -23,7 +22,7 @@ class World:
     """Things of 10 anchors each; `look` is an instantiation of those that are there."""
 
     def __init__(self) -> None:
-        self.identity, self.lives = Identity(), Lives()
+        self.identity, self.histories = IdMatching(), ObjectHistories()
         self.instances = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32))
 
     def look(
@@ -60,7 +59,7 @@ class World:
         point_ids = np.append(ids, -1)[instance].astype(np.int32)
         colors = np.array([t.get("color", RED) for t in things.values()] + [(0, 0, 0)], np.uint8)[instance]
         found = Instances(point_ids, np.ones(len(uid), np.float32), objects, table)
-        self.instances = self.lives.update(found, self.identity, uid, colors)
+        self.instances = self.histories.update(found, self.identity, uid, colors)
         assert [o.id for o in self.instances.objects] == [
             int(np.bincount(self.instances.point_ids[instance == i]).argmax()) for i in range(len(things))
         ]
@@ -155,12 +154,12 @@ def test_a_twin_seen_before_or_while_the_place_is_not_empty_is_another_thing() -
         assert first not in world.look({1: {"color": BLUE}, 5: {}}, left=left, stamps=stamps)
 
 
-def test_stored_lives_go_on() -> None:
+def test_stored_histories_go_on() -> None:
     world, mug = World(), {"embedding": MUG, "label": "mug"}
     first = world.look({0: mug, 1: {"color": BLUE}}, stamps=(1, 10))[0]
     restored = World()
     restored.identity.load_state(world.identity.state())
-    restored.lives.load_state(world.lives.state(), world.lives.labels())
+    restored.histories.load_state(world.histories.state(), world.histories.labels())
     assert restored.look({1: {"color": BLUE}, 5: mug}, stamps=(12, 13))[1] == first
     assert dataclasses.astuple(restored.instances.objects[1])[7:] == (1, 13, 0)
 

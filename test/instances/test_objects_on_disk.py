@@ -10,8 +10,7 @@ import pytest
 from helpers import ground_frame, look_at, small_config
 
 from ig_ros.errors import QueryError, StorageError
-from ig_ros.instances import Identity
-from ig_ros.instances.tracking import AwayObjects
+from ig_ros.instances.tracking import IdMatching, ObjectTracker, PagedObjects
 from ig_ros.map_io import load_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.types import FloatArray, Frame, Instances, MapSnapshot, ObjectInstance, QueryStatus
@@ -34,7 +33,7 @@ def known(uid: list[int], number: list[int]) -> dict[str, np.ndarray]:
 
 
 def test_an_object_on_disk_keeps_id_box_name_and_embedding() -> None:
-    away, latest = AwayObjects(), snapshot(thing(1), thing(2))
+    away, latest = PagedObjects(), snapshot(thing(1), thing(2))
     found, original = snapshot(thing(2)).instances, latest.instances.objects[0]
     for turn in range(3):  # it stays known although later snapshots never find it
         before = known([10, 11, 20], [1, 1, 2]) if turn == 0 else known([20], [2])
@@ -46,14 +45,14 @@ def test_an_object_on_disk_keeps_id_box_name_and_embedding() -> None:
 
 
 def test_what_was_pruned_and_not_paged_is_gone() -> None:
-    instances = AwayObjects().complete(
+    instances = PagedObjects().complete(
         snapshot(thing(2)).instances, known([10, 20], [1, 2]), np.array([99]), snapshot(thing(1), thing(2))
     )
     assert [o.id for o in instances.objects] == [2]
 
 
 def test_what_returns_has_its_id_and_is_found_only_once() -> None:
-    away, identity = AwayObjects(), Identity()
+    away, identity = PagedObjects(), IdMatching()
     uid = np.arange(10)
     first = identity.rename(uid, np.where(uid < 5, 0, 1), 2)
     latest = snapshot(*(thing(int(i)) for i in first))
@@ -70,7 +69,7 @@ def test_what_returns_has_its_id_and_is_found_only_once() -> None:
 
 
 def test_an_object_taken_out_of_the_map_is_no_longer_away() -> None:
-    away = AwayObjects()
+    away = PagedObjects()
     away.complete(snapshot().instances, known([10], [1]), np.array([10]), snapshot(thing(1)))
     away.forget(1)
     assert not away.complete(snapshot().instances, known([], []), np.array([10]), None).objects
@@ -118,13 +117,13 @@ def test_a_saved_map_keeps_what_is_on_disk_and_resumes(tmp_path: Path) -> None:
     for frame in drive(np.linspace(0.6, 2.4, 8), 10):
         mapper.insert(frame)
     mapper.instantiate()
-    away = mapper.pager.away()
+    away = mapper.state.pager.uids_on_disk()
     assert len(away) > 500
     save_map(mapper, tmp_path / "map")
     loaded = Mapper(mapper.config)
     for _ in range(2):  # a map that was loaded and has used its tiles up is still whole on disk
         load_map(loaded, tmp_path / "map")
-        np.testing.assert_array_equal(np.sort(loaded.pager.away()), np.sort(away))
+        np.testing.assert_array_equal(np.sort(loaded.state.pager.uids_on_disk()), np.sort(away))
         assert [k.missing for k in loaded.keyframes.items] == [k.missing for k in mapper.keyframes.items]
         assert {o.label: o.id for o in loaded.instantiate().instances.objects} == ids
         for frame in drive(np.linspace(2.1, 0.0, 8), 30):
@@ -137,18 +136,23 @@ def test_a_saved_map_keeps_what_is_on_disk_and_resumes(tmp_path: Path) -> None:
 
 
 def test_the_encoder_is_known_and_an_object_on_disk_cannot_be_removed() -> None:
-    mapper = Mapper(small_config())
-    mapper.away.load_state(known([10], [4]), None)
-    assert not mapper.away.holds(4)
+    mapper, tracker = Mapper(small_config()), ObjectTracker()
+    state, labels = tracker.state()
+    state |= {f"on_disk.{name}": array for name, array in known([10], [4]).items()}
+    tracker.load_state(state, labels, None)
+    assert not tracker.is_on_disk(4)
     latest = snapshot(thing(4))
     latest = dataclasses.replace(
         latest, instances=dataclasses.replace(latest.instances, encoder="words", threshold=0.4)
     )
-    mapper.away.load_state(known([10], [4]), latest)
+    tracker.load_state(state, labels, latest)
     none = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32))
-    instances = mapper.away.complete(none, known([], []), np.array([10]), latest)
+    tracker.begin(np.zeros(0, np.int64))
+    instances = tracker.complete(none, np.zeros(0, np.int64), np.array([10]), latest, np.zeros((0, 3), np.uint8))
     assert (instances.encoder, instances.threshold) == ("words", 0.4)
     assert instances.embeddings.shape == (1, 2)
-    mapper.latest = dataclasses.replace(latest, instances=instances)
+    mapper.adopt(
+        dataclasses.replace(mapper.state, latest=dataclasses.replace(latest, instances=instances), tracker=tracker)
+    )
     with pytest.raises(QueryError, match="far away"):
         mapper.remove_object(4)

@@ -9,7 +9,7 @@ import pytest
 from helpers import ground_frame, ground_labels, look_at
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances import Children, Identity, Instantiation, Instantiator, LabelledView, PointSet
+from ig_ros.instances import Children, Instantiation, Instantiator, LabelledView, ObjectTracker, PointSet
 from ig_ros.instances.groups import Remembered, changed_groups, in_order
 from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.rerun_memory import MOVED, Scene, hold
@@ -43,7 +43,7 @@ def view(x: float) -> LabelledView:
 
 
 def run(memory: Instantiator, s: Scene) -> Instantiation:
-    return memory.run(s.points, s.children, s.views, Identity(), CONFIG)
+    return memory.run(s.points, s.children, s.views, ObjectTracker(), CONFIG)
 
 
 def changed(s: Scene, what: str, random: np.random.Generator) -> Scene:
@@ -117,7 +117,7 @@ def test_a_run_that_fails_is_forgotten(what: str) -> None:
         run(memory, s)
         s = changed(s, what, random)
         with pytest.raises(MemoryError):
-            memory.run(s.points, s.children, s.views, Identity(), CONFIG, no_memory)
+            memory.run(s.points, s.children, s.views, ObjectTracker(), CONFIG, no_memory)
         np.testing.assert_array_equal(run(memory, s).child_ids, run(Instantiator(), s).child_ids)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ig_ros.instances import Identity
+from ig_ros.instances.tracking import IdMatching
 
 partitions = st.lists(st.integers(-1, 4), min_size=1, max_size=60)
 
@@ -18,7 +18,7 @@ def dense(raw: list[int] | np.ndarray) -> tuple[np.ndarray, int]:
     return np.array([ids.index(i) if i >= 0 else -1 for i in raw.tolist()]), len(ids)
 
 
-def ids_of(identity: Identity, raw: list[int] | np.ndarray, uid: np.ndarray | None = None) -> np.ndarray:
+def ids_of(identity: IdMatching, raw: list[int] | np.ndarray, uid: np.ndarray | None = None) -> np.ndarray:
     """Stable id of every anchor, -1 = none."""
     instance, count = dense(raw)
     ids = identity.rename(np.arange(len(instance)) if uid is None else uid, instance, count)
@@ -29,7 +29,7 @@ def ids_of(identity: Identity, raw: list[int] | np.ndarray, uid: np.ndarray | No
 @settings(max_examples=40, deadline=None)
 @given(raw=partitions, seed=st.integers(0, 1000))
 def test_the_same_partition_keeps_its_ids_however_it_is_numbered(raw: list[int], seed: int) -> None:
-    identity = Identity()
+    identity = IdMatching()
     first = ids_of(identity, raw)
     renumbered = np.append(np.random.default_rng(seed).permutation(5), -1)[np.array(raw)]
     np.testing.assert_array_equal(ids_of(identity, renumbered), first)
@@ -40,7 +40,7 @@ def test_the_same_partition_keeps_its_ids_however_it_is_numbered(raw: list[int],
 @settings(max_examples=40, deadline=None)
 @given(st.lists(partitions, min_size=2, max_size=6))
 def test_an_id_that_sleeps_wakes_on_its_own_ground_or_never(history: list[list[int]]) -> None:
-    identity, ground = Identity(), dict[int, set[int]]()
+    identity, ground = IdMatching(), dict[int, set[int]]()
     for raw in history:
         ids = ids_of(identity, raw)
         for number in set(ids.tolist()) - {-1}:
@@ -48,12 +48,12 @@ def test_an_id_that_sleeps_wakes_on_its_own_ground_or_never(history: list[list[i
             now = set(np.flatnonzero(ids == number).tolist())
             assert now & ground.get(number, now)
             ground[number] = now
-        assert not set(identity.asleep) & set(ids.tolist())
+        assert not set(identity.dormant) & set(ids.tolist())
         assert set(identity.heirs().values()) <= set(ids.tolist())
 
 
 def test_of_a_split_the_larger_part_keeps_the_id() -> None:
-    identity = Identity()
+    identity = IdMatching()
     old = ids_of(identity, [0] * 10)[0]
     split = ids_of(identity, [0] * 3 + [1] * 7)
     assert split[9] == old
@@ -62,7 +62,7 @@ def test_of_a_split_the_larger_part_keeps_the_id() -> None:
 
 
 def test_of_a_merge_the_larger_parents_id_survives() -> None:
-    identity = Identity()
+    identity = IdMatching()
     parents = ids_of(identity, [0] * 4 + [1] * 6)
     merged = ids_of(identity, [0] * 10)
     assert set(merged.tolist()) == {parents[9]}
@@ -73,7 +73,7 @@ def test_of_a_merge_the_larger_parents_id_survives() -> None:
 
 
 def test_growth_keeps_and_unrelated_ground_gets_a_new_id() -> None:
-    identity = Identity()
+    identity = IdMatching()
     first = ids_of(identity, [0] * 5 + [1] * 5)
     grown = ids_of(identity, [0] * 5 + [1] * 5 + [0] * 4 + [2] * 3)
     np.testing.assert_array_equal(grown[:10], first)
@@ -82,38 +82,38 @@ def test_growth_keeps_and_unrelated_ground_gets_a_new_id() -> None:
 
 
 def test_a_sliver_of_common_ground_is_not_the_same_thing() -> None:
-    identity = Identity()
+    identity = IdMatching()
     old = ids_of(identity, [0] * 100)[0]
     uid = np.arange(95, 195)
     assert ids_of(identity, [0] * 100, uid)[0] != old
 
 
 def test_pruned_and_new_anchors_do_not_change_an_id() -> None:
-    identity = Identity()
+    identity = IdMatching()
     old = ids_of(identity, [0] * 20)[0]
     uid = np.concatenate([np.arange(10, 20), np.arange(50, 60)])
     assert ids_of(identity, [0] * 20, uid)[0] == old
 
 
 def test_what_vanished_returns_where_it_was() -> None:
-    identity = Identity()
+    identity = IdMatching()
     first = ids_of(identity, [0, 0, 1, 1])
     assert (ids_of(identity, [-1] * 4) == -1).all()
-    assert sorted(identity.asleep) == sorted(set(first.tolist()))
+    assert sorted(identity.dormant) == sorted(set(first.tolist()))
     assert identity.heirs() == {}
     np.testing.assert_array_equal(ids_of(identity, [0, 0, 1, 1]), first)
-    assert identity.asleep == {}
+    assert identity.dormant == {}
 
 
 def test_other_ground_wakes_nobody() -> None:
-    identity = Identity()
+    identity = IdMatching()
     first = ids_of(identity, [0] * 4)[0]
     ids_of(identity, [-1] * 4)
     assert ids_of(identity, [0] * 4, np.arange(10, 14))[0] != first
 
 
 def test_through_several_merges_the_last_heir_is_named() -> None:
-    identity = Identity()
+    identity = IdMatching()
     a, b, c = ids_of(identity, [0] * 3 + [1] * 4 + [2] * 9)[[0, 3, 7]]
     ids_of(identity, [0] * 7 + [2] * 9)
     ids_of(identity, [0] * 16)
@@ -123,7 +123,7 @@ def test_through_several_merges_the_last_heir_is_named() -> None:
 def test_a_growing_scene_keeps_every_id_over_sixty_runs() -> None:
     """Anchors come, a few are pruned, some change sides at the borders, objects flicker and are merged now and then."""
     random = np.random.default_rng(0)
-    identity, known = Identity(), dict[int, int]()  # thing -> its id
+    identity, known = IdMatching(), dict[int, int]()  # thing -> its id
     thing, uid, next_uid = np.zeros(0, np.int64), np.zeros(0, np.int64), 0
     for run in range(60):
         new = np.repeat(np.arange(run // 5 + 1), random.integers(2, 8))
@@ -145,7 +145,7 @@ def test_a_growing_scene_keeps_every_id_over_sixty_runs() -> None:
 
 
 def test_a_thing_recognised_elsewhere_bears_its_old_id_and_the_new_one_points_to_it() -> None:
-    identity = Identity()
+    identity = IdMatching()
     old = ids_of(identity, [0] * 5)[0]
     new = ids_of(identity, [0] * 5, np.arange(10, 15))[0]
     identity.replace(new, old)
@@ -154,11 +154,11 @@ def test_a_thing_recognised_elsewhere_bears_its_old_id_and_the_new_one_points_to
 
 
 def test_stored_state_goes_on() -> None:
-    identity, restored = Identity(), Identity()
+    identity, restored = IdMatching(), IdMatching()
     ids_of(identity, [0, 0, 0, 1, 2])
     first = ids_of(identity, [0, 0, 0, 1, 1])
     restored.load_state(identity.state())
     assert restored.heirs() == identity.heirs() != {}
-    np.testing.assert_array_equal(restored.asleep[3], identity.asleep[3])
+    np.testing.assert_array_equal(restored.dormant[3], identity.dormant[3])
     np.testing.assert_array_equal(ids_of(restored, [1, 1, 1, 0, 0]), first)
     assert ids_of(restored, [0] * 3 + [1] * 2 + [2] * 3)[-1] == 4

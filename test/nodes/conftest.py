@@ -1,4 +1,4 @@
-"""Real DDS on this host: one domain per pytest worker, logs in a temporary folder, a context per test."""
+"""Real DDS on this host: logs in a temporary folder, a context per module."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 from nodes.processes import ROOT, Start, stop
-
-os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-os.environ.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ class RealNode:
         """Settings are parameters; two underscores stand for a dot."""
         given = SETTINGS | {name.replace("__", "."): value for name, value in settings.items()}
         words = (word for name, value in given.items() for word in ("-p", f"{name}:={value}"))
-        self.process: subprocess.Popen = start("-m", "ig_ros.nodes.mapping_node", "--ros-args", *words)
+        self.process: subprocess.Popen = start("-m", "ig_ros.nodes", "mapping_node", "--ros-args", *words)
         self.player, self.client = Player(PlayOptions(wait=30.0), context=context), MapClient(30.0, context=context)
         assert self.player.wait_for_subscribers(), self.log()
 

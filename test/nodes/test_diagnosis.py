@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from nodes.running import running, until
 
 from ig_ros.live import LiveStats
-from ig_ros.nodes.diagnostics import HANGING, Diagnosis
+from ig_ros.nodes.diagnostics import HANGING, Diagnosis, mapping_error, mapping_state, mapping_values
 from ig_ros.nodes.query_client import MapClient
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -17,7 +17,8 @@ GOOD = LiveStats(frames_in=3)
 
 
 def told(diagnosis: Diagnosis, stats: LiveStats = GOOD, problems: dict[str, int] | None = None) -> tuple[bytes, str]:
-    status = diagnosis.message(0, stats, problems or {}, {}).status[0]
+    state, error = mapping_state(stats, True), mapping_error(stats)
+    status = diagnosis.message(0, mapping_values(stats), problems or {}, state, error).status[0]
     return status.level, status.message
 
 

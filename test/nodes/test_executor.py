@@ -11,7 +11,9 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
-from ig_ros.nodes.executor import THREADS, WAITING, Desk
+from ig_ros.errors import QueryError
+from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.executor import THREADS, WAITING, ServicePool
 
 
 @pytest.fixture
@@ -19,30 +21,36 @@ def robot(context: object) -> object:
     """A node with a slow service, a fast one and a subscription, spun by one thread."""
 
     class Robot:
-        release, slow, heard = threading.Event(), 0, 0
+        release, slow, heard, error = threading.Event(), 0, 0, Exception()
 
         def __init__(self) -> None:
             self.node = Node("robot", context=context)
             self.asking = Node("asking", context=context)
-            self.desk = Desk(self.node)
-            self.desk.serve(Trigger, "slow", self.wait)
-            self.desk.serve(Trigger, "fast", self.answer)
+            self.problems = Problems(lambda _: None)
+            self.services = ServicePool(self.node, self.problems)
+            for name, handler in (("slow", self.wait), ("fast", self.answer), ("refused", self.refuse)):
+                self.services.serve(Trigger, name, handler)
             self.node.create_subscription(Empty, "topic", self.hear, 10)
-            self.clients = {name: self.asking.create_client(Trigger, name) for name in ("slow", "fast")}
+            self.clients = {
+                name: self.asking.create_client(Trigger, f"ig/{name}") for name in ("slow", "fast", "refused")
+            }
             self.executor = SingleThreadedExecutor(context=context)
             for node in (self.node, self.asking):
                 self.executor.add_node(node)
             self.thread = threading.Thread(target=self.executor.spin, daemon=True)
             self.thread.start()
 
-        def wait(self, _: object, response: Trigger.Response) -> Trigger.Response:
+        def wait(self, _: object, response: Trigger.Response) -> None:
             self.slow += 1
             self.release.wait(20.0)
-            return self.answer(_, response)
+            self.answer(_, response)
 
-        def answer(self, _: object, response: Trigger.Response) -> Trigger.Response:
+        def answer(self, _: object, response: Trigger.Response) -> None:
             response.success = True
-            return response
+
+        def refuse(self, _: object, response: Trigger.Response) -> None:
+            response.success = True
+            raise self.error
 
         def hear(self, _: object) -> None:
             self.heard += 1
@@ -54,7 +62,7 @@ def robot(context: object) -> object:
     made = Robot()
     yield made
     made.release.set()
-    made.desk.stop()
+    made.services.stop()
     made.executor.shutdown(2.0)
     made.thread.join(5.0)
     made.node.destroy_node()
@@ -75,10 +83,10 @@ def test_a_slow_answer_holds_up_neither_messages_nor_other_requests(robot) -> No
     assert slow.result().success
 
 
-def test_a_closed_desk_leaves_open_requests_unanswered_and_the_executor_alive(robot) -> None:  # type: ignore[no-untyped-def]
+def test_a_closed_pool_leaves_open_requests_unanswered_and_the_executor_alive(robot) -> None:  # type: ignore[no-untyped-def]
     waiting = [robot.call("slow") for _ in range(THREADS + 2)]
     assert until(lambda: robot.slow == THREADS), "the others wait in line"
-    robot.desk.stop()
+    robot.services.stop()
     robot.release.set()
     publisher = robot.asking.create_publisher(Empty, "topic", 10)
     robot.call("fast")
@@ -88,7 +96,7 @@ def test_a_closed_desk_leaves_open_requests_unanswered_and_the_executor_alive(ro
 
 
 def test_a_request_beyond_those_that_may_wait_is_told_so(robot) -> None:  # type: ignore[no-untyped-def]
-    taken = lambda: robot.slow + robot.desk._pool._work_queue.qsize()  # noqa: E731
+    taken = lambda: robot.slow + robot.services._pool._work_queue.qsize()  # noqa: E731
     for number in range(1, THREADS + WAITING + 1):
         robot.call("slow")
         assert number % 4 or until(lambda n=number: taken() == n), "a client's own queue is short"
@@ -102,3 +110,16 @@ def test_a_request_beyond_those_that_may_wait_is_told_so(robot) -> None:  # type
     again = robot.call("fast")
     assert until(again.done)
     assert again.result().success
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "words"),
+    [(QueryError("name a thing"), "refused_refused", "name a thing"), (KeyError("x"), "internal", "internal error")],
+)
+def test_what_a_handler_raises_is_answered_and_counted(robot, error, cause, words) -> None:  # type: ignore[no-untyped-def]
+    robot.error = error
+    asked = robot.call("refused")
+    assert until(asked.done)
+    assert not asked.result().success
+    assert words in asked.result().message
+    assert robot.problems.counts() == {cause: 1}

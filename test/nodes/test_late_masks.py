@@ -10,11 +10,10 @@ import pytest
 from helpers import ground_frame, look_at, small_config
 
 from ig_ros.frame_queue import REMEMBERED, Intake, LateMasks
-from ig_ros.late_pose_corrections import Transit
 from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
-from ig_ros.nodes.pose_buffer import PoseBuffer
 from ig_ros.nodes.synchronizer import Late, Synchronizer, Waits
+from ig_ros.pose_buffer import PoseBuffer
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.types import Frame, Masks
 
@@ -175,14 +174,14 @@ def test_images_are_remembered_within_bounds_and_only_while_masks_come_late() ->
 
 
 def test_a_frame_that_comes_back_for_its_masks_follows_the_corrections_it_has_missed() -> None:
-    mapper, transit, frames = Mapper(small_config()), Transit(), drive(120)
-    mapper.insert(transit.arrive(1, frames[0]))
+    mapper, frames = Mapper(small_config()), drive(120)
+    mapper.insert(frames[0], 1)
     shift = np.eye(4)
     shift[0, 3] = 0.5
-    transit.correct(mapper, Correction(np.array([frames[0].stamp]), shift[None]), 60)
-    later = transit.arrive(100, frames[99])
+    mapper.correct(Correction(np.array([frames[0].stamp]), shift[None]), 60)
+    later = mapper.state.corrections.bring_up_to_date(100, frames[99])
     np.testing.assert_array_equal(later.T_world_camera, frames[99].T_world_camera)
-    late = transit.arrive(40, frames[39])
+    late = mapper.state.corrections.bring_up_to_date(40, frames[39])
     np.testing.assert_allclose(late.T_world_camera, shift @ frames[39].T_world_camera, atol=1e-12)
 
 

@@ -25,16 +25,13 @@ from ig_ros.message_decoding import (
 )
 from ig_ros.msg import Mask, SegmentedImage
 from ig_ros.nodes.conversions import byte_array, header, image_message
-from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.message_checks import Guard
+from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RenderView, SaveMap
 
-SMALL = LimitsConfig(
-    image_pixels=1200, masks=5, embedding=8, cloud_points=10, path_poses=3, text=20, view_pixels=1200, ids=4
-)
+SMALL = LimitsConfig(image_pixels=1200, masks=5, embedding=8, cloud_points=10, path_poses=3, text=20)
 HEAD = header(1, "camera")
 
 
@@ -86,7 +83,7 @@ CASES = [  # what checks it, a message at the limit, one beyond it, the cause
 
 @pytest.mark.parametrize(("check", "within", "beyond", "cause"), CASES)
 def test_messages(check: str, within: Callable, beyond: Callable, cause: str) -> None:
-    guard = Guard(SMALL)
+    guard = MessageLimits(SMALL)
     getattr(guard, check)(within())
     with pytest.raises(FrameError, match=r"allows \d+") as caught:
         getattr(guard, check)(beyond())
@@ -97,29 +94,27 @@ def test_messages(check: str, within: Callable, beyond: Callable, cause: str) ->
 def test_files_of_other_formats_and_broken_ones_are_not_decoded(data: bytes) -> None:
     message = CompressedImage(format="x" * 10_000, data=byte_array(np.frombuffer(data, np.uint8)))
     with pytest.raises(FrameError, match="publish jpeg or png") as caught:
-        Guard(SMALL).image(message)
+        MessageLimits(SMALL).image(message)
     assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize(
     ("check", "within", "beyond"),
-    [("text", ("a text", "x" * 20), ("a text", "x" * 21)), ("ids", ([1] * 4,), ([1] * 5,)),
+    [("text", ("a text", "x" * 20), ("a text", "x" * 21)), ("ids", ([1] * 5,), ([1] * 6,)),
      ("view", (40, 30), (40, 31))],
 )  # fmt: skip
 def test_requests(check: str, within: tuple, beyond: tuple) -> None:
-    getattr(Guard(SMALL), check)(*within)
+    getattr(MessageLimits(SMALL), check)(*within)
     with pytest.raises(QueryError, match="limits"):
-        getattr(Guard(SMALL), check)(*beyond)
+        getattr(MessageLimits(SMALL), check)(*beyond)
 
 
 @pytest.mark.parametrize("size", [(np.nan, 1, 1), (1, -1, 1), (1, 1, np.inf), (1, 0, 1)])
 def test_boxes_that_are_none_are_refused_by_the_query(context: object, size: tuple[float, float, float]) -> None:
     request = QueryObject.Request(text="mug", within_size=Vector3(x=float(size[0]), y=float(size[1]), z=float(size[2])))
-    service = QueryService(MaskMapper(None), FrameFinder("map", None), Problems(print), Guard(SMALL))
-    answer = service.handle(request, QueryObject.Response())
-    service.stop()
-    assert not answer.success
-    assert "finite and greater than 0" in answer.message
+    service = QueryService(MaskMapper(None), FrameFinder("map", None), MessageLimits(SMALL))
+    with pytest.raises(QueryError, match="finite and greater than 0"):
+        service.query(request, QueryObject.Response())
 
 
 LONG = "x" * 1_000_000
@@ -166,8 +161,7 @@ def test_a_frame_id_of_a_megabyte_makes_no_long_warning(context: object) -> None
 
 
 def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_path: object) -> None:
-    limits = {"limits__image_pixels": 160 * 120, "limits__text": 20, "limits__ids": 4, "limits__view_pixels": 1200,
-              "limits__path_poses": 3}  # fmt: skip
+    limits = {"limits__image_pixels": 160 * 120, "limits__text": 20, "limits__masks": 4, "limits__path_poses": 3}
     with running(context, map_directory=str(tmp_path), diagnostics_period=0.1, **limits) as made:
         player, client = Player(PlayOptions(), context=context), MapClient(context=context)
         assert player.wait_for_subscribers()

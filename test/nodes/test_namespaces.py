@@ -97,7 +97,7 @@ def mapped(networks: tuple[Network, Network], tmp_path: Path) -> Iterator[Mapped
         )  # fmt: skip
         processes = [node]
         if segmenter:
-            arguments = ("-m", "ig_ros.nodes.segmenter_node", "--ros-args", "-p", "segmenter:=geometric")
+            arguments = ("-m", "ig_ros.nodes", "segmenter_node", "--ros-args", "-p", "segmenter:=geometric")
             processes.append(segmenter.start(tmp_path / f"{name}_segmenter.txt", *arguments))
         started.extend(processes)
         drive = robot.start(

@@ -26,7 +26,7 @@ def played(
     maps = tmp_path_factory.mktemp("maps")
     node = start("test/nodes/doubles.py", "--ros-args", "-p", f"map_directory:={maps}", "-p", "diagnostics_period:=0.2",
                  "-p", "publish_period:=0.2")  # fmt: skip
-    player = start("-m", "ig_ros.nodes.player", str(scene), "--rate", "6", "--hold-out")
+    player = start("-m", "ig_ros.cli", "play", str(scene), "--rate", "6", "--hold-out")
     client = MapClient(context=context)
     deadline = time.monotonic() + 40
     while int(client.diagnostics.get("frames in", 0)) < 14 and time.monotonic() < deadline:

@@ -12,6 +12,7 @@ from nodes.running import Running, running, until
 from nodes.scene import NAMES, small_camera, small_frame
 from sensor_msgs.msg import CameraInfo
 
+from ig_ros.errors import QueryError
 from ig_ros.lens_distortion import Rectifier
 from ig_ros.nodes.conversions import info_message
 from ig_ros.nodes.player import Player, PlayOptions
@@ -30,7 +31,12 @@ def moment(stamp: int) -> Time:
 def ask(made: Running, u: float, v: float, stamp: int = 0, width: int = 160, camera: str = "") -> ObjectAt.Response:
     request = ObjectAt.Request(by_pixel=True, u=float(u), v=float(v), width=width, camera=camera)
     request.stamp = moment(stamp)
-    return made.node._planning.object_at(request, ObjectAt.Response())
+    response = ObjectAt.Response()
+    try:
+        made.node._planning.object_at(request, response)
+    except QueryError as error:
+        response.message = str(error)
+    return response
 
 
 def send(made: Running, player: Player, frame: Frame, stamp: int, info: CameraInfo | None = None) -> None:

@@ -12,7 +12,8 @@ from rclpy.parameter import Parameter
 
 from ig_ros.config import NodeConfig
 from ig_ros.errors import ConfigError
-from ig_ros.nodes.parameters import parameters, read_parameters, yaml_text
+from ig_ros.nodes.parameters import node_parameters, read_parameters
+from scripts.parameters_file import yaml_text
 
 
 def read(
@@ -26,14 +27,14 @@ def read(
 
 def test_config_file_is_up_to_date() -> None:
     text = (ROOT / "config/mapping.yaml").read_text()
-    assert text == yaml_text(), "run: python -m ig_ros.nodes.parameters > config/mapping.yaml"
+    assert text == yaml_text(), "run: python scripts/parameters_file.py > config/mapping.yaml"
 
 
 def test_config_file_has_every_default_in_its_own_type(context: object) -> None:
     arguments = ["--ros-args", "--params-file", str(ROOT / "config/mapping.yaml")]
     config, node = read(context, arguments=arguments)
     assert config == NodeConfig()
-    for name, leaf in parameters():
+    for name, leaf in node_parameters():
         assert node.describe_parameter(name).description == leaf.doc
         assert node.describe_parameter(name).read_only
     node.destroy_node()
@@ -67,7 +68,7 @@ def test_bad_parameters_are_refused_by_name(context: object, name: str, value: o
 
 
 def test_yaml_is_readable_and_names_are_unique() -> None:
-    names = [name for name, _ in parameters()]
+    names = [name for name, _ in node_parameters()]
     assert len(set(names)) == len(names)
     assert set(yaml.safe_load(yaml_text())) == {"/**"}
     assert Path(ROOT / "config/mapping.yaml").is_file()

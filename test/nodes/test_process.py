@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import threading
-from types import SimpleNamespace
 
-import pytest
 from nodes.processes import Start, stop
 from nodes.real import RealNode
 from nodes.running import until
 
-from ig_ros.nodes.mapping_node import RCLError, spin
 from ig_ros.srv import QueryObject
 
 
@@ -66,14 +66,38 @@ def test_started_in_the_background_of_a_shell_it_ends_as_well(start: Start, cont
     assert "Traceback" not in node.log()
 
 
-@pytest.mark.parametrize("alive", [True, False], ids=("alive", "gone"))
-def test_a_wait_that_fails_ends_the_node_in_order_only_where_its_context_has_gone(alive: bool) -> None:
-    def fail() -> None:
-        raise RCLError("failed to initialize wait set")
+CHANGES = """
+import os, signal, sys, gc
+before = dict(os.environ), signal.getsignal(signal.SIGINT), gc.get_freeze_count(), gc.get_threshold()
+import ig_ros.nodes.mapping_node, ig_ros.nodes.segmenter_node, ig_ros.nodes.player, ig_ros.cli.entry
+after = dict(os.environ), signal.getsignal(signal.SIGINT), gc.get_freeze_count(), gc.get_threshold()
+changed = {name for name in before[0] | after[0] if before[0].get(name) != after[0].get(name)}
+print(changed - {"LD_LIBRARY_PATH"}, before[1:] == after[1:])  # which OpenCV sets
+"""
+PREPARED = """
+import os, signal, sys
+from ig_ros.nodes.process import prepare_process
+prepare_process()
+print(os.environ["OMP_WAIT_POLICY"], os.environ["FASTDDS_DEFAULT_PROFILES_FILE"].endswith("config/fastdds.xml"),
+      signal.getsignal(signal.SIGINT) is signal.default_int_handler, "torch" in sys.modules, "rclpy" in sys.modules)
+"""
 
-    executor = SimpleNamespace(spin=fail, context=SimpleNamespace(ok=lambda: alive))
-    if alive:
-        with pytest.raises(RCLError):
-            spin(executor)
-    else:
-        spin(executor)
+
+def said(code: str, **environment: str) -> str:
+    """What a Python process prints that was started in the background of a shell."""
+    ours = ("OMP_WAIT_POLICY", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+    kept = {name: value for name, value in os.environ.items() if name not in ours} | environment
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.run([sys.executable, "-c", code], env=kept, check=True, capture_output=True, text=True).stdout
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
+def test_importing_the_nodes_changes_nothing_of_the_process() -> None:
+    assert said(CHANGES).split() == ["set()", "True"]
+
+
+def test_a_prepared_process_has_what_native_libraries_read_before_they_are_loaded() -> None:
+    assert said(PREPARED).split() == ["passive", "True", "True", "False", "False"]
+    assert said(PREPARED, OMP_WAIT_POLICY="active").split()[0] == "active", "the user's own setting stands"

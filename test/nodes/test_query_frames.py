@@ -9,13 +9,13 @@ from helpers import CARDS, orbit, small_config
 from scipy.spatial.transform import Rotation
 
 from ig_ros.config import LimitsConfig
-from ig_ros.errors import FrameError
+from ig_ros.errors import FrameError, QueryError
 from ig_ros.geometry import inverse, transform
 from ig_ros.mapper import Mapper
+from ig_ros.message_decoding import matrix_from_pose
 from ig_ros.nodes.clouds import points_from_cloud
-from ig_ros.nodes.conversions import matrix_from_pose, pose_message
-from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.message_checks import Guard
+from ig_ros.nodes.conversions import pose_message
+from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.srv import QueryObject
 from ig_ros.types import FloatArray
@@ -62,12 +62,12 @@ def service() -> QueryService:
     for _ in range(60):
         mapper.train_step()
     mapper.instantiate()
-    return QueryService(Answering(mapper), FrameFinder("map", FakeTf()), Problems(print), Guard(LimitsConfig()))
+    return QueryService(Answering(mapper), FrameFinder("map", FakeTf()), MessageLimits(LimitsConfig()))
 
 
 def ask(service: QueryService, text: str, **request: object) -> QueryObject.Response:
     response = QueryObject.Response()
-    service._answer(QueryObject.Request(text=text, **request), response)
+    service.query(QueryObject.Request(text=text, **request), response)
     return response
 
 
@@ -116,6 +116,5 @@ def test_a_viewpoint_of_its_own_wins_over_the_frame(service: QueryService) -> No
 
 
 def test_an_unknown_frame_is_refused(service: QueryService) -> None:
-    response = service.handle(QueryObject.Request(text="red card", frame_id="moon"), QueryObject.Response())
-    assert not response.success
-    assert "unknown frame_id 'moon'" in response.message
+    with pytest.raises(QueryError, match="unknown frame_id 'moon'"):
+        ask(service, "red card", frame_id="moon")

@@ -69,7 +69,7 @@ def test_a_damaged_map_is_named_and_not_replaced_by_a_new_one(start: Start, tmp_
     (tmp_path / NAME).mkdir()
     (tmp_path / NAME / "map.json").write_text("{")
     settings = (f"map_directory:={tmp_path}", f"resume:={NAME}", "save_interval:=0.1", "language.encoder:=none")
-    node = start("-m", "ig_ros.nodes.mapping_node", "--ros-args", *(w for s in settings for w in ("-p", s)))
+    node = start("-m", "ig_ros.nodes", "mapping_node", "--ros-args", *(w for s in settings for w in ("-p", s)))
     assert node.wait(60.0) == 1
     assert "map.json cannot be read" in node.log_path.read_text()
     assert (tmp_path / NAME / "map.json").read_text() == "{"

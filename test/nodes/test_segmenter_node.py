@@ -19,9 +19,9 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from ig_ros.message_decoding import masks_from_message
+from ig_ros.message_decoding import masks_from_message, nanoseconds
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import depth_message, header, image_message, info_message, nanoseconds
+from ig_ros.nodes.conversions import depth_message, header, image_message, info_message
 from ig_ros.nodes.segmenter_node import RELIABLE, SegmenterNode
 from ig_ros.types import Camera, FloatArray, Masks
 
@@ -70,7 +70,7 @@ class Robot(Node):
 
 
 def test_masks_come_back_for_the_newest_images(start: Start, context: object) -> None:
-    node = start("-m", "ig_ros.nodes.segmenter_node", "--ros-args", "-p", "segmenter:=geometric")
+    node = start("-m", "ig_ros.nodes", "segmenter_node", "--ros-args", "-p", "segmenter:=geometric")
     robot = Robot(context)
     deadline = time.monotonic() + 40
     sent = 0
@@ -107,7 +107,7 @@ def test_masks_come_back_for_the_newest_images(start: Start, context: object) ->
 
 
 def test_it_refuses_to_start_without_a_segmenter(start: Start) -> None:
-    node = start("-m", "ig_ros.nodes.segmenter_node")
+    node = start("-m", "ig_ros.nodes", "segmenter_node")
     assert node.wait(40) == 1
     assert "segmenter: geometric, sam" in node.log_path.read_text()
 

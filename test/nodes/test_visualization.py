@@ -15,7 +15,7 @@ from ig_ros.msg import Object
 from ig_ros.nodes.clouds import points_from_cloud, snapshot_cloud
 from ig_ros.nodes.conversions import header
 from ig_ros.nodes.object_messages import markers_message
-from ig_ros.nodes.publishers import Trail
+from ig_ros.nodes.publishers import CameraPath
 from ig_ros.nodes.visualization import FRUSTA, frusta_message, highlight_message, in_object_colors, rendered_images
 from ig_ros.types import ObjectInstance
 
@@ -23,13 +23,13 @@ HEAD = header(7, "map")
 
 
 def test_frusta_span_the_image_and_are_few_however_long_the_path_is() -> None:
-    trail = Trail("map")
+    path = CameraPath("map")
     frames = orbit(3)
     for i in range(200):
         T = frames[i % 3].T_world_camera.copy()
         T[0, 3] += i
-        trail.add(dataclasses.replace(frames[0], T_world_camera=T))
-    markers = frusta_message(trail.poses(), CAMERA, HEAD).markers
+        path.add(dataclasses.replace(frames[0], T_world_camera=T))
+    markers = frusta_message(path.poses(), CAMERA, HEAD).markers
     assert markers[0].action == Marker.DELETEALL
     assert len(markers) == 1 + FRUSTA
     assert {m.ns for m in markers[1:]} == {"frusta"}

@@ -10,7 +10,7 @@ import torch
 
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import library
-from ig_ros.raster.decode import AnchorLeaves, DecodeRequest, decode
+from ig_ros.raster.anchor_decoding import AnchorLeaves, DecodeRequest, decode
 from ig_ros.scaffold.decoder import Decoder
 
 CENTER = torch.tensor([0.1, 0.2, 0.3])
@@ -26,7 +26,7 @@ def anchors(n: int, config: ScaffoldConfig) -> tuple[Leaves, torch.Tensor, torch
         "log_scale": torch.randn(n, 6, generator=random) - 4,
         "embedding": torch.randn(n, config.embedding, generator=random),
         "color": torch.randn(n, 3, generator=random),
-        "feature": torch.randn(*((n, k, f) if config.feature_per_child else (n, f)), generator=random),
+        "feature": torch.randn(n, f, generator=random),
     }
     turn = torch.nn.functional.normalize(torch.randn(n, 4, generator=random), dim=1)
     return leaves, torch.randn(n, 3, generator=random), turn
@@ -75,8 +75,8 @@ def test_values_and_gradients(n: int, turned: bool, with_feature: bool) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"view_dependent_geometry": True, "view_dependent_color": False, "anchor_color": False},
-        {"feature_per_child": True, "children": 3, "embedding": 5, "hidden": 9, "feature": 2},
+        {"view_dependent_geometry": True, "start": "blank"},
+        {"children": 3, "embedding": 5, "hidden": 9, "feature": 2},
         {"children": 1, "embedding": 40, "hidden": 70, "feature": 16},
         {"children": 32, "embedding": 4, "hidden": 8},
     ],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -76,24 +74,6 @@ def test_append_leaves_old_rows_alone_and_starts_new_ones_fresh() -> None:
     assert torch.allclose(anchors.parameters["log_scale"][5:].exp(), torch.full((3, 6), 0.02))
 
 
-def test_separate_features_step_and_stay_in_step() -> None:
-    anchors = store(config=ScaffoldConfig(feature_per_child=True))
-    anchors.append(seeds(4))
-    anchors.append(dataclasses.replace(seeds(2), feature=torch.rand(2, 6)))
-    feature = anchors.parameters["feature"]
-    assert feature.shape == (6, 5, 6)
-    assert torch.equal(feature[4:], feature[4:, :1].expand(2, 5, 6))  # one given for all children
-    assert len(feature[0].unique(dim=0)) == 5
-    before, rows, gradient = feature.clone(), torch.tensor([1, 5]), torch.randn(2, 5, 6)
-    anchors.data["lessons"][rows] += 1
-    anchors.adam_step(rows, {"feature": gradient}, {"feature": torch.tensor([0.1, 0.2])})
-    step = before - anchors.parameters["feature"]
-    assert torch.allclose(step[rows], torch.tensor([0.1, 0.2])[:, None, None] * gradient.sign(), atol=1e-5)
-    assert not step[[0, 2, 3, 4]].any()
-    anchors.keep(torch.tensor([True, False, True, False, False, True]))
-    assert_in_step(anchors)
-
-
 def test_keep_drops_the_same_rows_everywhere() -> None:
     anchors = store()
     anchors.append(seeds(6))
@@ -161,13 +141,11 @@ def test_adam_step_is_torch_adam_on_the_rows_in_view(name: str) -> None:
     assert_in_step(anchors)
 
 
-@pytest.mark.parametrize("separate", [False, True])
-def test_state_round_trip_goes_on_counting_uids(separate: bool) -> None:
-    config = ScaffoldConfig(feature_per_child=separate)
-    anchors = store(config=config)
+def test_state_round_trip_goes_on_counting_uids() -> None:
+    anchors = store()
     anchors.append(seeds(4))
     anchors.keep(torch.tensor([True, True, False, False]))
-    copy = store(seed=1, config=config)
+    copy = store(seed=1)
     copy.load_state(anchors.state())
     for name, tensor in anchors.state().items():
         assert torch.equal(copy.state()[name], tensor), name

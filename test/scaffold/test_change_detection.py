@@ -10,7 +10,7 @@ import torch
 from helpers import CAMERA, TEXEL, TEXTURE, look_at, small_config
 
 from ig_ros.mapper import Mapper
-from ig_ros.scaffold.change_detection import evidence, shown
+from ig_ros.scaffold.change_detection import looked_through, silhouette_of
 from ig_ros.scaffold.keyframes import KeyframeStore, make_keyframe
 from ig_ros.types import FloatArray, Frame, Masks
 
@@ -89,7 +89,7 @@ def test_a_look_that_sees_the_thing_again_starts_the_count_anew() -> None:
 
 
 def test_what_nothing_moved_in_loses_nothing() -> None:
-    mapper = Mapper(small_config(keyframes__new_area=1.0, threads=1, training__growth=False))
+    mapper = Mapper(small_config(keyframes__new_area=1.0, threads=1, training__growth="none"))
     count = []
     for number in range(8):
         add(mapper, frame(number, {HERE: RED, OTHER: BLUE}), steps=2)
@@ -109,7 +109,7 @@ def test_evidence_is_for_what_is_in_front_of_a_measured_surface(noise: float) ->
     hole = np.array([(50.5 - CAMERA.K[0, 2]) / CAMERA.K[0, 0], (10.5 - CAMERA.K[1, 2]) / CAMERA.K[1, 1], 1.0])
     local = np.stack([ray * (z - 0.2), ray * z, ray * (z + 0.2), -ray, hole * 0.5, ray * [20, 0, 1]])
     points = local @ T[:3, :3].T + T[:3, 3]
-    through, there = evidence(keyframe, points, np.full(6, 0.02))
+    through, there = looked_through(keyframe, points, np.full(6, 0.02))
     assert through.tolist() == [True, False, False, False, False, False]
     assert there.tolist() == [False, True, False, False, False, False]
 
@@ -117,11 +117,11 @@ def test_evidence_is_for_what_is_in_front_of_a_measured_surface(noise: float) ->
 def test_shown_pixels_are_those_at_the_anchors_depth() -> None:
     keyframe = make_keyframe(0, frame(3, {HERE: RED}), small_config().input)
     block = np.array([[HERE[0] + x, HERE[1] + y, HEIGHT] for x in (-0.06, 0, 0.06) for y in (-0.06, 0, 0.06)])
-    mask = shown(keyframe, block, np.full(9, 0.03))
+    mask = silhouette_of(keyframe, block, np.full(9, 0.03))
     assert keyframe.labels is not None
     assert mask.sum() > 9
     assert (keyframe.labels.numpy()[mask] == 1).all()
-    assert not shown(keyframe, block + np.array([0, 0, 0.3]), np.full(9, 0.03)).any()
+    assert not silhouette_of(keyframe, block + np.array([0, 0, 0.3]), np.full(9, 0.03)).any()
 
 
 def test_a_look_without_depth_is_no_evidence() -> None:
@@ -132,7 +132,7 @@ def test_a_look_without_depth_is_no_evidence() -> None:
     keyframe = store.add(blind, small_config().input)
     before = mapper.scaffold.anchors.data["uid"].clone()
     for _ in range(AFTER + 1):
-        assert mapper.vanishing.look(keyframe) == 0
+        assert mapper.state.changes.update(keyframe) == 0
     never = Mapper(small_config(threads=1, memory__vanish_after=0))
     for number in range(5):
         never.add_frame(frame(number, {HERE: RED} if number == 0 else {}))

@@ -66,12 +66,11 @@ def test_geometry_does_not_depend_on_the_view_by_default_but_colour_does() -> No
     assert not torch.equal(a.features[:, :3], b.features[:, :3])
 
 
-def test_the_config_can_make_geometry_view_dependent_and_colour_not() -> None:
-    model = scaffold(view_dependent_geometry=True, view_dependent_color=False)
+def test_the_config_can_make_geometry_view_dependent() -> None:
+    model = scaffold(view_dependent_geometry=True)
     a, b = (model.decode(CAMERA, T, with_feature=False).gaussians for T in (ABOVE, ASIDE))
     assert not torch.equal(a.opacities, b.opacities)
     assert not torch.equal(a.scales, b.scales)
-    assert torch.equal(a.features, b.features)
 
 
 def test_a_new_anchor_shows_its_own_colour_and_is_visible() -> None:
@@ -125,19 +124,6 @@ def test_culling_before_decoding_changes_no_pixel(seed: int) -> None:
         assert torch.allclose(getattr(pictures[0], name), getattr(pictures[1], name), atol=1e-6), name
 
 
-def test_separate_features_are_each_childs_own() -> None:
-    model = scaffold(feature_per_child=True)
-    view = model.decode(CAMERA, ABOVE, with_feature=True)
-    feature = model.anchors.parameters["feature"]
-    assert feature.shape == (40, 5, 6)
-    unit = torch.nn.functional.normalize(feature[view.rows], dim=2)
-    assert torch.allclose(view.gaussians.features[:, 3:], ((unit + 1) / 2).view(200, 6), atol=1e-6)
-    view.gaussians.features[7, 3:].sum().backward()
-    gradient = view.leaves["feature"].grad
-    assert gradient is not None
-    assert gradient.flatten(0, 1).any(1).nonzero().tolist() == [[7]]
-
-
 def test_one_feature_per_anchor_is_its_own_mean() -> None:
     model = scaffold()
     expected = torch.nn.functional.normalize(model.anchors.parameters["feature"], dim=1)
@@ -145,7 +131,7 @@ def test_one_feature_per_anchor_is_its_own_mean() -> None:
 
 
 def test_the_papers_anchors_start_in_one_spot_with_random_features_and_no_colour_of_their_own() -> None:
-    model = scaffold(anchor_color=False, offset_spread=0.0, feature_start="random")
+    model = scaffold(start="blank")
     view = model.decode(CAMERA, ABOVE, with_feature=True)
     means = view.gaussians.means.view(40, 5, 3)
     assert torch.equal(means, model.anchors.data["position"][:, None].expand(40, 5, 3))

@@ -9,9 +9,10 @@ import torch
 
 from ig_ros.config import Config, ScaffoldConfig, SeedingConfig, TrainingConfig
 from ig_ros.scaffold import AnchorStore, NewAnchors
-from ig_ros.scaffold.densification import grow, prune
+from ig_ros.scaffold.densification import PRUNE_VISITS, RULES, grow, prune
 
 CONFIG = TrainingConfig()
+SEEN = RULES[CONFIG.growth].seen
 MANY = dataclasses.replace(SeedingConfig(), max_anchors=1_000_000)
 
 
@@ -45,7 +46,7 @@ def assert_in_step(anchors: AnchorStore) -> None:
 def test_nothing_grows_where_nothing_pulls() -> None:
     anchors = line()
     pull(anchors, 3, 0.5 * CONFIG.growth_gradient)
-    pull(anchors, 5, 100 * CONFIG.growth_gradient, steps=CONFIG.growth_seen)
+    pull(anchors, 5, 100 * CONFIG.growth_gradient, steps=SEEN)
     assert run(anchors) == 0
     assert len(anchors) == 10
 
@@ -109,7 +110,8 @@ def test_max_anchors_is_honoured(limit: int) -> None:
 
 def test_only_visited_and_transparent_anchors_are_pruned() -> None:
     anchors = line()
-    config = dataclasses.replace(CONFIG, prune_opacity=0.01, prune_visits=80)
+    config = dataclasses.replace(CONFIG, prune_opacity=0.01)
+    assert PRUNE_VISITS == 80
     anchors.data["visits"][:] = torch.tensor([0, 0, 100, 100, 100, 81, 80, 200, 5, 5])
     anchors.data["opacity"][:] = torch.tensor([0, 1, 0, 1, 0.02, 0.001, 0.0, 0.009, 0, 1.0])
     uids = anchors.data["uid"].tolist()
@@ -146,26 +148,33 @@ def test_the_papers_grids_are_those_of_the_map(strength: float, cells: tuple[int
     assert found == set(cells)
 
 
-@pytest.mark.parametrize("levels", [1, 2, 3])
-def test_children_propose_at_level_m_with_probability_1_minus_half_to_the_m_plus_1(levels: int) -> None:
-    """On one and the same grid a cell stays free only if every level's draw was against it."""
-    config = dataclasses.replace(CONFIG, growth_levels=levels, growth_ratio=1.0)
+def test_children_propose_at_level_m_with_probability_1_minus_half_to_the_m_plus_1() -> None:
+    """A level fills the cell of a child that no level before it has filled."""
     anchors = line(2000)
     anchors.parameters["offsets"][:, 1] += 4.0  # one child of each pulls, out in free ground
-    anchors.data["gradient_sum"][:, 1], anchors.data["gradient_count"][:, 1] = 10 * 5.0 * config.growth_gradient, 10.0
-    against = 0.5 ** sum(range(1, levels + 1))
-    assert grow(anchors, config, MANY, torch.Generator().manual_seed(1)) / 2000 == pytest.approx(1 - against, abs=0.03)
+    anchors.data["gradient_sum"][:, 1], anchors.data["gradient_count"][:, 1] = 10 * 5.0 * CONFIG.growth_gradient, 10.0
+    grow(anchors, CONFIG, MANY, torch.Generator().manual_seed(1))
+    size = (anchors.data["edge"][2000:] / 0.02).tolist()
+    shares = [size.count(cell) / 2000 for cell in RULES["anchor"].cells]
+    assert shares == pytest.approx([0.5, 0.75 * 0.5, 0.875 * 0.5 * 0.25], abs=0.03)
 
 
 def test_children_drawn_too_rarely_go_on_counting() -> None:
     anchors = line()
-    config = dataclasses.replace(CONFIG, growth_seen=40)
-    pull(anchors, 4, 100 * config.growth_gradient, steps=30)
-    assert run(anchors, config=config) == 0
-    assert bool((anchors.data["gradient_count"][4] == 30).all())
-    pull(anchors, 4, 100 * config.growth_gradient, steps=41)
-    assert run(anchors, config=config) > 0
+    pull(anchors, 4, 100 * CONFIG.growth_gradient, steps=SEEN - 1)
+    assert run(anchors) == 0
+    assert bool((anchors.data["gradient_count"][4] == SEEN - 1).all())
+    pull(anchors, 4, 100 * CONFIG.growth_gradient, steps=SEEN + 1)
+    assert run(anchors) > 0
     assert not anchors.data["gradient_count"].any()
+
+
+def test_old_anchors_propose_none_but_in_the_papers_growth() -> None:
+    for growth, grows in (("anchor", False), ("map", True)):
+        anchors = line()
+        anchors.data["visits"] += 501
+        pull(anchors, 4, 100 * CONFIG.growth_gradient, steps=100)
+        assert (run(anchors, config=dataclasses.replace(CONFIG, growth=growth)) > 0) == grows
 
 
 def test_survivors_of_growth_and_pruning_keep_everything_and_new_rows_start_fresh() -> None:
@@ -179,7 +188,7 @@ def test_survivors_of_growth_and_pruning_keep_everything_and_new_rows_start_fres
     anchors.data["lessons"] += torch.arange(10, dtype=torch.int32) + 10
     anchors.data["opacity"][[2, 7]] = 0.0
     pull(anchors, 4, 100 * CONFIG.growth_gradient)
-    pull(anchors, 5, 100 * CONFIG.growth_gradient, steps=CONFIG.growth_seen)
+    pull(anchors, 5, 100 * CONFIG.growth_gradient, steps=SEEN)
     before = {n: t.clone() for n, t in anchors.state().items()}
     planted = run(anchors)
     assert planted > 0
@@ -191,20 +200,5 @@ def test_survivors_of_growth_and_pruning_keep_everything_and_new_rows_start_fres
             assert torch.equal(tensor[:8], before[name][kept]), name
         if name.startswith("moment") or name in ("data.visits", "data.lessons", "data.gradient_sum"):
             assert not tensor[8:].any(), name
-    assert bool((anchors.data["gradient_count"][4] == CONFIG.growth_seen).all())  # uid 5, two rows up
+    assert bool((anchors.data["gradient_count"][4] == SEEN).all())  # uid 5, two rows up
     assert after["data.uid"][8:].tolist() == list(range(10, 10 + planted))
-
-
-@pytest.mark.parametrize("given", ["parent", "fresh"])
-def test_separate_features_are_inherited_from_the_child_that_proposed(given: str) -> None:
-    scaffold = ScaffoldConfig(feature_per_child=True)
-    anchors = AnchorStore(scaffold, torch.device("cpu"), torch.Generator().manual_seed(0))
-    anchors.append(NewAnchors(torch.zeros(1, 3), torch.full((1, 3), 0.5), torch.tensor([0.02]), torch.zeros(1)))
-    anchors.parameters["offsets"][0, 3] = torch.tensor([5.0, 0, 0])
-    anchors.parameters["feature"] = torch.rand(1, 5, 6, generator=torch.Generator().manual_seed(1))
-    anchors.data["gradient_sum"][0, 3], anchors.data["gradient_count"][0, 3] = 1.0, 10.0
-    planted = run(anchors, config=dataclasses.replace(CONFIG, growth_feature=given), seed=2)
-    assert planted > 0
-    child = anchors.parameters["feature"][0, 3].expand(planted, 5, 6)
-    assert torch.equal(anchors.parameters["feature"][1:], child) == (given == "parent")
-    assert_in_step(anchors)

@@ -104,7 +104,7 @@ def test_a_standing_camera_keeps_what_shows_new_ground_once() -> None:
 
 
 def test_the_new_share_is_that_of_the_pixels_on_new_ground() -> None:
-    area = SeenArea()
+    area = SeenArea(GATE.capacity)
     assert area.new_share(wall(2.0)) == 1.0
     assert area.new_share(frame()) == 0.0  # without depth nothing is known
     area.add(wall(2.0))

@@ -10,7 +10,7 @@ from helpers import CAMERA, ground_frame, look_at
 from scipy.spatial.transform import Rotation
 
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
-from ig_ros.scaffold.keyframes import KeyframeStore, make_keyframe, newest
+from ig_ros.scaffold.keyframes import RECENT, KeyframeStore, make_keyframe, newest
 from ig_ros.types import Camera, Frame, Masks
 
 BLANK = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
@@ -106,13 +106,12 @@ def filled(n: int) -> KeyframeStore:
     return store
 
 
-@pytest.mark.parametrize("window", [1, 10])
-def test_the_recent_share_of_replay_is_honoured(window: int) -> None:
+def test_the_recent_share_of_replay_is_honoured() -> None:
     store, rng = filled(50), np.random.default_rng(0)
-    config = TrainingConfig(replay_recent=0.4, replay_hard=0.0, recent_window=window)
+    config = TrainingConfig(replay_recent=0.4, replay_hard=0.0)
     picks = [store.choose(0, config, rng).uid for _ in range(4000)]
-    expected = 0.4 + 0.6 * window / 50
-    assert np.mean([p >= 50 - window for p in picks]) == pytest.approx(expected, abs=0.04)
+    expected = 0.4 + 0.6 * RECENT / 50
+    assert np.mean([p >= 50 - RECENT for p in picks]) == pytest.approx(expected, abs=0.04)
     assert len(set(picks)) == 50
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ig_ros.raster.losses import FeatureTerms
 from ig_ros.scaffold.losses import contrast, depth_loss, feature_loss, mask_means, scale_loss, smoothness
 
 
@@ -98,8 +100,8 @@ def image(rows: list[list[int]]) -> torch.Tensor:
 
 
 def weighted(feature: torch.Tensor, alpha: torch.Tensor, labels: torch.Tensor, **changes: float | None) -> torch.Tensor:
-    options: dict[str, float | None] = {"truncation": None, "contrast_weight": 1.0, "smooth_weight": 0.5}
-    return feature_loss(feature, alpha, labels, min_pixels=1, **(options | changes))  # type: ignore[arg-type]
+    terms = FeatureTerms(min_pixels=1, truncation=None, contrast_weight=1.0, smooth_weight=0.5)
+    return feature_loss(feature, alpha, labels, dataclasses.replace(terms, **changes))  # type: ignore[arg-type]
 
 
 def test_feature_loss_weighs_both_and_ignores_what_is_hardly_covered() -> None:

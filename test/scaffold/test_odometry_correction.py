@@ -17,7 +17,7 @@ def drive(odometry: Odometry, begin: float, end: float, T_map_odom: FloatArray) 
     poses = {}
     for i in range(round(begin * 10), round(end * 10)):
         poses[i * SECOND // 10] = T_map_odom @ pose(20 + i / 10)
-        odometry.note(i * SECOND // 10, poses[i * SECOND // 10], T_map_odom, T_map_odom)
+        odometry.add(i * SECOND // 10, poses[i * SECOND // 10], T_map_odom, T_map_odom)
     return poses
 
 
@@ -65,7 +65,7 @@ def test_a_frame_that_waited_through_the_jump_is_brought_up_to_date_once() -> No
     odometry = Odometry()
     drive(odometry, 0, 2, pose(0))
     new = pose(0, 1.0)
-    np.testing.assert_allclose(odometry.note(2 * SECOND, pose(22), pose(0), new), pose(22, 1.0), atol=1e-12)
+    np.testing.assert_allclose(odometry.add(2 * SECOND, pose(22), pose(0), new), pose(22, 1.0), atol=1e-12)
     assert 2 * SECOND not in odometry.jump(new).apply({2 * SECOND: pose(22, 1.0)})
 
 

@@ -55,7 +55,7 @@ def gone_and_back(mapper: Mapper) -> tuple[dict[int, FloatArray], set[int], list
     for frame in drive(np.linspace(HOME + 0.5, FAR, 12).tolist(), 10):
         mapper.insert(frame)
         sizes.append(len(mapper.scaffold.anchors))
-    away = set(mapper.pager.away().tolist())
+    away = set(mapper.state.pager.uids_on_disk().tolist())
     for frame in drive(np.linspace(FAR, HOME, 12).tolist(), 30):
         mapper.insert(frame)
         sizes.append(len(mapper.scaffold.anchors))
@@ -72,18 +72,10 @@ def test_memory_is_bounded_and_the_same_anchors_return() -> None:
     assert len(returned) > 0.9 * len(home)
     for uid in returned:
         np.testing.assert_array_equal(back[uid], home[uid])  # parameters, moments, counts: nobody trained meanwhile
-    everything = len(mapper.pager.away()) + len(mapper.scaffold.anchors)
+    everything = len(mapper.state.pager.uids_on_disk()) + len(mapper.scaffold.anchors)
     assert everything > 1.4 * BUDGET  # without paging the map would have ended there
-    everyone = np.concatenate([mapper.pager.away(), mapper.scaffold.anchors.data["uid"].numpy()])
+    everyone = np.concatenate([mapper.state.pager.uids_on_disk(), mapper.scaffold.anchors.data["uid"].numpy()])
     assert len(np.unique(everyone)) == len(everyone)
-
-
-def test_without_paging_a_full_map_stops_growing() -> None:
-    mapper = mapper_of(memory__paging=False)
-    home, away, sizes = gone_and_back(mapper)
-    assert not away
-    assert max(sizes) == BUDGET
-    assert set(home) <= set(anchors_by_uid(mapper))
 
 
 def test_keyframes_that_look_at_ground_on_disk_sleep_until_it_is_back() -> None:
@@ -110,7 +102,7 @@ def test_what_is_on_disk_follows_corrected_poses() -> None:
     D = np.eye(4)
     D[:3, :3] = Rotation.from_euler("z", 25, degrees=True).as_matrix()
     D[:3, 3] = [0.5, -1.0, 0.2]
-    away = set(mapper.pager.away().tolist())
+    away = set(mapper.state.pager.uids_on_disk().tolist())
     assert away
     mapper.correct_poses({k.stamp: D @ k.T_world_camera for k in mapper.keyframes.items})
     for frame in drive(np.linspace(FAR, HOME, 14).tolist(), 30):
@@ -121,8 +113,8 @@ def test_what_is_on_disk_follows_corrected_poses() -> None:
     height = (data["position"].double().numpy()[returned] - D[:3, 3]) @ D[:3, :3]
     np.testing.assert_allclose(height[:, 2], 0.0, atol=0.01)  # on the ground, as it lies now
     assert height[:, 0].min() < HOME + 0.2
-    turn = data["turn"].numpy()[returned]
-    np.testing.assert_allclose(np.abs(turn[:, 0]), np.cos(np.radians(12.5)), atol=1e-4)
+    rotation = data["rotation"].numpy()[returned]
+    np.testing.assert_allclose(np.abs(rotation[:, 0]), np.cos(np.radians(12.5)), atol=1e-4)
 
 
 def test_tiles_lie_below_the_directory_asked_for_and_go_with_the_map(tmp_path: Path) -> None:
@@ -130,9 +122,9 @@ def test_tiles_lie_below_the_directory_asked_for_and_go_with_the_map(tmp_path: P
     for frame in drive(np.linspace(HOME, FAR, 14).tolist()):
         mapper.insert(frame)
     files = list(tmp_path.rglob("*.safetensors"))
-    assert len(files) == len(mapper.pager.tiles) > 0
+    assert len(files) == len(mapper.state.pager.tiles) > 0
     mapper.reset()
-    assert not mapper.pager.tiles
+    assert not mapper.state.pager.tiles
     del mapper
     assert not list(tmp_path.rglob("*.safetensors"))
 
@@ -143,7 +135,7 @@ def test_a_disk_that_refuses_leaves_the_anchors_in_memory(tmp_path: Path, caplog
     mapper = mapper_of(memory__directory=str(blocked / "tiles"))
     for frame in drive(np.linspace(HOME, FAR, 14).tolist()):
         mapper.insert(frame)
-    assert not mapper.pager.tiles
+    assert not mapper.state.pager.tiles
     assert len(mapper.scaffold.anchors) == BUDGET
     assert "the disk does not take them" in caplog.text
 
@@ -152,7 +144,7 @@ def test_a_lost_tile_is_planted_anew(caplog: pytest.LogCaptureFixture) -> None:
     mapper = mapper_of()
     for frame in drive(np.linspace(HOME, FAR, 14).tolist()):
         mapper.insert(frame)
-    for tile in mapper.pager.tiles.values():
+    for tile in mapper.state.pager.tiles.values():
         tile.path.write_bytes(b"damaged")
     for frame in drive(np.linspace(FAR, HOME, 14).tolist(), 30):
         mapper.insert(frame)
@@ -182,7 +174,7 @@ def test_tiles_of_a_process_that_was_killed_go_and_those_of_others_stay(tmp_path
     assert (theirs / "0.safetensors").exists()
     own = list(tmp_path.glob(f"ig_ros_tiles_{os.getpid()}_*"))
     assert len(own) == 1
-    mapper.pager.close()
+    mapper.state.pager.close()
     assert not own[0].exists()
 
 

@@ -1,4 +1,4 @@
-"""The three phases: by an anchor's own age or by the step of the map, and without the third."""
+"""The three phases: by an anchor's own age or by the step of the map,."""
 
 from __future__ import annotations
 
@@ -29,12 +29,3 @@ def test_by_step_all_anchors_share_one(visits: list[int], step: int) -> None:
     awake, mature = phase_masks(torch.tensor(visits, dtype=torch.int32), step, config)
     assert awake.tolist() == [step >= 20] * len(visits)
     assert mature.tolist() == [step >= 50] * len(visits)
-
-
-@given(visits=st.lists(COUNTS, max_size=8), step=COUNTS, phases=st.sampled_from(["age", "step"]))
-def test_without_joint_training_nobody_matures(visits: list[int], step: int, phases: str) -> None:
-    seen = torch.tensor(visits, dtype=torch.int32)
-    frozen = dataclasses.replace(CONFIG, phases=phases, joint=False)
-    awake, mature = phase_masks(seen, step, frozen)
-    assert not mature.any()
-    assert torch.equal(awake, phase_masks(seen, step, dataclasses.replace(frozen, joint=True))[0])

@@ -46,7 +46,9 @@ def test_turns_are_rotations(a: list[float], b: list[float], v: list[float]) -> 
     vector = torch.tensor(v, dtype=torch.float64)
     truth = Rotation.from_quat(first.numpy(), scalar_first=True) * Rotation.from_quat(second.numpy(), scalar_first=True)
     np.testing.assert_allclose(rotations.rotate(rotations.compose(first, second), vector), truth.apply(v), atol=1e-9)
-    np.testing.assert_allclose(rotations.rotate(rotations.undo(first), rotations.rotate(first, vector)), v, atol=1e-9)
+    np.testing.assert_allclose(
+        rotations.rotate(rotations.inverse(first), rotations.rotate(first, vector)), v, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("axis", ["z", "x"])

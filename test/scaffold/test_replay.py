@@ -54,5 +54,5 @@ def test_the_first_room_survives_the_second_one() -> None:
     assert before > 28.0
     assert second > 28.0
     assert after > before - 0.3
-    _, forgotten, _ = two_rooms(training__replay_recent=1.0, training__recent_window=6)
+    _, forgotten, _ = two_rooms(training__replay_recent=1.0)
     assert forgotten < after - 1.0  # replaying the newest alone forgets: the test would see it

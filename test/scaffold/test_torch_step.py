@@ -30,7 +30,12 @@ def curve(steps: int = STEPS, **changes: object) -> tuple[list[float], dict[str,
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"scaffold__feature_per_child": True}, {"training__scale_unit": "metre", "training__joint": False}]
+    "changes",
+    [
+        {},
+        {"scaffold__view_dependent_geometry": True},
+        {"training__scale_unit": "metre", "training__joint_visits": 1000},
+    ],
 )
 def test_plain_torch_trains_the_same_map(changes: dict[str, object]) -> None:
     ours, learnt = curve(**changes)
@@ -51,9 +56,9 @@ def test_plain_torch_trains_the_same_map(changes: dict[str, object]) -> None:
 
 def test_the_slow_side_of_the_quality_comparison_learns_the_same_beyond_noise() -> None:
     """The same first losses with gated semantics; afterwards rounding takes its own way."""
-    ours, _ = curve(training__growth=False)
+    ours, _ = curve(training__growth="none")
     with plain_everything():
-        slow, _ = curve(training__growth=False)
+        slow, _ = curve(training__growth="none")
     assert slow[:2] == pytest.approx(ours[:2], rel=1e-4)
     assert slow == pytest.approx(ours, rel=2e-2)
     assert slow[-1] != ours[-1], "another code has run"

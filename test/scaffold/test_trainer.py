@@ -100,11 +100,6 @@ def test_the_first_joint_step_leaves_the_colour_mlp_alone() -> None:
     assert not any(name.startswith("color.") or name == "parameter.color" for name in moved)
 
 
-def test_without_joint_training_phase_3_never_comes() -> None:
-    moved = moved_by_masks(**STARTS_JOINT, training__joint=False)
-    assert moved == {"parameter.feature", "moment0.feature", "moment1.feature"}
-
-
 @pytest.mark.parametrize(("steps", "phase"), [(9, 1), (19, 2), (24, 3)])
 def test_phases_by_step_begin_for_the_whole_map_at_once(steps: int, phase: int) -> None:
     changes = {"training__phases": "step", "training__warmup_visits": 10, "training__joint_visits": 20}
@@ -126,25 +121,6 @@ def test_a_late_start_of_the_features_is_no_leap() -> None:
     assert float(step.max()) == pytest.approx(0.01, rel=1e-3)
 
 
-def test_separate_features_learn_and_reach_the_instantiation_as_their_mean() -> None:
-    m = mapper(scaffold__feature_per_child=True, training__growth_from=0, training__growth_every=20)
-    before = m.scaffold.anchors.parameters["feature"].clone()
-    losses(m, 60)
-    feature = m.scaffold.anchors.parameters["feature"]
-    n, k, f = len(m.scaffold.anchors), m.scaffold.config.children, m.scaffold.config.feature
-    assert feature.shape == (n, k, f)
-    moved = (feature[: len(before)] - before).norm(dim=2)
-    assert bool((moved.std(dim=1) > 0).any())  # children of one anchor go their own ways
-    points = torch.from_numpy(m.freeze().points.feature)
-    assert points.shape == (n, f)
-    mean = torch.nn.functional.normalize(feature, dim=2).mean(1)
-    assert torch.allclose(points, torch.nn.functional.normalize(mean, dim=1) / 2, atol=1e-6)
-    gaussians = m.scaffold.canonical()
-    own = (gaussians.features[:, 3:] * 2 - 1)[gaussians.anchors == gaussians.anchors.mode().values]
-    assert len(own) > 1
-    assert len(own.unique(dim=0)) == len(own)
-
-
 def test_growth_ends_and_what_is_counted_before_it_begins_does_not_count() -> None:
     eager = {"training__growth_every": 10, "training__growth_gradient": 1e-6}
     late = mapper(**eager, training__growth_from=30)
@@ -163,7 +139,7 @@ def test_growth_ends_and_what_is_counted_before_it_begins_does_not_count() -> No
 
 
 def test_trained_features_separate_the_cards() -> None:
-    m = mapper(training__growth=False)
+    m = mapper(training__growth="none")
     losses(m, 150)
     position = m.scaffold.anchors.data["position"]
     feature = torch.nn.functional.normalize(m.scaffold.anchors.parameters["feature"], dim=1) / 2

@@ -18,7 +18,7 @@ def straight(seconds: int, rate: int = 10) -> tuple[Trajectory, dict[int, FloatA
     poses = {i * SECOND // rate: pose(20 + i / rate) for i in range(seconds * rate + 1)}
     trajectory = Trajectory(max_gap=0.5)
     for stamp, T in poses.items():
-        trajectory.note(stamp, T)
+        trajectory.add(stamp, T)
     return trajectory, poses
 
 
@@ -78,7 +78,7 @@ def test_what_matters_later_is_the_end_of_a_correction() -> None:
 def test_the_memory_is_bounded_and_keeps_the_newest_dense() -> None:
     trajectory = Trajectory(max_gap=0.5, capacity=100)
     for i in range(1000):
-        trajectory.note(i * SECOND // 10, pose(i / 10))
+        trajectory.add(i * SECOND // 10, pose(i / 10))
     assert len(trajectory) <= 101
     motion = corrected(trajectory, {90 * SECOND: pose(90, 1)}).motions[0]
     np.testing.assert_allclose(motion, pose(90, 1) @ inverse(pose(90)), atol=1e-9)

@@ -51,11 +51,11 @@ def loaded(directory: Path) -> Mapper:
 
 
 def names(mapper: Mapper) -> dict[int, str]:
-    """Id -> label: what the latest objects and the lives say, which must be the same."""
-    known = mapper.known()
-    shown = {} if known.latest is None else {o.id: o.label for o in known.latest.instances.objects}
-    assert shown == dict(zip(known.lives["id"].tolist(), known.labels, strict=True))
-    assert set(shown) == set(np.unique(known.identity["id"]).tolist())
+    """Id -> label: what the latest objects and their histories say, which must be the same."""
+    tracked, labels, latest = mapper.objects()
+    shown = {} if latest is None else {o.id: o.label for o in latest.instances.objects}
+    assert shown == dict(zip(tracked["histories.id"].tolist(), labels, strict=True))
+    assert set(shown) == set(np.unique(tracked["ids.id"]).tolist())
     return shown
 
 

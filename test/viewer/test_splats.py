@@ -10,7 +10,7 @@ import torch
 from viewer.shelf import FLOOR, shelf
 
 from ig_ros.colors import id_colors
-from ig_ros.viewer.splats import Look, covariances, make_splats, paint
+from ig_ros.viewer.splats import SplatStyle, covariances, make_splats, paint
 
 
 def test_a_covariance_has_the_squared_scales_along_the_turned_axes() -> None:
@@ -46,19 +46,19 @@ def test_thinned_gaussians_grow_so_that_they_cover_as_much() -> None:
 
 def test_phase_goes_from_the_photograph_to_the_objects_colours() -> None:
     snapshot, rows = shelf(), np.arange(10)
-    photograph, _ = paint(snapshot, rows, Look(phase=0.0))
-    objects, _ = paint(snapshot, rows, Look(phase=1.0))
+    photograph, _ = paint(snapshot, rows, SplatStyle(phase=0.0))
+    objects, _ = paint(snapshot, rows, SplatStyle(phase=1.0))
     assert photograph == pytest.approx(snapshot.rgb[rows] / 255)
     assert objects == pytest.approx(id_colors(snapshot.instances.point_ids[rows]) / 255)
-    between, _ = paint(snapshot, rows, Look(phase=0.5))
+    between, _ = paint(snapshot, rows, SplatStyle(phase=0.5))
     assert between == pytest.approx((photograph + objects) / 2)
 
 
 def test_what_is_lit_stands_out_and_the_rest_goes_pale() -> None:
     snapshot = shelf()
     rows = np.arange(len(snapshot.xyz))
-    plain, solid = paint(snapshot, rows, Look())
-    color, opacity = paint(snapshot, rows, Look(lit={2}))
+    plain, solid = paint(snapshot, rows, SplatStyle())
+    color, opacity = paint(snapshot, rows, SplatStyle(lit={2}))
     lit = snapshot.instances.point_ids == 2
     assert opacity[lit] == pytest.approx(solid[lit])
     assert (opacity[~lit] < 0.5 * solid[~lit]).all()
@@ -68,4 +68,4 @@ def test_what_is_lit_stands_out_and_the_rest_goes_pale() -> None:
 
 
 def test_opacity_is_a_factor() -> None:
-    assert paint(shelf(), np.arange(5), Look(opacity=0.5))[1] == pytest.approx(0.475)
+    assert paint(shelf(), np.arange(5), SplatStyle(opacity=0.5))[1] == pytest.approx(0.475)
