@@ -1,4 +1,4 @@
-"""The CPU rasteriser beside plain torch and plain Numba, and beside the machine's peak."""
+"""The CPU rasteriser beside plain torch and plain Numba."""
 
 from __future__ import annotations
 
@@ -13,23 +13,16 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "test"))
 
 from reference.raster import render_tiled
-from reference.raster_numba import count_blends, render_numba
+from reference.raster_numba import render_numba
 from reference.raster_scenes import camera, leaves, pose, room
 
 from benchmarks.bench.clock import seconds
 from ig_ros.raster import ScreenStats, cpu_backend
-from ig_ros.raster.library import load
 from ig_ros.raster.request import make_request
 from ig_ros.types import Camera, GaussianBatch, RenderResult
 
 Render = Callable[[GaussianBatch], RenderResult]
 CHANNELS, VISIBLE, SIZE = 9, 20_000, (320, 240)
-# Floating point operations per blend of a Gaussian into a pixel, as the kernels do them (exp counts 12):
-# forward: offset and sigma 12, exp 12, alpha and transmittance 4, two per channel; backward: the same again, then
-# four per channel (its own gradient, and what it says of alpha) and 20 for mean, covariance and opacity. Depth is one
-# more channel; the alpha image comes from the transmittance.
-FORWARD, BACKWARD = 28 + 2 * (CHANNELS + 1), 28 + 4 * (CHANNELS + 1) + 20
-ROUNDS = 20_000_000  # of the loop that finds the machine's peak: half a second
 
 
 def ours(T: object, view: Camera) -> Render:
@@ -67,11 +60,6 @@ def scene(visible: int, size: tuple[int, int]) -> tuple[GaussianBatch, object, C
     return g, T, view, seen
 
 
-def fma_peak(rounds: int = ROUNDS) -> float:
-    """Floating point operations per second of multiply-adds between registers, on the threads torch has."""
-    return max(float(load().native.ig_multiply_add_rate(torch.get_num_threads(), rounds)) for _ in range(3))
-
-
 def stages(g: GaussianBatch, T: object, view: Camera, repeats: int) -> dict[str, float]:
     """Median ms of each stage of a forward and a backward pass."""
     own, request = leaves(g), make_request(g, T, view, 0.05, None, None)  # type: ignore[arg-type]
@@ -91,16 +79,12 @@ def measure(quick: bool) -> dict[str, object]:
     tiled = seconds(both_ways(lambda x: render_tiled(x, T, view), g, SIZE), 1, 0 if quick else 1)  # type: ignore[arg-type]
     scalar = seconds(both_ways(lambda x: render_numba(x, T, view), g, SIZE), 1 if quick else 5, 1)  # type: ignore[arg-type]
     again = seconds(both_ways(ours(T, view), g, SIZE), repeats, 3)  # the machine may have changed its mind meanwhile
-    best, peak = min(own, again), fma_peak()
-    work = count_blends(g, T, view) * (FORWARD + BACKWARD)  # type: ignore[arg-type]
+    best = min(own, again)
     return {
         "raster_ms": 1e3 * best,
         "raster_visible": seen,
         "raster_vs_reference": tiled / best,
         "raster_vs_scalar": scalar / best,
         "raster_stages_ms": stages(g, T, view, repeats),
-        "raster_gflops": work / best / 1e9,
-        "peak_gflops": peak / 1e9,
-        "raster_fma_share": work / best / peak,
         "threads": torch.get_num_threads(),
     }

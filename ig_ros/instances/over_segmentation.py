@@ -9,7 +9,6 @@ import torch
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.groups import rows_of
-from ig_ros.raster import farthest_points
 from ig_ros.types import FloatArray, IntArray
 
 # One unit of the joint space is the typical extent of a sub-object.
@@ -90,9 +89,25 @@ class OverSegmentation:
         seeds = {key: min(len(joint[key]), max(1, most)) for key, most in zip(joint, most, strict=True)}
         kept = {key: old for key, old in self._tiles.items() if key in joint and old.covers(joint[key], seeds[key])}
         new = [key for key in joint if key not in kept]
-        covers = farthest_points([joint[key] for key in new], [seeds[key] for key in new])
-        made = {key: _Tile(joint[key], *cover, {}) for key, cover in zip(new, covers, strict=True)}
-        self._tiles = kept | made
+        self._tiles = kept | {key: _Tile(joint[key], *farthest_points(joint[key], seeds[key]), {}) for key in new}
+
+
+def farthest_points(points: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
+    """Rows (count,) of points (n, D) float32, each as far as possible from those before it [Eldar et al. 1997].
+
+    The first is row 0. Also the radius (count,) of each, its distance to those before it: it falls from seed to seed,
+    and the first one's is infinite. count is at most n.
+    """
+    axes = torch.from_numpy(points).T.contiguous()
+    nearest = torch.full((len(points),), torch.inf)
+    seeds, squares = [], []
+    seed = 0
+    for _ in range(count):
+        seeds.append(seed)
+        squares.append(float(nearest[seed]))
+        nearest = torch.minimum(nearest, (axes - axes[:, seed, None]).square_().sum(0))
+        seed = int(nearest.argmax())
+    return np.array(seeds), np.sqrt(np.array(squares, np.float32))
 
 
 def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) -> IntArray:

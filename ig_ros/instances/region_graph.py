@@ -15,7 +15,6 @@ from scipy.sparse import csr_matrix
 from ig_ros.instances.groups import changed_groups
 from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.visibility import LabelledView
-from ig_ros.raster import contacts
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 NEIGHBORS = 10  # nearest points looked at
@@ -95,9 +94,33 @@ class Borders:
         k = min(NEIGHBORS, len(p))
         neighbor, _ = self._neighbors.find(p, k, then)
         self._cell, self._mean = group, mean
-        smooth = contacts(p, n, c, r, owner, neighbor, CREASE, COLOR_STEP).ravel()
-        touching = np.flatnonzero(smooth >= 0)
-        return _by_pair(owner[touching // k], owner[neighbor.ravel()[touching]], smooth[touching])
+        i, j = contacts(p, r, owner, neighbor)
+        return _by_pair(owner[i], owner[j], smoothness(p, n, c, i, j))
+
+
+def contacts(position: FloatArray, reach: FloatArray, owner: IntArray, neighbor: IntArray) -> tuple[IntArray, IntArray]:
+    """Rows i and j (C,) of the points with a neighbour of another group within the larger reach of both.
+
+    position (P, 3) m, reach (P,) m, owner (P,) group of each point, neighbor (P, k) rows.
+    """
+    place = np.flatnonzero((owner[neighbor] != owner[:, None]).ravel())
+    i, j = place // max(neighbor.shape[1], 1), neighbor.ravel()[place]
+    touching = ((position[j] - position[i]) ** 2).sum(1) <= np.maximum(reach[i], reach[j]) ** 2
+    return i[touching], j[touching]
+
+
+def smoothness(position: FloatArray, normal: FloatArray, color: FloatArray, i: IntArray, j: IntArray) -> FloatArray:
+    """(C,) belief in [0, 1] that the surface goes on from points i to j: no concave crease, no change of colour.
+
+    position (P, 3) m, normal (P, 3) unit or zero, color (P, 3) in [0, 1].
+    """
+    way = position[j] - position[i]
+    concavity = ((normal[i] - normal[j]) * way).sum(1) / np.maximum(np.linalg.norm(way, axis=1), 1e-6)
+    step = np.linalg.norm(color[i] - color[j], axis=1)
+    belief = np.ones(len(i))
+    for value, (limit, sharpness) in ((concavity, CREASE), (step, COLOR_STEP)):
+        belief /= 1 + np.exp(sharpness * (value - limit))
+    return belief
 
 
 def _equal(key: IntArray) -> tuple[IntArray, IntArray]:

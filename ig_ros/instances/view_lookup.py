@@ -16,7 +16,7 @@ from ig_ros.geometry import lengths
 from ig_ros.instances.region_graph import normal_image
 from ig_ros.instances.rerun_memory import Kept
 from ig_ros.instances.visibility import HIDDEN, LabelledView, Observations, mask_places, surface_of
-from ig_ros.raster import Look, Sighting, believe_loose, carry
+from ig_ros.raster import PointVisibility, ViewProjection, believe_loose, carry
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 QUANTUM = 127  # steps of a normal's component: sums of integers do not depend on their order
@@ -76,20 +76,25 @@ class Sight:
         total, closely = np.zeros((len(xyz), 3), np.int32), np.zeros(len(xyz), np.int32)
         total[rows], closely[rows] = self._total[kept.point[rows]], self._closely[kept.point[rows]]
         before, vague = total.copy(), old & (closely < ENOUGH)
-        known = Look(np.ascontiguousarray(xyz, np.float32), total, closely, old.copy())
+        known = PointVisibility(np.ascontiguousarray(xyz, np.float32), total, closely, old.copy())
         gone = np.setdiff1d(np.arange(len(self._views)), kept.view).tolist()  # no longer among the views
-        sightings = [Sighting(surface_of(self._views[j], tolerance), rows, self._images[j].normal) for j in gone]
+        sightings = [ViewProjection(surface_of(self._views[j], tolerance), rows, self._images[j].normal) for j in gone]
         everything = np.arange(len(xyz))
 
-        def looking(at: list[IntArray]) -> list[Sighting]:
+        def looking(at: list[IntArray]) -> list[ViewProjection]:
             own = zip(views, images, first[:-1].tolist(), mask, at, strict=True)
-            return [Sighting(surface_of(v, tolerance), p, i.normal, i.place, begin, row) for v, i, begin, row, p in own]
+            return [
+                ViewProjection(surface_of(v, tolerance), p, i.normal, i.place, begin, row)
+                for v, i, begin, row, p in own
+            ]
 
-        known.take(sightings + looking([fresh if j >= 0 else everything for j in kept.view.tolist()]), CLOSE)
+        known.add(sightings + looking([fresh if j >= 0 else everything for j in kept.view.tolist()]), CLOSE)
         cleared = np.flatnonzero(vague & (closely >= ENOUGH))  # which of their masks are loose was not kept
         if len(cleared):
-            nobody = Look(known.xyz, np.zeros_like(total), np.zeros_like(closely), np.zeros_like(known.steady))
-            nobody.take(looking([cleared] * len(views)), CLOSE)
+            nobody = PointVisibility(
+                known.xyz, np.zeros_like(total), np.zeros_like(closely), np.zeros_like(known.steady)
+            )
+            nobody.add(looking([cleared] * len(views)), CLOSE)
         believe_loose(mask, np.flatnonzero((closely < ENOUGH) & ~known.steady))
         self._views, self._images, self._first, self._mask = views, images, first, mask
         self._total, self._closely = total, closely

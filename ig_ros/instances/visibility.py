@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ig_ros.raster import Surface, visible_pixels
+from ig_ros.raster import DepthView, visible_pixels
 from ig_ros.raster.counting import unique_ids
 from ig_ros.types import Camera, FloatArray, IntArray
 
@@ -71,6 +71,6 @@ def visible_points(points: FloatArray, view: LabelledView, depth_tolerance: floa
     return index, pixel[index]
 
 
-def surface_of(view: LabelledView, depth_tolerance: float) -> Surface:
+def surface_of(view: LabelledView, depth_tolerance: float) -> DepthView:
     """What a view sees of the scene, with the thickness that counts as seen."""
-    return Surface(view.camera, view.T_world_camera, view.depth, depth_tolerance, view.tolerance, PARALLAX, THICKNESS)
+    return DepthView(view.camera, view.T_world_camera, view.depth, depth_tolerance, view.tolerance, PARALLAX, THICKNESS)

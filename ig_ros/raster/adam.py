@@ -1,4 +1,4 @@
-"""Adam on the rows of tables that were in view: compiled on the CPU, plain torch elsewhere."""
+"""Adam on the rows of tables that were in view: a compiled kernel on the CPU, torch on other devices."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ig_ros.raster.library import address, load, threads
+from ig_ros.raster.library import Library, load, threads
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-15  # [SG]
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-15  # decay of both moments, and what keeps the division finite [SG]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,6 @@ class RowStep:
     rate: float | torch.Tensor  # one number, or one per row (n,), negative to leave that row as it is
 
 
-class _Table(ctypes.Structure):
-    """Mirror of AdamTable in native/adam_rows.cpp."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("parameter", "first", "second", "gradient", "visits", "rate")),
-        *((name, ctypes.c_int64) for name in ("width", "one_rate")),
-    ]
-
-
 @torch.no_grad()
 def adam_rows(rows: torch.Tensor, steps: Sequence[RowStep]) -> None:
     """One Adam step [Kingma & Ba 2015] on `rows` (n,) int64, distinct, of every table, in place; others stay."""
@@ -42,25 +33,30 @@ def adam_rows(rows: torch.Tensor, steps: Sequence[RowStep]) -> None:
         for step in steps:
             adam_rows_torch(rows, step)
         return
-    rows = rows.contiguous()
-    gradients = [step.gradient.float().contiguous() for step in steps]
-    rates = [torch.tensor([s.rate]) if isinstance(s.rate, float) else s.rate.float().contiguous() for s in steps]
-    tables = (_Table * len(steps))(
-        *(
-            _Table(
-                *map(address, (s.parameter, *s.moments, gradient, s.visits, rate)),
-                *(gradient[0].numel(), isinstance(s.rate, float)),
-            )
-            for s, gradient, rate in zip(steps, gradients, rates, strict=True)
-        )
-    )
-    load().call(
-        "ig_adam_rows", tables, len(steps), address(rows), len(rows), BETA1, BETA2, EPSILON, threads()
+    library = load()
+    tables = [_table(library, step) for step in steps]
+    library.call(
+        "ig_adam_rows", tables, len(tables), rows.contiguous(), len(rows), BETA1, BETA2, EPSILON, threads()
     )  # fmt: skip
 
 
+def _table(library: Library, step: RowStep) -> ctypes.Structure:
+    gradient = step.gradient.float().contiguous()
+    return library.struct(
+        "AdamTable",
+        parameter=step.parameter,
+        first=step.moments[0],
+        second=step.moments[1],
+        gradient=gradient,
+        visits=step.visits,
+        rate=torch.tensor([step.rate]) if isinstance(step.rate, float) else step.rate.float().contiguous(),
+        width=gradient[0].numel(),
+        one_rate=isinstance(step.rate, float),
+    )
+
+
 def adam_rows_torch(rows: torch.Tensor, step: RowStep) -> None:
-    """The same in torch for one table, for other devices and as the truth of the test."""
+    """Moves one table as adam_rows does, in torch: for other devices and for the test of the kernel."""
     first, second = step.moments
     gradient, rate = step.gradient, step.rate
     if not isinstance(rate, float):

@@ -6,11 +6,9 @@ in view k, 0 = visible on none, negative = hidden. `masks` (K,) is the number of
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 
-from ig_ros.raster.library import call_with_threads
+from ig_ros.raster.library import load, threads
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 
@@ -23,7 +21,9 @@ def mask_counts(mask: IntArray, masks: IntArray, owner: IntArray, size: int) -> 
     first = before + np.arange(len(masks))
     count = np.zeros((size, int(masks.sum()) + len(masks)), np.float32)
     own = np.ascontiguousarray(owner, np.int32)
-    call_with_threads("ig_mask_counts", *_sight(mask), own, _long(first), _long(before), count.shape[1], count)
+    load().call(
+        "ig_mask_counts", *_table(mask), own, _long(first), _long(before), count.shape[1], count, threads()
+    )  # fmt: skip
     return count
 
 
@@ -35,7 +35,7 @@ def impurity(mask: IntArray, masks: IntArray, rows: IntArray, owner: IntArray, s
     lost, seen = np.zeros(size, np.int64), np.zeros(size, np.int64)
     before = np.cumsum(masks) - masks
     own = _long(rows), len(rows), _long(owner)
-    call_with_threads("ig_impurity", *_sight(mask), *own, size, _long(masks), _long(before), lost, seen)
+    load().call("ig_impurity", *_table(mask), *own, size, _long(masks), _long(before), lost, seen, threads())
     return lost, seen
 
 
@@ -50,11 +50,13 @@ def dominant_masks(
     first = np.cumsum(masks) - masks + np.arange(len(masks))
     dominant = np.empty((len(count), len(masks)), np.int32)
     weight = np.empty((len(count), len(masks)), np.float32)
-    numbers = [ctypes.c_float(v) for v in (least, dominance, full)]
-    rows, end = np.ascontiguousarray(count, np.float32), first + masks + 1
-    call_with_threads(
-        "ig_dominant_masks", rows, *rows.shape, _long(first), _long(end), len(masks), *numbers, dominant, weight
-    )  # fmt: skip
+    rows, columns = np.ascontiguousarray(count, np.float32), (_long(first), _long(first + masks + 1))
+    load().call(
+        "ig_dominant_masks",
+        *(rows, *rows.shape, *columns, len(masks)),
+        *(least, dominance, full),
+        *(dominant, weight, threads()),
+    )
     return dominant, weight
 
 
@@ -67,16 +69,10 @@ def tally(
     has those masks, and `none` for every view in which a point is visible on no mask.
     """
     votes = np.zeros((len(rows), instances + 1), np.float32)
-    call_with_threads(
+    load().call(
         "ig_tally",
-        *_sight(mask),
-        _long(rows),
-        len(rows),
-        _long(instance_of),
-        np.ascontiguousarray(say, np.float32),
-        votes.shape[1],
-        ctypes.c_float(none),
-        votes,
+        *(*_table(mask), _long(rows), len(rows)),
+        *(_long(instance_of), np.ascontiguousarray(say, np.float32), votes.shape[1], none, votes, threads()),
     )
     return votes
 
@@ -84,11 +80,11 @@ def tally(
 def shown_on(mask: IntArray, chosen: BoolArray) -> BoolArray:
     """(N,) whether any view shows a point on one of the chosen masks, (M,) by number from 0 on, which is none."""
     found = np.empty(mask.shape[1], bool)
-    call_with_threads("ig_shown_on", *_sight(mask), np.ascontiguousarray(chosen, bool), found)
+    load().call("ig_shown_on", *_table(mask), np.ascontiguousarray(chosen, bool), found, threads())
     return found
 
 
-def _sight(mask: IntArray) -> tuple[IntArray, int, int]:
+def _table(mask: IntArray) -> tuple[IntArray, int, int]:
     return np.ascontiguousarray(mask, np.int32), *mask.shape
 
 

@@ -1,4 +1,4 @@
-"""The compiled kernels: which library this processor can run, and the C structs as ctypes.
+"""The compiled kernels: which library this processor can run, and how it is called.
 
 CMake builds `libig_raster_v2/v3/v4.so` (x86-64 levels) or `libig_raster_generic.so` beside this file. The library works
 on raw tensor memory and knows nothing of torch; ctypes releases the GIL during a call. It uses OpenMP with `threads()`
@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from ig_ros.errors import RasterError
+from ig_ros.raster.abi import Abi
 from ig_ros.thread_settings import single_threaded
 
 FOLDER = Path(__file__).parent
@@ -36,37 +38,6 @@ X86_LEVELS = {
 # What ig_raster_seconds() reports, in its order.
 STAGES = ("project", "sort", "list per tile", "blend", "blend, backward", "project, backward")
 
-_pointer, _int, _long, _float = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_float
-
-
-class RasterInput(ctypes.Structure):
-    """Mirror of the struct in native/raster.h."""
-
-    _fields_ = [
-        *((name, _pointer) for name in ("means", "quats", "scales", "opacities", "features", "gate")),
-        *((name, _int) for name in ("count", "channels", "gated_begin", "gated_end", "width", "height", "threads")),
-        ("world_to_camera", _float * 12),
-        *((name, _float) for name in ("fx", "fy", "cx", "cy", "near", "max_alpha")),
-    ]
-
-
-class RasterOutput(ctypes.Structure):
-    """Mirror of the struct in native/raster.h."""
-
-    _fields_ = [(name, _pointer) for name in ("features", "depth", "alpha", "transmittance", "visible")]
-
-
-class RasterGradients(ctypes.Structure):
-    """Mirror of the struct in native/raster.h."""
-
-    _fields_ = [
-        (name, _pointer)
-        for name in (
-            *("features", "depth", "alpha"),
-            *("means", "quats", "scales", "opacities", "gaussian_features", "screen"),
-        )
-    ]
-
 
 class Workspace:
     """Scratch memory of one render, kept until its backward pass has run, then used again by the next render."""
@@ -78,15 +49,15 @@ class Workspace:
         try:
             self.handle = library.idle.pop()
         except IndexError:
-            self.handle = library.native.ig_workspace_create()
+            self.handle = library.call("ig_workspace_create")
         if not self.handle:
             raise MemoryError("no memory for a raster workspace")
 
     def seconds(self) -> dict[str, float]:
         """What each stage of the last forward and the last backward pass took here, s."""
-        found = (ctypes.c_double * len(STAGES))()
-        self.library.native.ig_raster_seconds(self.handle, found)
-        return dict(zip(STAGES, found, strict=True))
+        found = np.empty(len(STAGES))
+        self.library.call("ig_raster_seconds", self.handle, found)
+        return dict(zip(STAGES, found.tolist(), strict=True))
 
     def __del__(self) -> None:
         handle = getattr(self, "handle", None)
@@ -95,28 +66,28 @@ class Workspace:
         if len(self.library.idle) < self.IDLE:
             self.library.idle.append(handle)
         else:
-            self.library.native.ig_workspace_destroy(handle)
+            self.library.call("ig_workspace_destroy", handle)
 
 
 class _Threads(threading.local):
-    """Of the calling thread."""
+    """The number of threads on which kernels run that the calling thread calls."""
 
-    kernels: int | None = None  # threads of a kernel; None = as many as torch
+    kernels: int | None = None  # None = as many as torch
 
 
 _own = _Threads()
 
 
 def threads() -> int:
-    """On how many threads kernels run that the calling thread calls."""
+    """Returns on how many threads kernels run that the calling thread calls."""
     return torch.get_num_threads() if _own.kernels is None else _own.kernels
 
 
 @contextmanager
 def helpers_for_kernels_only() -> Iterator[None]:
-    """The calling thread's kernels keep their helpers, torch's operators have none.
+    """Run torch's operators of the calling thread on one thread, its kernels on as many as before.
 
-    Beside kernels those are small: done before helpers are awake, the more so where other threads want the cores.
+    Beside the kernels those operators are small: they are done before other threads have started on them.
     """
     before = _own.kernels
     _own.kernels = threads()
@@ -128,46 +99,32 @@ def helpers_for_kernels_only() -> Iterator[None]:
 
 
 class Library:
-    """One loaded variant of the kernels."""
+    """One loaded variant of the kernels. Raises RasterError for a file that cannot be loaded."""
 
     def __init__(self, path: Path) -> None:
         try:
-            self.native = ctypes.CDLL(str(path))
-        except OSError as error:
+            native = ctypes.CDLL(str(path))
+            native.ig_abi.restype = ctypes.c_char_p
+            self.abi = Abi(native.ig_abi().decode())
+        except (OSError, AttributeError) as error:
             raise RasterError(f"compiled rasteriser {path} cannot be loaded ({error}): {BUILD_COMMAND}") from error
         self.path = path
-        self.idle: deque[int] = deque()  # append and pop are atomic: no lock
-        self.native.ig_workspace_create.restype = _pointer
-        self.native.ig_workspace_create.argtypes = []
-        self.native.ig_workspace_destroy.argtypes = [_pointer]
-        self.native.ig_workspace_destroy.restype = None
-        self.native.ig_multiply_add_rate.argtypes = [_int, _long]
-        self.native.ig_multiply_add_rate.restype = ctypes.c_double
-        self.native.ig_raster_seconds.argtypes = [_pointer, _pointer]
-        self.native.ig_raster_seconds.restype = None
-        self.native.ig_raster_forward.argtypes = [_pointer] * 3
-        self.native.ig_raster_backward.argtypes = [_pointer] * 4
-        self.native.ig_raster_top.argtypes = [_pointer] * 3
-        self.native.ig_rows_in_view.argtypes = [_pointer, _pointer, _long, _pointer, _int, _pointer, _pointer]
-        self.native.ig_gather_rows.argtypes = [_pointer, _long, _pointer, _long, _int]
-        self.native.ig_depth_loss.argtypes = [*[_pointer] * 3, _long, _float, _float, _int, *[_pointer] * 3]
-        self.native.ig_scale_loss.argtypes = [_pointer, _pointer, _long, _long, _float, _int, _pointer, _pointer]
-        self.native.ig_adam_rows.argtypes = [_pointer, _long, _pointer, _long, _float, _float, _float, _int]
+        self.idle: deque[int] = deque()  # of workspaces; append and pop are atomic: no lock
+        self._functions = {name: getattr(native, name) for name in self.abi.arguments}
+        for name, function in self._functions.items():
+            function.argtypes = [self.abi.type_of(argument) for argument in self.abi.arguments[name]]
+            function.restype = self.abi.results[name]
 
-    def call(self, name: str, *arguments: object) -> None:
-        """Run one kernel; structs go by reference. Raises MemoryError."""
-        passed = [ctypes.byref(a) if isinstance(a, ctypes.Structure) else a for a in arguments]
-        if getattr(self.native, name)(*passed):
+    def struct(self, name: str, **values: Any) -> ctypes.Structure:
+        """A struct of native/abi.h with a value for each field, see Abi.make. Raises TypeError."""
+        return self.abi.make(name, values)
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Run one function of native/abi.h, see Abi.convert. Raises TypeError, and MemoryError when memory is short."""
+        result = self._functions[name](*self.abi.convert(name, arguments))
+        if self.abi.results[name] is ctypes.c_int and result:
             raise MemoryError(f"{name}: out of memory")
-
-
-def call_with_threads(name: str, *arguments: object) -> None:
-    """Run a kernel: arrays go by address, integers as int64, the number of threads last. Raises MemoryError."""
-    passed = [
-        ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else ctypes.c_int64(a) if isinstance(a, int) else a
-        for a in arguments
-    ]
-    load().call(name, *passed, ctypes.c_int32(threads()))
+        return result
 
 
 def supported_variants() -> list[str]:
@@ -203,11 +160,6 @@ def load(variant: str = "best") -> Library:
             raise RasterError(f"compiled rasteriser missing: none of {wanted} in {FOLDER}: {BUILD_COMMAND}")
         return load(available[0])
     return Library(library_path(variant))
-
-
-def address(tensor: torch.Tensor | None) -> int | None:
-    """Memory address of a contiguous CPU tensor for a C struct; None (a null pointer) for no tensor."""
-    return None if tensor is None else tensor.data_ptr()
 
 
 def _cpu_flags() -> set[str]:

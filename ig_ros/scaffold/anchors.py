@@ -12,7 +12,6 @@ import torch
 
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import RowStep, adam_rows
-from ig_ros.raster.view_rows import gather_rows
 from ig_ros.scaffold import rotations
 from ig_ros.validation import demand, demand_like, demand_range
 
@@ -135,7 +134,7 @@ class AnchorStore:
     def gather(self, rows: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
         """Returns copies of the parameters, the positions (n, 3) m and the edges (n,) m of some anchors (n,)."""
         tables = [*self.parameters.values(), self.data["position"], self.data["edge"]]
-        *found, position, edge = gather_rows(tables, rows) if rows.device.type == "cpu" else [t[rows] for t in tables]
+        *found, position, edge = (table.index_select(0, rows) for table in tables)
         return dict(zip(self.parameters, found, strict=True)), position, edge
 
     def rotations_of(self, rows: torch.Tensor) -> torch.Tensor | None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ig_ros.config import ScaffoldConfig
-from ig_ros.raster.decode import AnchorLeaves, DecodeRequest, decode
+from ig_ros.raster.anchor_decoding import AnchorLeaves, DecodeRequest, decode
 from ig_ros.scaffold import rotations
 from ig_ros.types import GaussianBatch
 

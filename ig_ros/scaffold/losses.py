@@ -6,9 +6,10 @@ import torch
 
 from ig_ros.raster import image_loss
 from ig_ros.raster import losses as kernels
-from ig_ros.raster.losses import COLORS, MAX_DEPTH_ERROR, MIN_ALPHA, FeatureTerms, Target
+from ig_ros.raster.losses import COLORS, MIN_ALPHA, FeatureTerms, Target
 from ig_ros.types import RenderResult
 
+MAX_DEPTH_ERROR = 0.3  # relative; what is further off pulls no more
 VOLUME_WEIGHT = 0.01  # of the volume loss beside the colour loss [SG eq. 8]
 
 
@@ -16,9 +17,12 @@ def view_loss(
     rendered: RenderResult, target: Target, ssim_weight: float, depth_weight: float, terms: FeatureTerms
 ) -> tuple[torch.Tensor, float]:
     """Returns the weighted sum of the losses of one view (a scalar) and its colour loss; on the CPU by kernels."""
-    if rendered.features.device.type == "cpu" and rendered.features.dtype == torch.float32:
-        return kernels.view_loss(rendered, target, ssim_weight, depth_weight, terms)
-    return view_loss_torch(rendered, target, ssim_weight, depth_weight, terms)
+    if rendered.features.device.type != "cpu" or rendered.features.dtype != torch.float32:
+        return view_loss_torch(rendered, target, ssim_weight, depth_weight, terms)
+    loss, color = kernels.view_loss(rendered, target, ssim_weight, terms)
+    if target.depth is not None and depth_weight:
+        loss = loss + depth_weight * depth_loss(rendered.depth, rendered.alpha, target.depth)
+    return loss, color
 
 
 def view_loss_torch(
@@ -29,18 +33,11 @@ def view_loss_torch(
     color = image_loss(rendered.features[..., :COLORS], rgb, ssim_weight, None)
     loss = color
     if target.depth is not None and depth_weight:
-        loss = loss + depth_weight * depth_loss(rendered.depth, rendered.alpha, target.depth.to(rendered.depth))
+        loss = loss + depth_weight * depth_loss(rendered.depth, rendered.alpha, target.depth)
     if target.labels is not None and rendered.features.shape[2] > COLORS:
         features = rendered.features[..., COLORS:]
         loss = loss + feature_loss(features, rendered.alpha, target.labels, terms)
     return loss, float(color.detach())
-
-
-def volume_loss(scales: torch.Tensor, edge: torch.Tensor | None, children: int) -> torch.Tensor:
-    """Returns the weighted scale_loss() of n * children Gaussians, anchors of edge (n,) m: on the CPU by a kernel."""
-    if scales.device.type == "cpu" and scales.dtype == torch.float32:
-        return kernels.scale_loss(scales, edge, children, VOLUME_WEIGHT)
-    return VOLUME_WEIGHT * scale_loss(scales, None if edge is None else edge.repeat_interleave(children))
 
 
 def mask_means(
@@ -111,15 +108,16 @@ def depth_loss(depth: torch.Tensor, alpha: torch.Tensor, measured: torch.Tensor)
     depth (H, W) is alpha-blended; comparing with alpha x measured asks for the right place without asking for opacity.
     """
     valid = measured > 0
-    if not bool(valid.any()):
-        return depth.sum() * 0.0
-    error = (depth - alpha * measured)[valid].abs() / measured[valid]
-    return error.clamp_max(MAX_DEPTH_ERROR).mean()
+    measured = torch.where(valid, measured, 1).to(depth)
+    error = (depth - alpha * measured).abs() * torch.where(valid, 1 / measured, 0)
+    return error.clamp_max(MAX_DEPTH_ERROR).sum() / valid.sum().clamp_min(1)
 
 
 def scale_loss(scales: torch.Tensor, edge: torch.Tensor | None) -> torch.Tensor:
     """Returns the mean of prod(scale), the children's volume: it keeps Gaussians small [SG eq. 8].
 
-    scales (N, 3) m; with edge (N,) m in units of each one's voxel: the same for near and far anchors (Own).
+    scales (n * k, 3) m; with edge (n,) m of their anchors in units of its cube: the same near and far (Own).
     """
-    return (scales if edge is None else scales / edge[:, None]).prod(dim=1).mean()
+    x, y, z = scales.unbind(1)
+    volume = x * y * z
+    return (volume if edge is None else volume.view(len(edge), -1) / edge[:, None] ** 3).mean()

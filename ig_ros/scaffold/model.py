@@ -8,7 +8,6 @@ import torch
 
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import rasterize
-from ig_ros.raster.view_rows import rows_in_view
 from ig_ros.scaffold.anchors import AnchorStore
 from ig_ros.scaffold.decoder import Decoder
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
@@ -42,14 +41,6 @@ class Scaffold:
     def in_view(self, camera: Camera, T_world_camera: FloatArray) -> torch.Tensor:
         """Returns the rows (n,) of the anchors inside the camera's frustum, with a border for their size."""
         position, edge = self.anchors.data["position"], self.anchors.data["edge"]
-        if self.device.type == "cpu":
-            return rows_in_view(position, edge, camera, T_world_camera, NEAR, BORDER)
-        return self._in_view_torch(position, edge, camera, T_world_camera)
-
-    def _in_view_torch(
-        self, position: torch.Tensor, edge: torch.Tensor, camera: Camera, T_world_camera: FloatArray
-    ) -> torch.Tensor:
-        """Does the same in plain torch: for other devices, and what the tests compare with."""
         T = torch.as_tensor(T_world_camera, dtype=torch.float32, device=self.device)
         local = (position - T[:3, 3]) @ T[:3, :3]
         x, y, z = local.unbind(1)

@@ -12,10 +12,9 @@ from ig_ros.config import Config, TrainingConfig
 from ig_ros.raster import ScreenStats, rasterize
 from ig_ros.raster.library import helpers_for_kernels_only
 from ig_ros.raster.losses import COLORS, FeatureTerms, Target
-from ig_ros.raster.view_rows import account_view
 from ig_ros.scaffold import densification
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
-from ig_ros.scaffold.losses import view_loss, volume_loss
+from ig_ros.scaffold.losses import VOLUME_WEIGHT, scale_loss, view_loss
 from ig_ros.scaffold.model import NEAR, DecodedView, Scaffold
 from ig_ros.types import RenderResult
 
@@ -135,7 +134,7 @@ class Trainer:
         terms = FeatureTerms(c.min_mask_pixels, c.truncation if any_joint else None, c.contrast_weight, c.smooth_weight)
         loss, color = view_loss(rendered, target, c.ssim_weight, c.depth_weight, terms)
         edge = view.edge if c.scale_unit == "voxel" else None
-        loss = loss + volume_loss(view.gaussians.scales, edge, self.scaffold.config.children)
+        loss = loss + VOLUME_WEIGHT * scale_loss(view.gaussians.scales, edge)
         for weight in self.scaffold.decoder.weights:
             weight.grad = None
         torch.autograd.backward(loss)
@@ -177,8 +176,7 @@ class Trainer:
         if growing and screen.gradient is not None and screen.visible is not None:
             seen = (screen.gradient, screen.visible)
         size, opacities = (keyframe.camera.width, keyframe.camera.height), view.gaussians.opacities.detach()
-        account = account_view if opacities.device.type == "cpu" else account_view_torch
-        account(self.scaffold.anchors.data, view.rows, opacities, OPACITY_MEMORY, seen, size)
+        account_view(self.scaffold.anchors.data, view.rows, opacities, OPACITY_MEMORY, seen, size)
         keyframe.loss = (
             color_loss if not keyframe.uses else LOSS_MEMORY * keyframe.loss + (1 - LOSS_MEMORY) * color_loss
         )
@@ -186,7 +184,7 @@ class Trainer:
         keyframe.last_used = self.step
 
 
-def account_view_torch(
+def account_view(
     data: dict[str, torch.Tensor],
     rows: torch.Tensor,
     opacities: torch.Tensor,
@@ -194,13 +192,18 @@ def account_view_torch(
     screen: tuple[torch.Tensor, torch.Tensor] | None,
     size: tuple[int, int],
 ) -> None:
-    """Does what account_view() does in plain torch: for other devices, and what the tests compare with."""
+    """Update the statistics `data` of the anchors `rows` (n,), all different, after their k children were drawn.
+
+    opacity (N,) is the running mean, with this memory, of the children's summed opacities (n * k,). With `screen`,
+    gradients (n * k, 2) per pixel and visibility (n * k,) bool, the positional gradients of the visible children are
+    summed in units of half the image's size (width, height) px and counted [SG].
+    """
     k = data["gradient_sum"].shape[1]
-    data["opacity"][rows] = torch.lerp(opacities.view(-1, k).sum(1), data["opacity"][rows], memory)
+    before = data["opacity"].index_select(0, rows)
+    data["opacity"].index_copy_(0, rows, torch.lerp(opacities.view(-1, k).sum(1), before, memory))
     if screen is not None:
-        # Normalised image units, as in [SG]: gradients in pixels times half the image size.
         gradient, visible = screen
-        strength = (gradient * gradient.new_tensor(size) / 2).norm(dim=1) * visible
+        strength = torch.hypot(gradient[:, 0] * (size[0] / 2), gradient[:, 1] * (size[1] / 2)).mul_(visible)
         data["gradient_sum"].index_add_(0, rows, strength.view(-1, k))
         data["gradient_count"].index_add_(0, rows, visible.view(-1, k).float())
 

@@ -10,7 +10,7 @@ import torch
 
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import library
-from ig_ros.raster.decode import AnchorLeaves, DecodeRequest, decode
+from ig_ros.raster.anchor_decoding import AnchorLeaves, DecodeRequest, decode
 from ig_ros.scaffold.decoder import Decoder
 
 CENTER = torch.tensor([0.1, 0.2, 0.3])

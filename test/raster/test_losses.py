@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ig_ros.raster import library
-from ig_ros.raster.losses import FeatureTerms, Target, feature_loss_gradient, view_loss
-from ig_ros.scaffold.losses import VOLUME_WEIGHT, feature_loss, scale_loss, view_loss_torch, volume_loss
+from ig_ros.raster.losses import FeatureTerms, Target, feature_loss_gradient
+from ig_ros.scaffold.losses import feature_loss, view_loss, view_loss_torch
 from ig_ros.types import RenderResult
 
 SIZES = [(1, 1), (3, 200), (48, 37)]
@@ -133,19 +133,3 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert torch.equal(a, b)
-
-
-@pytest.mark.parametrize("with_edge", [False, True])
-@pytest.mark.parametrize("children", [1, 5])
-def test_volume(with_edge: bool, children: int) -> None:
-    random = torch.Generator().manual_seed(children)
-    scales, edge = torch.rand(67 * children, 3, generator=random), torch.rand(67, generator=random) + 0.1
-    ours, truth = scales.clone().requires_grad_(), scales.double().requires_grad_()
-    loss = volume_loss(ours, edge if with_edge else None, children)
-    expected = VOLUME_WEIGHT * scale_loss(truth, edge.repeat_interleave(children).double() if with_edge else None)
-    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
-    (3 * loss).backward()
-    (3 * expected).backward()
-    assert ours.grad is not None
-    assert truth.grad is not None
-    assert torch.allclose(ours.grad.double(), truth.grad, rtol=1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ig_ros.geometry import inverse, pose_from_quaternion, project, transform
-from ig_ros.raster import Look, Sighting, Surface, believe_loose, carry, visible_pixels
+from ig_ros.raster import DepthView, PointVisibility, ViewProjection, believe_loose, carry, visible_pixels
 from ig_ros.raster.visibility import LOOSE
 from ig_ros.types import Camera, FloatArray, IntArray
 
@@ -37,7 +37,7 @@ def test_agrees_with_projection_in_double_precision(quadratic: float, least: flo
     depth = random.uniform(0.5, 4, (48, 64))
     depth[random.random(depth.shape) < 0.2] = 0
     expected, margin = slow(points, depth, 0.1, 0.3, quadratic, least)
-    found = visible_pixels(points, Surface(CAMERA, POSE, depth, 0.1, 0.3, quadratic, least))
+    found = visible_pixels(points, DepthView(CAMERA, POSE, depth, 0.1, 0.3, quadratic, least))
     clear = margin > 1e-4
     assert clear.mean() > 0.95
     assert (expected[clear] >= 0).sum() > 100
@@ -46,26 +46,26 @@ def test_agrees_with_projection_in_double_precision(quadratic: float, least: flo
 
 def test_points_that_are_no_numbers_are_hidden() -> None:
     points = np.array([[np.nan, 0, 1], [np.inf, 0, 1], [0, 0, -np.inf]])
-    assert (visible_pixels(points, Surface(CAMERA, np.eye(4), np.ones((48, 64)), 0.1, 10.0)) == -1).all()
+    assert (visible_pixels(points, DepthView(CAMERA, np.eye(4), np.ones((48, 64)), 0.1, 10.0)) == -1).all()
 
 
 def test_no_points_and_wrong_sizes() -> None:
-    assert visible_pixels(np.zeros((0, 3)), Surface(CAMERA, POSE, np.ones((48, 64)), 0.1, 0.1)).shape == (0,)
+    assert visible_pixels(np.zeros((0, 3)), DepthView(CAMERA, POSE, np.ones((48, 64)), 0.1, 0.1)).shape == (0,)
     with pytest.raises(ValueError, match="does not fit"):
-        visible_pixels(np.zeros((3, 3)), Surface(CAMERA, POSE, np.ones((10, 10)), 0.1, 0.1))
+        visible_pixels(np.zeros((3, 3)), DepthView(CAMERA, POSE, np.ones((10, 10)), 0.1, 0.1))
 
 
 def test_a_look_says_what_the_pixel_says_and_can_be_taken_back() -> None:
     random = np.random.default_rng(1)
     xyz = transform(POSE, random.uniform([-2, -2, -1], [2, 2, 4], (2000, 3))).astype(np.float32)
-    surface = Surface(CAMERA, POSE, random.uniform(0.5, 4, (48, 64)), 0.1, 0.3)
+    surface = DepthView(CAMERA, POSE, random.uniform(0.5, 4, (48, 64)), 0.1, 0.3)
     place = random.integers(0, 4, 48 * 64).astype(np.int32)
     normal = random.integers(-127, 128, (48 * 64, 3)).astype(np.int8)
     rows = np.flatnonzero(random.random(len(xyz)) < 0.7)
     start = random.integers(-5, 5, (len(xyz), 3)).astype(np.int32)
-    known = Look(xyz, start.copy(), np.ones(len(xyz), np.int32), np.ones(len(xyz), bool))
+    known = PointVisibility(xyz, start.copy(), np.ones(len(xyz), np.int32), np.ones(len(xyz), bool))
     mask = np.full(len(xyz), -1, np.int32)
-    known.take([Sighting(surface, rows, normal, place, 10, mask)], 0.5)
+    known.add([ViewProjection(surface, rows, normal, place, 10, mask)], 0.5)
 
     pixel = np.full(len(xyz), -1)
     pixel[rows] = visible_pixels(xyz[rows], surface)
@@ -85,7 +85,7 @@ def test_a_look_says_what_the_pixel_says_and_can_be_taken_back() -> None:
     want[shown] += normal[pixel[shown]]
     np.testing.assert_array_equal(known.total, want)
 
-    known.take([Sighting(surface, rows, normal)], 0.5)
+    known.add([ViewProjection(surface, rows, normal)], 0.5)
     np.testing.assert_array_equal(known.total, start)
     np.testing.assert_array_equal(known.closely, 1)
 

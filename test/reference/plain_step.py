@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from ig_ros.raster.adam import RowStep, adam_rows_torch
-from ig_ros.scaffold import Scaffold, anchors, losses, trainer
+from ig_ros.scaffold import anchors, losses, trainer
 from ig_ros.scaffold.decoder import Decoder
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
 
@@ -26,11 +25,7 @@ def plain_torch() -> Iterator[None]:
     with (
         patch.object(Decoder, "forward", Decoder.reference),
         patch.object(trainer, "view_loss", losses.view_loss_torch),
-        patch.object(trainer, "volume_loss", _volume),
-        patch.object(trainer, "account_view", trainer.account_view_torch),
-        patch.object(Scaffold, "in_view", _in_view),
         patch.object(anchors, "adam_rows", _adam),
-        patch.object(anchors, "gather_rows", lambda tables, rows: [t[rows] for t in tables]),
     ):
         yield
 
@@ -75,12 +70,3 @@ def plain_rasterize(
     features = whole.features.clone()
     features[..., gated_channels] = render_numba(half, pose, camera, near).features[..., gated_channels]
     return RenderResult(features, whole.depth, whole.alpha)
-
-
-def _volume(scales: torch.Tensor, edge: torch.Tensor | None, children: int) -> Any:
-    return losses.VOLUME_WEIGHT * losses.scale_loss(scales, None if edge is None else edge.repeat_interleave(children))
-
-
-def _in_view(self: Scaffold, camera: Camera, T_world_camera: FloatArray) -> torch.Tensor:
-    data = self.anchors.data
-    return self._in_view_torch(data["position"], data["edge"], camera, T_world_camera)

@@ -2,18 +2,7 @@
 #include <cmath>
 #include <cstdint>
 
-extern "C" {
-
-// Mirrored by adam_rows.py.
-struct AdamTable {
-  float *parameter, *first, *second;  // (N, width) and its moments
-  const float* gradient;              // (count, width), of the rows
-  const int32_t* visits;              // (N)
-  const float* rate;                  // (count), or one for all
-  int64_t width, one_rate;
-};
-
-}  // extern "C"
+#include "abi.h"
 
 namespace {
 
@@ -32,13 +21,8 @@ void adam_row(float* __restrict p, float* __restrict m, float* __restrict v, con
 
 }  // namespace
 
-extern "C" {
-
-// Kingma & Ba 2015, algorithm 1, on rows[i] (count) of every table, which get row i of its gradient. The bias correction
-// counts visits[rows[i]] steps, the step is rate[i], or rate[0] if one_rate. Rows of a negative rate are left as they
-// are. Returns 0.
-int ig_adam_rows(const AdamTable* tables, int64_t many, const int64_t* rows, int64_t count, float beta1, float beta2,
-                 float epsilon, int32_t threads) {
+extern "C" int ig_adam_rows(const AdamTable* tables, int64_t many, const int64_t* rows, int64_t count, float beta1,
+                            float beta2, float epsilon, int32_t threads) {
 #pragma omp parallel num_threads(threads)
   for (int64_t t = 0; t < many; t++) {
     const AdamTable at = tables[t];
@@ -60,5 +44,3 @@ int ig_adam_rows(const AdamTable* tables, int64_t many, const int64_t* rows, int
   }
   return 0;
 }
-
-}  // extern "C"

@@ -1,4 +1,4 @@
-// The C ABI of the rasteriser. Functions return 0, or 1 when memory ran out; no exception crosses the border.
+// The rasteriser's side of the border (abi.h): workspaces, and the calls on them.
 // (The tile lists grow inside a parallel region: out of memory there ends the process, as OpenMP lets nothing out.)
 #include <algorithm>
 
@@ -6,6 +6,8 @@
 #include "simd.h"
 
 extern "C" {
+
+const char* ig_abi() { return ig::ABI; }
 
 void* ig_workspace_create() { return new (std::nothrow) ig::Workspace; }
 
@@ -23,7 +25,6 @@ int ig_raster_forward(void* workspace, const RasterInput* in, const RasterOutput
   return 1;
 }
 
-// `workspace` must be as ig_raster_forward left it for the same input.
 int ig_raster_backward(void* workspace, const RasterInput* in, const RasterOutput* out, const RasterGradients* grad) try {
   ig::blend_backward(*static_cast<ig::Workspace*>(workspace), *in, *out, *grad);
   return 0;
@@ -31,7 +32,6 @@ int ig_raster_backward(void* workspace, const RasterInput* in, const RasterOutpu
   return 1;
 }
 
-// Seconds (6) that projecting, sorting, listing, blending, its gradient and the projection's gradient took last.
 void ig_raster_seconds(const void* workspace, double* seconds) {
   const auto& w = *static_cast<const ig::Workspace*>(workspace);
   std::copy(w.seconds, w.seconds + ig::STAGES, seconds);

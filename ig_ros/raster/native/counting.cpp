@@ -1,8 +1,5 @@
 // Counting over what all points see in all views: tens of millions of (view, point) pairs, each looked at once.
-//
-// mask is (views, points) int32: the mask (> 0, numbered through all views) a point falls on in a view, 0 = it is
-// visible on none, < 0 = it is hidden. A task owns whole views or whole points, and counts are integers: results do
-// not depend on the number of threads.
+// A task owns whole views or whole points, and counts are integers: results do not depend on the number of threads.
 #include <omp.h>
 
 #include <algorithm>
@@ -10,7 +7,7 @@
 #include <new>
 #include <vector>
 
-#include "dominant.h"
+#include "abi.h"
 
 namespace {
 
@@ -31,12 +28,31 @@ void view_impurity(const int32_t* row, const int64_t* rows, int64_t count, int64
   }
 }
 
+struct Dominance {
+  float least;  // visible points that a view must have of the group to be heard ...
+  float share;  // ... and the share of them on one mask
+  float full;   // visible points from which on the view counts wholly
+};
+
+// Of columns first .. end - 1 of a row of counts, the first being of unlabelled points: the largest, -1 = undecided or
+// the unlabelled one, and its weight. Of equals the first wins.
+void dominant_mask(const float* row, int64_t first, int64_t end, const Dominance& rule, int32_t* dominant,
+                   float* weight) {
+  float total = 0.f, top = 0.f;
+  int64_t best = first;
+  for (int64_t c = first; c < end; c++) {
+    total += row[c];
+    if (row[c] > top) top = row[c], best = c;
+  }
+  const bool decided = total >= rule.least && top >= rule.share * total && best != first;
+  *dominant = decided ? static_cast<int32_t>(best) : -1;
+  *weight = decided ? std::min(1.f, total / rule.full) : 0.f;
+}
+
 }  // namespace
 
 extern "C" {
 
-// count[s * columns + c] = visible points of group s on column c; the first column of a view is of its unlabelled
-// points. owner (points), -1 = of no group; count is zero before. Returns 0.
 int ig_mask_counts(const int32_t* mask, int64_t views, int64_t points, const int32_t* owner, const int64_t* first,
                    const int64_t* before, int64_t columns, float* count, int32_t threads) {
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
@@ -50,9 +66,6 @@ int ig_mask_counts(const int32_t* mask, int64_t views, int64_t points, const int
   return 0;
 }
 
-// Over all views: lost[s] = labelled points of group s outside its most frequent mask, seen[s] = its labelled points.
-// owner (count): group of each of the points rows (count), others are not looked at. masks[k], before[k]: masks of view
-// k and of earlier ones. Returns 0, or 1 when memory ran out.
 int ig_impurity(const int32_t* mask, int64_t views, int64_t points, const int64_t* rows, int64_t count,
                 const int64_t* owner, int64_t groups, const int64_t* masks, const int64_t* before, int64_t* lost,
                 int64_t* seen, int32_t threads) try {
@@ -73,8 +86,6 @@ int ig_impurity(const int32_t* mask, int64_t views, int64_t points, const int64_
   return 1;
 }
 
-// The mask (column) on which each row of count (rows, columns) mainly lies in every view, -1 = undecided or none, and
-// its weight. Columns first[k] .. end[k] - 1 are those of view k, the first of unlabelled points. Returns 0.
 int ig_dominant_masks(const float* count, int64_t rows, int64_t columns, const int64_t* first, const int64_t* end,
                       int64_t views, float least, float dominance, float full, int32_t* dominant, float* weight,
                       int32_t threads) {
@@ -86,8 +97,6 @@ int ig_dominant_masks(const float* count, int64_t rows, int64_t columns, const i
   return 0;
 }
 
-// votes[r * width + instance_of[m]] += say[m] for every view in which point rows[r] falls on mask m, and += `none` in the
-// last column where it is visible on no mask. Returns 0.
 int ig_tally(const int32_t* mask, int64_t views, int64_t points, const int64_t* rows, int64_t count,
              const int64_t* instance_of, const float* say, int64_t width, float none, float* votes, int32_t threads) {
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
@@ -102,7 +111,6 @@ int ig_tally(const int32_t* mask, int64_t views, int64_t points, const int64_t* 
   return 0;
 }
 
-// found[i] = 1 where any view shows point i on a mask with chosen[m], else 0. Returns 0.
 int ig_shown_on(const int32_t* mask, int64_t views, int64_t points, const uint8_t* chosen, uint8_t* found,
                 int32_t threads) {
   constexpr int64_t SHARE = 16384;  // points whose answers stay in cache

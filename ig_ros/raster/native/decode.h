@@ -1,5 +1,4 @@
-// Anchors to Gaussians, the decoder of Scaffold-GS [SG 4.1]: types shared by its two passes. The structs at the top are
-// the C ABI: decode.py mirrors them.
+// Anchors to Gaussians, the decoder of Scaffold-GS [SG 4.1]: types shared by its two passes.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -8,40 +7,6 @@
 
 #include "product.h"
 #include "raster.h"
-
-extern "C" {
-
-struct DecodeMlp {
-  const float *weight1, *bias1, *weight2, *bias2;  // (hidden, inputs) (hidden) (outputs, hidden) (outputs)
-};
-
-struct DecodeInput {
-  const float *offsets, *log_scale, *embedding;  // (n,k,3) (n,6) (n,E)
-  const float *color, *feature;                  // (n,3) (n,f,F), either may be null
-  const float *position, *turn;                  // (n,3) (n,4) unit wxyz or null
-  DecodeMlp mlp[3];                              // opacity, covariance, colour
-  int32_t directed[3];                           // the MLP reads the viewing direction after the embedding
-  int32_t count, children, embedding_size, hidden, feature_size;  // n, k, E, ., F
-  int32_t feature_per_child, threads;                             // f is k or 1
-  float center[3];                                                // m
-};
-
-// Of the n * k children. `hidden` (n, 3 * padded hidden) is kept for the backward pass; null if there will be none.
-struct DecodeOutput {
-  float *means, *quats, *scales, *opacities, *features, *hidden;
-};
-
-struct DecodeMlpGradients {
-  float *weight1, *bias1, *weight2, *bias2;
-};
-
-struct DecodeGradients {
-  const float *means, *quats, *scales, *opacities, *features;  // of the children, null = zero
-  float *offsets, *log_scale, *embedding, *color, *feature;    // color and feature null where the input has none
-  DecodeMlpGradients mlp[3];
-};
-
-}  // extern "C"
 
 namespace ig {
 

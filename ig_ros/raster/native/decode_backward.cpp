@@ -221,7 +221,6 @@ static void decode_backward(const DecodeInput& in, const DecodeOutput& out, cons
 
 }  // namespace ig
 
-// `out` must be as ig_decode_forward left it for the same input.
 extern "C" int ig_decode_backward(const DecodeInput* in, const DecodeOutput* out, const DecodeGradients* grad) try {
   ig::decode_backward(*in, *out, *grad);
   return 0;

@@ -8,19 +8,6 @@
 
 #include "raster.h"
 
-extern "C" {
-
-// Mirrored by view_loss.py. Pixels lie in one row; those of alpha <= min_alpha or label <= 0 take no part.
-struct FeatureLossInput {
-  const float *feature, *alpha;  // (P, channels) with `stride` floats between pixels, (P)
-  const int32_t* labels;         // (P)
-  float* gradient;               // (P, channels), `gradient_stride` floats apart; every pixel's is written
-  int32_t pixels, channels, stride, gradient_stride, min_pixels, threads;
-  float min_alpha, truncation, contrast_weight, smooth_weight;  // truncation < 0: none
-};
-
-}  // extern "C"
-
 namespace ig {
 
 constexpr int PARTS = 16;

@@ -1,4 +1,4 @@
-// Types shared by the stages of the rasteriser. The three structs at the top are the C ABI: library.py mirrors them.
+// Types shared by the stages of the rasteriser.
 #pragma once
 #include <chrono>
 #include <cstddef>
@@ -8,39 +8,7 @@
 #include <new>
 #include <vector>
 
-extern "C" {
-
-struct RasterInput {
-  const float *means, *quats, *scales, *opacities, *features;  // (N,3) (N,4) (N,3) (N) (N,F), C-contiguous
-  const float* gate;                                           // (N) or null: see gated_begin
-  int32_t count, channels;                                     // N, F
-  int32_t gated_begin, gated_end;  // feature channels whose loss moves geometry only by `gate`; empty range if no gate
-  int32_t width, height, threads;
-  float world_to_camera[12];  // rows of [R | t]
-  float fx, fy, cx, cy;       // pixels, centres of pixels at +0.5
-  float near;                 // m
-  float max_alpha;            // a single Gaussian hides at most this share of what lies behind it
-};
-
-struct RasterOutput {
-  float *features, *depth, *alpha, *transmittance;  // (H,W,F) (H,W) (H,W) (H,W)
-  uint8_t* visible;                                 // (N): touches a tile
-};
-
-struct RasterGradients {
-  const float *features, *depth, *alpha;  // gradients of the output images, null = zero
-  float *means, *quats, *scales, *opacities, *gaussian_features;
-  float* screen;  // (N,2) gradient of the projected means, per pixel
-};
-
-struct ImageLossInput {  // mirrored by image_loss.py
-  const float *rendered, *target, *mask;  // (H, W, >= 3) twice, (H, W) or null
-  const uint8_t* target_bytes;            // (H, W, 3) in 0 .. 255, read instead of target unless null
-  int32_t rendered_stride, target_stride, gradient_stride, height, width, threads;
-  float ssim_weight, scale;
-};
-
-}  // extern "C"
+#include "abi.h"
 
 namespace ig {
 
@@ -54,7 +22,7 @@ constexpr float LOG2E = 1.4426950408889634f;
 // Stages of the two passes, as ig_raster_seconds() reports them.
 enum Stage { PROJECT, SORT, LIST, BLEND, BLEND_BACKWARD, PROJECT_BACKWARD, STAGES };
 
-// Measures a stage while it lives.
+// Measures a stage from its construction to its destruction.
 class Stopwatch {
  public:
   explicit Stopwatch(double& seconds) : seconds_(seconds), begin_(std::chrono::steady_clock::now()) {}

@@ -3,38 +3,7 @@
 #include <cmath>
 #include <cstdint>
 
-extern "C" {
-
-// Mirrored by visibility.py.
-struct SurfaceView {
-  const float *world_to_camera, *intrinsics;  // 3 x 4 by rows; fx, fy, cx, cy
-  const float* depth;                         // (height, width) m, 0 = unknown
-  int32_t width, height;
-  float nearest;                              // m before the camera
-  float relative, quadratic, least, absolute;  // shown within min(relative z, max(quadratic z^2, least)) + absolute
-};
-
-// One view looking at points rows[i] (count), ascending. A null mask leaves masks alone.
-struct Sighting {
-  SurfaceView view;
-  const int64_t* rows;
-  const int32_t* place;   // (height * width)
-  const int8_t* normal;   // (height * width, 3)
-  int32_t* mask;          // (points)
-  int64_t count;
-  int32_t before, sign;
-};
-
-// What is known of points (size): see visibility.py.
-struct Known {
-  const float* points;  // (size, 3)
-  int32_t *total, *closely;
-  uint8_t* steady;
-  int64_t size;
-  float close;
-};
-
-}  // extern "C"
+#include "abi.h"
 
 namespace {
 
@@ -46,7 +15,7 @@ struct Shown {
   float off;
 };
 
-inline Shown shown_at(const SurfaceView& view, const float* point) {
+inline Shown shown_at(const DepthView& view, const float* point) {
   const float *T = view.world_to_camera, x = point[0], y = point[1], z = point[2];
   const float depth = T[8] * x + T[9] * y + T[10] * z + T[11];
   if (!(depth > view.nearest)) return {-1, 0.0f};
@@ -60,7 +29,7 @@ inline Shown shown_at(const SurfaceView& view, const float* point) {
   return {surface > 0.0f && off <= tolerance ? at : -1, off / tolerance};
 }
 
-inline void look(const Sighting& at, int64_t row, const Known& known) {
+inline void look(const ViewProjection& at, int64_t row, const PointVisibility& known) {
   const auto [pixel, off] = shown_at(at.view, known.points + 3 * row);
   if (pixel < 0) return;
   const bool close = off <= known.close;
@@ -77,24 +46,20 @@ inline void look(const Sighting& at, int64_t row, const Known& known) {
 
 extern "C" {
 
-// pixel[i] = where point i (x, y, z in the world) is shown, -1 = nowhere. Returns 0.
-int ig_visible_pixels(const SurfaceView* view, const float* points, int64_t count, int32_t* pixel, int32_t threads) {
+int ig_visible_pixels(const DepthView* view, const float* points, int64_t count, int32_t* pixel, int32_t threads) {
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (int64_t i = 0; i < count; i++) pixel[i] = shown_at(*view, points + 3 * i).pixel;
   return 0;
 }
 
-// For every point among its rows that a view shows: mask[row] = m = place[pixel] + before, or 0 where place is 0;
-// total[row] (3) += sign * normal[pixel] and steady[row] = 0. If the surface is off by at most `close` of the tolerance,
-// closely[row] += sign, else mask[row] = LOOSE - m. A task owns a share of the points in all views; shares are few, so
-// that a view's images are not read too often. Returns 0.
-int ig_look(const Sighting* sightings, int64_t views, const Known* known, int32_t threads) {
+// A task owns a share of the points in all views; shares are few, so that a view's images are not read too often.
+int ig_look(const ViewProjection* views, int64_t many, const PointVisibility* known, int32_t threads) {
   const int64_t size = known->size;
   const int64_t shares = 2 * threads;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (int64_t share = 0; share < shares; share++)
-    for (int64_t k = 0; k < views; k++) {
-      const Sighting& at = sightings[k];
+    for (int64_t k = 0; k < many; k++) {
+      const ViewProjection& at = views[k];
       const int64_t* end = at.rows + at.count;
       const int64_t* row = std::lower_bound(at.rows, end, size * share / shares);
       for (const int64_t last = size * (share + 1) / shares; row < end && *row < last; row++)
@@ -103,7 +68,6 @@ int ig_look(const Sighting* sightings, int64_t views, const Known* known, int32_
   return 0;
 }
 
-// Masks (views, points) on which points rows[i] (count) are shown loosely become plain ones. Returns 0.
 int ig_believe_loose(int32_t* mask, int64_t views, int64_t points, const int64_t* rows, int64_t count, int32_t threads) {
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (int64_t k = 0; k < views; k++) {
@@ -114,9 +78,6 @@ int ig_believe_loose(int32_t* mask, int64_t views, int64_t points, const int64_t
   return 0;
 }
 
-// What views saw of points in an earlier run, (earlier views, earlier points), is what they see now, (views, points):
-// view[k] and row[i] are the earlier view and point, -1 = new. Masks (> 0, or LOOSE minus them) of view k are numbered
-// shift[k] higher now; what is new becomes `hidden`. Returns 0.
 int ig_carry(const int32_t* earlier, int64_t earlier_points, const int64_t* view, const int32_t* shift, int64_t views,
              const int32_t* row, int64_t points, int32_t hidden, int32_t* mask, int32_t threads) {
   constexpr int64_t BLOCK = 4096;  // rows that stay in cache from view to view

@@ -1,6 +1,6 @@
-"""Anchors to Gaussians on the CPU: the three MLPs of Scaffold-GS with everything around them, as compiled kernels.
+"""Decodes anchors into Gaussians on the CPU: the three MLPs of Scaffold-GS and the activations, as compiled kernels.
 
-The truth it is tested against is the plain torch of `ig_ros.scaffold.decoder`.
+Tests hold it to the torch code of `ig_ros.scaffold.decoder`, which serves other devices.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from ig_ros.raster.library import Library, address, load, threads
+from ig_ros.raster.library import Library, load, threads
 
-MLPS, TENSORS = 3, 4  # opacity, covariance, colour; weight and bias of two layers each
+MLPS = 3  # opacity, covariance, colour
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class AnchorLeaves:
     log_scale: torch.Tensor  # (n, 6) log m: of the offsets, of the children's extent
     embedding: torch.Tensor  # (n, E)
     color: torch.Tensor | None  # (n, 3) logit, added to what the colour MLP says
-    feature: torch.Tensor | None  # (n, F), or (n, k, F) where every child has its own
+    feature: torch.Tensor | None  # (n, F)
 
 
 def decode(
@@ -54,42 +54,9 @@ def decode(
     return means, quats, scales, opacities, features
 
 
-class _Mlp(ctypes.Structure):
-    """Mirror of DecodeMlp and DecodeMlpGradients in native/decode.h."""
-
-    _fields_ = [(name, ctypes.c_void_p) for name in ("weight1", "bias1", "weight2", "bias2")]
-
-
-class _Input(ctypes.Structure):
-    """Mirror of DecodeInput in native/decode.h."""
-
-    _fields_ = [
-        *(
-            (name, ctypes.c_void_p)
-            for name in ("offsets", "log_scale", "embedding", "color", "feature", "position", "turn")
-        ),
-        ("mlp", _Mlp * MLPS),
-        ("directed", ctypes.c_int32 * MLPS),
-        *((name, ctypes.c_int32) for name in ("count", "children", "embedding_size", "hidden")),
-        *((name, ctypes.c_int32) for name in ("feature_size", "feature_per_child", "threads")),
-        ("center", ctypes.c_float * 3),
-    ]
-
-
-class _Output(ctypes.Structure):
-    """Mirror of DecodeOutput in native/decode.h."""
-
-    _fields_ = [(name, ctypes.c_void_p) for name in ("means", "quats", "scales", "opacities", "features", "hidden")]
-
-
-class _Gradients(ctypes.Structure):
-    """Mirror of DecodeGradients in native/decode.h."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("means", "quats", "scales", "opacities", "features")),
-        *((name, ctypes.c_void_p) for name in ("d_offsets", "d_log_scale", "d_embedding", "d_color", "d_feature")),
-        ("mlp", _Mlp * MLPS),
-    ]
+LEAVES = ("offsets", "log_scale", "embedding", "color", "feature")
+CHILDREN = ("means", "quats", "scales", "opacities", "features")
+LAYERS = ("weight1", "bias1", "weight2", "bias2")
 
 
 class _Decode(torch.autograd.Function):
@@ -105,7 +72,7 @@ class _Decode(torch.autograd.Function):
         size = 0 if feature is None else feature.shape[-1]
         outputs = [offsets.new_empty(n * k, w) for w in (3, 4, 3, 1, 3 + size)]
         kept = offsets.new_empty(n, MLPS * -(-len(hidden) // 16) * 16) if learning else None
-        library.call("ig_decode_forward", _input(request, held), _Output(*map(address, (*outputs, kept))))
+        library.call("ig_decode_forward", _input(library, request, held), _output(library, outputs, kept))
         ctx.library, ctx.request, ctx.held, ctx.kept, ctx.outputs = library, request, held, kept, outputs
         ctx.set_materialize_grads(False)
         means, quats, scales, opacities, features = (t.detach() for t in outputs)
@@ -115,29 +82,44 @@ class _Decode(torch.autograd.Function):
     def backward(ctx: Any, *upstream: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         given = [None if g is None else g.contiguous() for g in upstream]
         gradients = [None if t is None else torch.empty_like(t) for t in ctx.held]
-        struct = _Gradients(*map(address, (*given, *gradients[:5])))
-        struct.mlp[:] = _mlps(gradients[5:])
-        output = _Output(*map(address, (*ctx.outputs, ctx.kept)))
-        ctx.library.call("ig_decode_backward", _input(ctx.request, ctx.held), output, struct)
+        struct = ctx.library.struct(
+            "DecodeGradients",
+            **dict(zip(CHILDREN, given, strict=True)),
+            **dict(zip(LEAVES, gradients[:5], strict=True)),
+            mlp=_mlps(ctx.library, "DecodeMlpGradients", gradients[5:]),
+        )
+        output = _output(ctx.library, ctx.outputs, ctx.kept)
+        ctx.library.call("ig_decode_backward", _input(ctx.library, ctx.request, ctx.held), output, struct)
         return None, None, None, *gradients
 
 
-def _mlps(tensors: list[torch.Tensor | None]) -> list[_Mlp]:
-    return [_Mlp(*map(address, tensors[i : i + TENSORS])) for i in range(0, MLPS * TENSORS, TENSORS)]
+def _mlps(library: Library, struct: str, tensors: list[torch.Tensor | None]) -> list[ctypes.Structure]:
+    parts = [tensors[i : i + len(LAYERS)] for i in range(0, MLPS * len(LAYERS), len(LAYERS))]
+    return [library.struct(struct, **dict(zip(LAYERS, part, strict=True))) for part in parts]
 
 
-def _input(request: DecodeRequest, held: list[torch.Tensor | None]) -> _Input:
-    """The struct for one call; it borrows the tensors' memory."""
-    offsets, _, embedding, _, feature = held[:5]
+def _output(library: Library, children: list[torch.Tensor], hidden: torch.Tensor | None) -> ctypes.Structure:
+    return library.struct("DecodeOutput", **dict(zip(CHILDREN, children, strict=True)), hidden=hidden)
+
+
+def _input(library: Library, request: DecodeRequest, held: list[torch.Tensor | None]) -> ctypes.Structure:
+    offsets, _, embedding, _, feature, weight1 = held[:6]
     assert offsets is not None
     assert embedding is not None
-    assert held[5] is not None
-    struct = _Input(*map(address, (*held[:5], request.position, request.turn)))
-    struct.mlp[:] = _mlps(held[5:])
-    struct.directed[:] = request.directed
-    struct.count, struct.children, _ = offsets.shape
-    struct.embedding_size, struct.hidden = embedding.shape[1], len(held[5])
-    struct.feature_size = 0 if feature is None else feature.shape[-1]
-    struct.feature_per_child = feature is not None and feature.dim() == 3
-    struct.threads, struct.center[:] = threads(), request.center
-    return struct
+    assert weight1 is not None
+    return library.struct(
+        "DecodeInput",
+        **dict(zip(LEAVES, held[:5], strict=True)),
+        position=request.position,
+        turn=request.turn,
+        mlp=_mlps(library, "DecodeMlp", held[5:]),
+        directed=request.directed,
+        count=offsets.shape[0],
+        children=offsets.shape[1],
+        embedding_size=embedding.shape[1],
+        hidden=len(weight1),
+        feature_size=0 if feature is None else feature.shape[-1],
+        feature_per_child=feature is not None and feature.dim() == 3,
+        threads=threads(),
+        center=request.center,
+    )
