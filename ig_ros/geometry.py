@@ -7,6 +7,9 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from ig_ros.types import Camera, FloatArray, IntArray
 
+# The axes of a camera's optical frame (x right, y down, z forward) in a body frame (x forward, y left, z up), REP 103.
+T_BODY_OPTICAL: FloatArray = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+
 
 def pose_from_quaternion(translation: FloatArray, quaternion_wxyz: FloatArray) -> FloatArray:
     """(4, 4) pose from a translation (3,) in metres and a quaternion (4,) wxyz (normalised here).
@@ -71,6 +74,25 @@ def back_project(depth: FloatArray, camera: Camera, rows: IntArray, cols: IntArr
     x = (cols + 0.5 - camera.K[0, 2]) / camera.K[0, 0] * z
     y = (rows + 0.5 - camera.K[1, 2]) / camera.K[1, 1] * z
     return np.stack([x, y, z], axis=1)
+
+
+def reproject_depth(depth: FloatArray, depth_camera: Camera, T_color_depth: FloatArray, camera: Camera) -> FloatArray:
+    """Returns depth (H, W) float32 m as another camera sees it from T_color_depth (4, 4); 0 where nothing was measured.
+
+    depth (h, w) m belongs to depth_camera. Of several points behind a pixel the nearest counts. A camera with more
+    pixels than the depth takes the value of the coarser pixel.
+    """
+    rows, cols = np.nonzero(depth > 0)
+    seen = camera.resized(min(camera.width, depth.shape[1]), min(camera.height, depth.shape[0]))
+    uv, z = project(transform(T_color_depth, back_project(depth, depth_camera, rows, cols)), seen)
+    u, v = np.floor(uv.T).astype(np.int64)
+    inside = (z > 0) & (u >= 0) & (u < seen.width) & (v >= 0) & (v < seen.height)
+    nearest = np.full(seen.height * seen.width, np.inf, np.float32)
+    np.minimum.at(nearest, v[inside] * seen.width + u[inside], z[inside].astype(np.float32))
+    image = np.where(np.isfinite(nearest), nearest, np.float32(0)).reshape(seen.height, seen.width)
+    row = (np.arange(camera.height) + 0.5) * seen.height // camera.height
+    col = (np.arange(camera.width) + 0.5) * seen.width // camera.width
+    return np.asarray(image[row.astype(int)[:, None], col.astype(int)[None]])
 
 
 def dot(a: FloatArray, b: FloatArray) -> FloatArray:

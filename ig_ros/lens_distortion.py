@@ -1,7 +1,11 @@
-"""Removal of lens distortion as a camera_info describes it, with maps computed once per calibration."""
+"""Removal of lens distortion, as camera_info and COLMAP describe it, with maps computed once per calibration.
+
+A matrix named K counts pixels as OpenCV and ROS do: the centre of the first pixel is at 0. In a Camera it is at 0.5.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,32 +17,48 @@ from ig_ros.errors import FrameError
 from ig_ros.message_decoding import camera_from_info
 from ig_ros.types import Array, Camera, FloatArray
 
-_FISHEYE = ("equidistant", "fisheye")
-REFINEMENTS = 10  # of the inverse of a lens: far below a pixel
-NARROWINGS = 70  # steps of 1 %: to half the view at most
-_POLYNOMIAL = {"plumb_bob": (4, 5), "rational_polynomial": (5, 8, 12, 14)}  # model -> allowed numbers of coefficients
+FISHEYE = ("equidistant", "fisheye")  # distortion models of camera_info
+POLYNOMIAL = ("plumb_bob", "rational_polynomial", "")  # one family in OpenCV: drivers mix the names and the lengths
+_LENGTHS = (4, 5, 8, 12, 14)  # numbers of coefficients that OpenCV takes for it
+REFINEMENTS = 10  # steps of the inverse of a lens, which leave far less than a pixel
+NARROWINGS = 70  # steps of 1 % by which a view is narrowed at most, to half of it
+
+Maps = tuple[FloatArray, FloatArray]  # source column and row of each pixel, (H, W) each
 
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """How a lens bends rays, in OpenCV's terms: its pixel centres are whole numbers."""
+    """How a lens bends rays: OpenCV's polynomial or fisheye model."""
 
     K: FloatArray  # (3, 3) of the distorted image
-    distortion: FloatArray
+    distortion: FloatArray  # OpenCV's coefficients
     fisheye: bool
-    K_new: FloatArray  # (3, 3) of the undistorted image
 
-    def undistorted(self, u: float, v: float) -> tuple[float, float]:
-        """A pixel of the distorted image in the undistorted one; pixel centres are at +0.5 in both."""
-        place = np.array([[[u - 0.5, v - 0.5]]])
+    def widest(self, size: tuple[int, int]) -> FloatArray:
+        """Returns OpenCV's guess of K (3, 3) of the undistorted image; its border can hold pixels nobody saw."""
+        if self.fisheye:
+            guess = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(
+                self.K, self.distortion, size, np.eye(3), balance=0.0
+            )
+            return np.asarray(guess, np.float64)
+        return np.asarray(cv2.getOptimalNewCameraMatrix(self.K, self.distortion, size, 0.0)[0], np.float64)
+
+    def maps(self, K_new: FloatArray, size: tuple[int, int]) -> Maps:
+        """Returns where each pixel of the undistorted image with K_new (3, 3) lies in the distorted one."""
+        make = cv2.fisheye.initUndistortRectifyMap if self.fisheye else cv2.initUndistortRectifyMap
+        columns, rows = make(self.K, self.distortion, np.eye(3), K_new, size, cv2.CV_32FC1)
+        return columns, rows
+
+    def ray(self, u: float, v: float) -> FloatArray:
+        """Returns the ray (3,), z = 1, of a pixel of the distorted image, counted as K does."""
+        place = np.array([[[u, v]]])
         undo = cv2.fisheye.undistortPoints if self.fisheye else cv2.undistortPoints
         bend, still = cv2.fisheye.projectPoints if self.fisheye else cv2.projectPoints, np.zeros(3)
         guess = place
         for _ in range(REFINEMENTS):  # OpenCV stops after five steps, which strong lenses make too few
             ray = np.append(undo(guess, self.K, self.distortion), 1.0).reshape(1, 1, 3)
             guess = guess + place - bend(ray, still, still, self.K, self.distortion)[0].reshape(1, 1, 2)
-        x, y, _ = self.K_new @ ray.reshape(3)
-        return float(x) + 0.5, float(y) + 0.5
+        return ray.reshape(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +69,68 @@ class Rectifier:
     """
 
     camera: Camera
-    maps: tuple[FloatArray, FloatArray] | None
+    maps: Maps | None = None
     lens: Lens | None = None  # None = without distortion
 
     @staticmethod
-    def from_info(info: Any) -> Rectifier:
-        """Raises FrameError `bad_camera_info` for zero focal lengths, sizes and unknown distortion models."""
+    def of(camera: Camera, distortion: FloatArray, fisheye: bool) -> Rectifier:
+        """Returns the rectifier of the distorted images of a camera.
+
+        OpenCV's guess looks at a 9x9 grid and can leave invalid strips at the border: from there on the view is
+        narrowed until the lens sees every pixel. Raises FrameError `bad_camera_info` where that cannot be reached.
+        """
+        if not distortion.any():
+            return Rectifier(camera)
+        lens, size = Lens(_shifted(camera.K, -0.5), distortion, fisheye), (camera.width, camera.height)
+        K_new = lens.widest(size)
+        for _ in range(NARROWINGS):
+            maps = lens.maps(K_new, size)
+            if all(m.min() > -0.5 and m.max() < extent - 0.5 for m, extent in zip(maps, size, strict=True)):
+                return Rectifier(Camera(_shifted(K_new, 0.5), *size), maps, lens)
+            K_new = K_new * np.array([[1.01, 1, 1], [1, 1.01, 1], [1, 1, 1]])  # the principal point stays
+        raise FrameError(
+            "bad_camera_info", f"distortion {distortion.tolist()} leaves no valid image: recalibrate the camera"
+        )
+
+    @staticmethod
+    def from_info(info: Any, rectified: bool = False) -> Rectifier:
+        """Returns the rectifier of a camera_info's images; of those that are rectified already its P is the camera.
+
+        Raises FrameError `bad_camera_info` for zero focal lengths, sizes and unknown distortion models.
+        """
         camera = camera_from_info(info)
-        distortion = np.array(info.d, np.float64)
+        if rectified:
+            P = np.array(info.p, np.float64).reshape(3, 4)[:, :3]
+            return Rectifier(Camera(_shifted(P, 0.5), camera.width, camera.height) if P[0, 0] > 0 else camera)
+        distortion, model = np.trim_zeros(np.array(info.d, np.float64), "b"), info.distortion_model
         if not np.isfinite(distortion).all():
             raise FrameError("bad_camera_info", "camera_info has NaN distortion: recalibrate the camera")
-        if not distortion.any():
-            return Rectifier(camera, None)
-        K = np.array(info.k, np.float64).reshape(3, 3)  # OpenCV counts pixels like ROS
-        maps, K_new = _maps(info.distortion_model, K, distortion, (camera.width, camera.height))
-        K_core = K_new.copy()
-        K_core[:2, 2] += 0.5
-        lens = Lens(K, distortion, info.distortion_model in _FISHEYE, K_new)
-        return Rectifier(Camera(K_core, camera.width, camera.height), maps, lens)
+        if distortion.any() and model not in (*POLYNOMIAL, *FISHEYE):
+            known = ", ".join((*POLYNOMIAL[:2], *FISHEYE))
+            text = f"distortion model '{model}' is not supported: use one of {known}, or publish undistorted images"
+            raise FrameError("bad_camera_info", text)
+        length = next((n for n in ((4,) if model in FISHEYE else _LENGTHS) if n >= distortion.size), None)
+        if length is None:
+            raise FrameError(
+                "bad_camera_info", f"distortion model '{model}' cannot have {distortion.size} coefficients"
+            )
+        return Rectifier.of(camera, np.pad(distortion, (0, length - distortion.size)), model in FISHEYE)
 
     def point(self, u: float, v: float) -> tuple[float, float]:
-        """Where a pixel of the distorted image is in the undistorted one; pixel centres are at +0.5 in both."""
-        return (u, v) if self.lens is None else self.lens.undistorted(u, v)
+        """Returns where a pixel of the distorted image is in the undistorted one; pixel centres are at +0.5 in both."""
+        if self.lens is None:
+            return u, v
+        x, y, _ = self.camera.K @ self.lens.ray(u - 0.5, v - 0.5)
+        return float(x), float(y)
 
     def color(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Undistorted (H, W, 3) image, bilinear."""
+        """Returns the undistorted image (H, W, 3), interpolated bilinearly."""
         if self.maps is None:
             return image
         return np.asarray(cv2.remap(image, *self.maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
     def nearest(self, image: Array) -> Array:
-        """Undistorted depth or labels (H, W): no value is invented between two pixels."""
+        """Returns undistorted depth or labels (H, W), each value that of the nearest pixel."""
         if self.maps is None:
             return image
         values = image.astype(np.float32)  # exact for labels up to 2^24
@@ -88,42 +139,12 @@ class Rectifier:
         )
 
 
-def _maps(
-    model: str, K: FloatArray, distortion: FloatArray, size: tuple[int, int]
-) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
-    """Sampling maps (x, y), each (H, W), and the camera matrix of the undistorted image.
-
-    OpenCV's own choice of the new matrix looks at a 9x9 grid and can leave invalid strips at the border: from there
-    on the view is narrowed until every pixel is seen by the lens.
-    """
-    K_new = _first_guess(model, K, distortion, size)
-    for _ in range(NARROWINGS):
-        if model in _FISHEYE:
-            maps = cv2.fisheye.initUndistortRectifyMap(K, distortion, np.eye(3), K_new, size, cv2.CV_32FC1)
-        else:
-            maps = cv2.initUndistortRectifyMap(K, distortion, np.eye(3), K_new, size, cv2.CV_32FC1)
-        if all(m.min() > -0.5 and m.max() < extent - 0.5 for m, extent in zip(maps, size, strict=True)):
-            return maps, K_new
-        K_new = K_new * np.array([[1.01], [1.01], [1.0]])
-        K_new[:2, 2] /= 1.01  # the principal point stays
-    raise FrameError(
-        "bad_camera_info", f"distortion {distortion.tolist()} leaves no valid image: recalibrate the camera"
-    )
+def is_rectified_topic(topic: str) -> bool:
+    """Returns whether a topic's name says that its images are rectified: image_rect, rgb/image_rect_color, ..."""
+    words = set(re.split(r"[/_]", topic.lower()))
+    return bool(words & {"rect", "rectified"}) and not words & {"not", "un"}
 
 
-def _first_guess(model: str, K: FloatArray, distortion: FloatArray, size: tuple[int, int]) -> FloatArray:
-    count = distortion.size
-    if model in _FISHEYE:
-        if count != 4:
-            raise FrameError(
-                "bad_camera_info", f"distortion model '{model}' has 4 coefficients, camera_info has {count}"
-            )
-        guess = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(K, distortion, size, np.eye(3), balance=0.0)
-        return np.asarray(guess, np.float64)
-    if model not in _POLYNOMIAL:
-        known = ", ".join((*_POLYNOMIAL, *_FISHEYE))
-        text = f"distortion model '{model}' is not supported: use one of {known}, or publish undistorted images"
-        raise FrameError("bad_camera_info", text)
-    if count not in _POLYNOMIAL[model]:
-        raise FrameError("bad_camera_info", f"distortion model '{model}' cannot have {count} coefficients")
-    return np.asarray(cv2.getOptimalNewCameraMatrix(K, distortion, size, 0.0)[0], np.float64)
+def _shifted(K: FloatArray, by: float) -> FloatArray:
+    """Returns K (3, 3) with the principal point moved by so many pixels."""
+    return np.asarray(K + np.array([[0, 0, by], [0, 0, by], [0, 0, 0]]), np.float64)

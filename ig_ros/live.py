@@ -27,7 +27,7 @@ from ig_ros.frame_queue import OLD_MAP, Inbox, Intake, LateMasks
 from ig_ros.language import Scope
 from ig_ros.late_pose_corrections import Transit
 from ig_ros.map_io import read_map, save_map
-from ig_ros.mapper import Mapper, answer
+from ig_ros.mapper import Mapper
 from ig_ros.memory_relief import is_out_of_memory, relieve
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.thread_settings import keep_for_good, lean, step_back
@@ -209,7 +209,7 @@ class LiveMapper:
 
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
         """Answer from the newest snapshot; waits for nothing. Raises QueryError for an unusable text."""
-        return answer(self._mapper.latest, text, self._mapper.encoder, self.config, max_results, min_score, scope)
+        return self._mapper.query(text, max_results, min_score, scope)
 
     def view(self, stamp: int | None = None, source: str | None = None) -> tuple[Camera, FloatArray]:
         """Camera at training resolution and pose (4, 4) of the keyframe at `stamp` (ns), None = the newest one.

@@ -22,7 +22,7 @@ from ig_ros.errors import EncoderError, FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.instances import Identity, Instantiator, PointSet
 from ig_ros.instances.tracking import AwayObjects, Lives
-from ig_ros.language import Encoder, Place, Scope, embed_masks, make_encoder, rank
+from ig_ros.language import Encoder, Scope, embed_masks, make_encoder, rank
 from ig_ros.named_objects import FrozenMap, find_objects, usable_embeddings
 from ig_ros.planning import erase_object, without
 from ig_ros.raster import select_device
@@ -41,7 +41,7 @@ from ig_ros.scaffold.keyframes import Keyframe, newest
 from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.pose_correction import correct_poses
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult, QueryStatus
+from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult
 
 log = logging.getLogger(__name__)
 
@@ -224,7 +224,7 @@ class Mapper:
 
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
         """Objects of the latest snapshot that fit the text, best first. Raises QueryError for an unusable text."""
-        return answer(self.latest, text, self.encoder, self.config, max_results, min_score, scope)
+        return rank(self.latest, text, self.encoder, self.config.language, max_results, min_score, scope)
 
     def remove_object(self, number: int) -> int:
         """Take an object out of the map; returns how many anchors went. Raises QueryError when it is not there.
@@ -286,17 +286,6 @@ class Mapper:
         new = new.first(room)
         self.scaffold.anchors.append(new)
         return len(new.position)
-
-
-def answer(
-    snapshot: MapSnapshot | None, text: str, encoder: Encoder | None, config: Config, max_results: int,
-    min_score: float, scope: Scope | None = None,
-) -> QueryResult:  # fmt: skip
-    """Answer a text query from a snapshot alone; safe on any thread."""
-    if snapshot is None:
-        return QueryResult(QueryStatus.NOT_READY, (), "no instantiation yet: wait for the first images to be mapped")
-    place = Place(snapshot.xyz, snapshot.rgb, snapshot.T_world_view)
-    return rank(text, encoder, snapshot.instances, config.language, max_results, min_score, scope, place)
 
 
 def newest_pose(frozen: FrozenMap) -> FloatArray | None:

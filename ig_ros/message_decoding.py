@@ -18,12 +18,26 @@ from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
 NAME = 40  # characters of a sender's text that are repeated in a message about it
 
-_COLOR_CODES: dict[str, tuple[int, int | None]] = {  # encoding -> channels, OpenCV conversion to RGB
-    "rgb8": (3, None),
-    "bgr8": (3, cv2.COLOR_BGR2RGB),
-    "rgba8": (4, cv2.COLOR_RGBA2RGB),
-    "bgra8": (4, cv2.COLOR_BGRA2RGB),
-    "mono8": (1, cv2.COLOR_GRAY2RGB),
+_COLOR_CODES: dict[str, tuple[str, int, int | None]] = {  # encoding -> NumPy type, channels, OpenCV conversion to RGB
+    "rgb8": ("u1", 3, None),
+    "bgr8": ("u1", 3, cv2.COLOR_BGR2RGB),
+    "8UC3": ("u1", 3, cv2.COLOR_BGR2RGB),  # OpenCV's own order
+    "rgba8": ("u1", 4, cv2.COLOR_RGBA2RGB),
+    "bgra8": ("u1", 4, cv2.COLOR_BGRA2RGB),
+    "8UC4": ("u1", 4, cv2.COLOR_BGRA2RGB),
+    "mono8": ("u1", 1, cv2.COLOR_GRAY2RGB),
+    "8UC1": ("u1", 1, cv2.COLOR_GRAY2RGB),
+    "rgb16": ("u2", 3, None),
+    "bgr16": ("u2", 3, cv2.COLOR_BGR2RGB),
+    "mono16": ("u2", 1, cv2.COLOR_GRAY2RGB),
+    "yuv422": ("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": ("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": ("u1", 2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": ("u1", 2, cv2.COLOR_YUV2RGB_YUY2),
+    "bayer_rggb8": ("u1", 1, cv2.COLOR_BayerRGGB2RGB),
+    "bayer_bggr8": ("u1", 1, cv2.COLOR_BayerBGGR2RGB),
+    "bayer_gbrg8": ("u1", 1, cv2.COLOR_BayerGBRG2RGB),
+    "bayer_grbg8": ("u1", 1, cv2.COLOR_BayerGRBG2RGB),
 }
 _DEPTH_TYPES: dict[str, tuple[str, float]] = {  # encoding -> NumPy type, metres per unit
     "16UC1": ("u2", 0.001),
@@ -35,7 +49,10 @@ _LABEL_TYPES: dict[str, tuple[str, float]] = {
     "mono16": ("u2", 1.0),
     "mono8": ("u1", 1.0),
     "8UC1": ("u1", 1.0),
+    "32SC1": ("i4", 1.0),
 }
+FARTHEST = 100.0  # m: no depth camera measures farther, so a median beyond it is in millimetres
+NEAREST = 0.02  # m: nor as near, so a 16-bit median below it is in metres
 
 
 def nanoseconds(stamp: Any) -> int:
@@ -62,21 +79,29 @@ def _pixels(message: Any, dtype: str, channels: int, cause: str) -> Array:
 
 
 def rgb_from_raw(message: Any) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a raw image in one of the encodings rgb8, bgr8, rgba8, bgra8, mono8."""
+    """(H, W, 3) uint8 RGB of a raw image; of 16-bit channels the upper 8 bits. FrameError for other encodings."""
     if message.encoding not in _COLOR_CODES:
         known = ", ".join(_COLOR_CODES)
         raise FrameError(
             "image_encoding", f"image encoding '{message.encoding[:NAME]}' is not supported: publish one of {known}"
         )
-    channels, code = _COLOR_CODES[message.encoding]
-    pixels = _pixels(message, "u1", channels, "image_data")
-    return np.asarray(pixels if code is None else cv2.cvtColor(pixels, code), np.uint8)
+    dtype, channels, code = _COLOR_CODES[message.encoding]
+    pixels = _pixels(message, dtype, channels, "image_data")
+    if dtype == "u2":
+        pixels = (pixels >> 8).astype(np.uint8)
+    try:
+        return np.asarray(pixels if code is None else cv2.cvtColor(pixels, code), np.uint8)
+    except cv2.error as error:  # YUV of an odd width
+        size = f"{message.width}x{message.height}"
+        raise FrameError(
+            "image_data", f"{message.encoding} image cannot have {size} pixels: check the driver"
+        ) from error
 
 
 def rgb_from_compressed(message: Any) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a JPEG or PNG image."""
     data = np.frombuffer(message.data, np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     if pixels is None:
         raise FrameError(
             "image_data",
@@ -86,7 +111,10 @@ def rgb_from_compressed(message: Any) -> npt.NDArray[np.uint8]:
 
 
 def depth_from_image(message: Any) -> FloatArray:
-    """(H, W) float32 metres along the optical axis from 16UC1 (mm) or 32FC1 (m); 0 where there is none."""
+    """(H, W) float32 metres along the optical axis from 16UC1 (mm) or 32FC1 (m); 0 where there is none.
+
+    32FC1 in millimetres is recognised by its values and converted; 16UC1 in metres raises FrameError `depth_units`.
+    """
     if message.encoding not in _DEPTH_TYPES:
         known = ", ".join(_DEPTH_TYPES)
         raise FrameError(
@@ -94,18 +122,29 @@ def depth_from_image(message: Any) -> FloatArray:
         )
     dtype, unit = _DEPTH_TYPES[message.encoding]
     depth = _pixels(message, dtype, 1, "depth_data").astype(np.float32) * np.float32(unit)
-    return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+    depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+    middle = float(np.median(depth[depth > 0])) if depth.any() else 1.0
+    if message.encoding == "32FC1" and middle > FARTHEST:
+        return depth * np.float32(0.001)
+    if middle < NEAREST:
+        raise FrameError(
+            "depth_units",
+            f"half of the depth is nearer than {middle * 1000:.0f} mm if {message.encoding} holds "
+            f"{'millimetres' if unit < 1 else 'metres'}: publish 16UC1 in millimetres or 32FC1 in metres (REP 118)",
+        )
+    return depth
 
 
 def labels_from_image(message: Any) -> IntArray:
-    """(H, W) int32 mask ids, 0 = none, from a 16-bit (16UC1, mono16) or 8-bit (8UC1, mono8) image."""
+    """(H, W) int32 mask ids, 0 = none, from a 16-bit (16UC1, mono16), 8-bit (8UC1, mono8) or 32SC1 image."""
     if message.encoding not in _LABEL_TYPES:
         known = ", ".join(_LABEL_TYPES)
         raise FrameError(
             "mask_encoding",
             f"label image encoding '{message.encoding[:NAME]}' is not supported: publish one of {known}",
         )
-    return _pixels(message, _LABEL_TYPES[message.encoding][0], 1, "mask_data").astype(np.int32)
+    labels = _pixels(message, _LABEL_TYPES[message.encoding][0], 1, "mask_data").astype(np.int32)
+    return np.asarray(np.maximum(labels, 0))  # signed labels mark "none" by -1
 
 
 def camera_from_info(message: Any) -> Camera:

@@ -11,7 +11,7 @@ import torch
 
 from ig_ros.config import Config, LanguageConfig
 from ig_ros.instances import Children, Identity, Instantiation, Instantiator, LabelledView, PointSet
-from ig_ros.language import Encoder, Sighting, describe, foreign, learn_threshold
+from ig_ros.language import Encoder, MaskObservation, describe, foreign, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
 from ig_ros.scaffold.codebook_refinement import refine
@@ -104,13 +104,13 @@ def name_objects(
     objects, embeddings = [], []
     usable, others = usable_embeddings(shown, encoder)
     for thing, matches in zip(found.objects, found.matches, strict=True):
-        sightings = []
+        observations = []
         for match in matches:
             masks = shown[match.view].masks
             assert masks is not None
             mask = int(found.observed.label_of_column[match.column])
-            sightings.append(
-                Sighting(
+            observations.append(
+                MaskObservation(
                     masks.names.get(mask, ""),
                     masks.scores.get(mask, 1.0),
                     usable[match.view].get(mask),
@@ -118,7 +118,7 @@ def name_objects(
                     match.view,
                 )
             )
-        words = describe(sightings, encoder, config.accept, min_views)
+        words = describe(observations, encoder, config.accept, min_views)
         stamps = [shown[match.view].stamp for match in matches]
         born, last = min(stamps, default=0), max(stamps, default=0)
         objects.append(dataclasses.replace(thing, label=words.label, born=born, last_seen=last))

@@ -147,9 +147,9 @@ class Instances:
     vanished: tuple[int, ...] = ()  # ids that are nowhere now; they may return
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class MapSnapshot:
-    """An immutable picture of the map, safe to read from any thread."""
+    """An immutable picture of the map, safe to read from any thread; equal to itself alone."""
 
     version: int  # grows with every snapshot
     step: int  # training steps done

@@ -12,7 +12,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from ig_ros.config import Config
-from ig_ros.types import Camera, FloatArray, Frame, IntArray, Masks
+from ig_ros.types import Camera, FloatArray, Frame, Instances, IntArray, MapSnapshot, Masks
 
 CAMERA = Camera(np.array([[90.0, 0, 48], [0, 90.0, 36], [0, 0, 1]]), 96, 72)
 CARDS = {1: ("red card", (-0.25, 0.0)), 2: ("blue card", (0.25, 0.0))}  # id -> name, centre in m
@@ -115,3 +115,9 @@ def planar_pose(x: float, y: float = 0.0, yaw: float = 0.0) -> FloatArray:
     T[:3, :3] = Rotation.from_euler("z", yaw).as_matrix()
     T[:3, 3] = (x, y, 0)
     return T
+
+
+def snapshot_of(instances: Instances) -> MapSnapshot:
+    """A map of objects of which only the boxes are known."""
+    none = np.zeros(0, np.float32)
+    return MapSnapshot(1, 0, 0, np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), none, instances)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
-    ("errors",),
+    ("errors", "registries"),
     ("types", "config", "colors", "thread_settings"),
     ("validation", "atomic_write"),
     ("geometry",),
-    ("message_decoding",),
+    ("message_decoding", "pose_buffer"),
     ("lens_distortion",),
     ("raster",),
     (*STAGES, "named_objects"),
@@ -86,7 +88,7 @@ def test_imports_go_down(path: Path) -> None:
     ("own", "name"),
     [
         ("scaffold", "ig_ros.mapper.Mapper"),
-        ("scaffold", "ig_ros.language.query"),
+        ("scaffold", "ig_ros.language.ranking"),
         ("live", "rclpy"),
         ("map_io", "ig_ros.msg.Object"),
         ("types", "ig_ros.geometry.transform"),
@@ -95,6 +97,31 @@ def test_imports_go_down(path: Path) -> None:
 )
 def test_the_check_sees_a_climb(own: str, name: str) -> None:
     assert len(violations(own, {name})) == 1
+
+
+def modules() -> dict[str, Path]:
+    """Every Python module of the repository that is under version control, by its dotted name."""
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {p.removesuffix(".py").replace("/", ".").removesuffix(".__init__"): ROOT / p for p in listed.split()}
+
+
+def needed(source: str, known: Iterable[str]) -> set[str]:
+    """Modules among `known` that a module imports when it runs; what only a type checker reads does not count."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    names = imported(ast.unparse(tree))
+    return {name if name in known else name.rpartition(".")[0] for name in names} & set(known)
+
+
+def test_no_module_needs_itself_in_a_circle() -> None:
+    paths = modules()
+    graph = {name: needed(path.read_text(), paths) - {name} for name, path in paths.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"imports go in a circle: {' -> '.join(error.args[1])}")
 
 
 def test_mapper_loads_no_ros_and_no_optional_model() -> None:

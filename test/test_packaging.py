@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -51,6 +53,38 @@ def test_native_rasteriser_is_built_for_this_machine() -> None:
     variants = ("v2", "v3", "v4") if platform.machine() in ("x86_64", "AMD64") else ("generic",)
     built = {path.name for path in (ROOT / "ig_ros" / "raster").glob("libig_raster_*.so")}
     assert {f"libig_raster_{variant}.so" for variant in variants} <= built
+
+
+def data_files() -> set[Path]:
+    """Files of the package that are no modules, relative to the repository."""
+    return {path.relative_to(ROOT) for path in ROOT.glob("ig_ros/**/*.yaml")}
+
+
+def test_pip_installs_the_data_files_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    from setuptools import Distribution
+
+    monkeypatch.chdir(ROOT)
+    distribution = Distribution()
+    distribution.parse_config_files()
+    command = distribution.get_command_obj("build_py")
+    command.ensure_finalized()
+    installed = {Path(folder) / name for _, folder, _, names in command.data_files for name in names}
+    assert data_files() == installed == {Path("ig_ros/language/lexicon.yaml")}
+
+
+def test_cmake_installs_the_data_files_of_the_package(tmp_path: Path) -> None:
+    """The rule of CMakeLists.txt, run as a script of its own."""
+    rule = re.search(
+        r"install\(DIRECTORY ig_ros/ DESTINATION \S+(.*?)\)\n", (ROOT / "CMakeLists.txt").read_text(), re.DOTALL
+    )
+    assert rule is not None
+    script = tmp_path / "install.cmake"
+    script.write_text(f'file(INSTALL "{ROOT}/ig_ros" DESTINATION "{tmp_path}" {rule[1]})')
+    cmake = shutil.which("cmake", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    assert cmake is not None
+    subprocess.run([cmake, "-P", str(script)], check=True, capture_output=True)
+    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")} == data_files()
+    assert not (tmp_path / "ig_ros" / "raster" / "native").exists()
 
 
 def test_ros_finds_package_files_and_executables() -> None:

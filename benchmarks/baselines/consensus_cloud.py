@@ -1,4 +1,4 @@
-"""Training-free view consensus on a depth cloud: docs/method.md, section 4, steps a to e.
+"""Training-free view consensus on a depth cloud (docs/method.md, sections 4a to 4e): what masks and depth say alone.
 
 Written apart from `ig_ros.instances`, which goes its own way: this row is the recipe as it was measured.
 """
@@ -85,7 +85,7 @@ def edges_of(sub_object: IntArray, neighbor: IntArray, cloud: DepthCloud) -> Int
 
 
 class Merger:
-    """Sub-objects with their histograms over the masks of every view; merges the best edge first (steps b to d)."""
+    """Sub-objects with their histograms over the masks of every view; merges the best edge first."""
 
     def __init__(self, sub_object: IntArray, observed: Observations, rules: ConsensusCloud) -> None:
         self.rules = rules

@@ -11,37 +11,61 @@ from benchmarks.bench.sweeps import plot
 
 BASE = Path("docs/bench.json")  # committed: in a fresh clone parts that are not measured keep these figures
 
-GOALS = (  # key, what it is, bound, whether it is to be at least (else at most) that
-    ("raster_vs_reference", "raster, forward + backward: times faster than tiled torch", 80.0, True),
-    ("raster_vs_scalar", "raster, forward + backward: times faster than plain Numba on one thread", 6.0, True),
-    ("raster_fma_share", "raster: share of the machine's peak of multiply-adds", 0.25, True),
-    ("step_raster_share", "training step: share of the raster", 0.6, True),
-    ("step_python_share", "training step: share of Python", 0.1, False),
-    ("quality_psnr_vs_noise", "PSNR lost against the slow path, in units of seed-to-seed noise", 1.0, False),
-    ("quality_miou_vs_noise", "instance mIoU lost against the slow path, in units of seed-to-seed noise", 1.0, False),
-    ("instantiation_vs_hdbscan", "instantiation: times faster than HDBSCAN on the same features", 20.0, True),
-    ("instantiation_vs_500_steps", "instantiation: share of the time of 500 training steps", 0.15, False),
-    ("incremental_vs_full", "rerun after 5 % change: times faster than a first run", 5.0, True),
-    ("callback_p99_ms", "stream: delay of callbacks, p99, ms", 33.0, False),
-    ("query_p99_ms", "query over DDS while training, p99, ms", 100.0, False),
-    ("stream_rss_growth", "stream: growth of memory over the last third", 0.05, False),
+GOALS = (  # part, key, what it is, bound, whether it is to be at least (else at most) that
+    ("raster", "raster_vs_reference", "raster, forward + backward: times faster than tiled torch", 80.0, True),
+    (
+        "raster",
+        "raster_vs_scalar",
+        "raster, forward + backward: times faster than plain Numba on one thread",
+        6.0,
+        True,
+    ),
+    ("raster", "raster_fma_share", "raster: share of the machine's peak of multiply-adds", 0.25, True),
+    ("step", "step_raster_share", "training step: share of the raster", 0.6, True),
+    ("step", "step_python_share", "training step: share of Python", 0.1, False),
+    ("quality", "quality_psnr_vs_noise", "PSNR lost against the slow path, in units of seed-to-seed noise", 1.0, False),
+    (
+        "quality",
+        "quality_miou_vs_noise",
+        "instance mIoU lost against the slow path, in units of seed-to-seed noise",
+        1.0,
+        False,
+    ),
+    (
+        "instantiation",
+        "instantiation_vs_hdbscan",
+        "instantiation: times faster than HDBSCAN on the same features",
+        20.0,
+        True,
+    ),
+    (
+        "instantiation",
+        "instantiation_vs_500_steps",
+        "instantiation: share of the time of 500 training steps",
+        0.15,
+        False,
+    ),
+    ("instantiation", "incremental_vs_full", "rerun after 5 % change: times faster than a first run", 5.0, True),
+    ("stream", "callback_p99_ms", "stream: delay of callbacks, p99, ms", 33.0, False),
+    ("stream", "query_p99_ms", "query over DDS while training, p99, ms", 100.0, False),
+    ("stream", "stream_rss_growth", "stream: growth of memory over the last third", 0.05, False),
 )
 
 
-def write_report(figures: dict[str, Any], command: str, document: Path) -> None:
+def write_report(figures: dict[str, Any], document: Path) -> None:
     """The document, and beside it the plot and the figures, which a later run of some parts starts from."""
     document.parent.mkdir(parents=True, exist_ok=True)
     picture = plot(figures["sweeps"], document.parent).name if "sweeps" in figures else ""
-    document.write_text("\n".join(compose(figures, command, picture)))
+    document.write_text("\n".join(compose(figures, picture)))
     document.with_name(BASE.name).write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def compose(figures: dict[str, Any], command: str, picture: str) -> Iterator[str]:
+def compose(figures: dict[str, Any], picture: str) -> Iterator[str]:
     """The document, part by part."""
     yield "# Performance\n"
     yield (
-        f"Written by `{command}`: ratios, the two sides of each taken side by side on this machine's CPU "
-        f"({figures.get('threads', '?')} threads). Absolute times are of a noisy machine. No GPU took part: see "
+        "Written by `python -m benchmarks.bench`: ratios, the two sides of each taken side by side on this machine's "
+        f"CPU ({figures.get('threads', '?')} threads). Absolute times are of a noisy machine. No GPU took part: see "
         "[the GPU report](gpu_report.md).\n"
     )
     taken = [f"{part} {found['code']}" for part, found in figures.get("parts", {}).items() if "code" in found]
@@ -54,14 +78,9 @@ def compose(figures: dict[str, Any], command: str, picture: str) -> Iterator[str
         parts = [part for part, found in figures.get("parts", {}).items() if found[how]]
         if parts:
             yield f"{text}: {', '.join(parts)}.\n"
-    yield "| figure | goal | measured | reached |\n| --- | ---: | ---: | --- |"
-    for key, text, bound, least in GOALS:
-        goal = f"| {text} | {'>=' if least else '<='} {bound:g}"
-        if key in figures:
-            good = figures[key] >= bound if least else figures[key] <= bound
-            yield f"{goal} | {figures[key]:.3g} | {'yes' if good else 'no'} |"
-        else:
-            yield f"{goal} | not measured | |"
+    yield "| figure | measured |\n| --- | ---: |"
+    for _, key, text, _, _ in GOALS:
+        yield f"| {text} | {f'{figures[key]:.3g}' if key in figures else 'not measured'} |"
     yield ""
     yield from raster(figures)
     yield from step(figures)
@@ -147,8 +166,9 @@ def instantiation(f: dict[str, Any]) -> Iterator[str]:
         f"{f['instantiation_s']:.2f} s; HDBSCAN on the same features {f['hdbscan_s']:.0f} s{end}; a rerun after 5 % of "
         f"the anchors have moved, in one place, {f['incremental_s']:.2f} s. A rerun equals a first run of the "
         "*held* scene: anchors that moved by less than a tenth of their edge since the last run stay where they were "
-        "(ig_ros/instances/held.py, test/instances/test_rerun.py). Which sub-objects touch is read from a sorted table "
-        "of packed voxel keys, not from a hash. HDBSCAN has scikit-learn's default of threads (n_jobs unset: one).\n"
+        "(ig_ros/instances/rerun_memory.py, test/instances/test_rerun.py). Which sub-objects touch is read from a "
+        "sorted table of packed voxel keys, not from a hash. HDBSCAN has scikit-learn's default of threads (n_jobs "
+        "unset: one).\n"
     )
 
 

@@ -24,7 +24,7 @@ from ig_ros.config import Config, InstanceConfig
 from ig_ros.instances import Identity, Instantiator
 from ig_ros.instances.rerun_memory import Scene
 from ig_ros.language import make_encoder, rank
-from ig_ros.types import Instances, ObjectInstance
+from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +131,10 @@ def queried(instances: float) -> tuple[float, float]:
         for i, name in enumerate(names)
     )
     found = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32), objects, table, encoder.name, 0.0)
+    snapshot = MapSnapshot(1, 0, 0, np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros(0, np.float32), found)
 
     def ask() -> None:
-        rank("thing 7", encoder, found, config, 5)
+        rank(snapshot, "thing 7", encoder, config, 5)
 
     mb = peak_growth(ask)
     return seconds(ask, 20, 2), mb

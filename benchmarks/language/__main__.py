@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.language.asking import PHRASES, Entry, absent_questions, ask, percent, query_questions
+from benchmarks.language.asking import PHRASES, Answer, absent_questions, ask, percent, query_questions
 from benchmarks.language.maps import Map, mapped, truth_map
 from benchmarks.language.page import missed_goals, write_page
 from benchmarks.language.reliability import calibration_error, reliability
@@ -42,7 +42,7 @@ def run(seeds: Sequence[int], kinds: Sequence[str]) -> dict[str, Any]:
     encoder = make_encoder(config.language)
     assert isinstance(encoder, LabelEncoder)
     rows: list[dict[str, Any]] = []
-    entries: dict[str, list[Entry]] = {"query": [], "absent": [], "relation": []}
+    answers: dict[str, list[Answer]] = {"query": [], "absent": [], "relation": []}
     wrong: list[dict[str, Any]] = []
     for seed in seeds:
         for kind in [k for k in kinds if k != "trained" or seed == seeds[0]]:
@@ -50,17 +50,17 @@ def run(seeds: Sequence[int], kinds: Sequence[str]) -> dict[str, Any]:
             rows.append(row)
             sys.stderr.write(f"{row}\n")
             for name, answered in got.items():
-                entries[name] += answered
+                answers[name] += answered
                 wrong += [
                     {"kind": name, "seed": seed, "map": kind, **dataclasses.asdict(e)} for e in answered if not e.right
                 ]
-    return summary(entries, ask_rooms(encoder, config)) | {"maps": rows, "wrong": wrong}
+    return summary(answers, ask_rooms(encoder, config)) | {"maps": rows, "wrong": wrong}
 
 
 def ask_scene(
     seed: int, kind: str, encoder: LabelEncoder, config: Config
-) -> tuple[dict[str, Any], dict[str, list[Entry]]]:
-    """One row of the table, and the entries of one map."""
+) -> tuple[dict[str, Any], dict[str, list[Answer]]]:
+    """One row of the table, and the answers of one map."""
     scene = tabletop(seed, FRAMES)
     masks = "exact" if kind in ("truth", "exact") else "noisy"
     dataset = SimulatedDataset(scene, SimulationOptions(seed=seed, frames=FRAMES, width=WIDTH, masks=masks))
@@ -76,24 +76,24 @@ def ask_scene(
     return row | {"seconds": round(world.seconds, 1)} | {name: percent(e) for name, e in got.items()}, got
 
 
-def summary(entries: dict[str, list[Entry]], rooms: dict[str, list[Entry]]) -> dict[str, Any]:
+def summary(answers: dict[str, list[Answer]], rooms: dict[str, list[Answer]]) -> dict[str, Any]:
     """All figures."""
     written = {text for texts in PHRASES["paraphrases"].values() for text in texts}
-    bins = reliability([e for group in entries.values() for e in group])
+    bins = reliability([e for group in answers.values() for e in group])
     held_out = reliability([e for group in rooms.values() for e in group])
     return {
-        "query_accuracy": percent(entries["query"]),
-        "absent_refused": percent(entries["absent"]),
-        "relation_accuracy": percent(entries["relation"]),
-        "query_accuracy_scene": percent([e for e in entries["query"] if e.text not in written]),
-        "query_accuracy_written": percent([e for e in entries["query"] if e.text in written]),
+        "query_accuracy": percent(answers["query"]),
+        "absent_refused": percent(answers["absent"]),
+        "relation_accuracy": percent(answers["relation"]),
+        "query_accuracy_scene": percent([e for e in answers["query"] if e.text not in written]),
+        "query_accuracy_written": percent([e for e in answers["query"] if e.text in written]),
         "held_out_query_accuracy": percent([*rooms["explained"], *rooms["unexplained"]]),
         "held_out_in_lexicon": percent(rooms["explained"]),
         "held_out_not_in_lexicon": percent(rooms["unexplained"]),
         "held_out_absent_refused": percent(rooms["absent"]),
         "calibration_error": calibration_error(bins),
         "held_out_calibration_error": calibration_error(held_out),
-        "asked": {name: len(e) for name, e in entries.items()} | {f"held out {n}": len(e) for n, e in rooms.items()},
+        "asked": {name: len(e) for name, e in answers.items()} | {f"held out {n}": len(e) for n, e in rooms.items()},
         "reliability": [dataclasses.asdict(b) for b in bins],
         "held_out_reliability": [dataclasses.asdict(b) for b in held_out],
     }

@@ -11,8 +11,7 @@ import yaml
 
 from benchmarks.language.maps import Map
 from ig_ros.config import Config
-from ig_ros.language import Encoder
-from ig_ros.mapper import answer
+from ig_ros.language import Encoder, rank
 from ig_ros.simulation import SimulatedDataset
 
 QUERIES, ABSENT = 20, 10
@@ -21,7 +20,7 @@ PHRASES = yaml.safe_load((Path(__file__).parent / "phrases.yaml").read_text())
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Question:
     """A question and the things that answer it; none = it must be refused."""
 
     text: str
@@ -29,7 +28,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Answer:
     """A question that was asked and what came back."""
 
     text: str
@@ -39,7 +38,7 @@ class Entry:
     message: str
 
 
-def query_questions(dataset: SimulatedDataset, seed: int) -> list[Ask]:
+def query_questions(dataset: SimulatedDataset, seed: int) -> list[Question]:
     """QUERIES paraphrases: those that the scene itself brings, then PHRASES, others in every scene."""
     seen = np.bincount(dataset.truth.ids)
     names = {i: n for i, n in dataset.truth.names.items() if n in PHRASES["paraphrases"] and seen[i] >= SEEN}
@@ -47,27 +46,27 @@ def query_questions(dataset: SimulatedDataset, seed: int) -> list[Ask]:
     kinds = sorted(set(names.values()))
     written = [(PHRASES["paraphrases"][n][(seed + k) % 4], n) for k in range(4) for n in kinds]
     texts = list(dict([*own, *written]).items())[:QUERIES]
-    return [Ask(text, tuple(i for i, n in names.items() if n == name)) for text, name in texts]
+    return [Question(text, tuple(i for i, n in names.items() if n == name)) for text, name in texts]
 
 
-def absent_questions(seed: int) -> list[Ask]:
+def absent_questions(seed: int) -> list[Question]:
     """ABSENT things, others in every scene."""
     texts = PHRASES["absent"]
-    return [Ask(texts[(ABSENT * seed + k) % len(texts)], ()) for k in range(ABSENT)]
+    return [Question(texts[(ABSENT * seed + k) % len(texts)], ()) for k in range(ABSENT)]
 
 
-def ask(asked: Sequence[Ask], world: Map, encoder: Encoder, config: Config) -> list[Entry]:
-    """One entry per question."""
-    entries = []
+def ask(asked: Sequence[Question], world: Map, encoder: Encoder, config: Config) -> list[Answer]:
+    """One answer per question."""
+    answers = []
     for question in asked:
-        result = answer(world.snapshot, question.text, encoder, config, 1, 0.0)
+        result = rank(world.snapshot, question.text, encoder, config.language)
         got = world.true_id[result.hits[0].object.id] if result.hits else 0
         right = got in question.wanted if question.wanted else not result.hits
         score = result.hits[0].score if result.hits else 0.0
-        entries.append(Entry(question.text, right, bool(result.hits), score, result.message))
-    return entries
+        answers.append(Answer(question.text, right, bool(result.hits), score, result.message))
+    return answers
 
 
-def percent(entries: Sequence[Entry]) -> float:
+def percent(answers: Sequence[Answer]) -> float:
     """Share of right answers."""
-    return round(100 * sum(e.right for e in entries) / max(len(entries), 1), 1)
+    return round(100 * sum(e.right for e in answers) / max(len(answers), 1), 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.language.asking import Entry
+from benchmarks.language.asking import Answer
 
 BINS = 5
 
@@ -23,9 +23,9 @@ class Bin:
     right: float  # share
 
 
-def reliability(entries: Sequence[Entry]) -> list[Bin]:
+def reliability(answers: Sequence[Answer]) -> list[Bin]:
     """Filled bins of the scores of all answers given; refusals have no score."""
-    given = [e for e in entries if e.given]
+    given = [e for e in answers if e.given]
     score, right = np.array([e.score for e in given]), np.array([e.right for e in given], float)
     place = np.minimum((score * BINS).astype(int), BINS - 1)
     return [

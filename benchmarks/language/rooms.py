@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from benchmarks.language.asking import Ask, Entry, ask
+from benchmarks.language.asking import Answer, Question, ask
 from benchmarks.language.maps import Map
 from ig_ros.config import Config
 from ig_ros.language import LabelEncoder, learn_threshold
-from ig_ros.language.lexicon import entry_of, gloss
+from ig_ros.language.lexicon import definition_of, entry_of
 from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 
 ROOMS = yaml.safe_load((Path(__file__).parent / "held_out.yaml").read_text())
@@ -28,13 +28,13 @@ def room_map(labels: list[str], encoder: LabelEncoder) -> Map:
     return Map(snapshot, {o.id: o.id for o in objects}, 0.0)
 
 
-def ask_rooms(encoder: LabelEncoder, config: Config) -> dict[str, list[Entry]]:
-    """Entries for things that the lexicon explains, those it does not, and absent things."""
-    entries: dict[str, list[Entry]] = {"explained": [], "unexplained": [], "absent": []}
+def ask_rooms(encoder: LabelEncoder, config: Config) -> dict[str, list[Answer]]:
+    """Answers about things that the lexicon explains, those it does not, and absent things."""
+    answers: dict[str, list[Answer]] = {"explained": [], "unexplained": [], "absent": []}
     for room in ROOMS.values():
         world = room_map(list(room["things"]), encoder)
         for number, (name, phrases) in enumerate(room["things"].items(), start=1):
-            kind = "explained" if gloss(name) or entry_of(name) else "unexplained"
-            entries[kind] += ask([Ask(text, (number,)) for text in phrases], world, encoder, config)
-        entries["absent"] += ask([Ask(text, ()) for text in room["absent"]], world, encoder, config)
-    return entries
+            kind = "explained" if definition_of(name) or entry_of(name) else "unexplained"
+            answers[kind] += ask([Question(text, (number,)) for text in phrases], world, encoder, config)
+        answers["absent"] += ask([Question(text, ()) for text in room["absent"]], world, encoder, config)
+    return answers

@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 from scipy.spatial import cKDTree
 
-from benchmarks.language.asking import Ask
+from benchmarks.language.asking import Question
 from ig_ros.simulation import objects
 from ig_ros.simulation.scene import Scene, Thing
 from ig_ros.simulation.tabletop import TABLE_ID, arrange
@@ -74,7 +74,7 @@ def holds(side: str, target: FloatArray, anchor: FloatArray, strict: bool) -> bo
     return bool(along > (0.12 if strict else 0.03) and along > (2.0 if strict else 1.0) * abs(aside))
 
 
-def relation_questions(scene: Scene, T_world_camera: FloatArray, seed: int) -> list[Ask]:
+def relation_questions(scene: Scene, T_world_camera: FloatArray, seed: int) -> list[Question]:
     """PER_SCENE questions of mixed kinds for the observer at that pose."""
     random = np.random.default_rng([seed, 5])
     meshes = on_table(scene, T_world_camera)
@@ -108,29 +108,31 @@ def pairs(meshes: Meshes, order: list[int]) -> Iterator[tuple[int, int, str]]:
                     yield target, anchor, side
 
 
-def named_side(meshes: Meshes, order: list[int]) -> Iterator[Ask]:
+def named_side(meshes: Meshes, order: list[int]) -> Iterator[Question]:
     """ "the bowl left of the laptop"."""
     for target, anchor, side in pairs(meshes, order):
         if single(meshes, target):
-            yield Ask(f"the {meshes.names[target]} {WORDS[side]} the {meshes.names[anchor]}", (meshes.ids[target],))
+            yield Question(
+                f"the {meshes.names[target]} {WORDS[side]} the {meshes.names[anchor]}", (meshes.ids[target],)
+            )
 
 
-def false_side(meshes: Meshes, order: list[int]) -> Iterator[Ask]:
+def false_side(meshes: Meshes, order: list[int]) -> Iterator[Question]:
     """ "the bowl left of the laptop", where it is right of it."""
     for target, anchor, side in pairs(meshes, order[::-1]):
         if single(meshes, target):
-            yield Ask(f"the {meshes.names[target]} {WORDS[OPPOSITE[side]]} the {meshes.names[anchor]}", ())
+            yield Question(f"the {meshes.names[target]} {WORDS[OPPOSITE[side]]} the {meshes.names[anchor]}", ())
 
 
-def any_side(meshes: Meshes, order: list[int]) -> Iterator[Ask]:
+def any_side(meshes: Meshes, order: list[int]) -> Iterator[Question]:
     """ "the thing left of the laptop": any thing that is."""
     for _, anchor, side in pairs(meshes, order[1:] + order[:1]):
         center = meshes.center
         fits = [i for i in range(len(center)) if i != anchor and holds(side, center[i], center[anchor], False)]
-        yield Ask(f"the thing {WORDS[side]} the {meshes.names[anchor]}", tuple(meshes.ids[i] for i in fits))
+        yield Question(f"the thing {WORDS[side]} the {meshes.names[anchor]}", tuple(meshes.ids[i] for i in fits))
 
 
-def of_two(meshes: Meshes, order: list[int]) -> Iterator[Ask]:
+def of_two(meshes: Meshes, order: list[int]) -> Iterator[Question]:
     """ "the mug left of the laptop", where one of two mugs is on that side and the other one on the opposite."""
     mugs = [i for i, n in enumerate(meshes.names) if n == "mug"]
     for anchor in order:
@@ -138,17 +140,17 @@ def of_two(meshes: Meshes, order: list[int]) -> Iterator[Ask]:
             inside = [i for i in mugs if holds(side, meshes.center[i], meshes.center[anchor], True)]
             outside = [i for i in mugs if holds(OPPOSITE[side], meshes.center[i], meshes.center[anchor], False)]
             if single(meshes, anchor) and len(inside) == len(outside) == 1:
-                yield Ask(f"the mug {WORDS[side]} the {meshes.names[anchor]}", (meshes.ids[inside[0]],))
+                yield Question(f"the mug {WORDS[side]} the {meshes.names[anchor]}", (meshes.ids[inside[0]],))
 
 
-def on_book(scene: Scene) -> Iterator[Ask]:
+def on_book(scene: Scene) -> Iterator[Question]:
     """ "the thing on the book", and the book that carries it."""
     apple = next(i + 1 for i, t in enumerate(scene.things) if t.name == "apple" and t.support)
-    yield Ask("the thing on the book", (apple,))
-    yield Ask("the book under the apple", (scene.things[apple - 1].support,))
+    yield Question("the thing on the book", (apple,))
+    yield Question("the book under the apple", (scene.things[apple - 1].support,))
 
 
-def nearest(meshes: Meshes, order: list[int]) -> Iterator[Ask]:
+def nearest(meshes: Meshes, order: list[int]) -> Iterator[Question]:
     """ "the object closest to the bowl", where the second one is 3 cm further away."""
     for anchor in order:
         tree = cKDTree(meshes.points[anchor])
@@ -156,10 +158,10 @@ def nearest(meshes: Meshes, order: list[int]) -> Iterator[Ask]:
         gaps[anchor] = np.inf
         first, second = np.argsort(gaps)[:2]
         if single(meshes, anchor) and gaps[second] - gaps[first] > 0.03:
-            yield Ask(f"the object closest to the {meshes.names[anchor]}", (meshes.ids[first],))
+            yield Question(f"the object closest to the {meshes.names[anchor]}", (meshes.ids[first],))
 
 
-def between_two(meshes: Meshes, order: list[int]) -> Iterator[Ask]:
+def between_two(meshes: Meshes, order: list[int]) -> Iterator[Question]:
     """ "the thing between the bowl and the laptop", for what is near the line and the only one at all near it."""
     center = meshes.center[:, :2]
     for a in order:
@@ -172,4 +174,4 @@ def between_two(meshes: Meshes, order: list[int]) -> Iterator[Ask]:
             near = [i for i in order if i not in (a, b) and 0 < along[i] < 1 and aside[i] < 0.4]
             if len(near) == 1 and 0.25 < along[near[0]] < 0.75 and aside[near[0]] < 0.2:
                 text = f"the thing between the {meshes.names[a]} and the {meshes.names[b]}"
-                yield Ask(text, (meshes.ids[near[0]],))
+                yield Question(text, (meshes.ids[near[0]],))

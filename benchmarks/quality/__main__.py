@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.quality.goals import goals
 from benchmarks.quality.plan import NOISY, Job, nameless, quick_jobs, scannet_jobs, simulated_jobs
 from benchmarks.quality.pool import FAILED, ROOT, code_version, is_done, result_path, run_all
 from benchmarks.quality.report import Run, write_report
@@ -27,6 +28,7 @@ from ig_ros.errors import ConfigError, IgError
 NAMELESS = (
     "semantic tables count 0, for no mask has a name (--set language.encoder=open_clip looks at the pictures instead)"
 )
+REACHED = {True: " ", False: "!", None: "?"}  # before a goal: reached, missed, not measured
 MESHES = ROOT.parent / "shared" / "data" / "ycb"
 
 
@@ -52,6 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     command = shlex.join(["python", "-m", "benchmarks.quality", *arguments])
     notes += [f"{len(todo)} of {len(jobs)} maps were made in this run"] if len(todo) < len(jobs) else []
     write_report(options.docs, options.out, results, Run(command, minutes, options.workers, tuple(notes)))
+    for goal in goals(results) if results.entries else []:
+        print(f"{REACHED[goal.reached]} {goal.text}: {goal.measured}, wanted {goal.wanted}")
     print(
         f"{len(results.entries)} of {len(jobs)} maps, {len(results.failed)} failed, {minutes:.1f} min: {options.docs}"
     )

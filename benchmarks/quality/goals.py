@@ -1,4 +1,4 @@
-"""The goals of the project beside what was measured: "must show"."""
+"""The goals of the project beside what was measured; a run prints them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORDS = {"miou": "instance mIoU", "ma50": "mA50"}
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One line of the table."""
+    """One goal and what was measured of it."""
 
     text: str
     wanted: str

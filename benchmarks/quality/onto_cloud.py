@@ -10,12 +10,12 @@ import torch
 
 from benchmarks.baselines import Material
 from benchmarks.quality.scoring import Judged
+from ig_ros.config import LanguageConfig
 from ig_ros.datasets import SceneTruth
 from ig_ros.evaluation.label_transfer import ColoredPoints, Transfer, smooth_onto, transfer_by_vote, trusted_points
 from ig_ros.evaluation.metrics import instance_score
+from ig_ros.export.external_cloud import NEIGHBOURS
 from ig_ros.types import IntArray
-
-NEIGHBOURS = 8
 
 
 def transfers(row: Judged, material: Material, truth: SceneTruth) -> dict[str, dict[str, Any]]:
@@ -36,7 +36,7 @@ def transfers(row: Judged, material: Material, truth: SceneTruth) -> dict[str, d
 def smoothed(ids: IntArray, material: Material, truth: SceneTruth) -> Transfer:
     """The paper's MLP, with colour where the truth's points have one."""
     gaussians = material.frozen.gaussians
-    trusted = trusted_points(gaussians, ids, material.keyframes)
+    trusted = trusted_points(gaussians, ids, material.keyframes, LanguageConfig().accept)
     color = gaussians.features[:, :3].cpu().numpy().clip(0, 1)
     cloud = ColoredPoints(material.children.xyz, color)
     targets = ColoredPoints(truth.points, truth.colors / 255.0 if truth.colors is not None else None)

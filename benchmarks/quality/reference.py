@@ -34,10 +34,10 @@ STANDS_FOR = {
     "colour + space aggregation": "IG Table 5",
     "voxel-only aggregation": "IG Table 5",
     "feature-only aggregation": "IG Table 5",
-    "plain mask fusion": "overlap and votes; docs/method.md, section 4",
+    "plain mask fusion": "overlap and votes",
     "mask fusion": "ConceptGraphs, DualMap (geometry)",
     "mask fusion + words": "ConceptGraphs, DualMap",
-    "training-free consensus": "docs/method.md, section 4, steps a to e",
+    "training-free consensus": "steps 4a-4e of docs/method.md",
     "ours": "this project",
 }
 TABLE_5 = (

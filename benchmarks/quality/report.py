@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.quality.goals import goals
 from benchmarks.quality.plan import CONDITIONS, FULL, NOISY, RECORDED, RGB
 from benchmarks.quality.reference import ABLATION_HEAD, ABLATION_TABLE, SCANNET_HEAD, SCANNET_TABLE
 from benchmarks.quality.results import Results, flat
@@ -20,7 +19,6 @@ from benchmarks.quality.tables import (
     ceiling_remark,
     ceiling_table,
     detail_table,
-    goal_table,
     instance_table,
     map_table,
     markdown,
@@ -78,8 +76,6 @@ def compose(results: Results, run: Run, pictures: Sequence[str]) -> Iterator[str
     yield from introduction(results, run)
     if not results.entries:
         return
-    yield "## Must show\n"
-    yield goal_table(goals(results))
     kinds = results.kinds
     yield from ceiling(results, kinds)
     words = RECORDED if "scannet" in kinds else CONDITIONS

@@ -12,14 +12,18 @@ from benchmarks.baselines import Material, Prediction
 from benchmarks.quality.naming import classify, embed_instances, spread
 from benchmarks.quality.views import UnseenView, render_iou
 from ig_ros.datasets import SceneTruth
-from ig_ros.datasets.scannet_truth import CLASSES_10, CLASSES_15, CLASSES_19, NYU40
-from ig_ros.evaluation.average_precision import average_precision
+from ig_ros.datasets.scannet_truth import NYU40
+from ig_ros.evaluation.average_precision import instance_average_precision
 from ig_ros.evaluation.label_transfer import transfer_ids
 from ig_ros.evaluation.metrics import InstanceScore, instance_score, semantic_score
 from ig_ros.instances.visibility import Observations, observe
 from ig_ros.types import FloatArray, IntArray
 
 INSTANCE_FIGURES = ("miou", "ma50", "predicted", "true")  # those that sweeps show
+# The NYU40 classes on which the papers compare themselves on ScanNet.
+CLASSES_19 = (*range(1, 13), 14, 16, 24, 28, 33, 34, 36)
+CLASSES_15 = (*range(1, 11), 12, 14, 16, 33, 34)
+CLASSES_10 = (1, 2, *range(4, 11), 33)
 SCANNET_LISTS = {"19": CLASSES_19, "15": CLASSES_15, "10": CLASSES_10}
 
 
@@ -143,5 +147,5 @@ def class_score(predicted: IntArray, truth: IntArray) -> dict[str, float]:
 def precision(ids: IntArray, truth: IntArray) -> dict[str, float]:
     """AP, AP50, AP25 of ids (P,); as most rows know no confidence, all rank their instances by size."""
     known, count = np.unique(ids[ids >= 0], return_counts=True)
-    score = average_precision(ids, dict(zip(known.tolist(), count.tolist(), strict=True)), truth)
+    score = instance_average_precision(ids, dict(zip(known.tolist(), count.tolist(), strict=True)), truth)
     return {"ap": score.ap, "ap50": score.ap50, "ap25": score.ap25}

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ig_ros.evaluation.outputs import paint
 from ig_ros.raster import top_contributor
+from ig_ros.report.pictures import paint
 from ig_ros.segmentation import Segmenter
 from ig_ros.types import Frame, IntArray, MapSnapshot
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ig_ros.config import Config, build
 from ig_ros.errors import ConfigError, StorageError
+from ig_ros.registries import SEGMENTERS
 
 
 class Exit(IntEnum):
@@ -89,7 +90,7 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Any parameter, e.g. --set training.seed=3 (repeatable)")
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of parameters, plain or as for the node")]
-Segmenter = Annotated[str | None, typer.Option(help="Masks for frames without any: none, geometric, sam or sam2")]
+Segmenter = Annotated[str | None, typer.Option(help=f"Masks for frames without any: none, {', '.join(SEGMENTERS)}")]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON on stdout instead of a table")]
 
 

@@ -25,12 +25,12 @@ from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
 from ig_ros.errors import QueryError
 from ig_ros.evaluation.held_out import render_held_out
 from ig_ros.evaluation.label_transfer import transfer_ids
-from ig_ros.evaluation.metrics import instance_score
-from ig_ros.evaluation.outputs import score_entry, write_outputs, write_pictures
+from ig_ros.evaluation.metrics import instance_score, score_entry
 from ig_ros.map_io import MANIFEST, load_map
 from ig_ros.mapper import Mapper
 from ig_ros.nodes.query_client import MapClient, connected
 from ig_ros.report import Report, write_report
+from ig_ros.report.outputs import write_outputs, write_pictures
 
 PLAY_SHARE = 0.6  # of the time the camera moves; then the node trains on
 START_TIMEOUT = 60.0  # s until the node must answer

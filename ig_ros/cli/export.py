@@ -151,11 +151,11 @@ def write_onto(home: Path, target: Path, given: Path, plain: bool, paint: bool) 
     if target.resolve() == given.resolve():
         raise ConfigError(f"{given} would be overwritten by its labelled copy: choose another --out")
     cloud = export.read_cloud(given)
-    mapper, _ = open_map(home)
+    mapper, settings = open_map(home)
     frozen = mapper.freeze()
     snapshot = with_objects(mapper.latest, home)
     snapshot = snapshot if snapshot.step == frozen.step else mapper.instantiate(frozen)
-    found = export.label_cloud(cloud, frozen, snapshot, plain)
+    found = export.label_cloud(cloud, frozen, snapshot, None if plain else settings.language.accept)
     if found.coverage == 0:
         raise ConfigError(
             f"no point of {given} lies near an object of {home}: it must be in the map's frame and in metres"

@@ -98,9 +98,9 @@ def run(mapper: Mapper, dataset: Dataset, budget: Budget, out: Path, report: boo
     """Map, group, save, judge and write; returns the figures. The map is saved before anything else can fail."""
     from ig_ros.datasets import split
     from ig_ros.evaluation.offline import query_score, score
-    from ig_ros.evaluation.outputs import write_outputs, write_pictures
     from ig_ros.map_io import save_map
     from ig_ros.report import History, Report, write_report
+    from ig_ros.report.outputs import write_outputs, write_pictures
 
     clock = Clock()
     train, held_out = split(len(dataset))

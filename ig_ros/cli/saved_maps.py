@@ -59,7 +59,7 @@ INFO_EXAMPLES = examples("ig info out/map", "ig info out/map --json")
 @app.command("info", epilog=INFO_EXAMPLES)
 def info_command(directory: SavedMap, as_json: AsJson = False) -> None:
     """Show what is in a saved map: size, extent, cameras, objects, the parameters that are not the defaults."""
-    from ig_ros.evaluation.outputs import object_entry
+    from ig_ros.export.objects import object_entry
 
     home = map_home(directory)
     contents = open_map(home)
@@ -112,14 +112,14 @@ def query_command(
     as_json: AsJson = False,
 ) -> None:
     """Ask a saved map for an object. Exit code 1 when nothing fits."""
-    from ig_ros.evaluation.outputs import query_entry
-    from ig_ros.language import make_encoder
+    from ig_ros.export.objects import query_entry
+    from ig_ros.language import make_encoder, rank
     from ig_ros.map_io import read_snapshot
-    from ig_ros.mapper import answer
 
     with busy(f"asking {directory}"):
         snapshot, settings = read_snapshot(map_home(directory))
-        result = answer(snapshot, text, make_encoder(settings.language), settings, max_results, min_score)
+        words = settings.language
+        result = rank(snapshot, text, make_encoder(words), words, max_results, min_score)
     if as_json:
         print_json(query_entry(result))
     else:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ig_ros.config.presets import PRESETS
 from ig_ros.config.schema import build, param
+from ig_ros.registries import ENCODERS, SEGMENTERS
 
 ALIASES = {"segmenter": "segmentation.segmenter"}  # the one choice inside a group that every user meets
 
@@ -181,7 +182,7 @@ class LanguageConfig:
     encoder: str = param(
         "sentence",
         "sentence: MiniLM over mask labels; open_clip: image crops; fused: both",
-        choices=("none", "sentence", "open_clip", "fused"),
+        choices=("none", *ENCODERS),
     )
     clip_model: str = param("ViT-B-16", "open_clip model name")
     clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")
@@ -199,7 +200,7 @@ class LanguageConfig:
 class SegmentationConfig:
     """2D masks for frames that come without any."""
 
-    segmenter: str = param("none", "makes masks where none are sent", choices=("none", "geometric", "sam", "sam2"))
+    segmenter: str = param("none", "makes masks where none are sent", choices=("none", *SEGMENTERS))
     sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
     sam_model: str = param("vit_b", "the segment-anything checkpoint's model", choices=("vit_b", "vit_l", "vit_h"))
     sam2_checkpoint: str = param("", "path of a SAM 2.1 checkpoint (sam2.1_hiera_tiny.pt, ...)")

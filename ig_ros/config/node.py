@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ig_ros.config.core import Config
 from ig_ros.config.schema import param
 from ig_ros.errors import ConfigError
+from ig_ros.registries import POSE_SOURCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,6 @@ class LimitsConfig:
     text: int = param(500, "characters of a query, label, encoder or map name", 1, 1_000_000)
 
 
-SOURCES = ("", "pose", "odometry", "tf")
 TRUTHS = {"": None, "true": True, "false": False}
 
 
@@ -29,15 +29,15 @@ TRUTHS = {"": None, "true": True, "false": False}
 class EachCameraConfig:
     """Lists in the order of `cameras`, where these differ; an empty text, or no entry, = the value for all cameras."""
 
-    pose_source: tuple[str, ...] = param(("",), "of each camera: pose, odometry or tf; empty = pose_source")
+    pose_source: tuple[str, ...] = param(("",), f"of each camera: {', '.join(POSE_SOURCES)}; empty = pose_source")
     camera_frame: tuple[str, ...] = param(("",), "of each camera: its optical frame for tf; empty = camera_frame")
     pose_is_optical: tuple[str, ...] = param(("",), "of each camera: 'true' or 'false'; empty = pose_is_optical")
 
     def source(self, place: int, common: str) -> str:
         """Returns the pose source of the camera at a place of `cameras`. Raises ConfigError for an unknown one."""
         value = _entry(self.pose_source, place)
-        if value not in SOURCES:
-            raise ConfigError(f"parameter 'each.pose_source' has {value!r}: must be of {', '.join(SOURCES[1:])}")
+        if value not in ("", *POSE_SOURCES):
+            raise ConfigError(f"parameter 'each.pose_source' has {value!r}: must be of {', '.join(POSE_SOURCES)}")
         return value or common
 
     def frame(self, place: int, common: str) -> str:
@@ -70,7 +70,7 @@ class NodeConfig:
 
     cameras: tuple[str, ...] = param(("",), "namespaces of cameras, each with topics of its own; an empty name = none")
     autostart: bool = param(True, "configure and activate at once; false: a lifecycle manager does it")
-    pose_source: str = param("pose", "where camera poses come from", choices=("pose", "odometry", "tf"))
+    pose_source: str = param("pose", "where camera poses come from", choices=tuple(POSE_SOURCES))
     map_frame: str = param("map", "frame of the map, of every output and default of queries")
     camera_frame: str = param("", "optical frame of the camera for tf; empty = header.frame_id of the image")
     pose_is_optical: bool = param(True, "poses are of the optical frame (z forward), not of a body frame (x forward)")

@@ -2,6 +2,7 @@
 
 from ig_ros.datasets.base import (
     Dataset,
+    DatasetReader,
     SceneTruth,
     SelectionTruth,
     missing_truth,
@@ -10,10 +11,10 @@ from ig_ros.datasets.base import (
     split,
 )
 from ig_ros.datasets.registry import open_dataset, with_topics
-from ig_ros.datasets.scannet_writer import write_scannet_layout
 
 __all__ = [
     "Dataset",
+    "DatasetReader",
     "SceneTruth",
     "SelectionTruth",
     "missing_truth",
@@ -22,5 +23,4 @@ __all__ = [
     "sparse_points",
     "split",
     "with_topics",
-    "write_scannet_layout",
 ]

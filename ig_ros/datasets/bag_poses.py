@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import bisect
+import sys
 from typing import Any
 
 import numpy as np
 
+from ig_ros.config import NodeConfig
 from ig_ros.errors import DatasetError
-from ig_ros.geometry import interpolate, inverse, pose_from_quaternion
+from ig_ros.geometry import inverse, pose_from_quaternion
 from ig_ros.message_decoding import nanoseconds
+from ig_ros.pose_buffer import PoseBuffer
 from ig_ros.types import FloatArray
 
-SAME_STAMP = 1_000_000  # ns
-MAX_GAP = 500_000_000  # ns: between poses further apart nothing is known
-# A body frame (x forward, y left, z up, REP 103) sees the optical frame (x right, y down, z forward) like this.
-T_BODY_OPTICAL = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 
-
-class Track:
-    """Poses (4, 4) by stamp (ns), interpolated between two that are at most MAX_GAP apart."""
-
-    def __init__(self) -> None:
-        self._poses: dict[int, FloatArray] = {}
-        self._stamps: list[int] = []
-
-    def add(self, stamp: int, T: FloatArray) -> None:
-        """A pose in any order of stamps."""
-        self._poses[stamp] = T
-
-    def at(self, stamp: int) -> FloatArray | None:
-        """The pose at a stamp, None where it is not known."""
-        if len(self._stamps) != len(self._poses):
-            self._stamps = sorted(self._poses)
-        after = bisect.bisect_left(self._stamps, stamp)
-        near = self._stamps[max(0, after - 1) : after + 1]
-        if not near:
-            return None
-        closest = min(near, key=lambda s: abs(s - stamp))
-        if abs(closest - stamp) <= SAME_STAMP:
-            return self._poses[closest]
-        if len(near) < 2 or near[1] - near[0] > MAX_GAP:
-            return None
-        fraction = (stamp - near[0]) / (near[1] - near[0])
-        return interpolate(self._poses[near[0]], self._poses[near[1]], fraction)
+def recorded_poses() -> PoseBuffer:
+    """Returns an empty buffer that keeps every pose and interpolates as the node does by default."""
+    return PoseBuffer(NodeConfig().pose_max_gap, capacity=sys.maxsize)
 
 
 class Transforms:
@@ -52,7 +26,7 @@ class Transforms:
     def __init__(self) -> None:
         self._parents: dict[str, str] = {}
         self._fixed: dict[str, FloatArray] = {}
-        self._moving: dict[str, Track] = {}
+        self._moving: dict[str, PoseBuffer] = {}
 
     def add(self, message: Any, fixed: bool) -> None:
         """A TFMessage; frames may be written with a leading slash."""
@@ -63,7 +37,7 @@ class Transforms:
             if fixed:
                 self._fixed[child] = T
             else:
-                self._moving.setdefault(child, Track()).add(nanoseconds(item.header.stamp), T)
+                self._moving.setdefault(child, recorded_poses()).add(nanoseconds(item.header.stamp), T)
 
     def chain(self, frame: str) -> list[str]:
         """The frame, its parent and so on up to the root."""
@@ -87,7 +61,7 @@ class Transforms:
     def _along(self, frames: list[str], stamp: int) -> FloatArray | None:
         T = np.eye(4)
         for frame in frames:
-            step = self._fixed[frame] if frame in self._fixed else self._moving[frame].at(stamp)
+            step = self._fixed[frame] if frame in self._fixed else self._moving[frame].at(stamp).T_world_camera
             if step is None:
                 return None
             T = step @ T

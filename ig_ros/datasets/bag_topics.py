@@ -11,7 +11,10 @@ from ig_ros.errors import DatasetError
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 TF = "tf"  # stands for the pair /tf, /tf_static where a pose topic is expected
 NONE = "none"  # said by a user who wants a part left out
-COLOR = ("rgb8", "bgr8", "rgba8", "bgra8")
+COLOR = (
+    "rgb8", "bgr8", "rgba8", "bgra8", "8UC3", "8UC4", "rgb16", "bgr16", "yuv422", "uyvy", "yuv422_yuy2", "yuyv",
+    "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8",
+)  # fmt: skip
 GREY = ("mono8",)
 DEPTH = ("16UC1", "mono16", "32FC1")
 KINDS = {
@@ -34,7 +37,7 @@ FITTING = {  # part -> kinds of topics that can be it
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class BagTopic:
     """One topic of a bag."""
 
     name: str
@@ -56,9 +59,9 @@ class Selection:
     masks: str | None = None
 
 
-def describe(name: str, kind: str, count: int, first: Any) -> Topic:
+def describe(name: str, kind: str, count: int, first: Any) -> BagTopic:
     """The topic, judged by its type and its first message."""
-    topic = Topic(
+    topic = BagTopic(
         name, kind, count, KINDS.get(kind, "other"), first.header.frame_id if hasattr(first, "header") else ""
     )
     if kind == RAW:
@@ -72,7 +75,7 @@ def describe(name: str, kind: str, count: int, first: Any) -> Topic:
     return topic
 
 
-def select(topics: Iterable[Topic], wanted: Mapping[str, str]) -> Selection:
+def select(topics: Iterable[BagTopic], wanted: Mapping[str, str]) -> Selection:
     """The topics to read: those wanted (part -> name, TF, NONE), the rest guessed. Raises DatasetError with a list."""
     found = [topic for topic in topics if topic.count]
     for part, name in wanted.items():
@@ -90,23 +93,23 @@ def select(topics: Iterable[Topic], wanted: Mapping[str, str]) -> Selection:
     return Selection(image.name, info.name, pose, depth, masks)
 
 
-def listing(topics: Iterable[Topic]) -> str:
+def listing(topics: Iterable[BagTopic]) -> str:
     """Topics for a message to the user."""
     return ", ".join(f"{t.name} ({t.type}, {t.kind}, {t.count} messages)" for t in topics) or "no messages at all"
 
 
-def _named(found: list[Topic], wanted: Mapping[str, str], part: str) -> Topic | None:
+def _named(found: list[BagTopic], wanted: Mapping[str, str], part: str) -> BagTopic | None:
     return next((t for t in found if t.name == wanted.get(part)), None)
 
 
-def _optional(wanted: Mapping[str, str], part: str, guess: Callable[[], list[Topic]]) -> str | None:
+def _optional(wanted: Mapping[str, str], part: str, guess: Callable[[], list[BagTopic]]) -> str | None:
     if part in wanted:
         return None if wanted[part] == NONE else wanted[part]
     candidates = guess()
     return _one(part, candidates).name if candidates else None
 
 
-def _one(part: str, candidates: list[Topic]) -> Topic:
+def _one(part: str, candidates: list[BagTopic]) -> BagTopic:
     if len(candidates) == 1:
         return candidates[0]
     option = {"depth": "depth-image", "camera_info": "camera-info"}.get(part, part)
@@ -115,13 +118,13 @@ def _one(part: str, candidates: list[Topic]) -> Topic:
     raise DatasetError(f"several topics could be the {part}: choose one with --{option}: {listing(candidates)}")
 
 
-def _without_copies(images: list[Topic]) -> list[Topic]:
+def _without_copies(images: list[BagTopic]) -> list[BagTopic]:
     """Without the compressed copies of a raw topic (NAME/compressed beside NAME)."""
     raw = {t.name for t in images if t.type == RAW}
     return [t for t in images if t.type == RAW or t.name.rsplit("/", 1)[0] not in raw]
 
 
-def _closest(candidates: list[Topic], image: Topic) -> list[Topic]:
+def _closest(candidates: list[BagTopic], image: BagTopic) -> list[BagTopic]:
     """Calibrations of that very image: in its namespace, else of its frame, else all."""
     levels = image.name.split("/")
     for depth in range(len(levels) - 1, 1, -1):  # /cam/color/image_raw: /cam/color/camera_info, then /cam/camera_info
@@ -131,14 +134,15 @@ def _closest(candidates: list[Topic], image: Topic) -> list[Topic]:
     return [t for t in candidates if t.frame_id == image.frame_id] or candidates
 
 
-def _depth(found: list[Topic], image: Topic, info: Topic) -> list[Topic]:
-    """Depth images that can be registered to the image: of its size, of its frame if any is."""
-    depths = [t for t in found if t.kind == "depth" and t.size in ((0, 0), info.size)]
+def _depth(found: list[BagTopic], image: BagTopic, info: BagTopic) -> list[BagTopic]:
+    """Depth images: those of the image's frame and size if any is, else those of its frame, else all."""
+    depths = [t for t in found if t.kind == "depth"]
     raw = [t for t in depths if t.type == RAW] or depths
-    return [t for t in raw if t.frame_id == image.frame_id] or raw
+    own = [t for t in raw if t.frame_id == image.frame_id]
+    return [t for t in own if t.size in ((0, 0), info.size)] or own or raw
 
 
-def _pose(found: list[Topic]) -> str:
+def _pose(found: list[BagTopic]) -> str:
     poses = [t for t in found if t.kind == "pose"]
     if not poses and any(t.kind == "tf" for t in found):
         return TF

@@ -12,11 +12,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ig_ros.datasets.bag_poses import T_BODY_OPTICAL, Track, Transforms, matrix_of
-from ig_ros.datasets.bag_topics import COMPRESSED, TF, Selection, Topic, describe, listing, select
+from ig_ros.config import NodeConfig
+from ig_ros.datasets.bag_poses import Transforms, matrix_of, recorded_poses
+from ig_ros.datasets.bag_topics import COMPRESSED, TF, BagTopic, Selection, describe, listing, select
 from ig_ros.datasets.base import SceneTruth
 from ig_ros.errors import DatasetError, FrameError
-from ig_ros.lens_distortion import Rectifier
+from ig_ros.geometry import T_BODY_OPTICAL, inverse, reproject_depth
+from ig_ros.lens_distortion import Rectifier, is_rectified_topic
 from ig_ros.message_decoding import (
     depth_from_compressed,
     depth_from_image,
@@ -31,39 +33,46 @@ log = logging.getLogger(__name__)
 
 PoseAt: TypeAlias = Callable[[int], FloatArray | None]  # stamp (ns) -> T_world_camera (4, 4)
 SUFFIXES = (".mcap", ".db3")
-OPTIONS = ("image", "camera_info", "pose", "depth", "masks", "pose_frame", "map_frame")
-SYNC = 20_000_000  # ns: depth and masks belong to an image within this time
+TOPICS = ("image", "camera_info", "pose", "depth", "masks")
+OPTIONS = (*TOPICS, "pose_frame", "map_frame", "sync_tolerance")
+LATEST, STEADY = 0.1, 0.005  # s: depth stamped beside its image by a steady offset below the first, within the second
 
 
 class BagDataset:
     """Posed images of a bag in the order of their stamps; those without a pose are left out and counted."""
 
+    files = "*.mcap, *.db3, metadata.yaml"
     truth: SceneTruth | None = None
     missing_truth: tuple[str, ...] = ("instances: a bag has no annotation",)
 
-    def __init__(self, path: Path, options: Mapping[str, str] | None = None) -> None:
+    def __init__(self, path: Path, options: Mapping[str, str]) -> None:
         """Read poses and stamps, images only when asked for.
 
         Options (all guessed where only one thing fits): image, camera_info, depth, masks: topics, the last two may be
         `none`; pose: a topic or `tf`; pose_frame: whose poses they are, `optical` (z forward), `body` (x forward) or
-        a tf frame; map_frame: of tf. Raises DatasetError, which lists the topics where the choice is open.
+        a tf frame; map_frame: of tf; sync_tolerance: s within which depth and masks are of the moment of an image.
+        Raises DatasetError, which lists the topics where the choice is open.
         """
         self.name = path.resolve().stem
-        self._path, self._options = path, dict(options or {})
+        self._path, self._options = path, options
         unknown = set(self._options) - set(OPTIONS)
         if unknown:
             raise DatasetError(f"unknown option {', '.join(sorted(unknown))} of a bag: one of {', '.join(OPTIONS)}")
         self._reader = _opened(path)
         weakref.finalize(self, self._reader.close)
         self.topics = self._describe()
-        parts = {k: v for k, v in self._options.items() if k not in ("pose_frame", "map_frame")}
+        parts = {k: v for k, v in self._options.items() if k in TOPICS}
         self.used: Selection = select(self.topics, parts)
         self._rectifier = self._calibration()
         self._index = {
             part: sorted((_stamp(raw), time) for _, time, raw in self._raw(topic))
             for part, topic in self._parts().items()
         }
+        self._refuse_one_stamp()
+        self._poses = self._from_tf() if self.used.pose == TF else self._from_topic()
         self._frames = self._posed()
+        self._sync = {part: self._tolerance(part) for part in ("depth", "masks")}
+        self._depth_camera, self._T_color_depth = self._depth_mounting()
 
     @staticmethod
     def recognises(path: Path) -> bool:
@@ -86,16 +95,26 @@ class BagDataset:
                     "image_size",
                     f"image is {rgb.shape[1]}x{rgb.shape[0]}, its camera_info {camera.width}x{camera.height}",
                 )
-            return Frame(stamp, rectifier.color(rgb), camera, T, self._depth(stamp), self._masks(stamp), place)
+            return Frame(stamp, rectifier.color(rgb), camera, T, self._depth(stamp, T), self._masks(stamp), place)
         except FrameError as error:
             raise DatasetError(f"{self._path}, image at {stamp} ns: {error}") from error
 
-    def _depth(self, stamp: int) -> FloatArray | None:
+    def _depth(self, stamp: int, T_world_color: FloatArray) -> FloatArray | None:
+        """Returns depth registered to the image, by its own calibration and mounting, and the pose of its own stamp."""
         message = self._message("depth", stamp)
         if message is None:
             return None
+        taken = nanoseconds(message.header.stamp)
+        T_world_then = self._poses(taken) if abs(taken - stamp) > self._close else T_world_color
+        if T_world_then is None:  # the poses end before this depth
+            return None
         depth = depth_from_compressed(message) if _is(message, COMPRESSED) else depth_from_image(message)
-        return np.asarray(self._rectifier.nearest(depth), np.float32)
+        lens = self._depth_camera or self._rectifier
+        depth = np.asarray(lens.nearest(depth), np.float32)
+        if self._depth_camera is None and T_world_then is T_world_color:
+            return depth
+        T_color_depth = inverse(T_world_color) @ T_world_then @ self._T_color_depth
+        return reproject_depth(depth, lens.camera, T_color_depth, self._rectifier.camera)
 
     def _masks(self, stamp: int) -> Masks | None:
         message = self._message("masks", stamp)
@@ -105,14 +124,14 @@ class BagDataset:
         labels = np.asarray(self._rectifier.nearest(masks.labels), np.int32)
         return Masks(labels, masks.names, masks.scores, masks.embeddings, masks.encoder)
 
-    def _describe(self) -> tuple[Topic, ...]:
+    def _describe(self) -> tuple[BagTopic, ...]:
         found = []
         for name, info in sorted(self._reader.topics.items()):
             kind = str(info.msgtype)
             readable = kind in self._reader.typestore.fielddefs
             first = next((self._decoded(c, raw) for c, _, raw in self._raw(name)), None) if readable else None
             found.append(describe(name, kind, info.msgcount if readable else 0, first) if first is not None else
-                         Topic(name, kind, 0, "other"))  # fmt: skip
+                         BagTopic(name, kind, 0, "other"))  # fmt: skip
         return tuple(found)
 
     def _parts(self) -> dict[str, str]:
@@ -122,14 +141,14 @@ class BagDataset:
     def _calibration(self) -> Rectifier:
         connection, _, raw = next(self._raw(self.used.camera_info))
         try:
-            return Rectifier.from_info(self._decoded(connection, raw))
+            return Rectifier.from_info(self._decoded(connection, raw), is_rectified_topic(self.used.image))
         except FrameError as error:
             raise DatasetError(f"{self._path}, {self.used.camera_info}: {error}") from error
 
     def _posed(self) -> list[tuple[int, FloatArray]]:
         """Place in the image index and pose of every image that has one."""
-        poses = self._from_tf() if self.used.pose == TF else self._from_topic()
-        posed = [(place, T) for place, (stamp, _) in enumerate(self._index["image"]) if (T := poses(stamp)) is not None]
+        stamps = [stamp for stamp, _ in self._index["image"]]
+        posed = [(place, T) for place, stamp in enumerate(stamps) if (T := self._poses(stamp)) is not None]
         count = len(self._index["image"])
         if not posed:
             raise DatasetError(f"{self._path}: none of {count} images has a pose at its time; {listing(self.topics)}")
@@ -138,16 +157,90 @@ class BagDataset:
         return posed
 
     def _from_topic(self) -> PoseAt:
-        track, child = Track(), ""
+        poses, child = recorded_poses(), ""
         for connection, _, raw in self._raw(self.used.pose):
             message = self._decoded(connection, raw)
             child = getattr(message, "child_frame_id", "")
             try:
-                track.add(nanoseconds(message.header.stamp), matrix_of(message))
+                poses.add(nanoseconds(message.header.stamp), matrix_of(message))
             except ValueError:
                 continue  # a pose that was lost (NaN): the images of that time have none
         T_pose_camera = self._mounting(child.lstrip("/"))
-        return lambda stamp: None if (T := track.at(stamp)) is None else T @ T_pose_camera
+        return lambda stamp: None if (T := poses.at(stamp).T_world_camera) is None else T @ T_pose_camera
+
+    @property
+    def _close(self) -> int:
+        """Time (ns) within which depth and masks are taken to be of the image's own moment."""
+        text = self._options.get("sync_tolerance", str(NodeConfig().sync_tolerance))
+        try:
+            return round(float(text) * 1e9)
+        except ValueError as error:
+            raise DatasetError(f"sync_tolerance of a bag is a number of seconds, not '{text}'") from error
+
+    def _refuse_one_stamp(self) -> None:
+        """Raises DatasetError where all images bear one stamp: all would get one pose."""
+        stamps = {stamp for stamp, _ in self._index["image"]}
+        if len(stamps) == 1 and len(self._index["image"]) > 1:
+            raise DatasetError(
+                f"{self._path}: all {len(self._index['image'])} images of {self.used.image} have the same stamp "
+                f"({stamps.pop()} ns), so no pose can be told for them: let the driver stamp its images"
+            )
+
+    def _tolerance(self, part: str) -> int:
+        """Returns the time (ns) within which a message of a part belongs to an image: longer for a steady offset.
+
+        Says what is left out, and by how much it is stamped beside the images.
+        """
+        stamps = np.array([stamp for stamp, _ in self._index.get(part, [])], np.int64)
+        if not len(stamps):
+            return 0
+        images = np.array([self._index["image"][place][0] for place, _ in self._frames], np.int64)
+        offsets = (stamps[np.abs(stamps[None] - images[:, None]).argmin(1)] - images) / 1e9
+        middle, close = float(np.median(offsets)), self._close
+        late = np.abs(offsets) > close / 1e9
+        if not late.any():
+            return close
+        if part == "depth" and abs(middle) <= LATEST and float(np.median(np.abs(offsets - middle))) <= STEADY:
+            log.warning(
+                "%s: depth is stamped %.0f ms beside its image throughout: it is used with the pose of its own stamp",
+                self._path, 1000 * middle,
+            )  # fmt: skip
+            return max(close, round((abs(middle) + STEADY) * 1e9))
+        log.warning(
+            "%s: %d of %d images have no %s within %.0f ms (sync_tolerance); it is stamped %.0f ms beside them",
+            self._path, late.sum(), len(images), part, close / 1e6, 1000 * middle,
+        )  # fmt: skip
+        return close
+
+    def _depth_mounting(self) -> tuple[Rectifier | None, FloatArray]:
+        """Returns a depth camera of its own and T_color_depth (4, 4); None and identity for registered depth.
+
+        Raises DatasetError where depth is of another frame or size and the bag does not say how it lies.
+        """
+        color, camera = self._topic(self.used.image), self._rectifier.camera
+        topic = self._topic(self.used.depth) if self.used.depth else color
+        same = not topic.frame_id or topic.frame_id.lstrip("/") == color.frame_id.lstrip("/")
+        if topic is color or (same and topic.size in ((0, 0), (camera.width, camera.height))):
+            return None, np.eye(4)
+        infos = [t for t in self.topics if t.kind == "camera_info" and t.frame_id == topic.frame_id and t.count]
+        infos = [t for t in infos if topic.size in ((0, 0), t.size)]
+        remedy = "record depth that is aligned to the colour image, or leave it out with --depth-image none"
+        if not infos:
+            raise DatasetError(
+                f"{topic.name} is not registered to {color.name} (frame '{topic.frame_id}', {topic.size[0]}x"
+                f"{topic.size[1]}), and the bag has no camera_info of it: {remedy}"
+            )
+        connection, _, raw = next(self._raw(infos[0].name))
+        rectifier = Rectifier.from_info(self._decoded(connection, raw), is_rectified_topic(topic.name))
+        if same:
+            return rectifier, np.eye(4)
+        try:
+            T = self._tree().at(color.frame_id.lstrip("/"), topic.frame_id.lstrip("/"), self._index["image"][0][0])
+        except DatasetError as error:
+            raise DatasetError(f"{topic.name} is not registered to {color.name}: {error}; {remedy}") from error
+        if T is None:
+            raise DatasetError(f"{topic.name} is not registered to {color.name}, tf is silent at its start: {remedy}")
+        return rectifier, T
 
     def _mounting(self, child: str) -> FloatArray:
         """T_pose_camera (4, 4): from the frame whose pose is recorded to the camera's optical frame."""
@@ -192,16 +285,16 @@ class BagDataset:
                     tree.add(self._decoded(connection, raw), fixed=topic.name.endswith("tf_static"))
         return tree
 
-    def _topic(self, name: str) -> Topic:
+    def _topic(self, name: str) -> BagTopic:
         return next(topic for topic in self.topics if topic.name == name)
 
     def _message(self, part: str, stamp: int) -> Any:
-        """The message of a part nearest to a stamp; None where there is none within SYNC."""
+        """Returns the message of a part nearest to a stamp (ns), None beyond the part's tolerance."""
         index = self._index.get(part, [])
         after = bisect.bisect_left(index, (stamp, 0))
         near = index[max(0, after - 1) : after + 1]
-        found, time = min(near, key=lambda entry: abs(entry[0] - stamp), default=(stamp + 2 * SYNC, 0))
-        if abs(found - stamp) > SYNC:
+        found, time = min(near, key=lambda entry: abs(entry[0] - stamp), default=(None, 0))
+        if found is None or abs(found - stamp) > self._sync.get(part, 0):
             return None
         for connection, _, raw in self._raw(self._parts()[part], time, time + 1):
             if _stamp(raw) == found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -61,6 +62,18 @@ class Dataset(Protocol):
 
     def __getitem__(self, i: int) -> Frame:
         """The frame at place i at full resolution; `Frame.index` is its number. Raises DatasetError, IndexError."""
+
+
+class DatasetReader(Protocol):
+    """What stands in `registries.DATASET_READERS`: the class of a recorded dataset."""
+
+    files: str  # that this layout is known by, for messages
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a file or folder looks like this layout; a static method."""
+
+    def __call__(self, path: Path, options: Mapping[str, str]) -> Dataset:
+        """Opens it. Raises DatasetError naming what is missing or unreadable, and for an unknown option."""
 
 
 @dataclass(frozen=True, slots=True)

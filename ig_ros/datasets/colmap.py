@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -12,43 +11,26 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ig_ros.datasets.base import BoolArray, SceneTruth, SelectionTruth, SparsePoints
-from ig_ros.datasets.colmap_cameras import Lens, lens_of
 from ig_ros.datasets.colmap_model import (
     ColmapImage,
+    has_model,
     has_points,
     read_cameras,
     read_images,
     read_points,
     refuse_incomplete,
 )
-from ig_ros.datasets.files import read_json, read_rgb, refuse_missing
+from ig_ros.datasets.files import read_json, read_rgb, refuse_missing, resized_labels, wants_true_masks
 from ig_ros.errors import DatasetError
+from ig_ros.lens_distortion import Rectifier
 from ig_ros.types import Frame, IntArray
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledImage:
-    """What one label file says."""
-
-    width: int  # px, of the image that was annotated
-    height: int
-    polygons: dict[str, tuple[IntArray, ...]]  # text -> polygons (V, 2) px; several objects may share a name
-
-    def masks(self) -> dict[str, BoolArray]:
-        """Text -> (height, width) bool, the union of its polygons."""
-        return {text: self._fill(polygons) for text, polygons in self.polygons.items()}
-
-    def _fill(self, polygons: Sequence[IntArray]) -> BoolArray:
-        mask = np.zeros((self.height, self.width), np.uint8)
-        for polygon in polygons:  # one call each: overlaps would cancel out in a joint one
-            cv2.fillPoly(mask, [polygon], 1)
-        return mask.astype(bool)
-
-
 def find_labels(folder: Path) -> dict[str, Path]:
-    """Label files by the stem of their image; looked for in label/ of the scene and in ../label/SCENE, as published."""
+    """Returns label files by the stem of their image, from label/ of the scene or ../label/SCENE, as published."""
     name = folder.resolve().name
     places = (folder / "label" / name, folder / "label", folder.resolve().parent / "label" / name)
     return next(
@@ -56,27 +38,28 @@ def find_labels(folder: Path) -> dict[str, Path]:
     )
 
 
-def read_labels_file(path: Path) -> LabelledImage:
-    """One label file. Raises DatasetError naming it."""
+def read_labels_file(path: Path) -> dict[str, BoolArray]:
+    """Returns text -> mask (H, W) of one label file, the union of the text's polygons. Raises DatasetError."""
     about = read_json(path)
     try:
-        polygons: dict[str, tuple[IntArray, ...]] = {}
+        size = int(about["info"]["height"]), int(about["info"]["width"])
+        masks: dict[str, npt.NDArray[np.uint8]] = {}
         for thing in about["objects"]:
-            text = str(thing["category"])
-            polygons[text] = polygons.get(text, ()) + _polygons(thing["segmentation"])
-        return LabelledImage(int(about["info"]["width"]), int(about["info"]["height"]), polygons)
+            mask = masks.setdefault(str(thing["category"]), np.zeros(size, np.uint8))
+            for polygon in _polygons(thing["segmentation"]):  # one call each: overlaps would cancel out in a joint one
+                cv2.fillPoly(mask, [polygon], 1)
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(
             f"cannot read {path}: expected LERF-OVS labels, info (width, height) and objects (category, "
             f"segmentation [[x, y], ...]) ({error!r})"
         ) from error
+    return {text: mask.astype(bool) for text, mask in masks.items()}
 
 
-def _polygons(segmentation: Any) -> tuple[IntArray, ...]:
-    """One polygon, or a list of them; vertices lose their fraction, as in the published evaluation."""
-    first = segmentation[0][0]
-    rings = [segmentation] if isinstance(first, int | float) else segmentation
-    arrays = tuple(np.asarray(ring, np.float64).astype(np.int32) for ring in rings)
+def _polygons(segmentation: Any) -> Sequence[IntArray]:
+    """Returns one polygon (V, 2), or several; vertices lose their fraction, as in the published evaluation."""
+    rings = [segmentation] if isinstance(segmentation[0][0], int | float) else segmentation
+    arrays = [np.asarray(ring, np.float64).astype(np.int32) for ring in rings]
     if any(array.ndim != 2 or array.shape[1] != 2 for array in arrays):
         raise ValueError("a polygon is a list of [x, y]")
     return arrays
@@ -86,22 +69,23 @@ LAYOUT = (
     "a COLMAP folder holds images/ and sparse/0/ with cameras, images and optionally points3D (.bin or .txt), and "
     "for the selection task label/*.json or ../label/SCENE/*.json"
 )
-PHOTO_INTERVAL = 1_000_000_000  # ns: photographs carry no time, and no hand moves a metre between two frames of video
-
-LARGEST_NUMBER = 10**8  # beyond, a number in a file name is a date, and stamps would overflow
+PHOTO_INTERVAL = 1_000_000_000  # ns: photographs carry no time; this passes for slow motion
+LARGEST_NUMBER = 10**8  # a larger number in a file name is a date, and as a stamp would overflow
 
 
 class ColmapDataset:
     """Posed photographs without depth; lengths are in the model's own unit, which COLMAP chose freely."""
 
-    truth: SceneTruth | None = None  # nobody annotates instances in 3D here
+    files = "images/, sparse/0/"
+    truth: SceneTruth | None = None  # this layout has no annotation of instances in 3D
 
-    def __init__(self, folder: Path) -> None:
-        """Read the model and list the images. Raises DatasetError naming what is missing or unreadable."""
+    def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
+        """Reads the model and lists the images. Raises DatasetError naming what is missing or unreadable."""
+        wants_true_masks(options, folder, has_images=False)
         self.name = folder.resolve().name
         self._folder = folder
-        model = next((path for path in (folder / "sparse" / "0", folder / "sparse") if _has_model(path)), None)
-        self._model = model if model is not None else folder / "sparse" / "0"
+        models = [path for path in (folder / "sparse" / "0", folder / "sparse") if has_model(path)]
+        self._model = models[0] if models else folder / "sparse" / "0"
         refuse_missing([] if (folder / "images").is_dir() else [folder / "images"], LAYOUT)
         refuse_incomplete(self._model)
         self._cameras = read_cameras(self._model)
@@ -111,7 +95,7 @@ class ColmapDataset:
         paths = [folder / "images" / image.name for image in self._images]
         refuse_missing([path for path in paths if not path.is_file()], LAYOUT)
         self._indices = _numbers(self._images)
-        self._lenses: dict[tuple[int, int, int], Lens] = {}
+        self._rectifiers: dict[tuple[int, int, int], Rectifier] = {}
         self._labels = find_labels(folder)
 
     @staticmethod
@@ -125,10 +109,9 @@ class ColmapDataset:
     def __getitem__(self, i: int) -> Frame:
         image = self._images[i]
         rgb = read_rgb(self._folder / "images" / image.name)
-        lens = self._lens(image, rgb.shape[1], rgb.shape[0])
-        straight = lens.straighten(rgb).astype(np.uint8, copy=False)
+        rectifier = self._rectifier(image, rgb.shape[1], rgb.shape[0])
         index = self._indices[i]
-        return Frame(index * PHOTO_INTERVAL, straight, lens.camera, image.T_world_camera, index=index)
+        return Frame(index * PHOTO_INTERVAL, rectifier.color(rgb), rectifier.camera, image.T_world_camera, index=index)
 
     @cached_property
     def sparse_points(self) -> SparsePoints | None:
@@ -159,30 +142,23 @@ class ColmapDataset:
     def _stem(self, i: int) -> str:
         return Path(self._images[i].name).stem
 
-    def _lens(self, image: ColmapImage, width: int, height: int) -> Lens:
+    def _rectifier(self, image: ColmapImage, width: int, height: int) -> Rectifier:
         key = (image.camera, width, height)
-        if key not in self._lenses:
+        if key not in self._rectifiers:
             if image.camera not in self._cameras:
                 raise DatasetError(f"{self._model} has no camera {image.camera}, which took {image.name}")
-            self._lenses[key] = lens_of(self._cameras[image.camera], width, height)
-        return self._lenses[key]
+            self._rectifiers[key] = self._cameras[image.camera].rectifier(width, height)
+        return self._rectifiers[key]
 
     def _masks(self, place: int, path: Path) -> Mapping[str, BoolArray]:
-        """The label's polygons, brought to the frame's size and through its lens."""
+        """Returns the label's masks, resized to the frame and undistorted."""
         image = self._images[place]
-        rgb = read_rgb(self._folder / "images" / image.name)
-        height, width = rgb.shape[:2]
-        lens = self._lens(image, width, height)
-        masks = read_labels_file(path).masks()
-        sized = {
-            text: cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-            for text, mask in masks.items()
+        height, width = read_rgb(self._folder / "images" / image.name).shape[:2]
+        rectifier = self._rectifier(image, width, height)
+        return {
+            text: rectifier.nearest(resized_labels(mask.astype(np.int32), width, height)).astype(bool)
+            for text, mask in read_labels_file(path).items()
         }
-        return {text: lens.straighten(mask, cv2.INTER_NEAREST).astype(bool) for text, mask in sized.items()}
-
-
-def _has_model(folder: Path) -> bool:
-    return any((folder / f"{name}.{suffix}").is_file() for name in ("cameras", "images") for suffix in ("bin", "txt"))
 
 
 def _numbers(images: list[ColmapImage]) -> list[int]:

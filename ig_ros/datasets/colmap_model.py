@@ -16,15 +16,18 @@ import numpy as np
 
 from ig_ros.datasets.base import SparsePoints
 from ig_ros.datasets.files import refuse_missing
-from ig_ros.errors import DatasetError
+from ig_ros.errors import DatasetError, FrameError
 from ig_ros.geometry import inverse, pose_from_quaternion
-from ig_ros.types import FloatArray
+from ig_ros.lens_distortion import Rectifier
+from ig_ros.types import Camera, FloatArray
 
 LAYOUT = "a COLMAP model holds cameras, images and points3D, all of them as .bin or all as .txt"
 MODELS = (  # by COLMAP's number: name and how many parameters
     ("SIMPLE_PINHOLE", 3), ("PINHOLE", 4), ("SIMPLE_RADIAL", 4), ("RADIAL", 5), ("OPENCV", 8), ("OPENCV_FISHEYE", 8),
     ("FULL_OPENCV", 12), ("FOV", 5), ("SIMPLE_RADIAL_FISHEYE", 4), ("RADIAL_FISHEYE", 5), ("THIN_PRISM_FISHEYE", 12),
 )  # fmt: skip
+ONE_FOCAL = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
+UNKNOWN = ("FOV", "THIN_PRISM_FISHEYE")  # OpenCV has no such lens
 
 Model = TypeVar("Model")
 
@@ -37,6 +40,28 @@ class ColmapCamera:
     width: int
     height: int
     parameters: tuple[float, ...]  # px and distortion, in the order of the model
+
+    def rectifier(self, width: int, height: int) -> Rectifier:
+        """Returns the rectifier of images of width x height px, which may be a reduced copy of what was calibrated.
+
+        Raises DatasetError for a lens model that OpenCV does not have, and for images of another shape.
+        """
+        if self.model in UNKNOWN or (self.model, len(self.parameters)) not in MODELS:
+            raise DatasetError(
+                f"camera model {self.model} with {len(self.parameters)} parameters is not supported: run COLMAP's "
+                "image_undistorter, whose output is PINHOLE"
+            )
+        if abs(width * self.height - height * self.width) > max(self.width, self.height):
+            raise DatasetError(f"images are {width}x{height}, their COLMAP camera {self.width}x{self.height}")
+        fx, fy, cx, cy, *rest = (self.parameters[:1] if self.model in ONE_FOCAL else ()) + self.parameters
+        K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
+        distortion = np.zeros(8 if len(rest) > 4 else 4)
+        distortion[: len(rest)] = rest  # k1, k2, p1, p2, k3..k6: the order of COLMAP and of OpenCV
+        try:
+            camera = Camera(K, self.width, self.height).resized(width, height)
+            return Rectifier.of(camera, distortion, "FISHEYE" in self.model)
+        except FrameError as error:
+            raise DatasetError(f"COLMAP camera {self.model}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +92,11 @@ def refuse_incomplete(folder: Path) -> None:
     """Raise one DatasetError that names the absent files of the model; points may be absent."""
     names = [name for name in ("cameras", "images") if _file(folder, name) is None]
     refuse_missing([folder / f"{name}.bin" for name in names], f"{LAYOUT} (points3D may be absent)")
+
+
+def has_model(folder: Path) -> bool:
+    """Whether the folder holds at least a part of a model."""
+    return any(_file(folder, name) is not None for name in ("cameras", "images"))
 
 
 def has_points(folder: Path) -> bool:

@@ -1,11 +1,11 @@
-"""Reading and writing the small files of dataset folders; every failure is one DatasetError that names the file."""
+"""Readers of the small files of dataset folders; every failure is a DatasetError that names the file."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ig_ros.errors import DatasetError
-from ig_ros.types import Array, FloatArray, IntArray
+from ig_ros.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
-NO_DEPTH = 65535  # the Kinect driver's second way to say "none", beside 0
-NAMED_AT_MOST = 8
+NO_VALUE = 65535  # of a 16-bit image: "no depth" of the Kinect driver beside 0, and Replica's "no instance" -1
+NAMED_AT_MOST = 8  # missing files in one message
 
 
 def numbered(folder: Path, pattern: str) -> dict[int, Path]:
@@ -40,6 +40,23 @@ def refuse_missing(missing: Sequence[Path], layout: str) -> None:
         raise DatasetError(f"missing {names}{more}: {layout}")
 
 
+def wants_true_masks(options: Mapping[str, str], folder: Path, has_images: bool) -> bool:
+    """Returns whether the option masks=truth asks for true instance images as masks.
+
+    Raises DatasetError for any other option, and where the folder has no such images.
+    """
+    if set(options) - {"masks"} or options.get("masks", "files") not in ("files", "truth"):
+        query = "&".join(f"{name}={value}" for name, value in options.items())
+        raise DatasetError(f"unknown option '{query}' of a recorded folder: masks=files or masks=truth")
+    wanted = options.get("masks") == "truth"
+    if wanted and not has_images:
+        raise DatasetError(
+            f"{folder} has no true instance images: masks=truth works on ScanNet and vMAP folders that hold them "
+            "(instance-filt/, semantic_instance/)"
+        )
+    return wanted
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file; its shape is for the caller to check."""
     try:
@@ -49,8 +66,8 @@ def read_json(path: Path) -> Any:
 
 
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 colour image."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    """(H, W, 3) uint8 colour image, its pixels as they are stored: poses and K are of those, not of EXIF's upright."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise DatasetError(f"cannot read {path}: expected a JPEG or PNG colour image")
     return np.ascontiguousarray(image[..., ::-1]).astype(np.uint8, copy=False)
@@ -59,7 +76,7 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
 def read_depth(path: Path, per_metre: float = 1000.0) -> FloatArray:
     """(H, W) float32 m from a 16-bit PNG, in millimetres unless told; 0 where it says 0 or 65535."""
     image = read_labels(path, "depth")
-    return np.where(image == NO_DEPTH, 0, image).astype(np.float32) / np.float32(per_metre)
+    return np.where(image == NO_VALUE, 0, image).astype(np.float32) / np.float32(per_metre)
 
 
 def read_labels(path: Path, content: str = "labels") -> IntArray:
@@ -130,6 +147,10 @@ def _usable(candidates: Iterable[tuple[int, FloatArray, str]]) -> dict[int, Floa
             raise DatasetError(f"{source} is not a rigid camera-to-world pose: its rotation is not orthonormal")
         else:
             poses[number] = pose
+    if lost and not poses:
+        raise DatasetError(
+            f"none of {len(lost)} poses is finite: tracking was lost throughout, so nothing can be mapped"
+        )
     if lost:
         logger.warning("skipped %d frames without a finite pose: %s", len(lost), ", ".join(map(str, lost[:20])))
     return poses
@@ -151,25 +172,3 @@ def _sources(
     """The depth pixel of each colour pixel along one axis, and whether it exists; cameras as (focal, centre) in px."""
     source = np.floor((np.arange(count) + 0.5 - color[1]) / color[0] * depth[0] + depth[1]).astype(np.int64)
     return source.clip(0, limit - 1), (source >= 0) & (source < limit)
-
-
-def write_image(image: Array, path: Path, options: Sequence[int] = ()) -> None:
-    """Encode by the suffix of the path; a colour image is BGR, as OpenCV has it."""
-    done, data = cv2.imencode(path.suffix, image, list(options))
-    if not done:
-        raise DatasetError(f"cannot encode {path}: {image.dtype} {image.shape}")
-    write_bytes(data.tobytes(), path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """UTF-8 text; folders above are made."""
-    write_bytes(text.encode(), path)
-
-
-def write_bytes(data: bytes, path: Path) -> None:
-    """Bytes as they are; folders above are made."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise DatasetError(f"cannot write {path}: {error.strerror}") from error

@@ -4,60 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
 from ig_ros.datasets.bags import BagDataset
-from ig_ros.datasets.base import Dataset
-from ig_ros.datasets.colmap import ColmapDataset
-from ig_ros.datasets.replica import ReplicaDataset
-from ig_ros.datasets.scannet import ScanNetDataset
-from ig_ros.datasets.seven_scenes import SevenScenesDataset
+from ig_ros.datasets.base import Dataset, DatasetReader
 from ig_ros.errors import DatasetError
+from ig_ros.registries import DATASET_READERS, load
 
 SIMULATED = "sim:"
-Layout: TypeAlias = type[SevenScenesDataset] | type[ScanNetDataset] | type[ReplicaDataset] | type[ColmapDataset]
-LAYOUTS: tuple[Layout, ...] = (SevenScenesDataset, ScanNetDataset, ReplicaDataset, ColmapDataset)
-KNOWN = (
-    "7-Scenes (frame-000000.color.jpg, ...), ScanNet (color/, pose/, intrinsic/), Replica of vMAP (rgb/, depth/, "
-    "traj_w_c.txt) or NICE-SLAM (results/, traj.txt), COLMAP and LERF (images/, sparse/0/)"
-)
 
 
 def open_dataset(spec: str | Path) -> Dataset:
-    """Open a recorded folder (its layout is told by its files) or a simulated scene.
+    """Opens a recording, whose layout is told by its files (`registries.DATASET_READERS`), or a simulated scene.
 
-    Folders: 7-Scenes, ScanNet, Replica (vMAP, NICE-SLAM), COLMAP (LERF). "FOLDER?masks=truth" takes the true instance
-    images as masks, where a ScanNet or vMAP folder has them.
-    Simulated: "sim:tabletop", "sim:room", "sim:scanned?meshes=FOLDER"; options as a query string, for example
-    "sim:tabletop?seed=3&frames=80&masks=noisy" (see simulated/options.py). Raises DatasetError, which names the known
-    layouts or, where a folder is nearly one of them, each missing file.
+    Options follow as a query string: "FOLDER?masks=truth" takes the true instance images of a ScanNet or vMAP folder
+    as masks; "BAG?pose=tf" see BagDataset; "sim:tabletop?seed=3&frames=80&masks=noisy" see simulation/options.py, and
+    beside it "sim:room", "sim:scanned?meshes=FOLDER". Raises DatasetError, which names the known layouts or, where a
+    folder is nearly one of them, each missing file.
     """
     if isinstance(spec, str) and spec.startswith(SIMULATED):
         return _open_simulated(spec.removeprefix(SIMULATED))
-    path, _, query = str(spec).partition("?")
-    if BagDataset.recognises(bag := Path(path).expanduser()):
-        return BagDataset(bag, dict(parse_qsl(query, keep_blank_values=True)))
-    folder, exact_masks = _parsed(spec)
-    if not folder.is_dir():
+    path, options = _parsed(spec)
+    if not path.exists():
         raise DatasetError(
-            f"{folder} is neither a folder nor a bag (.mcap, .db3); simulated scenes are called sim:tabletop, "
-            "sim:room, sim:scanned"
+            f"{path} is neither a folder nor a bag (.mcap, .db3); simulated scenes are called sim:tabletop, sim:room, "
+            "sim:scanned"
         )
-    layout = next((layout for layout in LAYOUTS if layout.recognises(folder)), None)
-    if layout is None:
-        scenes = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and _recognised(path)]
-        hint = f"; it holds scenes, choose one: {', '.join(scenes[:8])}" if scenes else ""
-        raise DatasetError(f"{folder} is none of the layouts {KNOWN}{hint}")
-    if not exact_masks:
-        return layout(folder)
-    if layout is ScanNetDataset or layout is ReplicaDataset:
-        return layout(folder, masks="truth")
-    raise DatasetError(f"{folder} has no true instance images: masks=truth works on ScanNet and vMAP folders")
+    reader = find_reader(path)
+    if reader is not None:
+        return reader(path, options)
+    known = ", ".join(f"{name} ({load(target).files})" for name, target in DATASET_READERS.items())
+    scenes = [below.name for below in sorted(path.glob("*/")) if find_reader(below) is not None]
+    hint = f"; it holds scenes, choose one: {', '.join(scenes[:8])}" if scenes else ""
+    raise DatasetError(f"{path} is none of the layouts {known}{hint}")
+
+
+def find_reader(path: Path) -> DatasetReader | None:
+    """Returns the first reader of the table that recognises a file or folder, None if none does."""
+    readers: list[DatasetReader] = [load(target) for target in DATASET_READERS.values()]
+    return next((reader for reader in readers if reader.recognises(path)), None)
 
 
 def with_topics(spec: str, topics: Mapping[str, str | None]) -> str:
-    """The spec of a bag with options of `BagDataset` that are not None. Raises DatasetError where there is no bag."""
+    """Returns the spec of a bag with those options of `BagDataset` that are not None.
+
+    Raises DatasetError where there is no bag.
+    """
     given = {name: value for name, value in topics.items() if value is not None}
     if not given:
         return spec
@@ -66,19 +58,13 @@ def with_topics(spec: str, topics: Mapping[str, str | None]) -> str:
     return f"{spec}{'&' if '?' in spec else '?'}{urlencode(given, safe='/')}"
 
 
-def _recognised(folder: Path) -> bool:
-    return any(layout.recognises(folder) for layout in LAYOUTS)
-
-
-def _parsed(spec: str | Path) -> tuple[Path, bool]:
-    """The folder, and whether its true instance images shall serve as masks."""
-    if isinstance(spec, Path) or "?" not in spec or Path(spec).expanduser().is_dir():
-        return Path(spec).expanduser(), False
-    path, _, query = spec.partition("?")
-    options = dict(parse_qsl(query, keep_blank_values=True))
-    if set(options) - {"masks"} or options.get("masks", "files") not in ("files", "truth"):
-        raise DatasetError(f"unknown option '{query}' of a recorded folder: masks=files or masks=truth")
-    return Path(path).expanduser(), options.get("masks") == "truth"
+def _parsed(spec: str | Path) -> tuple[Path, dict[str, str]]:
+    """Returns path and options; a question mark may also be part of an existing path."""
+    path = Path(spec).expanduser()
+    if path.exists():
+        return path, {}
+    name, _, query = str(spec).partition("?")
+    return Path(name).expanduser(), dict(parse_qsl(query, keep_blank_values=True))
 
 
 def _open_simulated(spec: str) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 
 from ig_ros.datasets.base import SceneTruth, stamp_of
 from ig_ros.datasets.files import (
+    NO_VALUE,
     numbered,
     read_depth,
     read_json,
@@ -19,8 +20,10 @@ from ig_ros.datasets.files import (
     read_rgb,
     read_trajectory,
     refuse_missing,
+    wants_true_masks,
 )
-from ig_ros.datasets.scannet_truth import BACKGROUND, View, fuse, nyu40_class
+from ig_ros.datasets.fused_truth import LabelledView, fuse
+from ig_ros.datasets.scannet_truth import questions
 from ig_ros.errors import DatasetError
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, Masks
 
@@ -36,19 +39,18 @@ class Convention:
     colors: str  # folder/prefix; a number follows
     depths: str
     trajectory: str
-    digits: int  # the number is padded to
     layout: str  # in words, for errors
 
 
 INSTANCES = "semantic_instance/semantic_instance_"
 VMAP = Convention(
-    "rgb/rgb_", "depth/depth_", "traj_w_c.txt", 1,
+    "rgb/rgb_", "depth/depth_", "traj_w_c.txt",
     "a vMAP folder of Replica (SCENE, or SCENE/imap/00) holds rgb/rgb_N.png, depth/depth_N.png (16-bit, mm), "
     "traj_w_c.txt (16 numbers per frame) and for the truth semantic_instance/semantic_instance_N.png and "
     "info_semantic.json",
 )  # fmt: skip
 NICE_SLAM = Convention(
-    "results/frame", "results/depth", "traj.txt", 6,
+    "results/frame", "results/depth", "traj.txt",
     "a NICE-SLAM folder of Replica holds results/frameNNNNNN.jpg, results/depthNNNNNN.png, traj.txt (16 numbers per "
     "frame), and cam_params.json there or above",
 )  # fmt: skip
@@ -93,9 +95,9 @@ def list_files(root: Path, convention: Convention) -> ReplicaFiles:
     depths, instances = _find(root, convention.depths), _find(root, INSTANCES)
     expected = [(convention.depths, depths), *([(INSTANCES, instances)] if instances else [])]
     gaps = [
-        root / f"{prefix}{number:0{convention.digits}d}.png"
+        root / f"{prefix}{path.stem.removeprefix(Path(convention.colors).name)}.png"
         for prefix, found in expected
-        for number in colors
+        for number, path in colors.items()
         if number not in found
     ]
     refuse_missing(gaps, convention.layout)
@@ -114,17 +116,18 @@ def _find(root: Path, prefix: str) -> dict[int, Path]:
 
 
 INSTANCE_IMAGES = "semantic_instance/semantic_instance_N.png"
-NO_INSTANCE = 65535  # what became of -1, Replica's "undefined"
-FUSED_VIEWS = 200  # at most; further ones along a dense path see nothing new
+FUSED_VIEWS = 200  # views at most that make up the truth; more along a dense path see nothing new
 
 
 class ReplicaDataset:
     """RGB-D frames of one rendered Replica sequence."""
 
-    def __init__(self, folder: Path, masks: str = "files") -> None:
-        """List the folder and read its trajectory. Raises DatasetError naming what is missing or unreadable.
+    files = "rgb/, depth/, traj_w_c.txt; results/, traj.txt"
 
-        masks: "files" brings none, since none are recorded; "truth" the exact ones in semantic_instance/.
+    def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
+        """Lists the folder and reads its trajectory. Raises DatasetError naming what is missing or unreadable.
+
+        Option masks: "files" brings none, since none are recorded; "truth" the exact ones in semantic_instance/.
         """
         self.name = folder.resolve().name
         self._folder = folder
@@ -133,9 +136,7 @@ class ReplicaDataset:
         self._numbers = list(self._files.colors)
         shape = read_rgb(self._files.colors[self._numbers[0]]).shape
         self._camera, self._per_metre = _calibration(folder, shape) if root is None else _rendered(shape)
-        self._exact_masks = masks == "truth"
-        if self._exact_masks and not self._files.instances:
-            raise DatasetError(f"{folder} lacks {INSTANCE_IMAGES}: masks=truth takes the masks from there")
+        self._exact_masks = wants_true_masks(options, folder, bool(self._files.instances))
 
     @staticmethod
     def recognises(folder: Path) -> bool:
@@ -164,8 +165,7 @@ class ReplicaDataset:
         points, ids = fuse(self._views())
         present = np.unique(ids[ids > 0]).tolist()
         names = {i: self._names.get(i, "") for i in present}
-        asked = {name: i for i, name in reversed(names.items()) if name and nyu40_class(name) not in BACKGROUND}
-        return SceneTruth(points, ids, names, tuple(asked.items())[::-1], (), self._instance_image)
+        return SceneTruth(points, ids, names, questions(names), (), self._instance_image)
 
     @property
     def missing_truth(self) -> tuple[str, ...]:
@@ -192,12 +192,12 @@ class ReplicaDataset:
         if not self._files.instances:
             raise DatasetError(f"{self._folder} lacks {INSTANCE_IMAGES}")
         image = read_labels(self._files.instances[self._numbers[i]])
-        return np.where(image == NO_INSTANCE, 0, image).astype(np.int32)
+        return np.where(image == NO_VALUE, 0, image).astype(np.int32)
 
-    def _views(self) -> Iterator[View]:
+    def _views(self) -> Iterator[LabelledView]:
         for i in np.linspace(0, len(self) - 1, min(len(self), FUSED_VIEWS)).round().astype(int).tolist():
             number = self._numbers[i]
-            yield self._depth(number), self._instance_image(i), self._camera, self._files.poses[number]
+            yield LabelledView(self._depth(number), self._instance_image(i), self._camera, self._files.poses[number])
 
 
 def _rendered(shape: tuple[int, ...]) -> tuple[Camera, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from ig_ros.datasets.files import (
     numbered,
     read_depth,
     read_intrinsics,
+    read_json,
     read_labels,
     read_poses,
     read_rgb,
     refuse_missing,
     register_depth,
     resized_labels,
+    wants_true_masks,
 )
 from ig_ros.datasets.scannet_truth import TruthFiles, read_truth
 from ig_ros.errors import DatasetError
@@ -34,12 +36,14 @@ IMAGE = r"(\d+)\.(?:jpg|jpeg|png)"
 
 
 class ScanNetDataset:
-    """RGB-D frames of one ScanNet scene, or of anything written by `write_scannet_layout`."""
+    """RGB-D frames of one ScanNet scene."""
 
-    def __init__(self, folder: Path, masks: str = "files") -> None:
-        """List the folder and read poses and calibration. Raises DatasetError naming what is missing or unreadable.
+    files = "color/, pose/, intrinsic/"
 
-        masks: "files" takes those in masks/, if any; "truth" the exact ones in instance-filt/.
+    def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
+        """Lists the folder and reads poses and calibration. Raises DatasetError naming what is missing or unreadable.
+
+        Option masks: "files" takes those in masks/, if any; "truth" the exact ones in instance-filt/.
         """
         self.name = folder.resolve().name
         self._folder = folder
@@ -60,9 +64,7 @@ class ScanNetDataset:
         self._K = read_intrinsics(color_intrinsics)
         depth_intrinsics = folder / "intrinsic" / "intrinsic_depth.txt"
         self._K_depth = read_intrinsics(depth_intrinsics) if self._depths and depth_intrinsics.is_file() else None
-        if masks == "truth" and not self._instances:
-            raise DatasetError(f"{folder} lacks {INSTANCE_IMAGES}: masks=truth takes the masks from there")
-        self._exact_masks = masks == "truth"
+        self._exact_masks = wants_true_masks(options, folder, bool(self._instances))
         self._truth_files = TruthFiles.of(folder)
 
     @cached_property
@@ -107,21 +109,13 @@ class ScanNetDataset:
 
     def _refuse_gaps(self, poses: dict[int, Path]) -> None:
         """Every colour image needs its companions; a kind of file that is wholly absent is not missed."""
-        expected = [("pose", "txt", poses)]
-        expected += [
-            (name, "png", found)
-            for name, found in (
-                ("depth", self._depths),
-                ("instance-filt", self._instances),
-                ("masks", self._masks),
-            )
-            if found
-        ]
-        missing = [
-            self._folder / name / f"{number}.{suffix}"
-            for name, suffix, found in expected
+        optional = {"depth": self._depths, "instance-filt": self._instances, "masks": self._masks}
+        missing = [self._folder / "pose" / f"{number}.txt" for number in self._colors if number not in poses]
+        missing += [
+            self._folder / name / f"{number}.png"
+            for name, found in optional.items()
             for number in self._colors
-            if number not in found
+            if found and number not in found
         ]
         missing += [path for path in (p.with_suffix(".json") for p in self._masks.values()) if not path.is_file()]
         refuse_missing(missing, LAYOUT)
@@ -138,11 +132,11 @@ class ScanNetDataset:
         if labels.shape != size:
             raise DatasetError(f"{path} is {labels.shape[::-1]}, its colour image {size[::-1]}: both must agree")
         about = path.with_suffix(".json")
+        entries = read_json(about)
         try:
-            entries = json.loads(about.read_text())
             names = {int(key): str(entry["label"]) for key, entry in entries.items() if entry.get("label")}
             scores = {int(key): float(entry["score"]) for key, entry in entries.items() if "score" in entry}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise DatasetError(
                 f'cannot read {about}: expected {{"id": {{"label": text, "score": 0..1}}}} ({error})'
             ) from error

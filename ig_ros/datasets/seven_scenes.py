@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ig_ros.datasets.base import SceneTruth, stamp_of
-from ig_ros.datasets.files import numbered, read_depth, read_intrinsics, read_poses, read_rgb, refuse_missing
+from ig_ros.datasets.files import (
+    numbered,
+    read_depth,
+    read_intrinsics,
+    read_poses,
+    read_rgb,
+    refuse_missing,
+    wants_true_masks,
+)
 from ig_ros.errors import DatasetError
 from ig_ros.types import Camera, Frame
 
@@ -18,11 +27,13 @@ LAYOUT = (
 class SevenScenesDataset:
     """RGB-D frames of one 7-Scenes sequence. Depth is taken as registered to colour, as the sequences are used."""
 
+    files = "frame-000000.color.jpg, ..."
     truth: SceneTruth | None = None
     missing_truth: tuple[str, ...] = ("instances: the 7-Scenes layout has no annotation",)
 
-    def __init__(self, folder: Path) -> None:
-        """List the folder and read its poses. Raises DatasetError naming what is missing or unreadable."""
+    def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
+        """Lists the folder and reads its poses. Raises DatasetError naming what is missing or unreadable."""
+        wants_true_masks(options, folder, has_images=False)
         self.name = folder.resolve().name
         colors = numbered(folder, r"frame-(\d+)\.color\.(?:jpg|png)")
         depths = numbered(folder, r"frame-(\d+)\.depth\.png")

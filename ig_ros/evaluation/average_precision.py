@@ -5,23 +5,22 @@ in order of confidence. Precision over recall, one point per distinct confidence
 is integrated by trapezoids. What lies mostly on nothing that counts (unlabelled points, true instances below the
 minimum size) is no error. Every prediction owns its points, so above IoU 0.5 the matching is unique.
 
-Differences from the benchmark's script, each on purpose: unlabelled points leave before unions (METHOD 6; the script
-leaves them inside); below IoU 0.5 the script lets true instances choose in the order of the file, here the most
-confident prediction chooses first, then the larger IoU, so that ids do not matter.
+Differences from the benchmark's script, each on purpose: unlabelled points leave before unions (docs/method.md,
+section 6; the script leaves them inside); below IoU 0.5 the script lets true instances choose in the order of the file,
+here the most confident prediction chooses first, then the larger IoU, so that ids do not matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from ig_ros.types import FloatArray, IntArray
+from ig_ros.evaluation.metrics import Overlap
+from ig_ros.types import BoolArray, FloatArray, IntArray
 
-THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))  # 0.5:0.05:0.95
-SCANNET_SCRIPT_THRESHOLDS = THRESHOLDS[:-1]  # the benchmark's script stops at 0.90
+THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))  # 0.5:0.05:0.95; the benchmark's script stops at 0.90
 MIN_REGION = 100  # points: the benchmark's smallest instance
 
 
@@ -46,20 +45,18 @@ class ClassAveragePrecision:
     by_class: Mapping[int, AveragePrecision]
 
 
-def average_precision(
+def instance_average_precision(
     predicted: IntArray,
     confidence: Mapping[int, float],
     truth: IntArray,
     min_points: int = MIN_REGION,
-    thresholds: Sequence[float] = THRESHOLDS,
 ) -> AveragePrecision:
-    """Class-agnostic AP of ids (P,) on the same points; predicted < 0 is none, truth <= 0 is unlabelled.
+    """Returns class-agnostic AP of ids (P,) on the same points; predicted < 0 is none, truth <= 0 is unlabelled.
 
     `min_points` bounds true and predicted instances alike (100 on ScanNet's meshes). Raises KeyError for a predicted
     id without confidence.
     """
-    overlap = _overlap(predicted, confidence, truth)
-    return _evaluate(overlap, min_points, thresholds)
+    return _evaluate(Overlap.of(predicted, truth), confidence, min_points)
 
 
 def class_average_precision(
@@ -69,20 +66,19 @@ def class_average_precision(
     truth: IntArray,
     true_classes: Mapping[int, int],
     min_points: int = MIN_REGION,
-    thresholds: Sequence[float] = THRESHOLDS,
 ) -> ClassAveragePrecision:
-    """AP per class and its mean: only instances of one class meet.
+    """Returns AP per class and its mean: only instances of one class meet.
 
     The classes map instance ids to classes. A true instance without one is unlabelled; a predicted instance without
     one is of no class and left out; a class without a true instance of `min_points` takes no part in the mean.
     """
     truth = np.where(np.isin(truth, list(true_classes)), truth, 0)
-    overlap = _overlap(predicted, confidence, truth)
+    overlap = Overlap.of(predicted, truth)
     by_class = {}
     for c in sorted(set(true_classes.values())):
         rows = np.array([true_classes[i] == c for i in overlap.true_ids.tolist()], bool)
         columns = np.array([predicted_classes.get(i) == c for i in overlap.ids.tolist()], bool)
-        score = _evaluate(overlap.only(rows, columns), min_points, thresholds)
+        score = _evaluate(overlap.only(rows, columns), confidence, min_points)
         if score.true:
             by_class[c] = score
     values = list(by_class.values())
@@ -92,80 +88,30 @@ def class_average_precision(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Overlap:
-    """T true and Q predicted instances of one scene, each in the order of their first points: ids decide nothing."""
-
-    true_ids: IntArray  # (T,)
-    true_size: IntArray  # (T,) points
-    ids: IntArray  # (Q,)
-    size: IntArray  # (Q,) points, unlabelled ones included
-    void: IntArray  # (Q,) of them unlabelled
-    confidence: FloatArray  # (Q,)
-    shared: IntArray  # (T, Q) points
-
-    def only(self, rows: npt.NDArray[np.bool_], columns: npt.NDArray[np.bool_]) -> _Overlap:
-        """The chosen true and predicted instances."""
-        return _Overlap(
-            self.true_ids[rows], self.true_size[rows], self.ids[columns], self.size[columns], self.void[columns],
-            self.confidence[columns], self.shared[rows][:, columns],
-        )  # fmt: skip
-
-    @property
-    def iou(self) -> FloatArray:
-        """(T, Q), unlabelled points taken out."""
-        union: FloatArray = self.true_size[:, None] + (self.size - self.void)[None] - self.shared
-        return self.shared / union
-
-
-def _overlap(predicted: IntArray, confidence: Mapping[int, float], truth: IntArray) -> _Overlap:
-    taken, labelled = predicted >= 0, truth > 0
-    true_ids, true_size = _by_appearance(truth[labelled])
-    ids, size = _by_appearance(predicted[taken])
-    shared = np.zeros((len(true_ids), len(ids)), np.int64)
-    both = taken & labelled
-    np.add.at(shared, (_places(true_ids, truth[both]), _places(ids, predicted[both])), 1)
-    score = np.array([confidence[i] for i in ids.tolist()], float)
-    return _Overlap(true_ids, true_size, ids, size, size - shared.sum(axis=0), score, shared)
-
-
-def _by_appearance(values: IntArray) -> tuple[IntArray, IntArray]:
-    """The different values in the order of their first appearance, and how often each occurs."""
-    different, first, counts = np.unique(values, return_index=True, return_counts=True)
-    order = np.argsort(first)
-    return different[order], counts[order]
-
-
-def _places(different: IntArray, values: IntArray) -> IntArray:
-    """Where each value stands among the different ones."""
-    order = np.argsort(different)
-    return order[np.searchsorted(different, values, sorter=order)]
-
-
-def _evaluate(overlap: _Overlap, min_points: int, thresholds: Sequence[float]) -> AveragePrecision:
-    large = overlap.size >= min_points
-    overlap = overlap.only(np.ones(len(overlap.true_ids), bool), large)
+def _evaluate(overlap: Overlap, confidence: Mapping[int, float], min_points: int) -> AveragePrecision:
+    overlap = overlap.only(np.ones(len(overlap.true_ids), bool), overlap.size >= min_points)
     counted = overlap.true_size >= min_points
-    at = {t: _precision_area(overlap, counted, t) for t in {*thresholds, 0.5, 0.25}}
-    mean = sum(at[t] for t in thresholds) / len(thresholds)
+    score = np.array([confidence[i] for i in overlap.ids.tolist()], float)
+    at = {t: _precision_area(overlap, score, counted, t) for t in {*THRESHOLDS, 0.5, 0.25}}
+    mean = sum(at[t] for t in THRESHOLDS) / len(THRESHOLDS)
     return AveragePrecision(100 * mean, 100 * at[0.5], 100 * at[0.25], int(counted.sum()), len(overlap.ids))
 
 
-def _precision_area(overlap: _Overlap, counted: npt.NDArray[np.bool_], threshold: float) -> float:
-    """Area in [0, 1] under precision over recall at one IoU threshold; `counted` (T,) are the ones to find."""
+def _precision_area(overlap: Overlap, confidence: FloatArray, counted: BoolArray, threshold: float) -> float:
+    """Returns the area in [0, 1] under precision over recall at one IoU threshold; `counted` (T,) are to be found."""
     if not counted.any():
         return 0.0
     iou = overlap.iou
     near = iou > threshold
-    correct = _match(iou[counted], overlap.confidence, threshold)
+    correct = _match(iou[counted], confidence, threshold)
     # a prediction on what is not evaluated is no error: on a true instance below the minimum, or mostly on such points
-    beside = overlap.void + overlap.shared[~counted].sum(axis=0)
+    beside = overlap.size - overlap.labelled + overlap.shared[~counted].sum(axis=0)
     excused = ~near[counted].any(axis=0) & (near[~counted].any(axis=0) | (beside > threshold * overlap.size))
     judged = correct | ~excused
-    return _area(overlap.confidence[judged], correct[judged], int(counted.sum()))
+    return _area(confidence[judged], correct[judged], int(counted.sum()))
 
 
-def _match(iou: FloatArray, confidence: FloatArray, threshold: float) -> npt.NDArray[np.bool_]:
+def _match(iou: FloatArray, confidence: FloatArray, threshold: float) -> BoolArray:
     """Which of the predictions (Q,) get a true instance of their own, iou (T, Q)."""
     rows, columns = (iou > threshold).nonzero()
     order = np.lexsort((columns, -iou[rows, columns], -confidence[columns]))
@@ -176,7 +122,7 @@ def _match(iou: FloatArray, confidence: FloatArray, threshold: float) -> npt.NDA
     return matched
 
 
-def _area(confidence: FloatArray, correct: npt.NDArray[np.bool_], true: int) -> float:
+def _area(confidence: FloatArray, correct: BoolArray, true: int) -> float:
     order = np.argsort(-confidence, kind="stable")
     score, hits = confidence[order], np.cumsum(correct[order])
     last = np.append(score[1:] != score[:-1], True)[: len(score)]  # equally confident predictions come in together

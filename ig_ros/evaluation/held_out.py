@@ -12,7 +12,7 @@ import numpy as np
 from ig_ros.config import InputConfig
 from ig_ros.datasets import Dataset
 from ig_ros.datasets.base import SelectionTruth
-from ig_ros.evaluation.metrics import SelectionScore, SelectionView, instance_score, psnr, selection_score, ssim
+from ig_ros.evaluation.metrics import SelectionView, instance_score, psnr, selection_score, ssim
 from ig_ros.mapper import Mapper
 from ig_ros.named_objects import FrozenMap
 from ig_ros.raster import top_contributor
@@ -33,7 +33,7 @@ class HeldOutView:
 
 
 def render_held_out(mapper: Mapper, frozen: FrozenMap, snapshot: MapSnapshot, frame: Frame) -> HeldOutView:
-    """Render a frame's view in colour and instances and score the colour."""
+    """Renders a frame's view in colour and instances and scores the colour."""
     view = make_keyframe(-1, frame, mapper.config.input)
     rendered = mapper.scaffold.render(view.camera, frame.T_world_camera)
     color = rendered.features[..., :3].cpu().numpy().clip(0, 1)
@@ -51,7 +51,7 @@ def render_held_out(mapper: Mapper, frozen: FrozenMap, snapshot: MapSnapshot, fr
 
 
 def best_render_iou(views: Sequence[HeldOutView], truth: Sequence[IntArray]) -> dict[int, float]:
-    """Best IoU of each true instance with any object over all held-out pixels; truth images (H, W), 0 = unlabelled."""
+    """Returns each true instance's best IoU with any object over all held-out pixels; truth (H, W), 0 = unlabelled."""
     predicted, true = [], []
     for view, image in zip(views, truth, strict=True):
         size = (view.instances.shape[1], view.instances.shape[0])
@@ -68,7 +68,7 @@ def selection_views(
     selection: SelectionTruth,
     config: InputConfig,
 ) -> Iterator[SelectionView]:
-    """Every annotated text in every annotated view: the pixels whose top Gaussian is of an object that fits the text.
+    """Yields for every text in every annotated view the pixels whose top Gaussian is of an object that fits the text.
 
     `ask` answers with all objects that fit; views are drawn at the size of training and compared at that of the truth.
     Raises ValueError for a snapshot without Gaussians.
@@ -89,21 +89,10 @@ def selection_views(
             yield SelectionView(place, text, chosen > 0, mask)
 
 
-def select_and_render(
-    snapshot: MapSnapshot,
-    ask: Callable[[str], QueryResult],
-    dataset: Dataset,
-    selection: SelectionTruth,
-    config: InputConfig,
-) -> SelectionScore:
-    """mIoU and mAcc@0.25 of the paper's task, see `selection_views`."""
-    return selection_score(selection_views(snapshot, ask, dataset, selection, config))
-
-
 def selection_figures(
     mapper: Mapper, snapshot: MapSnapshot, dataset: Dataset, selection: SelectionTruth
 ) -> dict[str, Any]:
-    """JSON-ready figures of the task, per cent, and how many (view, text) pairs were asked.
+    """Returns mIoU and mAcc@0.25 of the paper's selection task in per cent, and how many (view, text) pairs were asked.
 
     The snapshot must be the mapper's latest, with its Gaussians: the mapper answers from what it has found last.
     """
@@ -111,5 +100,5 @@ def selection_figures(
     def ask(text: str) -> QueryResult:
         return mapper.query(text, max_results=0)
 
-    score = select_and_render(snapshot, ask, dataset, selection, mapper.config.input)
+    score = selection_score(selection_views(snapshot, ask, dataset, selection, mapper.config.input))
     return {"miou": round(score.miou, 3), "macc25": round(score.macc25, 3), "pairs": len(score.iou)}

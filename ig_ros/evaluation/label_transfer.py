@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.spatial import cKDTree
 from torch import nn
 
 from ig_ros.raster import top_contributor
 from ig_ros.scaffold.keyframes import Keyframe
-from ig_ros.types import FloatArray, GaussianBatch, IntArray
+from ig_ros.types import BoolArray, FloatArray, GaussianBatch, IntArray
 
 RADIUS = 0.05  # m: a target with no point of the map this near is unknown
 
@@ -25,25 +24,28 @@ class Transfer:
 
     ids: IntArray  # (P,) of the map, -1 = unknown
     confidence: FloatArray  # (P,) in [0, 1], 0 where unknown
-    coverage: float  # share of the points that got an id, [0, 1]
 
+    @classmethod
+    def unknown(cls, points: int) -> Transfer:
+        """Returns no id for any point."""
+        return cls(np.full(points, -1), np.zeros(points))
 
-def make_transfer(ids: IntArray, confidence: FloatArray) -> Transfer:
-    """With the coverage counted and no confidence where there is no id."""
-    known = ids >= 0
-    return Transfer(ids, np.where(known, confidence, 0.0), float(known.mean()) if len(ids) else 0.0)
+    @property
+    def coverage(self) -> float:
+        """Share of the points that got an id, [0, 1]."""
+        return float((self.ids >= 0).mean()) if len(self.ids) else 0.0
 
 
 def transfer_by_vote(
     xyz: FloatArray, ids: IntArray, targets: FloatArray, radius: float = RADIUS, neighbours: int = 1
 ) -> Transfer:
-    """Each target (P, 3) m takes the most frequent id of its `neighbours` nearest points of xyz (N, 3) within `radius`.
+    """Gives each target (P, 3) m the most frequent id of its `neighbours` nearest points of xyz (N, 3) within `radius`.
 
     Points without an object (-1) vote too: amid them a target has none. Between equal votes the nearest point decides.
     The confidence is the winner's share of the votes in reach.
     """
     if not len(xyz) or not len(targets):
-        return make_transfer(np.full(len(targets), -1), np.zeros(len(targets)))
+        return Transfer.unknown(len(targets))
     ranks = np.arange(1, min(neighbours, len(xyz)) + 1)
     distance, place = cKDTree(xyz).query(targets, k=ranks, distance_upper_bound=radius, workers=-1)
     found = np.isfinite(distance)
@@ -52,18 +54,16 @@ def transfer_by_vote(
     count = equal.sum(axis=2)
     winner = count.argmax(axis=1)  # argmax takes the first, which is the nearest
     row = np.arange(len(targets))
-    share = count[row, winner] / np.maximum(found.sum(axis=1), 1)
-    return make_transfer(votes[row, winner], share)
+    chosen, share = votes[row, winner], count[row, winner] / np.maximum(found.sum(axis=1), 1)
+    return Transfer(chosen, np.where(chosen >= 0, share, 0.0))
 
 
 def transfer_ids(xyz: FloatArray, ids: IntArray, targets: FloatArray, radius: float = RADIUS) -> IntArray:
-    """Id of the nearest point of xyz (N, 3) for each target (P, 3); -1 where none stands within `radius` metres."""
+    """Returns the id of the point of xyz (N, 3) nearest to each target (P, 3); -1 where none is within `radius` m."""
     return transfer_by_vote(xyz, ids, targets, radius).ids
 
 
-BoolArray = npt.NDArray[np.bool_]
-ACCEPT = 0.2  # IoU above which a mask is an instance's own (METHOD 5)
-CHUNK = 16384  # points labelled at a time
+CHUNK = 16384  # points labelled at a time, so that a mesh of millions fits into memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class SmoothingOptions:
     width: int = 128
     frequencies: int = 6  # octaves of the position encoding (Own: the paper does not say)
     rate: float = 1e-3  # of Adam
-    radius: float = 0.1  # m: a target further than this from every point of the map is unknown (METHOD 6)
+    radius: float = 0.1  # m: a target further than this from every point of the map is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def smooth_onto(
     generator: torch.Generator,
     options: SmoothingOptions | None = None,
 ) -> Transfer:
-    """Learn the ids (N,) of the trusted (N,) points of a map's cloud and read them at the targets.
+    """Learns the ids (N,) of the trusted (N,) points of a map's cloud and reads them at the targets.
 
     Points without an object (-1) teach nothing. Colour counts where both clouds have it. The confidence is the
     softmax's. Deterministic for a generator's state and a number of threads. Nothing to learn from: all unknown.
@@ -123,7 +123,7 @@ def smooth_onto(
     options = options or SmoothingOptions()
     taught = trusted & (ids >= 0)
     if not taught.any() or not len(targets.xyz):
-        return make_transfer(np.full(len(targets.xyz), -1), np.zeros(len(targets.xyz)))
+        return Transfer.unknown(len(targets.xyz))
     low, high = cloud.xyz.min(axis=0), cloud.xyz.max(axis=0)
     center, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-6)
     colored = cloud.rgb is not None and targets.rgb is not None
@@ -138,14 +138,14 @@ def smooth_onto(
     names, label = np.unique(ids[taught], return_inverse=True)
     field = train_field(encoded(cloud, taught), torch.from_numpy(label), len(names), generator, options)
     reached = cKDTree(cloud.xyz).query(targets.xyz, distance_upper_bound=options.radius, workers=-1)[0] < math.inf
-    result, confidence = np.full(len(targets.xyz), -1), np.zeros(len(targets.xyz))
+    result = Transfer.unknown(len(targets.xyz))
     share, best = read_field(field, encoded(targets, reached))
-    result[reached], confidence[reached] = names[best], share
-    return make_transfer(result, confidence)
+    result.ids[reached], result.confidence[reached] = names[best], share
+    return result
 
 
 def position_encoding(xyz: torch.Tensor, frequencies: int) -> torch.Tensor:
-    """(N, 3 + 6 F) of positions (N, 3) in [-1, 1]: themselves, then sine and cosine of pi 2^i times them, i < F."""
+    """Returns (N, 3 + 6 F) of positions (N, 3) in [-1, 1]: themselves, sine and cosine of pi 2^i times them, i < F."""
     turns = xyz[:, None] * (math.pi * 2.0 ** torch.arange(frequencies, dtype=xyz.dtype))[None, :, None]
     return torch.cat([xyz, turns.sin().flatten(1), turns.cos().flatten(1)], dim=1)
 
@@ -153,7 +153,7 @@ def position_encoding(xyz: torch.Tensor, frequencies: int) -> torch.Tensor:
 def train_field(
     inputs: torch.Tensor, labels: torch.Tensor, classes: int, generator: torch.Generator, options: SmoothingOptions
 ) -> LabelField:
-    """Fit a field to encoded points (N, I) and their labels (N,) by cross-entropy on random batches."""
+    """Fits a field to encoded points (N, I) and their labels (N,) by cross-entropy on random batches."""
     field = LabelField(inputs.shape[1], options.width, classes, generator)
     optimizer = torch.optim.Adam(field.parameters(), lr=options.rate)
     for _ in range(options.steps):
@@ -167,19 +167,13 @@ def train_field(
 
 @torch.no_grad()
 def read_field(field: LabelField, inputs: torch.Tensor) -> tuple[FloatArray, IntArray]:
-    """Softmax (N,) and index (N,) of the likeliest label of encoded points (N, I)."""
-    shares, best = [torch.zeros(0)], [torch.zeros(0, dtype=torch.int64)]
-    for part in torch.split(inputs, CHUNK):
-        share, label = field(part).softmax(dim=1).max(dim=1)
-        shares.append(share)
-        best.append(label)
-    return torch.cat(shares).numpy(), torch.cat(best).numpy()
+    """Returns softmax (N,) and index (N,) of the likeliest label of encoded points (N, I)."""
+    found = [field(part).softmax(dim=1).max(dim=1) for part in torch.split(inputs, CHUNK)]
+    return torch.cat([f.values for f in found]).numpy(), torch.cat([f.indices for f in found]).numpy()
 
 
-def trusted_points(
-    gaussians: GaussianBatch, ids: IntArray, keyframes: Iterable[Keyframe], accept: float = ACCEPT
-) -> BoolArray:
-    """Which Gaussians (N,) are the top contributor to some pixel of a mask accepted for their instance (paper A.3).
+def trusted_points(gaussians: GaussianBatch, ids: IntArray, keyframes: Iterable[Keyframe], accept: float) -> BoolArray:
+    """Returns which Gaussians (N,) are the top contributor to a pixel of a mask accepted for their instance [IG A.3].
 
     In every keyframe with masks an instance accepts the mask that its pixels overlap best, if the IoU exceeds
     `accept`. ids (N,) are the instances' of the Gaussians, -1 = none.
@@ -195,7 +189,7 @@ def trusted_points(
 
 
 def accepted_pixels(shown: IntArray, labels: IntArray, accept: float) -> BoolArray:
-    """Where a view shows an instance (H, W), -1 = none, inside the mask (H, W), 0 = none, that it accepts."""
+    """Returns where a view shows an instance (H, W), -1 = none, inside the mask (H, W), 0 = none, that it accepts."""
     own, instance, size = np.unique(shown, return_inverse=True, return_counts=True)
     masks, mask, area = np.unique(labels, return_inverse=True, return_counts=True)
     instance, mask = instance.reshape(shown.shape), mask.reshape(shown.shape)

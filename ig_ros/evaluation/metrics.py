@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from skimage.metrics import structural_similarity
 
-from ig_ros.raster.counting import unique_ids
-from ig_ros.types import FloatArray, IntArray
+from ig_ros.types import BoolArray, FloatArray, IntArray
 
 
 def psnr(rendered: FloatArray, target: FloatArray) -> float:
-    """Peak signal-to-noise ratio in dB of two images with values in [0, 1]."""
+    """Returns the peak signal-to-noise ratio in dB of two images with values in [0, 1]."""
     error = float(np.mean((rendered.astype(np.float64) - target) ** 2))
     return -10.0 * math.log10(max(error, 1e-10))
 
 
 def ssim(rendered: FloatArray, target: FloatArray) -> float:
-    """Structural similarity (Gaussian window, sigma 1.5) of two (H, W, 3) images with values in [0, 1]."""
+    """Returns the structural similarity (Gaussian window, sigma 1.5) of two (H, W, 3) images with values in [0, 1]."""
     return float(
         structural_similarity(rendered, target, channel_axis=2, data_range=1.0, gaussian_weights=True, sigma=1.5)
     )
@@ -41,63 +41,71 @@ class InstanceScore:
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceCounts:
-    """How many instances there are: what best overlap, which forgives fragments, cannot tell."""
+class Overlap:
+    """T true and Q predicted instances on the same points, each in the order of their first points."""
 
-    predicted: int
-    true: int
-    matched: int  # pairs with IoU > 0.5; such pairs are one-to-one by themselves, as instances share no points
+    true_ids: IntArray  # (T,)
+    true_size: IntArray  # (T,) points
+    ids: IntArray  # (Q,)
+    size: IntArray  # (Q,) points, unlabelled ones included
+    labelled: IntArray  # (Q,) of them labelled
+    shared: IntArray  # (T, Q) points
+
+    @classmethod
+    def of(cls, predicted: IntArray, truth: IntArray) -> Overlap:
+        """Counts the points of ids (P,) and those they share; predicted < 0 is none, truth <= 0 is unlabelled."""
+        taken, labelled = predicted >= 0, truth > 0
+        true_ids, true_size, true_place = _by_appearance(truth, labelled)
+        ids, size, place = _by_appearance(predicted, taken)
+        shared = np.zeros((len(true_ids), len(ids)), np.int64)
+        np.add.at(shared, (true_place[taken & labelled], place[taken & labelled]), 1)
+        return cls(true_ids, true_size, ids, size, shared.sum(axis=0), shared)
+
+    def only(self, rows: BoolArray, columns: BoolArray) -> Overlap:
+        """Returns the true instances of the mask rows (T,) and the predicted ones of columns (Q,)."""
+        return Overlap(
+            self.true_ids[rows], self.true_size[rows], self.ids[columns], self.size[columns], self.labelled[columns],
+            self.shared[rows][:, columns],
+        )  # fmt: skip
 
     @property
-    def ratio(self) -> float:
-        """Predicted per true instance, 1 = right; 0 without a true one."""
-        return self.predicted / self.true if self.true else 0.0
+    def iou(self) -> FloatArray:
+        """(T, Q), unlabelled points taken out."""
+        union: IntArray = self.true_size[:, None] + self.labelled[None] - self.shared
+        return np.asarray(self.shared / union)
+
+
+def _by_appearance(values: IntArray, chosen: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Returns the different chosen values by first appearance, how often each occurs, and the place (P,) of each."""
+    different, first, inverse, counts = np.unique(
+        values[chosen], return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(first)
+    place: IntArray = np.full(len(values), -1)
+    place[chosen] = np.argsort(order)[inverse]
+    return different[order], counts[order], place
 
 
 def instance_score(predicted: IntArray, truth: IntArray, min_points: int = 1) -> InstanceScore:
-    """Compare ids (P,) on the same points; predicted < 0 is none, truth <= 0 is unlabelled and leaves before unions."""
-    overlap = _overlap(predicted, truth)
+    """Compares ids (P,) on the same points; predicted < 0 is none, truth <= 0 is unlabelled and leaves before unions.
+
+    True instances under `min_points` points are left out.
+    """
+    overlap = Overlap.of(predicted, truth)
     best = overlap.iou.max(axis=1, initial=0.0)
     counted = overlap.true_size >= min_points
-    scores = best[counted]
+    scores, count = best[counted], int((overlap.labelled > 0).sum())
     if not len(scores):
-        return InstanceScore(0.0, 0.0, 0.0, 0, 0, len(overlap.size), {})
+        return InstanceScore(0.0, 0.0, 0.0, 0, 0, count, {})
     return InstanceScore(
         miou=100 * float(scores.mean()),
         ma50=100 * float((scores > 0.5).mean()),
         ma25=100 * float((scores > 0.25).mean()),
         found=int((scores > 0.5).sum()),
         true=len(scores),
-        predicted=len(overlap.size),
-        best={int(i): float(b) for i, b, c in zip(overlap.true_ids, best, counted, strict=True) if c},
+        predicted=count,
+        best=dict(sorted(zip(overlap.true_ids[counted].tolist(), scores.tolist(), strict=True))),
     )
-
-
-def instance_counts(predicted: IntArray, truth: IntArray, min_points: int = 1) -> InstanceCounts:
-    """Count instances of at least `min_points` labelled points on either side; ids (P,) as for `instance_score`."""
-    overlap = _overlap(predicted, truth)
-    wanted, counted = overlap.true_size >= min_points, overlap.size >= min_points
-    matched = int((overlap.iou[wanted][:, counted] > 0.5).sum())
-    return InstanceCounts(int(counted.sum()), int(wanted.sum()), matched)
-
-
-@dataclass(frozen=True, slots=True)
-class _Overlap:
-    true_ids: IntArray  # (T,)
-    true_size: IntArray  # (T,) points
-    size: IntArray  # (Q,) labelled points of each predicted instance
-    iou: FloatArray  # (T, Q)
-
-
-def _overlap(predicted: IntArray, truth: IntArray) -> _Overlap:
-    labelled = truth > 0
-    predicted, truth = predicted[labelled], truth[labelled]
-    true_ids, t, true_size = unique_ids(truth)
-    ids, p, size = unique_ids(predicted)
-    shared = np.bincount(t * len(ids) + p, minlength=len(true_ids) * len(ids)).reshape(len(true_ids), len(ids))
-    iou = shared / (true_size[:, None] + size[None] - shared)
-    real = ids >= 0
-    return _Overlap(true_ids, true_size, size[real], iou[:, real])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ class SemanticScore:
 
 
 def semantic_score(predicted: IntArray, truth: IntArray) -> SemanticScore:
-    """Compare classes (P,) on the same points: predicted < 0 is unknown and wrong, truth < 0 is left out."""
+    """Compares classes (P,) on the same points: predicted < 0 is unknown and wrong, truth < 0 is left out."""
     known = truth >= 0
     predicted, truth = predicted[known], truth[known]
     iou, accuracy = {}, {}
@@ -123,9 +131,6 @@ def semantic_score(predicted: IntArray, truth: IntArray) -> SemanticScore:
     if not iou:
         return SemanticScore(0.0, 0.0, {}, {})
     return SemanticScore(100 * sum(iou.values()) / len(iou), 100 * sum(accuracy.values()) / len(iou), iou, accuracy)
-
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ class SelectionScore:
 
 
 def selection_score(views: Iterable[SelectionView]) -> SelectionScore:
-    """Score every pair. Raises ValueError for masks of two sizes, an empty true mask and a pair that comes twice."""
+    """Scores every pair. Raises ValueError for masks of two sizes, an empty true mask and a pair that comes twice."""
     iou: dict[tuple[int, str], float] = {}
     for view in views:
         name = f"'{view.query}' in view {view.place}"
@@ -164,3 +169,8 @@ def selection_score(views: Iterable[SelectionView]) -> SelectionScore:
         return SelectionScore(0.0, 0.0, {})
     values = np.array(list(iou.values()))
     return SelectionScore(100 * float(values.mean()), 100 * float((values > 0.25).mean()), iou)
+
+
+def score_entry(score: Any) -> dict[str, Any]:
+    """Returns a score of this package (a dataclass) as JSON-ready values, rounded."""
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in dataclasses.asdict(score).items()}

@@ -12,11 +12,10 @@ import numpy as np
 from ig_ros.datasets import Dataset, SceneTruth, sparse_points
 from ig_ros.datasets.scannet_truth import nyu40_class
 from ig_ros.errors import FrameError
-from ig_ros.evaluation.average_precision import average_precision, class_average_precision
+from ig_ros.evaluation.average_precision import class_average_precision, instance_average_precision
 from ig_ros.evaluation.held_out import HeldOutView, best_render_iou
 from ig_ros.evaluation.label_transfer import transfer_by_vote, transfer_ids
-from ig_ros.evaluation.metrics import instance_score, semantic_score
-from ig_ros.evaluation.outputs import score_entry
+from ig_ros.evaluation.metrics import instance_score, score_entry, semantic_score
 from ig_ros.mapper import Mapper
 from ig_ros.types import IntArray, MapSnapshot
 
@@ -121,7 +120,7 @@ def truth_score(snapshot: MapSnapshot, truth: SceneTruth) -> dict[str, Any]:
     confidence = {thing.id: thing.confidence for thing in snapshot.instances.objects}
     figures: dict[str, Any] = {
         "instance": score_entry(instance_score(moved.ids, truth.ids)),
-        "average_precision": score_entry(average_precision(moved.ids, confidence, truth.ids)),
+        "average_precision": score_entry(instance_average_precision(moved.ids, confidence, truth.ids)),
         "coverage": round(moved.coverage, 4),
     }
     if truth.classes is not None:

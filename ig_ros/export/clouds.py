@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,26 @@ from plyfile import PlyData, PlyElement
 
 from ig_ros.atomic_write import appearing_file
 from ig_ros.errors import StorageError
-from ig_ros.types import IntArray, MapSnapshot
+from ig_ros.types import Array, FloatArray, IntArray, MapSnapshot
 
-COLUMNS = [
-    *((name, "<f4") for name in "xyz"),
-    *((name, "u1") for name in ("red", "green", "blue")),
-    *(("instance", "<i4"), ("confidence", "<f4"), ("opacity", "<f4")),
-]
+XYZ, RGB = ("x", "y", "z"), ("red", "green", "blue")
+POINT = [*((name, "<f4") for name in XYZ), *((name, "u1") for name in RGB)]
+COLUMNS = [*POINT, ("instance", "<i4"), ("confidence", "<f4"), ("opacity", "<f4")]
+
+
+def point_table(columns: list[tuple[str, str]], xyz: FloatArray, rgb: Array) -> npt.NDArray[np.void]:
+    """Returns a structured array (N,) with the columns of POINT filled in from xyz (N, 3) m and rgb (N, 3) u8."""
+    table = np.zeros(len(xyz), columns)
+    for names, values in ((XYZ, xyz), (RGB, rgb)):
+        for column, name in enumerate(names):
+            table[name] = values[:, column]
+    return table
 
 
 def labelled_points(snapshot: MapSnapshot, rows: IntArray | None = None) -> npt.NDArray[np.void]:
-    """Structured array (N,) of COLUMNS, of all Gaussians or of `rows`; instance -1 = none, positions in metres."""
+    """Returns a structured array (N,) of COLUMNS, of all Gaussians or of `rows`; instance -1 = none, metres."""
     chosen: Any = slice(None) if rows is None else rows
-    table = np.zeros(len(snapshot.xyz[chosen]), COLUMNS)
-    for axis, name in enumerate("xyz"):
-        table[name] = snapshot.xyz[chosen, axis]
-    for channel, name in enumerate(("red", "green", "blue")):
-        table[name] = snapshot.rgb[chosen, channel]
+    table = point_table(COLUMNS, snapshot.xyz[chosen], snapshot.rgb[chosen])
     table["instance"] = snapshot.instances.point_ids[chosen]
     table["confidence"] = snapshot.instances.point_confidence[chosen]
     table["opacity"] = snapshot.opacity[chosen]
@@ -36,30 +40,37 @@ def labelled_points(snapshot: MapSnapshot, rows: IntArray | None = None) -> npt.
 
 
 def names_of(snapshot: MapSnapshot) -> dict[int, str]:
-    """The label of every object, by id."""
+    """Returns the label of every object, by id."""
     return {thing.id: thing.label for thing in snapshot.instances.objects}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Yields a scratch file that takes the place of `path` at the end. Raises StorageError instead of OSError."""
+    try:
+        with appearing_file(path) as scratch:
+            yield scratch
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def write_ply(
     path: Path, points: npt.NDArray[np.void], names: Mapping[int, str], faces: PlyElement | None = None
 ) -> int:
-    """Write a binary PLY, of a mesh with its faces; who is who stands in its comments, `object 3 mug`.
+    """Writes a binary PLY, of a mesh with its faces; its comments name the objects, `object 3 mug`.
 
     Returns N. Raises StorageError.
     """
     comments = [f"object {number} {name}".rstrip() for number, name in sorted(names.items())]
     plain = [c.encode("ascii", "replace").decode() for c in comments]  # the format's header is ASCII
-    try:
-        elements = [PlyElement.describe(points, "vertex"), *([] if faces is None else [faces])]
-        with appearing_file(path) as scratch:
-            PlyData(elements, byte_order="<", comments=plain).write(str(scratch))
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    elements = [PlyElement.describe(points, "vertex"), *([] if faces is None else [faces])]
+    with writing(path) as scratch:
+        PlyData(elements, byte_order="<", comments=plain).write(str(scratch))
     return len(points)
 
 
 def write_pcd(path: Path, points: npt.NDArray[np.void]) -> int:
-    """Write a binary PCD with x y z rgb and `label` (as pcl::PointXYZRGBL, signed: -1 = none). Returns N.
+    """Writes a binary PCD with x y z rgb and `label` (as pcl::PointXYZRGBL, signed: -1 = none). Returns N.
 
     Raises StorageError.
     """
@@ -68,15 +79,12 @@ def write_pcd(path: Path, points: npt.NDArray[np.void]) -> int:
     import open3d  # loads in seconds: only who writes a PCD waits
 
     cloud = open3d.t.geometry.PointCloud()
-    xyz, rgb = (np.stack([points[n] for n in names], axis=1) for names in (("x", "y", "z"), ("red", "green", "blue")))
+    xyz, rgb = (np.stack([points[n] for n in names], axis=1) for names in (XYZ, RGB))
     tensor: Any = open3d.core.Tensor  # its type information knows no arrays
     cloud.point.positions, cloud.point.colors = tensor(xyz.astype(np.float32)), tensor(rgb.astype(np.uint8))
     cloud.point.label = tensor(np.ascontiguousarray(points["instance"], np.int32)[:, None])
     cloud.point.confidence = tensor(np.ascontiguousarray(points["confidence"], np.float32)[:, None])
-    try:
-        with appearing_file(path) as scratch:
-            if not open3d.t.io.write_point_cloud(scratch, cloud):
-                raise OSError("choose another --out")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    with writing(path) as scratch:
+        if not open3d.t.io.write_point_cloud(scratch, cloud):
+            raise OSError("choose another --out")
     return len(points)

@@ -16,20 +16,17 @@ from ig_ros.errors import ConfigError, StorageError
 from ig_ros.evaluation.label_transfer import (
     ColoredPoints,
     Transfer,
-    make_transfer,
     smooth_onto,
     transfer_by_vote,
     trusted_points,
 )
+from ig_ros.export.clouds import POINT, RGB, point_table
 from ig_ros.named_objects import FrozenMap
 from ig_ros.types import BoolArray, FloatArray, MapSnapshot
 
 NEIGHBOURS = 8  # that vote in the plain way
 UNKNOWN = 128  # grey of points without an object, where colour shows the objects
-RGB = ("red", "green", "blue")
-COLUMNS = [
-    *((name, "<f4") for name in "xyz"), *((name, "u1") for name in RGB), ("instance_id", "<i4"), ("confidence", "<f4")
-]  # fmt: skip
+COLUMNS = [*POINT, ("instance_id", "<i4"), ("confidence", "<f4")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class GivenCloud:
 
 
 def read_cloud(path: Path) -> GivenCloud:
-    """A PLY cloud or mesh, or a PCD. Raises StorageError."""
+    """Reads a PLY cloud or mesh, or a PCD. Raises StorageError."""
     if path.suffix.lower() not in (".ply", ".pcd"):
         raise StorageError(f"cannot read {path}: --cloud takes a .ply (cloud or mesh) or a .pcd")
     if not path.is_file():
@@ -77,19 +74,20 @@ def _read_pcd(path: Path) -> GivenCloud:
     return GivenCloud(np.asarray(cloud.points).astype(np.float32), rgb)
 
 
-def label_cloud(cloud: GivenCloud, frozen: FrozenMap, snapshot: MapSnapshot, plain: bool) -> Transfer:
-    """The snapshot's object ids at the cloud's points, -1 = unknown.
+def label_cloud(cloud: GivenCloud, frozen: FrozenMap, snapshot: MapSnapshot, accept: float | None) -> Transfer:
+    """Returns the snapshot's object ids at the cloud's points, -1 = unknown.
 
-    `plain`: the vote of the nearest points of the map, else the smoothing MLP, learnt from what the keyframes' masks
-    vouch for. The snapshot must be of the frozen map. Raises ConfigError where there are no such masks.
+    With `accept` a network learns them from the Gaussians that show in masks of the keyframes whose IoU with their
+    object exceeds it [IG A.3]; None: the nearest points of the map vote. The snapshot must be of the frozen map. Raises
+    ConfigError where there are no such masks.
     """
     ids = snapshot.instances.point_ids
     finite: BoolArray = np.asarray(np.isfinite(cloud.xyz).all(axis=1))
     xyz = cloud.xyz[finite]
-    if plain:
+    if accept is None:
         found = transfer_by_vote(snapshot.xyz, ids, xyz, neighbours=NEIGHBOURS)
     else:
-        trusted = trusted_points(frozen.gaussians, ids, frozen.keyframes)
+        trusted = trusted_points(frozen.gaussians, ids, frozen.keyframes, accept)
         if not trusted.any():
             raise ConfigError(
                 "no mask of this map's keyframes shows its objects, so nothing can be learnt: add --plain"
@@ -97,22 +95,17 @@ def label_cloud(cloud: GivenCloud, frozen: FrozenMap, snapshot: MapSnapshot, pla
         rgb = None if cloud.rgb is None else cloud.rgb[finite] / 255.0
         own = ColoredPoints(snapshot.xyz, snapshot.rgb / 255.0)
         found = smooth_onto(own, ids, trusted, ColoredPoints(xyz, rgb), torch.Generator().manual_seed(0))
-    everywhere, confidence = np.full(len(finite), -1), np.zeros(len(finite))
-    everywhere[finite], confidence[finite] = found.ids, found.confidence
-    return make_transfer(everywhere, confidence)
+    everywhere = Transfer.unknown(len(finite))
+    everywhere.ids[finite], everywhere.confidence[finite] = found.ids, found.confidence
+    return everywhere
 
 
 def labelled_cloud(cloud: GivenCloud, found: Transfer, paint: bool = False) -> npt.NDArray[np.void]:
-    """Structured array (P,) of COLUMNS in the cloud's order; its own colours, or with `paint` those of the ids.
+    """Returns a structured array (P,) of COLUMNS in the cloud's order; its colours, or with `paint` those of the ids.
 
     A cloud without colours is painted.
     """
-    table = np.zeros(len(cloud.xyz), COLUMNS)
     painted = np.where((found.ids >= 0)[:, None], id_colors(found.ids), np.uint8(UNKNOWN))
-    rgb = painted if paint or cloud.rgb is None else cloud.rgb
-    for axis, name in enumerate("xyz"):
-        table[name] = cloud.xyz[:, axis]
-    for channel, name in enumerate(RGB):
-        table[name] = rgb[:, channel]
+    table = point_table(COLUMNS, cloud.xyz, painted if paint or cloud.rgb is None else cloud.rgb)
     table["instance_id"], table["confidence"] = found.ids, found.confidence
     return table

@@ -14,21 +14,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from plyfile import PlyData, PlyElement
 
-from ig_ros.atomic_write import appearing_file
 from ig_ros.colors import id_colors
-from ig_ros.errors import StorageError
+from ig_ros.export.clouds import write_ply
 from ig_ros.types import FloatArray, GaussianBatch, IntArray
 
 SH_0 = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 sqrt(pi))
-LEAST = 1e-6  # opacities stay this far from 0 and 1, so that their logits are finite
-THINNEST = 1e-9  # m
+LIMITS = torch.finfo(torch.float32)  # opacities stay eps from 0 and 1, scales above tiny: logarithms stay finite
 PROPERTIES = (
     *("x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"),
     *("scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"),
 )
-HALF = float(np.sqrt(0.5))
 
 
 class Axes(Enum):
@@ -39,46 +35,41 @@ class Axes(Enum):
 
 
 def write_splats(path: Path, gaussians: GaussianBatch, axes: Axes = Axes.MAP) -> int:
-    """Write N Gaussians, their colours the first three features; returns N. Raises StorageError.
+    """Writes N Gaussians, their colours the first three features; returns N. Raises StorageError.
 
     A rotation of the whole map needs no spherical harmonics to be turned: there is only degree 0.
     """
     table = np.zeros(len(gaussians.means), dtype=[(name, "<f4") for name in PROPERTIES])
     for name, column in zip(PROPERTIES, columns(gaussians, axes).T, strict=True):
         table[name] = column
-    try:
-        with appearing_file(path) as scratch:
-            PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(str(scratch))
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
-    return len(table)
+    return write_ply(path, table, {})
 
 
 def painted(gaussians: GaussianBatch, point_ids: IntArray) -> GaussianBatch:
-    """The Gaussians in the colours of their objects, ids (N,), grey where there is none."""
+    """Returns the Gaussians in the colours of their objects, ids (N,), grey where there is none."""
     color = np.where((point_ids > 0)[:, None], id_colors(point_ids), np.uint8(90)).astype(np.float32) / 255
     return dataclasses.replace(gaussians, features=torch.from_numpy(color))
 
 
 def chosen(gaussians: GaussianBatch, rows: npt.NDArray[np.bool_]) -> GaussianBatch:
-    """The Gaussians of a mask (N,)."""
+    """Returns the Gaussians of a mask (N,)."""
     keep = torch.from_numpy(rows)
     return GaussianBatch(*(getattr(gaussians, f.name)[keep] for f in dataclasses.fields(gaussians)))
 
 
 def columns(gaussians: GaussianBatch, axes: Axes) -> FloatArray:
-    """(N, 17) float32 in the order of PROPERTIES."""
+    """Returns (N, 17) float32 in the order of PROPERTIES."""
     means, quats = gaussians.means.detach().cpu(), gaussians.quats.detach().cpu()
-    quats = torch.nn.functional.normalize(quats, dim=1)
     if axes is Axes.VIEWER:
         means, quats = y_down(means, quats)
-    opacity = gaussians.opacities.detach().cpu().clamp(LEAST, 1 - LEAST)
+    quats = torch.nn.functional.normalize(quats, dim=1)
+    opacity = gaussians.opacities.detach().cpu().clamp(LIMITS.eps, 1 - LIMITS.eps)
     parts = (
         means,
         torch.zeros_like(means),
         (gaussians.features[:, :3].detach().cpu().clamp(0, 1) - 0.5) / SH_0,
         torch.logit(opacity)[:, None],
-        gaussians.scales.detach().cpu().clamp_min(THINNEST).log(),
+        gaussians.scales.detach().cpu().clamp_min(LIMITS.tiny).log(),
         quats,
     )
     table: FloatArray = torch.cat(parts, dim=1).to(torch.float32).numpy()
@@ -86,8 +77,7 @@ def columns(gaussians: GaussianBatch, axes: Axes) -> FloatArray:
 
 
 def y_down(means: torch.Tensor, quats: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The map (z up) turned by 90 degrees about x, so that -y is up: means (N, 3), quats (N, 4) wxyz."""
+    """Turns the map (z up) by 90 degrees about x, so that -y is up: means (N, 3), quats (N, 4) wxyz of any length."""
     x, y, z = means.unbind(1)
     w, i, j, k = quats.unbind(1)
-    turned = torch.stack([x, -z, y], dim=1)
-    return turned, HALF * torch.stack([w - i, w + i, j - k, j + k], dim=1)
+    return torch.stack([x, -z, y], dim=1), torch.stack([w - i, w + i, j - k, j + k], dim=1)

@@ -1,8 +1,16 @@
 """Words for objects: encoders, association of masks with objects, text queries."""
 
-from ig_ros.language.association import Description, Sighting, describe
-from ig_ros.language.encoders import Encoder, ImageEncoder, LabelEncoder, embed_masks, foreign, make_encoder
-from ig_ros.language.query import Place, learn_threshold, rank
+from ig_ros.language.association import Description, MaskObservation, describe, learn_threshold
+from ig_ros.language.encoders import (
+    Encoder,
+    ImageEncoder,
+    LabelEncoder,
+    embed_masks,
+    foreign,
+    make_encoder,
+    make_image_encoder,
+)
+from ig_ros.language.ranking import rank
 from ig_ros.language.viewpoint import Scope, Viewpoint
 
 __all__ = [
@@ -10,14 +18,14 @@ __all__ = [
     "Encoder",
     "ImageEncoder",
     "LabelEncoder",
-    "Place",
+    "MaskObservation",
     "Scope",
-    "Sighting",
     "Viewpoint",
     "describe",
     "embed_masks",
     "foreign",
     "learn_threshold",
     "make_encoder",
+    "make_image_encoder",
     "rank",
 ]

@@ -1,4 +1,4 @@
-"""What an object is called and how it embeds, from the masks that showed it [OG 3.3]. Pure functions."""
+"""Label, embedding and threshold of a map's objects, from the masks that showed them [OG 3.3]. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ig_ros.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class MaskObservation:
     """One mask of one keyframe that matched the object."""
 
     name: str  # label of the mask, "" = unnamed
@@ -34,16 +34,16 @@ class Description:
 
 
 def describe(
-    sightings: Sequence[Sighting], encoder: Encoder | None, accept: float = 0.0, min_views: int = 1
+    observations: Sequence[MaskObservation], encoder: Encoder | None, accept: float = 0.0, min_views: int = 1
 ) -> Description:
-    """Vote a label and average the embedding, each sighting counting weight x score; below `accept` it is ignored.
+    """Votes a label and averages the embedding; each observation counts weight x score, below `accept` it is ignored.
 
-    The papers multiply the IoU with a feature score [OG 3.3]. Online it would tell objects of trained ground from those
-    of new ground, whose features are not trained yet, and not right masks from wrong ones: here the IoU stands alone.
-    Accepted in fewer than `min_views` views, an object has no language: no label, a zero embedding.
+    The papers multiply the IoU with a feature score [OG 3.3]. It is left out here: online, features of new ground
+    are not trained yet, so the score would tell new objects from old ones and not right masks from wrong ones.
+    An object accepted in fewer than `min_views` views gets no label and a zero embedding.
     Raises EncoderError when a mask's embedding has another length than the encoder's.
     """
-    used = [s for s in sightings if s.weight > accept and s.score > 0]
+    used = [s for s in observations if s.weight > accept and s.score > 0]
     views = len({s.view for s in used})
     if views < min_views:
         return Description("", embedding_of([], {}, encoder), views)
@@ -53,8 +53,8 @@ def describe(
     return Description(label, embedding, views)
 
 
-def embedding_of(used: Sequence[Sighting], votes: Mapping[str, float], encoder: Encoder | None) -> FloatArray:
-    """(E,) float32 from what the sightings show, what they are called, or both side by side."""
+def embedding_of(used: Sequence[MaskObservation], votes: Mapping[str, float], encoder: Encoder | None) -> FloatArray:
+    """(E,) float32 from what the observations show, what they are called, or both side by side."""
     if isinstance(encoder, FusedEncoder):
         return np.concatenate([embedding_of(used, votes, half) for half in (encoder.image, encoder.label)])
     if isinstance(encoder, ImageEncoder):
@@ -64,19 +64,19 @@ def embedding_of(used: Sequence[Sighting], votes: Mapping[str, float], encoder: 
     return np.zeros(encoder.dimension if encoder is not None else 0, np.float32)
 
 
-def label_votes(sightings: Sequence[Sighting]) -> dict[str, float]:
+def label_votes(observations: Sequence[MaskObservation]) -> dict[str, float]:
     """Summed weight x score per label; labels that differ in case or outer blanks only are one."""
     votes: dict[str, float] = defaultdict(float)
-    for s in sightings:
+    for s in observations:
         if s.name.strip():
             votes[s.name.strip().lower()] += s.weight * s.score
     return dict(votes)
 
 
-def mean_embedding(sightings: Sequence[Sighting], encoder: Encoder) -> FloatArray:
+def mean_embedding(observations: Sequence[MaskObservation], encoder: Encoder) -> FloatArray:
     """(E,) weighted mean of the views' embeddings, unit norm, zero when no view has one."""
     total = np.zeros(encoder.dimension)
-    for s in sightings:
+    for s in observations:
         if s.embedding is None:
             continue
         if s.embedding.shape != (encoder.dimension,):
@@ -86,3 +86,25 @@ def mean_embedding(sightings: Sequence[Sighting], encoder: Encoder) -> FloatArra
             )
         total += s.weight * s.score * s.embedding
     return normalized(total)
+
+
+ABSENT_SHARE = 0.08  # share of the canonical phrases, none of which is on a map, that a learnt threshold lets through
+THRESHOLDS = (0.3, 0.8)  # a learnt threshold stays within these
+CANONICAL = (
+    "elephant", "giraffe", "horse", "cow", "whale", "airplane", "helicopter", "ship", "train", "truck", "tractor",
+    "motorcycle", "bridge", "cathedral", "lighthouse", "windmill", "mountain", "river", "cloud", "moon", "palm tree",
+    "waterfall", "volcano", "swimming pool", "football stadium", "roller coaster", "traffic light", "fire hydrant",
+    "railway track", "tent", "submarine", "rocket", "parachute", "trumpet", "drum", "harp", "cannon", "sword", "crown",
+    "anchor", "skeleton", "statue", "dinosaur", "penguin", "crocodile", "camel", "eagle", "shark", "spider", "snake",
+    "tiger", "chainsaw", "ladder", "excavator", "concrete mixer", "surfboard", "sled", "hot air balloon", "a vehicle",
+    "a wild animal", "a building", "a musical instrument", "weather", "a galaxy",
+)  # fmt: skip
+
+
+def learn_threshold(encoder: Encoder | None, embeddings: FloatArray) -> float:
+    """Returns the score below which a thing is absent, from embeddings (S, E) of the map's objects; 0 = not learnt."""
+    known = embeddings[np.linalg.norm(embeddings, axis=1) > 0] if embeddings.size else embeddings
+    if encoder is None or not len(known):
+        return 0.0
+    best = [float(encoder.relevancy(phrase, known).max()) for phrase in CANONICAL]
+    return float(np.clip(np.quantile(best, 1 - ABSENT_SHARE), *THRESHOLDS))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ig_ros.colors import COLOR_NAMES
-from ig_ros.language.object_geometry import Surroundings
+from ig_ros.language.scene_geometry import SceneGeometry
 from ig_ros.language.viewpoint import Viewpoint
 from ig_ros.types import FloatArray
 
-NEIGHBORS = {
+SIMILAR_COLORS = {
     "red": ("pink", "orange", "brown"), "orange": ("brown", "yellow"), "yellow": ("orange",),
     "green": ("cyan",), "cyan": ("green", "blue"), "blue": ("cyan", "purple"), "purple": ("pink", "blue"),
     "pink": ("purple", "red"), "brown": ("orange",), "black": (), "white": ("grey",), "grey": ("white",),
@@ -17,20 +17,20 @@ NEIGHBORS = {
 HALF_SURE = 0.35  # share of an object's surface in a colour at which the colour is undecided
 
 
-def color_score(name: str, scene: Surroundings) -> FloatArray:
-    """(S,) in [0, 1]: how far each object is of that colour, NaN where nobody saw it.
+def color_score(name: str, scene: SceneGeometry) -> FloatArray:
+    """(S,) in [0, 1]: how far each object is of that colour, NaN where its surface is unknown.
 
-    Neighbouring names count half: light shifts hues.
+    Similar colours count half, because light shifts hues.
     """
     share = scene.color_shares[COLOR_NAMES.index(name)].copy()
-    for neighbor in NEIGHBORS[name]:
-        share += 0.5 * scene.color_shares[COLOR_NAMES.index(neighbor)]
+    for similar in SIMILAR_COLORS[name]:
+        share += 0.5 * scene.color_shares[COLOR_NAMES.index(similar)]
     scores = np.where(scene.seen, share / (share + HALF_SURE), np.nan)
     return np.where([name in label.split() for label in scene.labels], 1.0, scores)
 
 
-def extreme(name: str, scene: Surroundings, view: Viewpoint) -> FloatArray:
-    """(S,) the larger, the more: what a superlative compares."""
+def extreme(name: str, scene: SceneGeometry, view: Viewpoint) -> FloatArray:
+    """(S,) what a superlative compares; the object with the largest value is meant."""
     offset = scene.center - view.position
     if name in ("nearest", "farthest"):
         distance = np.asarray(np.linalg.norm(offset, axis=1))

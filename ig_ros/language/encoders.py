@@ -11,13 +11,17 @@ import numpy as np
 
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
+from ig_ros.registries import ENCODERS, load
 from ig_ros.types import Array, FloatArray, Masks
 
 CACHE_SIZE = 4096  # texts; 512 floats each are 8 MB
 
 
 class Encoder(Protocol):
-    """Turns a query into a vector and says how well vectors of the same space answer it. Safe on any thread."""
+    """Turns a query into a vector and says how well vectors of the same space answer it. Safe on any thread.
+
+    It describes objects as a LabelEncoder or an ImageEncoder.
+    """
 
     @property
     def name(self) -> str:
@@ -50,23 +54,30 @@ class ImageEncoder(Encoder, Protocol):
         """Mask id -> (E,) float32 unit embedding of its region of the image rgb (H, W, 3) u8."""
 
 
+class EncoderClass(Protocol):
+    """What stands in `registries.ENCODERS`: the class of an encoder."""
+
+    def from_config(self, config: LanguageConfig) -> Encoder:
+        """Returns an encoder, loaded. Raises EncoderError when its package or weights are missing."""
+
+
 def make_encoder(config: LanguageConfig) -> Encoder | None:
-    """The configured encoder, None for `none`. Raises EncoderError when its package or weights are missing."""
-    if config.encoder == "sentence":
-        from ig_ros.language.sentence_encoder import SentenceEncoder
+    """Returns the configured encoder, None for `none`. Raises EncoderError when its package or weights are missing."""
+    if config.encoder == "none":
+        return None
+    encoder_class: EncoderClass = load(ENCODERS[config.encoder])
+    return encoder_class.from_config(config)
 
-        return SentenceEncoder()
-    if config.encoder == "open_clip":
-        from ig_ros.language.open_clip_encoder import OpenClipEncoder
 
-        return OpenClipEncoder(config.clip_model, config.clip_checkpoint)
-    if config.encoder == "fused":
-        from ig_ros.language.encoders import FusedEncoder
-        from ig_ros.language.open_clip_encoder import OpenClipEncoder
-        from ig_ros.language.sentence_encoder import SentenceEncoder
+def make_image_encoder(config: LanguageConfig) -> ImageEncoder | None:
+    """Returns the configured encoder if it describes masks by what they show, else None without loading its model.
 
-        return FusedEncoder(OpenClipEncoder(config.clip_model, config.clip_checkpoint), SentenceEncoder())
-    return None
+    Raises EncoderError when its package or weights are missing.
+    """
+    if config.encoder == "none" or not hasattr(load(ENCODERS[config.encoder]), "encode_masks"):
+        return None
+    encoder = make_encoder(config)
+    return encoder if isinstance(encoder, ImageEncoder) else None
 
 
 def image_part(encoder: Encoder) -> Encoder:
@@ -145,6 +156,11 @@ class FusedEncoder:
         self.image, self.label = image, label
         self.name = f"{image.name} + {label.name}"
         self.dimension = image.dimension + label.dimension
+
+    @classmethod
+    def from_config(cls, config: LanguageConfig) -> FusedEncoder:
+        """Loads both halves. Raises EncoderError when a package or weights are missing."""
+        return cls(*(load(ENCODERS[half]).from_config(config) for half in ("open_clip", "sentence")))
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         """(n, E) float32 rows, both halves of unit norm."""

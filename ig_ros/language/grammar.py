@@ -11,46 +11,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-STRANDED = re.compile(r"^(?P<start>.*\b(?:to|for) [a-z]+) (?P<mention>.+) (?P<end>with|from|out of|in|on|into|off)$")
-ENDS_PHRASE = {
-    "of", "with", "from", "for", "to", "in", "on", "at", "by", "under", "over", "near", "behind", "that", "which",
-    "who", "where", "when", "and", "or", "while", "it", "is", "are", "i",
-}  # fmt: skip
-NO_MENTION = {
-    "a", "an", "the", "some", "any", "my", "your", "our", "his", "her", "their", "this", "that", "these", "those",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """Words in passing, and the text without them."""
-
-    words: frozenset[str]
-    rest: str  # "" = nothing is mentioned in passing
-
-
-NONE = Mention(frozenset(), "")
-
-
-def mentioned(text: str) -> Mention:
-    """What a text names in passing: the modifiers of its first noun phrase, or what its purpose acts upon."""
-    plain = " ".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
-    purpose = STRANDED.match(plain)
-    if purpose:
-        return Mention(words_of(purpose["mention"]), f"{purpose['start']} {purpose['end']}")
-    tokens = [t for t in plain.split() if t not in NO_MENTION]
-    end = next((i for i, t in enumerate(tokens) if t in ENDS_PHRASE), len(tokens))
-    if end < 2:
-        return NONE
-    return Mention(words_of(" ".join(tokens[: end - 1])), " ".join(tokens[end - 1 :]))
-
-
-def words_of(text: str) -> frozenset[str]:
-    """Its words without articles, in the singular."""
-    words = (word for word in text.lower().replace("_", " ").split() if word not in NO_MENTION)
-    return frozenset(word[:-1] if word.endswith("s") and not word.endswith("ss") else word for word in words)
-
-
 RELATIONS = {  # canonical name -> ways to say it; every two-sided spelling also stands with "the" and "side"
     "left of": ("left of", "to the left of", "on the left of", "at the left of", "left from",
                 "on the left side of", "to the left side of"),
@@ -81,15 +41,22 @@ COLORS = {
 }  # fmt: skip
 DEFINITE = {"the", "my", "this", "that", "your", "our"}  # what follows is taken to exist
 ARTICLES = {"a", "an", "some", "any"} | DEFINITE
+DETERMINERS = ARTICLES | {"his", "her", "their", "these", "those"}
 PRONOUNS = frozenset({"me", "us", "myself", "ourselves", "you", "yourself"})  # whoever looks
 CONNECTORS = {"is", "are", "stands", "standing", "lies", "lying", "sits", "sitting", "located", "placed", "that",
               "which", "who", "right", "directly", "just"}  # fmt: skip
 PURPOSE = {"to", "for", "that", "which", "where", "who", "it", "used", "i", "you"}  # begins what a thing is for
 ANYTHING = {"thing", "object", "item", "something", "anything", "everything", "one", "what", "whatever", "things",
             "objects", "items", "stuff"}  # fmt: skip
-_WAYS = sorted(
-    ((tuple(way.split()), name) for name, ways in RELATIONS.items() for way in ways), key=lambda w: -len(w[0])
+# "something to cut paper with": a purpose, what it acts upon, and the preposition that is left over
+PURPOSE_WITH_OBJECT = re.compile(
+    r"^(?P<start>.*\b(?:to|for) [a-z]+) (?P<object>.+) (?P<end>with|from|out of|in|on|into|off)$"
 )
+ENDS_NOUN_PHRASE = {
+    "of", "with", "from", "for", "to", "in", "on", "at", "by", "under", "over", "near", "behind", "that", "which",
+    "who", "where", "when", "and", "or", "while", "it", "is", "are", "i",
+}  # fmt: skip
+_SPELLINGS = [(way.split(), name) for name, ways in RELATIONS.items() for way in ways]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +80,41 @@ class Phrase:
 
 
 def parse(text: str) -> Phrase:
-    """The phrase of a query. Never fails: what it does not know is left to the encoder."""
-    return _phrase(_tokens(text))
+    """Returns the phrase of a query; never fails: what it does not know is left to the encoder."""
+    return _phrase(tokens(text, keep="'-"))
+
+
+def tokens(text: str, keep: str = "") -> list[str]:
+    """Words of a text in lower case, cut at all that is no letter, digit or one of `keep`."""
+    return "".join(c if c.isalnum() or c in keep else " " for c in text.lower()).split()
+
+
+def name_of(text: str) -> tuple[str, ...]:
+    """Words of a name without case, punctuation and articles: 'The Power_Drill' is 'power drill'."""
+    return tuple(word for word in tokens(text) if word not in ARTICLES)
+
+
+def modifiers(text: str) -> tuple[frozenset[str], str]:
+    """Words that a text names without asking for them, and the text without these; "" where it names none.
+
+    They are the modifiers of its first noun phrase ("wall" in "the wall decoration"), or what its purpose acts upon
+    ("wine bottles" in "something to open wine bottles with").
+    """
+    words = tokens(text)
+    purpose = PURPOSE_WITH_OBJECT.match(" ".join(words))
+    if purpose:
+        return content_words(purpose["object"]), f"{purpose['start']} {purpose['end']}"
+    words = [word for word in words if word not in DETERMINERS]
+    end = next((i for i, word in enumerate(words) if word in ENDS_NOUN_PHRASE), len(words))
+    if end < 2:
+        return frozenset(), ""
+    return content_words(" ".join(words[: end - 1])), " ".join(words[end - 1 :])
+
+
+def content_words(text: str) -> frozenset[str]:
+    """Words of a text without determiners, in the singular."""
+    words = (word for word in text.lower().replace("_", " ").split() if word not in DETERMINERS)
+    return frozenset(word[:-1] if word.endswith("s") and not word.endswith("ss") else word for word in words)
 
 
 def is_plain(phrase: Phrase) -> bool:
@@ -141,20 +141,16 @@ def texts_of(phrase: Phrase) -> tuple[str, ...]:
     return (*own, *theirs)
 
 
-def _tokens(text: str) -> list[str]:
-    return "".join(c if c.isalnum() or c in "'-" else " " for c in text.lower()).split()
-
-
-def _phrase(tokens: list[str]) -> Phrase:
+def _phrase(words: list[str]) -> Phrase:
     """Head up to the first relation, then what it is related to."""
-    beside = len(tokens) > 2 and tokens[-3] in ("on", "to", "at") and tokens[-2] in ("the", "my", "your", "our")
-    if beside and tokens[-1] in ("left", "right"):
-        return _phrase([tokens[-1], *tokens[:-3]])  # "the mug on the left" is "the left mug"
-    tokens = _comparison_last(tokens)
-    place, length, name = _find_relation(tokens)
+    beside = len(words) > 2 and words[-3] in ("on", "to", "at") and words[-2] in ("the", "my", "your", "our")
+    if beside and words[-1] in ("left", "right"):
+        return _phrase([words[-1], *words[:-3]])  # "the mug on the left" is "the left mug"
+    words = _comparison_last(words)
+    place, length, name = _find_relation(words)
     if not name:
-        return _head(tokens)
-    head, rest = tokens[:place], tokens[place + length :]
+        return _head(words)
+    head, rest = words[:place], words[place + length :]
     in_purpose = any(t in PURPOSE for t in head) and head[-1] not in CONNECTORS
     while head and head[-1] in CONNECTORS:
         head = head[:-1]
@@ -166,47 +162,53 @@ def _phrase(tokens: list[str]) -> Phrase:
     return replace(_head(head), relations=relations)
 
 
-def _comparison_last(tokens: list[str]) -> list[str]:
+def _comparison_last(words: list[str]) -> list[str]:
     """ "the closest thing to the laptop" as "the thing closest to the laptop"."""
-    first = next((i for i, t in enumerate(tokens) if SUPERLATIVES.get(t) in ("nearest", "farthest")), len(tokens))
-    for place in range(first + 2, len(tokens) - 1):
-        if tokens[place] in ("to", "from") and tokens[place + 1] in DEFINITE | PRONOUNS:
-            way = f"{SUPERLATIVES[tokens[first]]} {'to' if SUPERLATIVES[tokens[first]] == 'nearest' else 'from'}"
-            return [*tokens[:first], *tokens[first + 1 : place], *way.split(), *tokens[place + 1 :]]
-    return tokens
+    first = next((i for i, t in enumerate(words) if SUPERLATIVES.get(t) in ("nearest", "farthest")), len(words))
+    for place in range(first + 2, len(words) - 1):
+        if words[place] in ("to", "from") and words[place + 1] in DEFINITE | PRONOUNS:
+            way = f"{SUPERLATIVES[words[first]]} {'to' if SUPERLATIVES[words[first]] == 'nearest' else 'from'}"
+            return [*words[:first], *words[first + 1 : place], *way.split(), *words[place + 1 :]]
+    return words
 
 
-def _pair(tokens: list[str]) -> tuple[Phrase, Phrase]:
+def _pair(words: list[str]) -> tuple[Phrase, Phrase]:
     """The two of "A and B", or of "the As"."""
-    cut = tokens.index("and") if "and" in tokens[:-1] else 0
-    return (_phrase(tokens[:cut]), _phrase(tokens[cut + 1 :])) if cut else (_phrase(tokens), _phrase(tokens))
+    cut = words.index("and") if "and" in words[:-1] else 0
+    return (_phrase(words[:cut]), _phrase(words[cut + 1 :])) if cut else (_phrase(words), _phrase(words))
 
 
-def _find_relation(tokens: list[str]) -> tuple[int, int, str]:
+def _find_relation(words: list[str]) -> tuple[int, int, str]:
     """Place, length and name of the first relation with something behind it; name "" if there is none.
 
     In "the nearest chair" the word is an attribute, in "the chair nearest the door" a relation.
     """
-    for place in range(len(tokens)):
-        attribute = all(t in ARTICLES or t in COLORS or t in SUPERLATIVES for t in tokens[:place])
-        for way, name in _WAYS:
-            fits = tuple(tokens[place : place + len(way)]) == way and place + len(way) < len(tokens)
-            if fits and not (attribute and way[0] in SUPERLATIVES and len(way) == 1):
-                return place, len(way), name
+    for place in range(len(words)):
+        attribute = all(t in ARTICLES or t in COLORS or t in SUPERLATIVES for t in words[:place])
+        following = words[place:]
+        fits = [
+            (len(way), name)
+            for way, name in _SPELLINGS
+            if following[: len(way)] == way
+            and len(following) > len(way)
+            and not (attribute and following[0] in SUPERLATIVES and len(way) == 1)
+        ]
+        if fits:
+            return place, *max(fits)
     return 0, 0, ""
 
 
-def _conjunction(tokens: list[str]) -> int:
+def _conjunction(words: list[str]) -> int:
     """Place of an "and" that a relation follows ("on the table and left of the laptop"), else the end."""
-    for place, token in enumerate(tokens):
-        following, _, name = _find_relation(tokens[place + 1 :])
+    for place, token in enumerate(words):
+        following, _, name = _find_relation(words[place + 1 :])
         if token == "and" and name and following == 0:
             return place
-    return len(tokens)
+    return len(words)
 
 
-def _head(tokens: list[str]) -> Phrase:
-    words = [t for t in tokens if t not in ARTICLES]
+def _head(words: list[str]) -> Phrase:
+    words = [t for t in words if t not in ARTICLES]
     rest = list(words)
     colors, superlative = [], ""
     while rest and (rest[0] in COLORS or rest[0] in SUPERLATIVES):

@@ -14,17 +14,18 @@ import cv2
 import numpy as np
 import torch
 
+from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
 from ig_ros.types import Array, FloatArray, Masks
 
 SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 OPERATORS = ("nms", "qnms")  # those that torchvision describes at import whether or not they are there
-_declared: list[torch.library.Library] = []  # a declaration lives as long as its library object
+_declared: list[torch.library.Library] = []  # a declaration holds as long as its library object exists
 
 
 def repair_torchvision() -> bool:
-    """Import torchvision, where need be with its operators declared; False if it is not installed."""
+    """Imports torchvision, if necessary with its operators declared; returns False if it is not installed."""
     if importlib.util.find_spec("torchvision") is None:
         return False
     try:
@@ -32,7 +33,7 @@ def repair_torchvision() -> bool:
     except RuntimeError as error:
         if "operator torchvision::" not in str(error):
             raise
-        forget("torchvision")
+        drop_modules("torchvision")
         library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for name in OPERATORS:
             library.define(name + SIGNATURE)  # type: ignore[no-untyped-call]
@@ -41,17 +42,17 @@ def repair_torchvision() -> bool:
     return True
 
 
-def forget(package: str) -> None:
-    """Drop a half-imported package so that it can be imported again."""
+def drop_modules(package: str) -> None:
+    """Drops a half-imported package so that it can be imported again."""
     for name in [n for n in sys.modules if n == package or n.startswith(package + ".")]:
         del sys.modules[name]
 
 
 NEGATIVES = ("object", "things", "stuff", "texture")  # LERF's canonical phrases
-TEMPERATURE = 10.0  # LERF's
+TEMPERATURE = 10.0  # of the softmax over cosines, as in LERF
 BATCH = 16  # crops encoded at once
-SCALES = (1.0, 1.5, 2.0)  # of a crop's square to its mask's box
-MIN_PIXELS = 16  # a smaller region shows nothing
+SCALES = (1.0, 1.5, 2.0)  # edge of a crop relative to that of its mask's box
+MIN_PIXELS = 16  # of a mask; a smaller one gets no embedding
 NEEDS = "pip install open_clip_torch (extra clip)"
 
 
@@ -70,6 +71,11 @@ class OpenClipEncoder:
         with torch.inference_mode():
             self.dimension = int(self._model.encode_text(self._tokenizer(["a"]).to(self.device)).shape[1])
         self._texts = TextCache(self._encode_text, self.dimension)
+
+    @classmethod
+    def from_config(cls, config: LanguageConfig) -> OpenClipEncoder:
+        """Loads the configured model. Raises EncoderError naming what is missing."""
+        return cls(config.clip_model, config.clip_checkpoint)
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         """(n, E) float32 unit rows of n texts."""

@@ -1,11 +1,11 @@
 """Default encoder: MiniLM sentence embeddings over mask labels.
 
 A bare label is a poor sentence: "mug" alone is nearer to "bottle" than to "something to drink from" is to "mug". So a
-label is encoded as the mean of several phrases that talk about the thing and its use, and of its gloss where the
-lexicon has one; a query as the mean of three phrases. An object that is an entry of the lexicon is also compared facet
-by facet: definition, other names and use say different things, and a query says one of them. A query that clearly names
-another thing of the lexicon ("a candle", where the map has a lamp) is refused. `make language` and
-`pytest -s test/language/test_query_quality.py` print what that is worth.
+label is encoded as the mean of several phrases that talk about the thing and its use, and of its definition where the
+lexicon has one; a query as the mean of three phrases. An object that is an entry of the lexicon is also compared with
+each of its descriptions: definition, other names and use say different things, and a query says one of them. A query
+that clearly names another thing of the lexicon ("a candle", where the map has a lamp) is refused. `make language` and
+`pytest -s test/language/test_query_quality.py` print what that gains.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
-from ig_ros.language.lexicon import entry_of, gloss
-from ig_ros.language.lexicon_matching import Entries
+from ig_ros.language.lexicon import LexiconIndex, definition_of, entry_of
 from ig_ros.language.open_clip_encoder import repair_torchvision
 from ig_ros.types import FloatArray
 
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FEW, SHORT = 24, 256  # sentences, and tokens of all of them, that go through the traced network at once
-BATCH = 64  # of more, sorted by length
 SAMPLES = (["mug", "a thing to drink from"], ["lamp"])  # traced with the first, compared on both
-ALIKE = 1e-5  # difference of the traced network's numbers that is rounding
 
 Packed = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # (T,) each: token, its place in its sentence, its sentence
 
@@ -58,7 +56,7 @@ class MiniLM:
 
     def _by_library(self, sentences: Sequence[str]) -> FloatArray:
         rows = self._model.encode(
-            list(sentences), batch_size=BATCH, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+            list(sentences), convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(rows, np.float32)
 
@@ -74,7 +72,7 @@ class MiniLM:
 
     @torch.inference_mode()
     def _trace(self) -> torch.nn.Module | None:
-        """The traced network, or None where these versions of the libraries do not give it truly."""
+        """Returns the traced network, or None where it cannot be traced or differs from the library by over 1e-5."""
         library = logging.getLogger("transformers")
         level = library.level
         with warnings.catch_warnings():
@@ -84,13 +82,14 @@ class MiniLM:
                 network = _PackedNetwork(self._model[0].auto_model).eval()
                 traced = torch.jit.trace(network, self._pack(SAMPLES[0]), strict=False, check_trace=False)  # type: ignore[no-untyped-call]
                 traced = torch.jit.optimize_for_inference(traced)
-                apart = max(np.abs(traced(*self._pack(s)).numpy() - self._by_library(s)).max() for s in SAMPLES)
-            except (RuntimeError, ValueError) as error:
+                for sample in SAMPLES:
+                    torch.testing.assert_close(traced(*self._pack(sample)).numpy(), self._by_library(sample))
+            except (RuntimeError, ValueError, AssertionError) as error:
                 log.debug("the sentence encoder is not traced: %s", error)
                 return None
             finally:
                 library.setLevel(level)
-        return traced if apart < ALIKE else None
+        return traced
 
 
 class _PackedNetwork(torch.nn.Module):
@@ -135,13 +134,12 @@ def load_model() -> SentenceTransformer:
 
 LABEL_PHRASES = ("{}", "a {}", "what a {} is used for", "something like a {}", "you can use a {}")
 QUERY_PHRASES = ("{}", "find {}", "{}, an object")
-# Chosen on the nouns in test/language/nouns.yaml, checked on things of other rooms (benchmarks/held_out.yaml).
-UNDECIDED_COSINE = 0.41  # as often a paraphrase of something present as a name of something absent
-COSINE_WIDTH = 0.06  # logistic width: 0.06 above the undecided cosine is 73 % sure
-UNDECIDED_ENTRY, ENTRY_WIDTH = 0.486, 0.05  # the same for the mean of cosine and best facet: logistic fit of rightness
-NAMED = 0.7  # a query this close to a rival names it ...
-MARGIN = 0.12  # ... unless the object is nearly as close
-RIVAL_PENALTY = 3.0  # logits that an object loses to a rival
+# Undecided similarity and width of the logistic curve, first for an object that is an entry of the lexicon (mean of
+# cosine and best description), then for any other (cosine). Chosen on the nouns in test/language/nouns.yaml, checked on
+# things of other rooms (benchmarks/language/held_out.yaml).
+ENTRY_CURVE, COSINE_CURVE = (0.486, 0.05), (0.41, 0.06)
+# A query this close to a rival names it, unless the object is nearly as close (cosines); logits that it then loses.
+RIVAL_COSINE, RIVAL_MARGIN, RIVAL_PENALTY = 0.7, 0.12, 3.0
 
 
 class SentenceEncoder:
@@ -154,8 +152,14 @@ class SentenceEncoder:
         """Loads the model (about a second). Raises EncoderError when a package is missing."""
         self._model = MiniLM()
         self._labels = TextCache(self._encode_labels, self.dimension)
-        self._entries = Entries(TextCache(lambda texts: self._encode(texts, ("{}",)), self.dimension), self._labels)
+        names = TextCache(lambda texts: self._encode(texts, ("{}",)), self.dimension)
+        self._lexicon = LexiconIndex(names, self._labels)
         self._queries = TextCache(lambda texts: self._encode(texts, QUERY_PHRASES), self.dimension)
+
+    @classmethod
+    def from_config(cls, config: LanguageConfig) -> SentenceEncoder:  # noqa: ARG003
+        """Returns the encoder, which has no parameters. Raises EncoderError when a package is missing."""
+        return cls()
 
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         """(n, 384) float32 unit rows of n queries."""
@@ -169,33 +173,30 @@ class SentenceEncoder:
         """(S,) in [0, 1], logistic in the cosine: LERF's negatives refuse absent things worse in this space."""
         query = self.encode_text([text])[0]
         cosine = embeddings @ query
-        entries = self._entries.beside(embeddings)
-        facet = entries.best_facet(query)
-        known = np.isfinite(facet)
-        likeness = np.where(known, (cosine + np.where(known, facet, 0.0)) / 2, cosine)
-        other = entries.best_rival(query, text.lower().split())
-        named = (other > NAMED) & (other > likeness + MARGIN)
-        undecided, width = (
-            np.where(known, UNDECIDED_ENTRY, UNDECIDED_COSINE),
-            np.where(known, ENTRY_WIDTH, COSINE_WIDTH),
-        )
-        logit = (likeness - undecided) / width - RIVAL_PENALTY * named
+        lexicon = self._lexicon.match(embeddings)
+        description = lexicon.best_description(query)
+        is_entry = np.isfinite(description)
+        likeness = np.where(is_entry, (cosine + description) / 2, cosine)
+        rival = lexicon.best_rival(query, text.lower().split())
+        names_rival = (rival > RIVAL_COSINE) & (rival > likeness + RIVAL_MARGIN)
+        undecided, width = np.where(is_entry[:, None], ENTRY_CURVE, COSINE_CURVE).T
+        logit = (likeness - undecided) / width - RIVAL_PENALTY * names_rival
         return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
     def _encode_labels(self, labels: list[str]) -> FloatArray:
         """(n, 384); a label that is another name for an entry of the lexicon lies near that entry."""
         entries = [entry for entry in map(entry_of, labels) if entry]
-        rows = self._with_glosses([*labels, *entries])
+        rows = self._with_definitions([*labels, *entries])
         renamed = [i for i, label in enumerate(labels) if entry_of(label)]
         rows[renamed] = normalized(rows[renamed] + 2 * rows[len(labels) :])
         return rows[: len(labels)]
 
-    def _with_glosses(self, labels: list[str]) -> FloatArray:
+    def _with_definitions(self, labels: list[str]) -> FloatArray:
         rows = self._encode(labels, LABEL_PHRASES)
-        described = [i for i, label in enumerate(labels) if gloss(label)]
-        if described:
-            glosses = self._encode([f"{labels[i]}: {gloss(labels[i])}" for i in described], ("{}",))
-            rows[described] = normalized(rows[described] + glosses)
+        defined = [i for i, label in enumerate(labels) if definition_of(label)]
+        if defined:
+            definitions = self._encode([f"{labels[i]}: {definition_of(labels[i])}" for i in defined], ("{}",))
+            rows[defined] = normalized(rows[defined] + definitions)
         return rows
 
     def _encode(self, texts: list[str], phrases: tuple[str, ...]) -> FloatArray:

@@ -16,11 +16,12 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ig_ros.config import NodeConfig
 from ig_ros.errors import FrameError
+from ig_ros.geometry import T_BODY_OPTICAL
 from ig_ros.nodes.conversions import matrix_from_pose, nanoseconds
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import Worker
 from ig_ros.nodes.message_checks import Guard
-from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, TfLookup
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.topics import KINDS
 from ig_ros.scaffold.pose_correction import Correction, Odometry, Trajectory
 from ig_ros.types import FloatArray, Frame

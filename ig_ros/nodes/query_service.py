@@ -17,7 +17,7 @@ from ig_ros.nodes.conversions import header, matrix_from_pose
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.message_checks import Guard
 from ig_ros.nodes.object_messages import add_surface, object_message
-from ig_ros.nodes.pose_buffer import TfLookup
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.visualization import highlight_message
 from ig_ros.srv import QueryObject
 from ig_ros.thread_settings import compute_alone

@@ -24,7 +24,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import Config, NodeConfig
 from ig_ros.errors import FrameError, IgError
-from ig_ros.language import Encoder, ImageEncoder, embed_masks, make_encoder
+from ig_ros.language import ImageEncoder, embed_masks, make_image_encoder
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import camera_from_info, depth_from_image, nanoseconds, rgb_from_message
 from ig_ros.nodes.diagnostics import Problems, SegmenterDiagnosis
@@ -33,6 +33,7 @@ from ig_ros.nodes.message_checks import Guard
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.process import leave
+from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Camera, FloatArray
 
@@ -45,13 +46,13 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
     """Takes the mapping node's parameters, of which it reads `segmenter`, `segmentation` and `language`."""
 
     def __init__(
-        self, segmenter: Segmenter | None = None, encoder: Encoder | None = None, **node_arguments: Any
+        self, segmenter: Segmenter | None = None, encoder: ImageEncoder | None = None, **node_arguments: Any
     ) -> None:
         """Raises IgError for parameters, weights or packages that cannot be had."""
         super().__init__("segmenter_node", automatically_declare_parameters_from_overrides=True, **node_arguments)
         self.config: NodeConfig = read_parameters(self)
         self.segmenter = segmenter or chosen_segmenter(self.config.core)
-        self.encoder = encoder or image_encoder(self.config.core)
+        self.encoder = encoder or make_image_encoder(self.config.core.language)
         self.problems = Problems(self.get_logger().warning)
         self._guard = Guard(self.config.limits)
         self.received = self.skipped = self.done = 0  # images
@@ -180,19 +181,11 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
 
 
 def chosen_segmenter(config: Config) -> Segmenter:
-    """The configured segmenter. Raises ConfigError's root for none at all."""
+    """Returns the configured segmenter. Raises IgError for none at all, and for missing weights or packages."""
     segmenter = make_segmenter(config.segmentation)
     if segmenter is None:
-        raise IgError("the segmenter node needs the parameter segmenter: geometric, sam or sam2")
+        raise IgError(f"the segmenter node needs the parameter segmenter: {', '.join(SEGMENTERS)}")
     return segmenter
-
-
-def image_encoder(config: Config) -> Encoder | None:
-    """The configured encoder if it looks at images; words are the mapping node's business."""
-    if config.language.encoder not in ("open_clip", "fused"):
-        return None
-    encoder = make_encoder(config.language)
-    return encoder if isinstance(encoder, ImageEncoder) else None
 
 
 def main(args: list[str] | None = None) -> NoReturn:

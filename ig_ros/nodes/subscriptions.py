@@ -8,8 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from geometry_msgs.msg import PoseStamped
-from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -21,13 +19,13 @@ from ig_ros.errors import ConfigError, FrameError
 from ig_ros.lens_distortion import Rectifier
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.clouds import sparse_points
-from ig_ros.nodes.conversions import matrix_from_pose, nanoseconds
+from ig_ros.nodes.conversions import nanoseconds
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import Delays, Worker
 from ig_ros.nodes.frame_builder import FrameBuilder
 from ig_ros.nodes.message_checks import Guard, OneSender
-from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, PoseBuffer, TfLookup, TfPoses
 from ig_ros.nodes.pose_corrections import PoseCorrections
+from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Synchronizer, Waits
 from ig_ros.nodes.topics import KINDS
 from ig_ros.types import FloatArray, Frame, Masks
@@ -47,7 +45,7 @@ class CameraInput:
 
     def __init__(
         self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: Delays,
-        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: TfLookup | None,
+        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: Callable[[], TfLookup],
     ) -> None:  # fmt: skip
         """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks with the
         frame's stamp to `submit_masks`."""
@@ -55,17 +53,13 @@ class CameraInput:
         self._name = config.cameras[place]
         self._guard = Guard(config.limits)
         self._builder = FrameBuilder((self._name, place), submit, submit_masks, problems, self._guard)
-        self._buffer = PoseBuffer(config.pose_max_gap)
-        self._source = config.each.source(place, config.pose_source)
-        self._frame = config.each.frame(place, config.camera_frame)
-        self._optical = config.each.optical(place, config.pose_is_optical)
-        self._tf = TfPoses(tf, config.map_frame) if tf is not None and self._source == "tf" else None
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._poses = make_pose_source(PoseSourceSetup(config, place, self._subscribe_poses, problems, tf))
         waits = Waits(
             config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
         )
-        self._line = Synchronizer(waits, self._tf or self._buffer)
+        self._line = Synchronizer(waits, self._poses)
         self._forgotten = False
-        self._group = MutuallyExclusiveCallbackGroup()
         self._subscribe()
         # A steady clock: with use_sim_time and a paused clock the line still moves when something arrives.
         node.create_timer(TICK, self._advance, self._group, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -90,20 +84,19 @@ class CameraInput:
         self._listen("camera_info", self._on_camera_info, self._guard.info)
         self._listen("depth", self._on_depth, self._guard.depth)
         self._listen("segmented_image", self._on_masks, self._guard.masks)
-        if self._source == "pose":
-            self._listen("pose", self._on_pose, None, POSE_QOS)
-        elif self._source == "odometry":
-            self._listen("odometry", self._on_pose, None, POSE_QOS)
+
+    def _subscribe_poses(self, topic: str, kind: type, callback: Callable[[Any], None]) -> None:
+        self._listen(topic, callback, None, kind, POSE_QOS)
 
     def _listen(
         self, topic: str, callback: Callable[[Any], None], check: Callable[[Any], None] | None,
-        qos: QoSProfile = qos_profile_sensor_data,
+        kind: type | None = None, qos: QoSProfile = qos_profile_sensor_data,
     ) -> None:  # fmt: skip
         name = f"{self._name}/{topic}" if self._name else topic
         guarded = functools.partial(self._guarded, name, OneSender(), callback, check)
         # Poses and calibrations cost next to nothing: counted, they would hide how late pictures are.
         heard = self._delays.timed(guarded) if topic in PICTURES else guarded
-        self._node.create_subscription(KINDS[topic], name, heard, qos, callback_group=self._group)
+        self._node.create_subscription(kind or KINDS[topic], name, heard, qos, callback_group=self._group)
 
     def _guarded(
         self, topic: str, sender: OneSender, callback: Callable[[Any], None], check: Callable[[Any], None] | None,
@@ -129,8 +122,7 @@ class CameraInput:
         return float(self._node.get_clock().now().nanoseconds) / 1e9
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        if self._tf is not None:
-            self._tf.camera_frame = self._frame or message.header.frame_id
+        self._poses.note_image(message.header.frame_id)
         problem = self._line.add_image(nanoseconds(message.header.stamp), message, self._now())
         if problem is not None:
             self._problems.add(problem.cause, problem.message)
@@ -138,15 +130,6 @@ class CameraInput:
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._builder.calibrate(message, self._now())
-
-    def _on_pose(self, message: PoseStamped | Odometry) -> None:
-        pose = message.pose.pose if isinstance(message, Odometry) else message.pose
-        frame = message.header.frame_id
-        if frame not in ("", self._config.map_frame):
-            text = f"poses are in '{frame[:60]}', outputs in '{self._config.map_frame}': set map_frame to that"
-            self._problems.add("pose_frame", text)
-        T = matrix_from_pose(pose)
-        self._buffer.add(nanoseconds(message.header.stamp), T if self._optical else T @ T_BODY_OPTICAL)
 
     def _on_depth(self, message: Image) -> None:
         self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())
@@ -190,14 +173,19 @@ class Inputs:
         self.delays = Delays()
         self._guard = Guard(config.limits)
         config.each.check(len(config.cameras))
-        sources = {config.each.source(place, config.pose_source) for place in range(len(config.cameras))}
-        tf = TfLookup(node) if "tf" in sources else None
+        lookups: list[TfLookup] = []
+
+        def tf() -> TfLookup:
+            if not lookups:
+                lookups.append(TfLookup(node))
+            return lookups[0]
+
         self._cameras = [
             CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_masks, tf)
             for place in range(len(config.cameras))
         ]
         self._points = Worker("map_points", CLOUDS, problems, FULL)
-        self._corrections = PoseCorrections(node, config, mapper, problems, tf)
+        self._corrections = PoseCorrections(node, config, mapper, problems, lookups[0] if lookups else None)
         group = MutuallyExclusiveCallbackGroup()
         listen: Any = node.create_subscription
         timed = self.delays.timed(self._on_map_points)

@@ -11,7 +11,7 @@ from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any
 
-from ig_ros.nodes.pose_buffer import PoseSource
+from ig_ros.nodes.pose_sources import PoseSource
 from ig_ros.types import FloatArray
 
 ALIVE = 5.0  # s: depth or masks silent for longer are no longer waited for

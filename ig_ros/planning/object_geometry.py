@@ -8,20 +8,19 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ig_ros.errors import QueryError
+from ig_ros.planning.picking import object_by_id
 from ig_ros.types import FloatArray, IntArray, MapSnapshot, ObjectInstance
 
 NEIGHBORS = 12  # points from which a normal is estimated
-RING = 0.12  # m around the object in which its support is looked for
-BAND = 0.035  # m about the object's underside within which its support lies
 MIN_SUPPORT = 8  # points that make a plane
-DIRECTIONS = 16  # horizontal sides that are tried
-REACH = 0.25  # m that a hand needs beside the object
-HAND = 0.03  # m, half the width of the way that must be free
-UP = np.array([0.0, 0.0, 1.0])
+# m: how far around the object, and above and below its underside, the surface that carries it is looked for
+SUPPORT_MARGIN, SUPPORT_BAND = 0.12, 0.035
+SIDES = 16  # horizontal directions in which a free way is looked for
+REACH, HAND = 0.25, 0.03  # m: length and half width of the way beside the object that a hand needs
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
+class ObjectSurface:
     """Metres, world frame with z up."""
 
     rows: IntArray  # (n,) the object's rows of the snapshot
@@ -32,17 +31,18 @@ class Surface:
     clearance: float  # m without obstacle on that side, at most REACH
 
 
-def object_surface(snapshot: MapSnapshot, number: int) -> Surface:
-    """Surface, support and free side of object `number`. Raises QueryError when the map does not have it."""
-    thing = next((o for o in snapshot.instances.objects if o.id == number), None)
+def object_surface(snapshot: MapSnapshot, number: int) -> ObjectSurface:
+    """Returns surface, support and free side of object `number`. Raises QueryError when the map does not have it."""
+    thing = object_by_id(snapshot, number)
     rows = np.flatnonzero(snapshot.instances.point_ids == number)
-    if thing is None or not len(rows):
+    if not len(rows):
         raise QueryError(f"object {number} is not in the map")
-    own = snapshot.xyz[rows].astype(np.float64)
-    others = np.flatnonzero(snapshot.instances.point_ids != number)
-    plane, support = supporting_plane(snapshot, thing, others)
-    side, clearance = free_side(snapshot.xyz[others].astype(np.float64), thing, plane)
-    return Surface(rows, normals(own, thing.T_world_box[:3, 3]), plane, support, side, clearance)
+    others = snapshot.instances.point_ids != number
+    obstacles = snapshot.xyz[others].astype(np.float64)
+    plane, support = supporting_plane(obstacles, snapshot.instances.point_ids[others], thing)
+    side, clearance = free_side(obstacles, thing, plane)
+    outward = normals(snapshot.xyz[rows].astype(np.float64), thing.T_world_box[:3, 3])
+    return ObjectSurface(rows, outward, plane, support, side, clearance)
 
 
 def normals(points: FloatArray, middle: FloatArray) -> FloatArray:
@@ -54,18 +54,19 @@ def normals(points: FloatArray, middle: FloatArray) -> FloatArray:
     _, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", spread, spread))
     normal = axes[:, :, 0]
     inward = ((points - middle) * normal).sum(1) < 0
-    normal[inward] *= -1
-    return np.asarray(normal)
+    return np.where(inward[:, None], -normal, normal)
 
 
-def supporting_plane(snapshot: MapSnapshot, thing: ObjectInstance, others: IntArray) -> tuple[FloatArray | None, int]:
-    """The plane (4,) through what lies around the object's underside, and the id of the object it belongs to."""
-    xyz = snapshot.xyz[others].astype(np.float64)
+def supporting_plane(xyz: FloatArray, owner: IntArray, thing: ObjectInstance) -> tuple[FloatArray | None, int]:
+    """The plane (4,) through what lies around the object's underside, and the id of the object it belongs to.
+
+    `xyz` (m, 3) m are the points of everything else, `owner` (m,) the ids of their objects.
+    """
     local = np.abs((xyz - thing.T_world_box[:3, 3]) @ thing.T_world_box[:3, :3])
     low = thing.T_world_box[2, 3] - thing.size[2] / 2
-    around = (local[:, :2] <= thing.size[:2] / 2 + RING).all(1) & (np.abs(xyz[:, 2] - low) <= BAND)
+    around = (local[:, :2] <= thing.size[:2] / 2 + SUPPORT_MARGIN).all(1) & (np.abs(xyz[:, 2] - low) <= SUPPORT_BAND)
     chosen = np.flatnonzero(around)
-    for _ in range(3):  # leave out, step by step, what sticks out of the plane
+    for _ in range(3):  # leave out what lies off the plane, and fit again
         if len(chosen) < MIN_SUPPORT:
             return None, 0
         ground = np.column_stack([xyz[chosen, :2], np.ones(len(chosen))])
@@ -73,26 +74,26 @@ def supporting_plane(snapshot: MapSnapshot, thing: ObjectInstance, others: IntAr
         residual = np.abs(ground @ [a, b, c] - xyz[chosen, 2])
         plane = np.array([-a, -b, 1.0, -c]) / np.sqrt(a * a + b * b + 1)
         chosen = chosen[residual <= max(0.005, 2 * float(np.median(residual)))]
-    ids = snapshot.instances.point_ids[others[chosen]]
-    ids = ids[ids > 0]
+    ids = owner[chosen][owner[chosen] > 0]
     return plane, int(np.bincount(ids).argmax()) if len(ids) else 0
 
 
 def free_side(obstacles: FloatArray, thing: ObjectInstance, plane: FloatArray | None) -> tuple[FloatArray, float]:
-    """The direction (3,) in which most of REACH is free of obstacles (m, 3), and how much; up wins a draw."""
+    """The direction (3,) in which most of REACH is free of obstacles (m, 3), and m that are free; up where equal."""
     middle = thing.T_world_box[:3, 3]
     near = obstacles[np.abs(obstacles - middle).max(1) < thing.size.max() + REACH]
     if plane is not None:
         near = near[near @ plane[:3] + plane[3] > 0.015]
-    angles = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
-    sides = [UP, *np.stack([np.cos(angles), np.sin(angles), np.zeros(DIRECTIONS)], axis=1)]
+    angles = np.linspace(0, 2 * np.pi, SIDES, endpoint=False)
+    up = np.array([0.0, 0.0, 1.0])
+    sides = [up, *np.stack([np.cos(angles), np.sin(angles), np.zeros(SIDES)], axis=1)]
     free = [clear_distance(near - middle, thing, side) for side in sides]
-    best = int(np.argmax(np.array(free) + 1e-6 * (np.arange(len(sides)) == 0)))
+    best = int(np.argmax(free))
     return sides[best], free[best]
 
 
 def clear_distance(offsets: FloatArray, thing: ObjectInstance, side: FloatArray) -> float:
-    """m from the box to the first of the obstacles (m, 3), given from its middle, on a hand's way in from that side."""
+    """m from the box to the first of the obstacles (m, 3), relative to its middle, on a hand's way from that side."""
     axes = thing.T_world_box[:3, :3]
     half = float(np.abs(axes.T @ side) @ thing.size / 2)
     along = offsets @ side

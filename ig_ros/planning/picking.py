@@ -1,4 +1,4 @@
-"""The object at a point in space or behind a pixel, as from RViz's Publish Point."""
+"""The object with an id, at a point in space (RViz's Publish Point) or behind a pixel."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from ig_ros.errors import QueryError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.types import Camera, FloatArray, MapSnapshot, ObjectInstance
 
-REACH = 0.05  # m: a click this close to an object's surface means it
-RADIUS = 0.012  # of the image width: surface points this close to a pixel are seen at it
-FRONT = 0.05  # m: of these, the ones within this depth of the foremost decide
+SURFACE_TOLERANCE = 0.05  # m: a click this close to a surface means it; points this close in depth are one surface
+PIXEL_RADIUS = 0.012  # of the image width: surface points this close to a pixel are seen at it
 
 
-def object_at_point(snapshot: MapSnapshot, point: FloatArray, reach: float = REACH) -> ObjectInstance:
+def object_at_point(snapshot: MapSnapshot, point: FloatArray, reach: float = SURFACE_TOLERANCE) -> ObjectInstance:
     """The object whose surface is nearest to a point (3,) m, world. Raises QueryError beyond `reach` of all."""
     rows = np.flatnonzero(snapshot.instances.point_ids > 0)
     if not len(rows):
@@ -25,7 +24,7 @@ def object_at_point(snapshot: MapSnapshot, point: FloatArray, reach: float = REA
         raise QueryError(
             f"no object at ({where}) m: the nearest surface is {distance[nearest]:.2f} m away, {reach:.2f} m count"
         )
-    return _by_id(snapshot, int(snapshot.instances.point_ids[rows[nearest]]))
+    return object_by_id(snapshot, int(snapshot.instances.point_ids[rows[nearest]]))
 
 
 def object_at_pixel(
@@ -38,20 +37,20 @@ def object_at_pixel(
     if not (0 <= u < camera.width and 0 <= v < camera.height):
         raise QueryError(f"pixel ({u:g}, {v:g}) lies outside of the image of {camera.width}x{camera.height}")
     uv, depth = project(transform(inverse(T_world_camera), snapshot.xyz.astype(np.float64)), camera)
-    near = np.flatnonzero((depth > 0.05) & (np.hypot(uv[:, 0] - u, uv[:, 1] - v) < RADIUS * camera.width))
+    near = np.flatnonzero((depth > 0.05) & (np.hypot(uv[:, 0] - u, uv[:, 1] - v) < PIXEL_RADIUS * camera.width))
     if not len(near):
         raise QueryError(f"the map has nothing behind pixel ({u:g}, {v:g})")
-    front = near[depth[near] < depth[near].min() + FRONT]
+    front = near[depth[near] < depth[near].min() + SURFACE_TOLERANCE]
     ids = snapshot.instances.point_ids[front]
     weight = snapshot.opacity[front] * (ids > 0)
     if not weight.any():
         raise QueryError(f"what is seen at pixel ({u:g}, {v:g}) belongs to no object")
-    candidates = np.unique(ids[ids > 0])
-    winner = int(candidates[np.argmax([weight[ids == i].sum() for i in candidates])])
-    return _by_id(snapshot, winner), np.median(snapshot.xyz[front[ids == winner]], axis=0)
+    winner = int(np.bincount(np.maximum(ids, 0), weight).argmax())
+    return object_by_id(snapshot, winner), np.median(snapshot.xyz[front[ids == winner]], axis=0)
 
 
-def _by_id(snapshot: MapSnapshot, number: int) -> ObjectInstance:
+def object_by_id(snapshot: MapSnapshot, number: int) -> ObjectInstance:
+    """Returns object `number` of a snapshot. Raises QueryError when the map does not have it."""
     found = next((o for o in snapshot.instances.objects if o.id == number), None)
     if found is None:
         raise QueryError(f"object {number} is not in the map")

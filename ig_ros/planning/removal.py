@@ -1,49 +1,39 @@
-"""Taking an object out of the map, as a robot does that has just carried it away."""
+"""Removal of an object from the map, as after the robot has carried it off."""
 
 from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.spatial import cKDTree
 
-from ig_ros.errors import QueryError
+from ig_ros.planning.picking import object_by_id
 from ig_ros.planning.view_rendering import render_view, select
 from ig_ros.scaffold import Keyframe, Scaffold
 from ig_ros.scaffold.change_detection import erase_from_keyframe
-from ig_ros.types import FloatArray, MapSnapshot
+from ig_ros.types import MapSnapshot
 
 
 def erase_object(snapshot: MapSnapshot, number: int, scaffold: Scaffold, keyframes: list[Keyframe]) -> int:
-    """Remove object `number` of the snapshot from the model and from the keyframes' memory of it.
+    """Removes object `number` of the snapshot from the model and from the keyframes; returns how many anchors went.
 
-    Where a keyframe shows the object it gets what the map has behind it, without depth and masks: training on the old
-    picture would grow the object again. Returns how many anchors went. Raises QueryError.
+    Those go whose nearest point of the snapshot is the object's. Where a keyframe shows the object, its pixels get what
+    the map has behind it, without depth and masks, because training on the old picture would grow the object again.
+    Raises QueryError when the map does not have the object.
     """
-    if all(o.id != number for o in snapshot.instances.objects):
-        raise QueryError(f"object {number} is not in the map")
+    object_by_id(snapshot, number)
     for keyframe in keyframes:
-        forget(keyframe, snapshot, number)
-    anchors = scaffold.anchors
-    own = anchor_mask(anchors.data["position"].cpu().numpy(), snapshot, number)
-    anchors.keep(torch.from_numpy(~own).to(anchors.data["position"].device))
+        paint_out(keyframe, snapshot, number)
+    position = scaffold.anchors.data["position"]
+    nearest = cKDTree(snapshot.xyz).query(position.cpu().numpy())[1]
+    own = snapshot.instances.point_ids[nearest] == number
+    scaffold.anchors.keep(torch.from_numpy(~own).to(position.device))
     return int(own.sum())
 
 
-def anchor_mask(positions: FloatArray, snapshot: MapSnapshot, number: int) -> npt.NDArray[np.bool_]:
-    """(N,) bool: the anchors (N, 3) m whose nearest point of the snapshot belongs to the object."""
-    if not len(positions):
-        return np.zeros(0, bool)
-    nearest = cKDTree(snapshot.xyz).query(positions)[1]
-    return np.asarray(snapshot.instances.point_ids[nearest] == number)
-
-
-def forget(keyframe: Keyframe, snapshot: MapSnapshot, number: int) -> None:
-    """Put what lies behind the object into the pixels of a keyframe that show it."""
-    whole = render_view(snapshot, keyframe.camera, keyframe.T_world_camera)
-    silhouette = whole.instances == number
+def paint_out(keyframe: Keyframe, snapshot: MapSnapshot, number: int) -> None:
+    """Replaces the pixels of a keyframe that show the object by what lies behind it."""
+    silhouette = render_view(snapshot, keyframe.camera, keyframe.T_world_camera).instances == number
     if not silhouette.any():
         return
     behind = render_view(snapshot, keyframe.camera, keyframe.T_world_camera, without=(number,))
@@ -51,7 +41,7 @@ def forget(keyframe: Keyframe, snapshot: MapSnapshot, number: int) -> None:
 
 
 def without(snapshot: MapSnapshot, number: int) -> MapSnapshot:
-    """The snapshot without an object and its points."""
+    """Returns the snapshot without an object and its points."""
     instances = snapshot.instances
     rows = instances.point_ids != number
     kept = [i for i, o in enumerate(instances.objects) if o.id != number]

@@ -1,4 +1,4 @@
-"""The map seen from any pose: colour, depth and instances, with objects masked in or out."""
+"""Rendering of the map from any pose: colour, depth and instances, with objects masked in or out."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import numpy.typing as npt
 import torch
 
 from ig_ros.errors import QueryError
+from ig_ros.named_objects import MIN_ALPHA
 from ig_ros.raster import rasterize, top_contributor
 from ig_ros.types import Camera, FloatArray, GaussianBatch, MapSnapshot
 
-MIN_ALPHA = 0.5  # a pixel has depth and an instance where the map covers it at least this much
-
 
 @dataclass(frozen=True, slots=True)
-class View:
+class RenderedView:
     """What a camera at that pose would see of the map."""
 
     color: npt.NDArray[np.uint8]  # (H, W, 3)
@@ -29,8 +28,11 @@ class View:
 def render_view(
     snapshot: MapSnapshot, camera: Camera, T_world_camera: FloatArray,
     only: Collection[int] = (), without: Collection[int] = (),
-) -> View:  # fmt: skip
-    """Render a snapshot; `only` these objects (none = everything), `without` those. Raises QueryError."""
+) -> RenderedView:  # fmt: skip
+    """Renders a snapshot; `only` these objects (none = everything), `without` those. Raises QueryError.
+
+    A pixel has depth and an instance where the map covers it by at least MIN_ALPHA.
+    """
     gaussians, ids = snapshot.gaussians, snapshot.instances.point_ids
     if gaussians is None:
         raise QueryError("a map just loaded cannot be rendered yet: call ig/instantiate first")
@@ -43,7 +45,7 @@ def render_view(
     height, width = camera.height, camera.width
     if not shown.any():
         empty = np.zeros((height, width))
-        return View(np.zeros((height, width, 3), np.uint8), empty.astype(np.float32), empty.astype(np.uint16))
+        return RenderedView(np.zeros((height, width, 3), np.uint8), empty.astype(np.float32), empty.astype(np.uint16))
     chosen = select(gaussians, shown)
     result = rasterize(chosen, T_world_camera, camera)
     alpha = result.alpha.cpu().numpy()
@@ -52,7 +54,7 @@ def render_view(
     depth = np.where(solid, result.depth.cpu().numpy() / np.maximum(alpha, 1e-6), 0.0).astype(np.float32)
     top = top_contributor(chosen, T_world_camera, camera).cpu().numpy()
     seen = np.append(ids[shown], -1)[top]
-    return View(color, depth, np.where(solid & (seen > 0), seen, 0).astype(np.uint16))
+    return RenderedView(color, depth, np.where(solid & (seen > 0), seen, 0).astype(np.uint16))
 
 
 def select(gaussians: GaussianBatch, rows: npt.NDArray[np.bool_]) -> GaussianBatch:

@@ -16,14 +16,13 @@ from ig_ros.types import IntArray, MapSnapshot
 LOOKED_AT = 24  # keyframes at most, evenly spread
 EDGE = 96  # px of a thumbnail
 MARGIN = 0.25  # of the object's extent, on each side
-MIN_PIXELS = 12  # fewer show nothing
 DIMMED = 0.35  # brightness of what is not the object
 
 Picture = npt.NDArray[np.uint8]  # (H, W, 3) RGB
 
 
-def thumbnails(snapshot: MapSnapshot, keyframes: Sequence[Keyframe]) -> dict[int, Picture]:
-    """(EDGE, EDGE, 3) by object id, the rest of the picture dimmed; an object that no keyframe shows has none."""
+def cut_thumbnails(snapshot: MapSnapshot, keyframes: Sequence[Keyframe]) -> dict[int, Picture]:
+    """Returns (EDGE, EDGE, 3) by object id, the rest dimmed; an object that no keyframe shows has none."""
     if snapshot.gaussians is None:
         return {}
     best: dict[int, tuple[float, int]] = {}
@@ -39,18 +38,14 @@ def thumbnails(snapshot: MapSnapshot, keyframes: Sequence[Keyframe]) -> dict[int
 
 
 def _worth(ids: IntArray) -> dict[int, float]:
-    """How well an image of ids shows each object: its pixels, half of them where the border cuts it."""
+    """Returns how well an image of ids shows each object: its pixels, half of them where the border cuts it."""
     numbers, counts = np.unique(ids[ids > 0], return_counts=True)
     at_border = set(np.unique(np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]])).tolist())
-    return {
-        int(n): float(c) * (0.5 if int(n) in at_border else 1.0)
-        for n, c in zip(numbers, counts, strict=True)
-        if c >= MIN_PIXELS
-    }
+    return {n: c * (0.5 if n in at_border else 1.0) for n, c in zip(numbers.tolist(), counts.tolist(), strict=True)}
 
 
 def cut(rgb: Picture, own: npt.NDArray[np.bool_]) -> Picture:
-    """A square around the pixels (H, W) of an object, the others dimmed; what lies beyond the image is grey."""
+    """Cuts a square around the pixels (H, W) of an object, the others dimmed; what lies beyond the image is grey."""
     rows, cols = np.nonzero(own)
     center = np.array([rows.min() + rows.max() + 1, cols.min() + cols.max() + 1]) / 2
     size = np.array(own.shape)

@@ -69,8 +69,8 @@ class History:
         return float(psnr(color, view.rgb.numpy() / np.float32(255)))
 
 
-SIZE = 4.4, 2.5  # inches
 STYLE: Any = {  # of matplotlib's rcParams
+    "figure.figsize": (4.4, 2.5),  # inches
     "svg.fonttype": "none",  # text stays text: it takes the page's font, and can be searched
     "svg.hashsalt": "ig",  # the same curve is the same file
     "font.family": "sans-serif",
@@ -96,9 +96,9 @@ class Line:
 
 
 def draw(title: str, lines: Sequence[Line], x_name: str = "training step") -> str:
-    """An <svg> element; with a legend where there is more than one line."""
+    """Returns an <svg> element; with a legend where there is more than one line."""
     with rc_context(STYLE):
-        figure = Figure(figsize=SIZE, layout="constrained")
+        figure = Figure(layout="constrained")
         axes = figure.add_subplot()
         for line in lines:
             marker = "o" if len(line.x) < 40 else None
@@ -113,8 +113,8 @@ def draw(title: str, lines: Sequence[Line], x_name: str = "training step") -> st
     return text[text.index("<svg") :]
 
 
-def training_curves(history: History) -> list[str]:
-    """Loss, quality of unseen views and size of the map, each over the training steps; none before the first step."""
+def draw_curves(history: History) -> list[str]:
+    """Draws loss, quality of unseen views and size of the map, over the training steps; none before the first."""
     moments, probes = history.moments, history.probes
     if not moments:
         return []

@@ -11,9 +11,8 @@ import numpy as np
 
 from ig_ros.config import Config
 from ig_ros.evaluation.metrics import psnr
-from ig_ros.language import Encoder
+from ig_ros.language import Encoder, rank
 from ig_ros.live import LiveMapper, LiveStats
-from ig_ros.mapper import answer
 from ig_ros.raster import rasterize
 from ig_ros.scaffold.keyframes import Keyframe, make_keyframe
 from ig_ros.types import Frame, GaussianBatch, MapSnapshot, QueryResult
@@ -54,7 +53,7 @@ class SavedSource:
         return self.saved
 
     def query(self, text: str, max_results: int) -> QueryResult:
-        return answer(self.saved, text, self.encoder, self.config, max_results, 0.0)
+        return rank(self.saved, text, self.encoder, self.config.language, max_results)
 
     def stats(self) -> None:
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.language.asking import Ask, Entry, absent_questions, ask, percent
+from benchmarks.language.asking import Answer, Question, absent_questions, ask, percent
 from benchmarks.language.maps import boxed, most
 from benchmarks.language.page import missed_goals, write_page
 from benchmarks.language.reliability import calibration_error, reliability
@@ -21,8 +21,8 @@ from ig_ros.language.sentence_encoder import SentenceEncoder
 from ig_ros.types import Instances, MapSnapshot
 
 
-def entry(score: float, right: bool, given: bool = True) -> Entry:
-    return Entry("a thing", right, given, score, "")
+def entry(score: float, right: bool, given: bool = True) -> Answer:
+    return Answer("a thing", right, given, score, "")
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +45,24 @@ def test_refusals_have_no_score() -> None:
 
 def test_right_is_one_of_the_wanted_or_a_refusal_where_nothing_is_wanted(encoder: SentenceEncoder) -> None:
     world = room_map(["mug", "mug", "book"], encoder)
-    asked = [Ask("mug", (2, 1)), Ask("book", (1, 2)), Ask("elephant", ()), Ask("book", ()), Ask("elephant", (1,))]
-    entries = ask(asked, world, encoder, Config())
-    assert [e.right for e in entries] == [True, False, True, False, False]
-    assert percent(entries) == 40.0
+    asked = [
+        Question("mug", (2, 1)),
+        Question("book", (1, 2)),
+        Question("elephant", ()),
+        Question("book", ()),
+        Question("elephant", (1,)),
+    ]
+    answers = ask(asked, world, encoder, Config())
+    assert [e.right for e in answers] == [True, False, True, False, False]
+    assert percent(answers) == 40.0
 
 
 def test_held_out_things_are_found_and_absent_ones_refused(encoder: SentenceEncoder) -> None:
     """A floor well below the figures of docs/language.md, for what nobody tuned on."""
-    entries = ask_rooms(encoder, Config())
-    assert len(entries["explained"]) + len(entries["unexplained"]) == 2 * sum(len(r["things"]) for r in ROOMS.values())
-    assert percent([*entries["explained"], *entries["unexplained"]]) >= 80
-    assert percent(entries["absent"]) >= 90
+    answers = ask_rooms(encoder, Config())
+    assert len(answers["explained"]) + len(answers["unexplained"]) == 2 * sum(len(r["things"]) for r in ROOMS.values())
+    assert percent([*answers["explained"], *answers["unexplained"]]) >= 80
+    assert percent(answers["absent"]) >= 90
 
 
 def test_no_held_out_thing_is_asked_for_where_it_is_absent() -> None:

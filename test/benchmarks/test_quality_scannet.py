@@ -7,14 +7,17 @@ import json
 from pathlib import Path
 
 import pytest
+from scannet_writer import write_scannet_layout
 
 from benchmarks.quality.__main__ import parse, plan
 from benchmarks.quality.plan import NOISY, RGB, SCANNET, nameless, scannet_jobs
 from benchmarks.quality.pool import run_and_store
 from benchmarks.quality.report import Run, write_report
 from benchmarks.quality.results import load
+from benchmarks.quality.scoring import CLASSES_10, CLASSES_15, CLASSES_19
 from benchmarks.quality.sweeps import OURS
-from ig_ros.datasets import open_dataset, write_scannet_layout
+from ig_ros.datasets import open_dataset
+from ig_ros.datasets.scannet_truth import NYU40
 
 pytest.importorskip("open3d", reason="simulated scenes need Open3D")
 SMALL = {"seeding.voxel": 0.08, "instances.sub_objects": 100, "keyframes.max_speed": 1000.0, "language.encoder": "none"}
@@ -82,3 +85,11 @@ def test_a_shortened_job_on_a_folder_has_figures(root: Path, tmp_path: Path, pla
     text = (tmp_path / "quality.md").read_text()
     assert "a note" in text
     assert "scannet" in text
+
+
+def test_the_class_lists_are_those_of_the_papers() -> None:
+    assert [len(classes) for classes in (CLASSES_19, CLASSES_15, CLASSES_10)] == [19, 15, 10]
+    assert set(CLASSES_10) < set(CLASSES_15) < set(CLASSES_19) < set(range(1, len(NYU40)))
+    dropped = {NYU40[i] for i in set(CLASSES_19) - set(CLASSES_15)}
+    assert dropped == {"picture", "refrigerator", "shower curtain", "bathtub"}
+    assert {NYU40[i] for i in set(CLASSES_15) - set(CLASSES_10)} == {"cabinet", "counter", "desk", "curtain", "sink"}

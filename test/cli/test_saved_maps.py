@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from helpers import orbit, small_config
 from plyfile import PlyData
+from scannet_writer import write_scannet_layout
 
 from ig_ros.colors import id_colors
-from ig_ros.datasets import open_dataset, write_scannet_layout
+from ig_ros.datasets import open_dataset
 from ig_ros.map_io import save_map
 from ig_ros.mapper import Mapper
 

@@ -16,7 +16,8 @@ from rosbags.typesys import Stores, get_typestore
 from ig_ros.cli import main
 from ig_ros.datasets import open_dataset, with_topics
 from ig_ros.errors import DatasetError
-from ig_ros.geometry import inverse, quaternion_from_matrix
+from ig_ros.geometry import inverse, quaternion_from_matrix, reproject_depth
+from ig_ros.message_decoding import nanoseconds
 from ig_ros.types import FloatArray, Frame
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)
@@ -291,3 +292,102 @@ def test_a_recording_of_the_player_is_the_dataset_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(got.masks.labels, want.masks.labels)
     assert got.masks.names == want.masks.names
     np.testing.assert_allclose(got.T_world_camera, want.T_world_camera, atol=1e-9)
+
+
+def shifted(message: Any, by: int) -> Any:
+    message.header.stamp = MSG["builtin_interfaces/msg/Time"]((t := nanoseconds(message.header.stamp) + by) // 10**9,
+                                                               t % 10**9)  # fmt: skip
+    return message
+
+
+def in_frame(message: Any, frame: str) -> Any:
+    message.header.frame_id = frame
+    return message
+
+
+def test_images_that_all_bear_one_stamp_are_refused(tmp_path: Path) -> None:
+    same = [(topic, time, shifted(m, -nanoseconds(m.header.stamp)) if "image" in topic else m)
+            for topic, time, m in entries(**PLAIN)]  # fmt: skip
+    with pytest.raises(DatasetError, match="same stamp"):
+        open_dataset(write(tmp_path / "bag", same))
+
+
+def test_depth_that_is_steadily_late_is_used_with_the_pose_of_its_own_stamp(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Images of frames 0 and 2, depth of frames 1 and 3, 40 ms later: seen from the image it lies where it is."""
+    times = dict(zip((f.stamp for f in FRAMES), (0, 40_000_000, 200_000_000, 240_000_000), strict=True))
+    pairs = ((FRAMES[0], FRAMES[1]), (FRAMES[2], FRAMES[3]))
+    bag: list[Entry] = [("/pose", f.stamp, stamped(times[f.stamp], f.T_world_camera)) for f in FRAMES]
+    for early, late in pairs:
+        bag += [(f"/cam/{part}", early.stamp, shifted(make(early), times[early.stamp] - early.stamp))
+                for part, make in (("image", PLAIN["cam__image"]), ("camera_info", info))]  # fmt: skip
+        depth = image(late, depth_of(late), "32FC1")
+        bag.append(("/cam/depth", late.stamp, shifted(depth, times[late.stamp] - late.stamp)))
+    dataset = open_dataset(write(tmp_path / "bag", bag))
+    assert "with the pose of its own stamp" in caplog.text
+    for place, (frame, _) in enumerate(pairs):
+        got, want = dataset[place].depth, depth_of(frame)
+        assert got is not None
+        both = (got > 0) & (want > 0)
+        assert both.mean() > 0.6
+        assert np.median(np.abs(got - want)[both]) < 0.01
+
+
+def test_depth_that_is_now_and_then_late_is_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    late = {f.stamp: 300_000_000 if i % 2 else 0 for i, f in enumerate(FRAMES)}
+    parts = {**PLAIN, "cam__depth": lambda f: shifted(image(f, depth_of(f), "32FC1"), late[f.stamp])}
+    dataset = open_dataset(write(tmp_path / "bag", entries(**parts)))
+    assert "sync_tolerance" in caplog.text
+    assert [dataset[i].depth is not None for i in range(len(FRAMES))] == [True, False, True, False]
+
+
+def test_unregistered_depth_is_registered_with_its_own_calibration_and_tf(tmp_path: Path) -> None:
+    """A depth camera half as wide, 5 cm beside the colour camera."""
+    T_color_depth = np.eye(4)
+    T_color_depth[0, 3] = 0.05
+    small = CAMERA.resized(CAMERA.width // 2, CAMERA.height // 2)
+
+    def depth(f: Frame) -> Any:
+        seen = reproject_depth(depth_of(f), CAMERA, inverse(T_color_depth), small)
+        return in_frame(image(f, seen.astype(np.float32), "32FC1"), "depth_optical")
+
+    def depth_info(f: Frame) -> Any:
+        message = in_frame(info(f), "depth_optical")
+        K = small.K.copy()
+        K[:2, 2] -= 0.5
+        message.k, message.width, message.height = K.reshape(-1), small.width, small.height
+        return message
+
+    parts = {**PLAIN, "depth__image": depth, "depth__camera_info": depth_info}
+    where = [("/tf_static", FRAMES[0].stamp, tf(FRAMES[0].stamp, "optical", "depth_optical", T_color_depth))]
+    dataset = open_dataset(write(tmp_path / "bag", entries(**parts) + where))
+    for i, frame in enumerate(FRAMES):
+        got, want = dataset[i].depth, depth_of(frame)
+        assert got is not None
+        assert got.shape == want.shape
+        both = (got > 0) & (want > 0)
+        assert both.mean() > 0.7
+        assert np.median(np.abs(got - want)[both]) < 0.01
+    with pytest.raises(DatasetError, match="depth-image none"):
+        open_dataset(write(tmp_path / "without_tf", entries(**parts)))
+    del parts["depth__camera_info"]
+    with pytest.raises(DatasetError, match="no camera_info of it"):
+        open_dataset(write(tmp_path / "without_info", entries(**parts)))
+
+
+def test_a_rectified_image_is_not_undistorted_again(tmp_path: Path) -> None:
+    def calibration(f: Frame) -> Any:
+        message = info(f, (0.2, -0.1, 0.0, 0.0, 0.0))
+        P = np.zeros((3, 4))
+        P[:, :3] = message.k.reshape(3, 3) * np.array([[1.1, 1, 1], [1, 1.1, 1], [1, 1, 1]])
+        message.p = P.reshape(-1)
+        return message
+
+    parts = {"cam__image_rect_color": PLAIN["cam__image"], "cam__camera_info": calibration, "pose": PLAIN["pose"]}
+    frame = open_dataset(write(tmp_path / "bag", entries(**parts)))[0]
+    assert np.array_equal(frame.rgb, FRAMES[0].rgb)
+    assert frame.camera.K[0, 0] == pytest.approx(1.1 * CAMERA.K[0, 0])
+    assert frame.camera.K[:2, 2] == pytest.approx(CAMERA.K[:2, 2])

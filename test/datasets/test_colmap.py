@@ -12,7 +12,6 @@ from helpers import CAMERA
 
 from ig_ros.datasets import missing_truth, open_dataset, selection_truth
 from ig_ros.datasets.colmap import ColmapDataset
-from ig_ros.datasets.colmap_cameras import lens_of
 from ig_ros.datasets.colmap_model import ColmapCamera
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import inverse, project, transform
@@ -123,25 +122,29 @@ def seen_through(camera: ColmapCamera, ray: tuple[float, float]) -> tuple[float,
 @pytest.mark.parametrize("camera", LENSES, ids=lambda camera: camera.model)
 @pytest.mark.parametrize("reduced", [1, 2])
 def test_straightened_images_obey_their_pinhole_camera(camera: ColmapCamera, reduced: int) -> None:
-    lens = lens_of(camera, camera.width // reduced, camera.height // reduced)
+    rectifier = camera.rectifier(camera.width // reduced, camera.height // reduced)
     rows, cols = np.mgrid[0 : camera.height // reduced, 0 : camera.width // reduced]
     for ray in ((0.05, -0.02), (-0.35, 0.25), (0.4, 0.28), (0.3, -0.3)):
         u, v = (value / reduced for value in seen_through(camera, ray))
         lamp = 200 * np.exp(-((cols + 0.5 - u) ** 2 + (rows + 0.5 - v) ** 2) / (2 * 1.5**2))
-        image = lens.straighten(lamp.astype(np.float32)).astype(np.float64)
+        image = rectifier.color(np.round(lamp).astype(np.uint8)).astype(np.float64)
         found = np.array([(image * (cols + 0.5)).sum(), (image * (rows + 0.5)).sum()]) / image.sum()
-        expected = project(np.array([[*ray, 1.0]]), lens.camera)[0][0]
+        expected = project(np.array([[*ray, 1.0]]), rectifier.camera)[0][0]
         assert np.abs(found - expected).max() < 0.15, ray
 
 
-def test_straightened_images_have_no_black_rim() -> None:
-    lens = lens_of(LENSES[2], 320, 240)
-    assert (lens.straighten(np.full((240, 320), 90, np.uint8)) == 90).mean() > 0.995
+@pytest.mark.parametrize("camera", LENSES, ids=lambda camera: camera.model)
+def test_every_pixel_of_a_straightened_image_was_seen(camera: ColmapCamera) -> None:
+    rows, cols = np.mgrid[0:240, 0:320].astype(np.float32)
+    rectifier = camera.rectifier(320, 240)
+    assert rectifier.maps is not None
+    for sources, places in zip(rectifier.maps, (cols, rows), strict=True):
+        assert -0.5 < sources.min() < sources.max() < places.max() + 0.5
 
 
 def test_a_pinhole_is_left_alone() -> None:
     image = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    assert lens_of(ColmapCamera("SIMPLE_PINHOLE", 8, 6, (5.0, 4.0, 3.0)), 4, 3).straighten(image) is image
+    assert ColmapCamera("SIMPLE_PINHOLE", 8, 6, (5.0, 4.0, 3.0)).rectifier(4, 3).color(image) is image
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,7 @@ def test_a_pinhole_is_left_alone() -> None:
 )
 def test_lenses_that_cannot_be_straightened_are_named(camera: ColmapCamera, complaint: str) -> None:
     with pytest.raises(DatasetError, match=complaint):
-        lens_of(camera, 320, 240)
+        camera.rectifier(320, 240)
 
 
 # Labels

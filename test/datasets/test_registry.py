@@ -55,6 +55,7 @@ def test_the_folder_above_the_scenes_points_to_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("query", ["mask=truth", "masks=good", "frames=3"])
 def test_unknown_options_of_a_folder_are_refused(tmp_path: Path, query: str) -> None:
+    (tmp_path / "images").mkdir()
     with pytest.raises(DatasetError, match="masks=files or masks=truth"):
         open_dataset(f"{tmp_path}?{query}")
 

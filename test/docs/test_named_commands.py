@@ -58,7 +58,7 @@ def test_a_mentioned_command_would_be_understood(place: str, text: str) -> None:
 
 def test_mentions_are_found_everywhere() -> None:
     places = {place for place, _ in MENTIONS}
-    assert {"README.md", "commands.md", "start.md", "query.py", "mapping.py", "ros.py"} <= places
+    assert {"README.md", "commands.md", "start.md", "saved_maps.py", "mapping.py", "ros.py"} <= places
 
 
 def test_a_set_option_names_a_parameter() -> None:

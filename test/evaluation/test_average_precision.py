@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from reference.average_precision import slow_average_precision
 
 from ig_ros.evaluation.average_precision import (
-    SCANNET_SCRIPT_THRESHOLDS,
     THRESHOLDS,
-    average_precision,
     class_average_precision,
+    instance_average_precision,
 )
-from ig_ros.evaluation.metrics import instance_counts, instance_score
+from ig_ros.evaluation.metrics import instance_score
 
 seeds = st.integers(0, 100_000)
 fast = settings(max_examples=60, deadline=None)
@@ -24,7 +23,7 @@ sizes = st.lists(st.integers(4, 30), min_size=1, max_size=6)
 
 
 def figures(predicted: np.ndarray, confidence: dict[int, float], truth: np.ndarray, least: int = 1) -> list[float]:
-    score = average_precision(predicted, confidence, truth, least)
+    score = instance_average_precision(predicted, confidence, truth, least)
     return [score.ap, score.ap50, score.ap25]
 
 
@@ -42,7 +41,7 @@ def guess(random: np.random.Generator) -> tuple[np.ndarray, dict[int, float], np
 @given(seed=seeds, least=st.integers(1, 12))
 def test_it_is_that_of_counted_sets(seed: int, least: int) -> None:
     predicted, confidence, truth = guess(np.random.default_rng(seed))
-    score = average_precision(predicted, confidence, truth, least)
+    score = instance_average_precision(predicted, confidence, truth, least)
     for got, thresholds in ((score.ap, THRESHOLDS), (score.ap50, [0.5]), (score.ap25, [0.25])):
         assert got == pytest.approx(slow_average_precision(predicted, confidence, truth, least, thresholds))
         assert 0 <= got <= 100
@@ -55,11 +54,10 @@ def test_a_perfect_prediction_scores_100_whatever_its_confidences(sizes: list[in
     random = np.random.default_rng(seed)
     truth = np.concatenate([np.zeros(9, int), np.repeat(np.arange(len(sizes)) + 1, sizes)])
     confidence = dict(enumerate(random.random(len(sizes) + 1).tolist()))
-    score = average_precision(truth, confidence, truth, 4)
+    score = instance_average_precision(truth, confidence, truth, 4)
     assert (score.ap, score.ap50, score.ap25) == pytest.approx((100, 100, 100))
     assert score.true == len(sizes)
-    counts = instance_counts(truth, truth)
-    assert (counts.predicted, counts.true, counts.matched, counts.ratio) == (len(sizes),) * 3 + (1.0,)
+    assert instance_score(truth, truth).predicted == len(sizes)
 
 
 @fast
@@ -71,7 +69,7 @@ def test_names_of_instances_decide_nothing(seed: int) -> None:
     renamed = np.where(predicted >= 0, names[predicted], -1)
     other = {int(names[i]): c for i, c in confidence.items()}
     assert figures(renamed, other, true_names[truth]) == figures(predicted, confidence, truth)
-    assert instance_counts(renamed, true_names[truth]) == instance_counts(predicted, truth)
+    assert instance_score(renamed, true_names[truth]).miou == pytest.approx(instance_score(predicted, truth).miou)
 
 
 @fast
@@ -101,7 +99,7 @@ def test_splitting_an_instance_of_a_perfect_prediction_lowers_ap_and_miou(sizes:
     if larger <= THRESHOLDS[-1]:
         assert least[0] < perfect[0]
     assert instance_score(split, truth).miou == pytest.approx(100 * (1 - (1 - larger) / len(sizes)))
-    assert instance_counts(split, truth).ratio == pytest.approx(1 + 1 / len(sizes))
+    assert instance_score(split, truth).predicted == len(sizes) + 1
 
 
 @fast
@@ -115,7 +113,7 @@ def test_merging_two_instances_of_a_perfect_prediction_lowers_everything(sizes: 
     perfect, worse = figures(truth, confidence, truth), figures(merged, confidence, truth)
     assert all(x < y for x, y in zip(worse, perfect, strict=True))
     assert instance_score(merged, truth).miou < 100 - 1e-6
-    assert instance_counts(merged, truth).ratio == pytest.approx(1 - 1 / len(sizes))
+    assert instance_score(merged, truth).predicted == len(sizes) - 1
 
 
 @fast
@@ -140,8 +138,8 @@ def test_fragments_beside_the_predictions_never_raise_ap(seed: int, confidence_o
 def test_a_wrong_prediction_costs_by_its_confidence() -> None:
     truth = np.repeat([1, 2, 3, 3], 20)
     predicted = np.repeat([1, 2, 4, 5], 20)  # 4 and 5: half of instance 3 each, IoU 0.5 does not exceed 0.5
-    sure = average_precision(predicted, {1: 0.5, 2: 0.5, 4: 0.9, 5: 0.9}, truth, 1)
-    unsure = average_precision(predicted, {1: 0.5, 2: 0.5, 4: 0.1, 5: 0.1}, truth, 1)
+    sure = instance_average_precision(predicted, {1: 0.5, 2: 0.5, 4: 0.9, 5: 0.9}, truth, 1)
+    unsure = instance_average_precision(predicted, {1: 0.5, 2: 0.5, 4: 0.1, 5: 0.1}, truth, 1)
     # sure: (0, 1), (0, 0), (2/3, 1/2); unsure: (0, 1), (2/3, 1), then two errors without recall
     assert (sure.ap50, unsure.ap50) == pytest.approx((100 * (2 / 3) * 0.25, 100 * 2 / 3))
     # at 0.25 one half is right and the other a second find of the same instance: precision 3/4 at recall 1
@@ -160,7 +158,7 @@ def test_a_wrong_prediction_costs_by_its_confidence() -> None:
 def test_predictions_on_what_is_not_evaluated_are_no_errors(beside: int, least: int, true: int, right: bool) -> None:
     truth = np.array([1] * 40 + [2] * 40 + [beside] * 15)
     predicted = np.array([1] * 40 + [2] * 40 + [9] * 15)
-    score = average_precision(predicted, {1: 0.5, 2: 0.5, 9: 0.9}, truth, least)
+    score = instance_average_precision(predicted, {1: 0.5, 2: 0.5, 9: 0.9}, truth, least)
     assert score.true == true
     assert (score.ap50 == pytest.approx(100)) == right
 
@@ -168,16 +166,16 @@ def test_predictions_on_what_is_not_evaluated_are_no_errors(beside: int, least: 
 def test_a_prediction_on_a_true_instance_below_the_minimum_is_no_error() -> None:
     truth = np.array([1] * 40 + [2] * 14 + [0] * 4)
     predicted = np.array([1] * 40 + [9] * 18)  # large enough to count, on an instance that does not
-    score = average_precision(predicted, {1: 0.5, 9: 0.9}, truth, 15)
+    score = instance_average_precision(predicted, {1: 0.5, 9: 0.9}, truth, 15)
     assert (score.true, score.predicted, score.ap50) == (1, 2, pytest.approx(100))
 
 
 def test_a_prediction_below_the_minimum_is_not_there() -> None:
     truth = np.array([1] * 40 + [2] * 40)
     predicted = np.array([1] * 40 + [2] * 35 + [9] * 5)
-    score = average_precision(predicted, {1: 0.5, 2: 0.5, 9: 0.9}, truth, 6)
+    score = instance_average_precision(predicted, {1: 0.5, 2: 0.5, 9: 0.9}, truth, 6)
     assert (score.predicted, score.ap50) == (2, pytest.approx(100))
-    assert average_precision(predicted, {1: 0.5, 2: 0.5, 9: 0.9}, truth, 5).ap50 < 90
+    assert instance_average_precision(predicted, {1: 0.5, 2: 0.5, 9: 0.9}, truth, 5).ap50 < 90
 
 
 def test_no_truth_or_no_prediction_is_no_score() -> None:
@@ -186,18 +184,16 @@ def test_no_truth_or_no_prediction_is_no_score() -> None:
     assert figures(truth, {1: 1.0, 2: 1.0}, np.zeros(20, int)) == [0, 0, 0]
     assert figures(np.zeros(0, int), {}, np.zeros(0, int)) == [0, 0, 0]
     with pytest.raises(KeyError):
-        average_precision(truth, {1: 1.0}, truth, 1)
+        instance_average_precision(truth, {1: 1.0}, truth, 1)
 
 
-def test_the_benchmark_s_script_leaves_the_last_threshold_out() -> None:
+def test_the_last_threshold_is_95_percent() -> None:
     truth = np.repeat([1, 2], 100)
     predicted = truth.copy()
     predicted[:6] = -1  # IoU 0.94
-    both = [
-        average_precision(predicted, {1: 1.0, 2: 1.0}, truth, 1, t).ap for t in (THRESHOLDS, SCANNET_SCRIPT_THRESHOLDS)
-    ]
     # at 0.95 one of two is right: recall 1/2 at precision 1/2, area 3/8
-    assert both == pytest.approx([100 * (9 + 3 / 8) / 10, 100])
+    score = instance_average_precision(predicted, {1: 1.0, 2: 1.0}, truth, 1)
+    assert score.ap == pytest.approx(100 * (9 + 3 / 8) / 10)
 
 
 def classes_of(ids: np.ndarray, **names: Any) -> dict[int, int]:
@@ -229,7 +225,7 @@ def test_one_class_for_all_is_class_agnostic(seed: int) -> None:
     predicted, confidence, truth = guess(np.random.default_rng(seed))
     all_of = dict.fromkeys(range(40), 5)
     got = class_average_precision(predicted, confidence, all_of, truth, all_of, 3)
-    want = average_precision(predicted, confidence, truth, 3)
+    want = instance_average_precision(predicted, confidence, truth, 3)
     assert got.by_class == ({5: want} if want.true else {})
 
 

@@ -184,7 +184,7 @@ def test_a_small_map_is_smoothed_onto_the_ground_it_shows() -> None:
     frozen = mapper.freeze()
     snapshot = mapper.instantiate(frozen)
     ids = snapshot.instances.point_ids
-    trusted = trusted_points(frozen.gaussians, ids, frozen.keyframes)
+    trusted = trusted_points(frozen.gaussians, ids, frozen.keyframes, 0.2)
     assert trusted.any()
     assert not trusted[ids < 0].any(), "a Gaussian of no object is the top contributor of nobody's mask"
     side = np.arange(-HALF, HALF, 0.01)

@@ -16,8 +16,8 @@ from helpers import CAMERA, CARDS, ground_frame, look_at
 
 from ig_ros.config import InputConfig
 from ig_ros.datasets.base import SelectionTruth
-from ig_ros.evaluation.held_out import select_and_render
-from ig_ros.evaluation.metrics import SelectionScore
+from ig_ros.evaluation.held_out import selection_views
+from ig_ros.evaluation.metrics import SelectionScore, selection_score
 from ig_ros.geometry import transform
 from ig_ros.map_io import save_map
 from ig_ros.types import (
@@ -82,9 +82,9 @@ def score(
 ) -> SelectionScore:
     snapshot = perfect_map()
     truth = SelectionTruth((0,), lambda _: masks)
-    return select_and_render(
+    return selection_score(selection_views(
         snapshot, answering(snapshot, names), OneView([frame]), truth, settings or InputConfig()  # type: ignore[arg-type]
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 RIGHT = {name: name for name in THINGS}
@@ -115,9 +115,9 @@ def test_all_objects_of_a_text_share_its_mask() -> None:
     snapshot = perfect_map()
     hits = tuple(QueryHit(o, 1.0) for o in snapshot.instances.objects)
     both = SelectionTruth((0,), lambda _: {"card": np.logical_or(*card_masks(frame).values())})
-    result = select_and_render(
+    result = selection_score(selection_views(
         snapshot, lambda _: QueryResult(QueryStatus.FOUND, hits, ""), OneView([frame]), both, InputConfig()  # type: ignore[arg-type]
-    )  # fmt: skip
+    ))  # fmt: skip
     assert result.miou == 100
 
 
@@ -135,7 +135,7 @@ def test_a_snapshot_without_gaussians_cannot_be_drawn() -> None:
     )  # fmt: skip
     truth = SelectionTruth((0,), lambda _: {})
     with pytest.raises(ValueError, match="without Gaussians"):
-        select_and_render(bare, answering(bare, {}), OneView([ground_frame(POSE)]), truth, InputConfig())  # type: ignore[arg-type]
+        list(selection_views(bare, answering(bare, {}), OneView([ground_frame(POSE)]), truth, InputConfig()))  # type: ignore[arg-type]
 
 
 # ig eval on a folder with LERF-OVS labels

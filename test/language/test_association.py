@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ig_ros.errors import EncoderError
-from ig_ros.language import Sighting, describe, embed_masks
+from ig_ros.language import MaskObservation, describe, embed_masks
 from ig_ros.types import Array, FloatArray, Masks
 
 FRESH = itertools.count(100)
@@ -45,10 +45,10 @@ class OnlyWords:
 
 def seen(
     name: str, weight: float, embedding: list[float] | None = None, score: float = 1.0, view: int | None = None
-) -> Sighting:
+) -> MaskObservation:
     """A sighting in a view of its own, or in the one that is given."""
     own = next(FRESH) if view is None else view
-    return Sighting(name, score, None if embedding is None else np.array(embedding, np.float32), weight, own)
+    return MaskObservation(name, score, None if embedding is None else np.array(embedding, np.float32), weight, own)
 
 
 def test_label_is_the_weighted_vote() -> None:

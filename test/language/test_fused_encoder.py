@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ig_ros.errors import EncoderError
-from ig_ros.language import Sighting, describe, embed_masks
+from ig_ros.language import MaskObservation, describe, embed_masks
 from ig_ros.language.encoders import FusedEncoder
 from ig_ros.types import Masks
 
@@ -41,7 +41,7 @@ def fused() -> FusedEncoder:
 
 
 def test_both_halves_are_kept_and_both_are_heard(fused: FusedEncoder) -> None:
-    words = describe([Sighting("lamp", 1.0, np.array([1, 0], np.float32), 0.9, 0)], fused)
+    words = describe([MaskObservation("lamp", 1.0, np.array([1, 0], np.float32), 0.9, 0)], fused)
     assert words.embedding.tolist() == [1, 0, 1, 0]
     agree, half, unknown = fused.relevancy("i", np.array([[1, 0, 0, 1], [1, 0, 0, 0], [0, 0, 0, 0]], np.float32))
     assert agree == pytest.approx(0.9)

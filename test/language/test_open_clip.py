@@ -89,7 +89,8 @@ def test_the_whole_path_from_images_to_answers(encoder: OpenClipEncoder, checkpo
         mapper.add_frame(dataclasses.replace(frame, masks=Masks(frame.masks.labels)))
     for _ in range(20):
         mapper.train_step()
-    found = mapper.instantiate().instances
+    snapshot = mapper.instantiate()
+    found = snapshot.instances
     assert len(found.objects) >= 2  # the cards
     assert found.encoder == encoder.name
     assert found.embeddings.shape == (len(found.objects), encoder.dimension)
@@ -101,7 +102,7 @@ def test_the_whole_path_from_images_to_answers(encoder: OpenClipEncoder, checkpo
         o.id: round(float(s), 5) for o, s in zip(found.objects, wanted, strict=True)
     }
     with pytest.raises(EncoderError, match="open_clip/tiny-test"):
-        rank("a card", SentenceEncoder(), found, LanguageConfig())
+        rank(snapshot, "a card", SentenceEncoder(), LanguageConfig())
 
 
 def test_preprocessing_is_the_models_own(encoder: OpenClipEncoder) -> None:

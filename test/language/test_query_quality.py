@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from helpers import snapshot_of
 
 from ig_ros.config import LanguageConfig
 from ig_ros.language import rank
 from ig_ros.language.sentence_encoder import SentenceEncoder
-from ig_ros.types import Instances, ObjectInstance
+from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 
 NOUNS = yaml.safe_load((Path(__file__).parent / "nouns.yaml").read_text())
 
@@ -21,11 +22,10 @@ def encoder() -> SentenceEncoder:
     return SentenceEncoder()
 
 
-def scene(labels: list[str], encoder: SentenceEncoder) -> Instances:
+def scene(labels: list[str], encoder: SentenceEncoder) -> MapSnapshot:
     objects = tuple(ObjectInstance(i, n, 1.0, 3, np.eye(4), np.ones(3), 50) for i, n in enumerate(labels, start=1))
-    return Instances(
-        np.zeros(0, np.int32), np.zeros(0, np.float32), objects, encoder.encode_labels(labels), encoder.name
-    )
+    ids, none = np.zeros(0, np.int32), np.zeros(0, np.float32)
+    return snapshot_of(Instances(ids, none, objects, encoder.encode_labels(labels), encoder.name))
 
 
 def measure(split: str, absent: list[str], encoder: SentenceEncoder) -> dict[str, float]:
@@ -33,7 +33,7 @@ def measure(split: str, absent: list[str], encoder: SentenceEncoder) -> dict[str
     things = scene(list(NOUNS[split]), encoder)
 
     def found(text: str) -> str:
-        result = rank(text, encoder, things, LanguageConfig())
+        result = rank(things, text, encoder, LanguageConfig())
         return result.hits[0].object.label if result.hits else ""
 
     pairs = [(query, label) for label, queries in NOUNS[split].items() for query in queries]
@@ -57,6 +57,6 @@ def test_untuned_nouns(split: str, absent: str, encoder: SentenceEncoder) -> Non
 
 def test_small_scene(encoder: SentenceEncoder) -> None:
     table = scene(["mug", "bowl", "banana", "book", "scissors", "table"], encoder)
-    result = rank("something to drink from", encoder, table, LanguageConfig())
+    result = rank(table, "something to drink from", encoder, LanguageConfig())
     assert result.hits[0].object.label == "mug", result.message
-    assert not rank("elephant", encoder, table, LanguageConfig()).hits
+    assert not rank(table, "elephant", encoder, LanguageConfig()).hits

@@ -9,8 +9,8 @@ import pytest
 
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import QueryError
-from ig_ros.language import Place, Scope, Viewpoint, rank
-from ig_ros.types import FloatArray, Instances, ObjectInstance, QueryResult, QueryStatus
+from ig_ros.language import Scope, Viewpoint, rank
+from ig_ros.types import FloatArray, Instances, MapSnapshot, ObjectInstance, QueryResult, QueryStatus
 
 FROM_SOUTH = np.array([[1.0, 0, 0, 0], [0, 0, 1, -2], [0, -1, 0, 1], [0, 0, 0, 1]])  # x right, looks along +y
 THINGS = {  # id: label, centre, size, colour; the table's top is z = 0.7
@@ -26,7 +26,7 @@ THINGS = {  # id: label, centre, size, colour; the table's top is z = 0.7
 }
 
 
-def world() -> tuple[Instances, Place]:
+def world() -> MapSnapshot:
     random = np.random.default_rng(0)
     objects, points, ids, colors = [], [], [], []
     for number, (label, center, size, color) in THINGS.items():
@@ -39,8 +39,9 @@ def world() -> tuple[Instances, Place]:
         points.append(inside * size + center)
         ids.append(np.full(1500, number, np.int32))
         colors.append(np.clip(random.normal(color, 12, (1500, 3)), 0, 255).astype(np.uint8))
-    instances = Instances(np.concatenate(ids), np.ones(1500 * len(THINGS), np.float32), tuple(objects))
-    return instances, Place(np.concatenate(points).astype(np.float32), np.concatenate(colors), FROM_SOUTH)
+    ones = np.ones(1500 * len(THINGS), np.float32)
+    instances, xyz = Instances(np.concatenate(ids), ones, tuple(objects)), np.concatenate(points).astype(np.float32)
+    return MapSnapshot(1, 0, 0, xyz, np.concatenate(colors), ones, instances, FROM_SOUTH)
 
 
 WORLD = world()
@@ -48,7 +49,7 @@ WORLD = world()
 
 def ask(text: str, viewpoint: FloatArray | None = None, **limits: object) -> QueryResult:
     scope = Scope(viewpoint=None if viewpoint is None else Viewpoint.of_camera(viewpoint), **limits)
-    return rank(text, None, WORLD[0], LanguageConfig(), 0, 0.0, scope, WORLD[1])
+    return rank(WORLD, text, None, LanguageConfig(), 0, 0.0, scope)
 
 
 def found(text: str, **options: object) -> list[int]:
@@ -169,16 +170,16 @@ def test_nothing_is_behind_an_observer_who_stands_before_everything() -> None:
 
 
 def test_a_thing_called_robot_is_meant_where_there_is_one() -> None:
-    instances, place = WORLD
-    renamed = [dataclasses.replace(o, label="robot") if o.id == 8 else o for o in instances.objects]
-    world = dataclasses.replace(instances, objects=tuple(renamed))
-    answer = rank("the mug nearest to the robot", None, world, LanguageConfig(), 0, 0.0, Scope(), place)
-    assert answer.hits[0].object.id == 4
+    renamed = [dataclasses.replace(o, label="robot") if o.id == 8 else o for o in WORLD.instances.objects]
+    world = dataclasses.replace(WORLD, instances=dataclasses.replace(WORLD.instances, objects=tuple(renamed)))
     far = Scope(Viewpoint.of_camera(np.diag([1.0, 1, 1, 1]) @ translated(FROM_SOUTH, (-3, 0, 0))))
-    assert (
-        rank("the mug nearest to the robot", None, world, LanguageConfig(), 0, 0.0, far, place).hits[0].object.id == 4
-    )
-    assert rank("the mug nearest to me", None, world, LanguageConfig(), 0, 0.0, far, place).hits[0].object.id == 3
+
+    def first(text: str, scope: Scope) -> int:
+        return rank(world, text, None, LanguageConfig(), 0, 0.0, scope).hits[0].object.id
+
+    assert first("the mug nearest to the robot", Scope()) == 4
+    assert first("the mug nearest to the robot", far) == 4
+    assert first("the mug nearest to me", far) == 3
 
 
 def translated(T: FloatArray, by: tuple[float, float, float]) -> FloatArray:

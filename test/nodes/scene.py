@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scannet_writer import write_scannet_layout
 
-from ig_ros.datasets import write_scannet_layout
 from ig_ros.types import Camera, Frame, Masks
 
 WIDTH, HEIGHT = 160, 120

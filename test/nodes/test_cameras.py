@@ -11,9 +11,9 @@ from nodes.scene import small_frame
 
 from ig_ros.config import EachCameraConfig
 from ig_ros.errors import ConfigError
+from ig_ros.geometry import T_BODY_OPTICAL
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.player import Player, PlayOptions
-from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL
 
 
 def test_two_cameras_each_with_its_own_calibration_poses_and_companions(context: object) -> None:

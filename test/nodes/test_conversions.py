@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nodes.scene import small_camera, small_frame
-from sensor_msgs.msg import CompressedImage, PointCloud2
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from ig_ros.errors import FrameError
 from ig_ros.geometry import pose_from_quaternion, rotation_angle
-from ig_ros.lens_distortion import Rectifier
-from ig_ros.message_decoding import masks_from_message
+from ig_ros.lens_distortion import Rectifier, is_rectified_topic
+from ig_ros.message_decoding import depth_from_image, labels_from_image, masks_from_message
 from ig_ros.nodes import clouds, conversions
 from ig_ros.nodes.object_messages import array_message, segmented_message
 from ig_ros.types import Instances, ObjectInstance
@@ -68,7 +68,7 @@ def test_depth_units_byte_order_and_holes(big_endian: bool) -> None:
     )
 
 
-@pytest.mark.parametrize("spoil", [{"height": 7}, {"step": 14}, {"height": 0}, {"encoding": "yuv422"}])
+@pytest.mark.parametrize("spoil", [{"height": 7}, {"step": 14}, {"height": 0}, {"encoding": "nv21"}])
 def test_impossible_images_are_refused_by_name(spoil: dict) -> None:
     message = conversions.image_message(RGB, "rgb8", HEAD)
     for name, value in spoil.items():
@@ -189,3 +189,89 @@ def test_the_fate_of_ids_travels_with_the_objects() -> None:
     assert list(message.vanished) == [1, 4]
     assert conversions.nanoseconds(message.objects[1].born) == 1_500_000_007
     assert conversions.nanoseconds(message.objects[1].last_seen) == 36
+
+
+BAYER = {"rggb": (0, 1, 1, 2), "bggr": (2, 1, 1, 0), "gbrg": (1, 2, 0, 1), "grbg": (1, 0, 2, 1)}
+FLAT = np.broadcast_to(np.array([200, 120, 40], np.uint8), (6, 8, 3))  # one colour: no filter of a driver can blur it
+
+
+@pytest.mark.parametrize("order", sorted(BAYER))
+def test_bayer_patterns_give_their_colour(order: str) -> None:
+    mosaic = np.empty((6, 8), np.uint8)
+    for place, channel in enumerate(BAYER[order]):
+        mosaic[place // 2 :: 2, place % 2 :: 2] = FLAT[0, 0, channel]
+    message = Image(height=6, width=8, step=8, encoding=f"bayer_{order}8", data=mosaic.tobytes())
+    assert np.abs(conversions.rgb_from_message(message).astype(int)[1:-1, 1:-1] - FLAT[1:-1, 1:-1]).max() <= 1
+
+
+@pytest.mark.parametrize(("encoding", "order"), [("yuv422", "UYVY"), ("yuv422_yuy2", "YUYV")])
+def test_yuv_gives_its_colour(encoding: str, order: str) -> None:
+    y, u, v = cv2.cvtColor(np.ascontiguousarray(FLAT), cv2.COLOR_RGB2YUV)[0, 0].tolist()
+    y, u, v = round(16 + y * 219 / 255), 128 + (u - 128) * 224 // 255 * 1, 128 + (v - 128) * 224 // 255
+    values = iter((u, y, v, y) if order == "UYVY" else (y, u, y, v))
+    data = bytes(values) * (6 * 4)
+    rgb = conversions.rgb_from_message(Image(height=6, width=8, step=16, encoding=encoding, data=data))
+    assert rgb.shape == (6, 8, 3)
+    assert (np.argsort(rgb[0, 0]) == np.argsort(FLAT[0, 0])).all()  # red is red: u and v are not exchanged
+    assert (rgb == rgb[0, 0]).all()
+
+
+@pytest.mark.parametrize(("encoding", "pixels"), [
+    ("8UC3", FLAT[..., ::-1]), ("rgb16", FLAT.astype("u2") << 8), ("bgr16", FLAT[..., ::-1].astype("u2") << 8),
+])  # fmt: skip
+def test_opencv_types_and_16_bits_are_read(encoding: str, pixels: np.ndarray) -> None:
+    data = np.ascontiguousarray(pixels).tobytes()
+    message = Image(height=6, width=8, step=len(data) // 6, encoding=encoding, data=data)
+    assert np.array_equal(conversions.rgb_from_message(message), FLAT)
+
+
+def test_depth_in_the_wrong_unit_is_recognised_or_refused() -> None:
+    def message(encoding: str, values: np.ndarray) -> Image:
+        return Image(height=2, width=2, step=2 * values.itemsize, encoding=encoding, data=values.tobytes())
+
+    in_mm = np.array([[850, 1200], [0, 2300]], np.float32)
+    assert depth_from_image(message("32FC1", in_mm)) == pytest.approx(in_mm / 1000)
+    in_m = np.array([[0.85, 1.2], [0, 2.3]], np.float32)
+    assert depth_from_image(message("32FC1", in_m)) == pytest.approx(in_m)
+    with pytest.raises(FrameError) as refused:
+        depth_from_image(message("16UC1", np.array([[1, 1], [0, 2]], np.uint16)))
+    assert refused.value.cause == "depth_units"
+    assert depth_from_image(message("16UC1", np.zeros((2, 2), np.uint16))).max() == 0
+
+
+def test_signed_labels_have_no_negative_masks() -> None:
+    labels = np.array([[-1, 0], [7, 70000]], np.int32)
+    message = Image(height=2, width=2, step=8, encoding="32SC1", data=labels.tobytes())
+    assert labels_from_image(message).tolist() == [[0, 0], [7, 70000]]
+
+
+@pytest.mark.parametrize(("model", "d"), [
+    ("plumb_bob", [0.1, -0.05, 0.001, 0.002, 0.01, 0.0, 0.0, 0.0]), ("", [0.1, -0.05, 0.001, 0.002, 0.01]),
+    ("rational_polynomial", [0.1, -0.05, 0.001, 0.002]), ("equidistant", [0.1, 0.01, 0.0, 0.0, 0.0]),
+])  # fmt: skip
+def test_lens_models_as_drivers_write_them(model: str, d: list[float]) -> None:
+    """Orbbec sends plumb_bob with eight numbers, others no name at all; trailing zeros say nothing."""
+    message = conversions.info_message(small_camera(), conversions.header(0, "optical"))
+    message.distortion_model, message.d = model, d
+    plain = conversions.info_message(small_camera(), conversions.header(0, "optical"))
+    plain.distortion_model, plain.d = ("equidistant", d[:4]) if model == "equidistant" else ("plumb_bob", [*d, 0.0][:5])
+    one, other = Rectifier.from_info(message), Rectifier.from_info(plain)
+    assert np.allclose(one.camera.K, other.camera.K)
+    assert not np.allclose(one.camera.K, small_camera().K)
+    message.distortion_model = "equidistant"
+    message.d = [0.1, 0.01, 0.0, 0.0, 0.3]
+    with pytest.raises(FrameError, match="5 coefficients"):
+        Rectifier.from_info(message)
+
+
+@pytest.mark.parametrize(("topic", "rectified"), [
+    ("/camera/image_rect", True), ("/zed/rgb/image_rect_color", True), ("/left/rectified/image", True),
+    ("/camera/color/image_raw", False), ("/direct/image", False), ("/image_not_rect", False),
+])  # fmt: skip
+def test_names_of_rectified_topics(topic: str, rectified: bool) -> None:
+    assert is_rectified_topic(topic) == rectified
+
+
+def test_yuv_of_an_odd_width_is_refused() -> None:
+    with pytest.raises(FrameError, match="5x6 pixels"):
+        conversions.rgb_from_message(Image(height=6, width=5, step=10, encoding="yuv422", data=bytes(60)))

@@ -13,8 +13,8 @@ from ig_ros.frame_queue import REMEMBERED, Intake, LateMasks
 from ig_ros.late_pose_corrections import Transit
 from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
-from ig_ros.nodes.pose_buffer import PoseBuffer
 from ig_ros.nodes.synchronizer import Late, Synchronizer, Waits
+from ig_ros.pose_buffer import PoseBuffer
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.types import Frame, Masks
 

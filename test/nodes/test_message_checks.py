@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import CameraInfo
 
 from ig_ros.config import NodeConfig
@@ -116,9 +117,9 @@ def test_only_pictures_are_timed() -> None:
 
     camera = object.__new__(CameraInput)
     camera._node, camera._name, camera._group = Listening(), "", None  # type: ignore[assignment]
-    camera._source = "pose"
     camera._config, camera._guard, camera._delays = NodeConfig(), Guard(NodeConfig().limits), Delays()
     camera._subscribe()
+    camera._subscribe_poses("pose", PoseStamped, heard.update)
     timed = {name for name, callback in heard.items() if not isinstance(callback, functools.partial)}
     assert timed == {"image", "image/compressed", "depth", "segmented_image"}
     assert {"camera_info", "pose"} <= set(heard)

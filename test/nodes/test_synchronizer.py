@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ig_ros.nodes.pose_buffer import PoseBuffer
 from ig_ros.nodes.synchronizer import Synchronizer, Waits
+from ig_ros.pose_buffer import PoseBuffer
 
 MS = 1_000_000
 

@@ -12,7 +12,7 @@ from helpers import CARDS, orbit, small_config
 from ig_ros.errors import QueryError
 from ig_ros.mapper import Mapper
 from ig_ros.planning import object_at_pixel, object_at_point, object_surface, render_view
-from ig_ros.planning.object_geometry import REACH, UP, free_side, normals
+from ig_ros.planning.object_geometry import REACH, free_side, normals
 from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 
 
@@ -129,7 +129,7 @@ def test_the_support_of_a_block() -> None:
     assert surface.support == 2
     assert surface.plane is not None
     assert np.allclose(surface.plane, [0, 0, 1, -0.7], atol=1e-3)
-    assert np.allclose(surface.free_side, UP)
+    assert np.allclose(surface.free_side, [0, 0, 1])
     assert surface.clearance == REACH
     top = block_on_a_table(wall=False).xyz[surface.rows][:, 2] > 0.7999
     assert np.median(surface.normals[top][:, 2]) > 0.95
@@ -145,7 +145,7 @@ def test_the_free_side_turns_away_from_obstacles() -> None:
 def test_normals_of_a_plane_and_an_empty_neighbourhood() -> None:
     grid = np.stack(np.meshgrid(np.linspace(0, 1, 6), np.linspace(0, 1, 6)), -1).reshape(-1, 2)
     flat = np.column_stack([grid, np.zeros(len(grid))])
-    assert np.allclose(normals(flat, np.array([0.5, 0.5, -1.0])), UP, atol=1e-6)
+    assert np.allclose(normals(flat, np.array([0.5, 0.5, -1.0])), [0, 0, 1], atol=1e-6)
     box = ObjectInstance(1, "", 1.0, 3, np.eye(4), np.full(3, 0.1), 1)
     assert free_side(np.zeros((0, 3)), box, None)[1] == REACH
 

@@ -18,7 +18,7 @@ from ig_ros.evaluation.offline import Budget, map_dataset, score
 from ig_ros.mapper import Mapper
 from ig_ros.report import History, Report, write_report
 from ig_ros.report.page import changed, error_map
-from ig_ros.report.thumbnails import EDGE, cut, thumbnails
+from ig_ros.report.thumbnails import EDGE, cut, cut_thumbnails
 from ig_ros.types import Frame
 
 STEPS = 30
@@ -127,7 +127,7 @@ def test_the_history_watches_the_whole_run(run: Run) -> None:
 def test_thumbnails_show_the_object(run: Run) -> None:
     mapper = run[0]
     assert mapper.latest is not None
-    pictures = thumbnails(mapper.latest, mapper.keyframes.items)
+    pictures = cut_thumbnails(mapper.latest, mapper.keyframes.items)
     by_name = {o.label: pictures[o.id] for o in mapper.latest.instances.objects if o.label}
     middle = slice(EDGE // 3, 2 * EDGE // 3)
     red, blue = (by_name[n][middle, middle].reshape(-1, 3).mean(0) for n in ("red card", "blue card"))

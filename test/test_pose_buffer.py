@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ig_ros.nodes.pose_buffer import T_BODY_OPTICAL, PoseBuffer
+from ig_ros.geometry import T_BODY_OPTICAL
+from ig_ros.pose_buffer import PoseBuffer
 
 SECOND = 1_000_000_000
 

@@ -1,16 +1,16 @@
-"""What a query names in passing is not what it asks for."""
+"""What a query names as a modifier is not what it asks for."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import snapshot_of
 
 from ig_ros.config import LanguageConfig
 from ig_ros.language import rank
-from ig_ros.language.grammar import mentioned, words_of
-from ig_ros.language.lexicon import GLOSSES, entry_of
+from ig_ros.language.grammar import content_words, modifiers
+from ig_ros.language.lexicon import LEXICON, entry_of
 from ig_ros.language.sentence_encoder import SentenceEncoder
-from ig_ros.language.synonyms import SYNONYMS, USES, facets
 from ig_ros.types import Instances, ObjectInstance
 
 
@@ -23,7 +23,7 @@ def best(labels: list[str], text: str, encoder: SentenceEncoder) -> str:
     objects = tuple(ObjectInstance(i, n, 1.0, 3, np.eye(4), np.ones(3), 50) for i, n in enumerate(labels, start=1))
     ids, none = np.zeros(0, np.int32), np.zeros(0, np.float32)
     things = Instances(ids, none, objects, encoder.encode_labels(labels), encoder.name)
-    hits = rank(text, encoder, things, LanguageConfig()).hits
+    hits = rank(snapshot_of(things), text, encoder, LanguageConfig()).hits
     return hits[0].object.label if hits else ""
 
 
@@ -39,14 +39,13 @@ def best(labels: list[str], text: str, encoder: SentenceEncoder) -> str:
         ("", set(), ""),
     ],
 )
-def test_words_in_passing(text: str, words: set[str], rest: str) -> None:
-    mention = mentioned(text)
-    assert (mention.words, mention.rest) == (words, rest)
+def test_modifiers(text: str, words: set[str], rest: str) -> None:
+    assert modifiers(text) == (words, rest)
 
 
-def test_words_are_singular_and_without_articles() -> None:
-    assert words_of("the Wine_Bottles") == {"wine", "bottle"}
-    assert words_of("a drinking glass") == {"drinking", "glass"}
+def test_content_words_are_singular_and_without_articles() -> None:
+    assert content_words("the Wine_Bottles") == {"wine", "bottle"}
+    assert content_words("a drinking glass") == {"drinking", "glass"}
 
 
 @pytest.mark.parametrize(
@@ -63,16 +62,11 @@ def test_answers(labels: list[str], text: str, wanted: str, encoder: SentenceEnc
     assert best(labels, text, encoder) == wanted
 
 
-def test_every_entry_of_the_lexicon_has_other_names_and_a_use() -> None:
-    assert set(SYNONYMS) == set(USES) == set(GLOSSES)
-    assert all(all(facets(name, GLOSSES[name])) and len(facets(name, GLOSSES[name])) >= 4 for name in GLOSSES)
-
-
 def test_other_names_are_understood(encoder: SentenceEncoder) -> None:
     """Each of some entries is found by all its names among the others."""
     labels = ["backpack", "wrench", "sofa", "trash can", "television", "umbrella"]
     for label in labels:
-        for name in SYNONYMS[label]:
+        for name in LEXICON[label].other_names:
             assert best(labels, name, encoder) == label, name
 
 
@@ -93,7 +87,7 @@ def test_a_wall_that_nobody_segmented_is_there_all_the_same(encoder: SentenceEnc
 
 
 def test_an_unknown_object_is_compared_by_its_embedding_alone(encoder: SentenceEncoder) -> None:
-    """Rows that are no entry of the lexicon, and zero rows, do not gain from its facets."""
+    """Rows that are no entry of the lexicon, and zero rows, do not gain from its descriptions."""
     random = np.random.default_rng(0).normal(size=(3, encoder.dimension)).astype(np.float32)
     rows = np.vstack([random / np.linalg.norm(random, axis=1, keepdims=True), np.zeros((1, encoder.dimension))])
     assert (encoder.relevancy("something to drink from", rows.astype(np.float32)) < 0.01).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -11,8 +12,7 @@ import numpy as np
 from plyfile import PlyData, PlyElement
 
 from ig_ros.datasets.base import Dataset, SceneTruth
-from ig_ros.datasets.files import write_bytes, write_image, write_text
-from ig_ros.datasets.scannet_truth import AGGREGATION, LABELS, MESH, QUERIES, SEGMENTS, nyu40_class
+from ig_ros.datasets.scannet_truth import AGGREGATION, LABELS, MESH, SEGMENTS, nyu40_class
 from ig_ros.errors import DatasetError
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
@@ -20,7 +20,7 @@ SEGMENT = 0.25  # m, edge of the blocks that an instance is cut into: segments a
 
 
 def write_truth(truth: SceneTruth, folder: Path) -> None:
-    """Mesh (its vertices alone), labels, segments, aggregation, and what to ask. Raises DatasetError."""
+    """Writes the mesh (its vertices alone), labels, segments and aggregation. Raises DatasetError."""
     scene = folder.resolve().name
     segments = _segments(truth)
     _write_ply(truth, truth.colors, None, folder / (scene + MESH))
@@ -37,8 +37,6 @@ def write_truth(truth: SceneTruth, folder: Path) -> None:
     ]
     aggregation = {"sceneId": f"scannet.{scene}", "segmentsFile": f"scannet.{scene}{SEGMENTS}", "segGroups": groups}
     write_text(json.dumps(aggregation), folder / (scene + AGGREGATION))
-    about = {"queries": list(truth.queries), "absent": list(truth.absent)}
-    write_text(json.dumps(about, indent=1), folder / QUERIES)
 
 
 def _segments(truth: SceneTruth) -> IntArray:
@@ -132,3 +130,25 @@ def _matrix(values: FloatArray) -> str:
 
 def _write_color(rgb: Array, path: Path) -> None:
     write_image(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), path, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+
+
+def write_image(image: Array, path: Path, options: Sequence[int] = ()) -> None:
+    """Encode by the suffix of the path; a colour image is BGR, as OpenCV has it."""
+    done, data = cv2.imencode(path.suffix, image, list(options))
+    if not done:
+        raise DatasetError(f"cannot encode {path}: {image.dtype} {image.shape}")
+    write_bytes(data.tobytes(), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """UTF-8 text; folders above are made."""
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(data: bytes, path: Path) -> None:
+    """Bytes as they are; folders above are made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise DatasetError(f"cannot write {path}: {error.strerror}") from error

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ig_ros.evaluation.outputs import LINE, TOP_WIDTH, cloud_from_above, free_places
+from ig_ros.report.pictures import LINE, TOP_WIDTH, cloud_from_above, free_places
 from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 
 WIDE = 300

@@ -1,0 +1,302 @@
+"""Text query: which objects of a snapshot a text means, and whether they are there at all.
+
+A question goes through three modules: grammar.py parses it, relations.py and attributes.py score the objects' geometry,
+and this one combines both with the encoder's relevancy and ranks the objects.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ig_ros.config import LanguageConfig
+from ig_ros.errors import EncoderError, QueryError
+from ig_ros.language.attributes import color_score, extreme, prefer
+from ig_ros.language.encoders import Encoder
+from ig_ros.language.grammar import (
+    PRONOUNS,
+    Phrase,
+    Relation,
+    alternatives,
+    content_words,
+    is_plain,
+    modifiers,
+    name_of,
+    parse,
+    texts_of,
+)
+from ig_ros.language.relations import between, related, related_to_observer
+from ig_ros.language.scene_geometry import SceneGeometry, geometry_of
+from ig_ros.language.viewpoint import Scope, Viewpoint
+from ig_ros.types import BoolArray, FloatArray, Instances, MapSnapshot, QueryHit, QueryResult, QueryStatus
+
+ANCHORS = 5  # most likely meanings of an anchor that are tried
+BACKGROUND = frozenset({"floor", "ground", "wall", "ceiling", "room", "house"})  # every room has them, segmented or not
+STRUCTURE = frozenset({"floor", "ground", "wall", "ceiling", "room", "window", "door"})  # not meant by "thing"
+OBSERVER_NAMES = frozenset({"robot"})  # the observer, unless the map has an object with this label
+# World x to the right and y forward, for maps without a camera pose.
+DEFAULT_VIEW = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+
+
+def rank(
+    snapshot: MapSnapshot | None,
+    text: str,
+    encoder: Encoder | None,
+    config: LanguageConfig,
+    max_results: int = 1,
+    min_score: float = 0.0,
+    scope: Scope | None = None,
+) -> QueryResult:
+    """Objects that fit the text, best first; at most max_results (0 = all) with a score of min_score or more.
+
+    min_score 0 means the map's learnt threshold (else the config's). An empty text asks for everything in the scope.
+    Safe on any thread. Raises QueryError for a text without a word, for an empty one without a scope and for an
+    impossible limit, EncoderError when the objects' embeddings come from another encoder.
+    """
+    if snapshot is None:
+        return QueryResult(QueryStatus.NOT_READY, (), "no instantiation yet: wait for the first images to be mapped")
+    text, scope, instances = " ".join(text.split()), scope or Scope(), snapshot.instances
+    check_request(text, scope, max_results, min_score)
+    if not instances.objects:
+        return QueryResult(QueryStatus.NOT_READY, (), why_not_ready(instances))
+    admitted = scope.admits(instances)
+    if not admitted.any():
+        where = f"object {scope.id} is not in the map" if scope.id else "nothing in that box"
+        return QueryResult(QueryStatus.ABSENT, (), where)
+    threshold = min_score or instances.threshold or config.min_score
+    scores: FloatArray = np.ones(len(instances.objects))
+    missing = ""
+    if text:
+        check_encoder(encoder, instances)
+        scorer = PhraseScorer(snapshot, encoder, scope.viewpoint, threshold)
+        phrase = parse(text)
+        if phrase.words and not (scorer.embedded.any() or any(o.label for o in instances.objects)):
+            return QueryResult(QueryStatus.NOT_READY, (), why_not_ready(instances))
+        scores, missing = scorer.answer(text, phrase)
+    return ranked(text, np.where(admitted, scores, 0.0), instances, max_results, threshold, missing)
+
+
+def check_request(text: str, scope: Scope, max_results: int, min_score: float) -> None:
+    """Raises QueryError for a request that has no answer."""
+    if not text and not scope.narrow:
+        raise QueryError("the query text is empty: say what to look for, for example 'a mug'")
+    if text and not name_of(text):
+        raise QueryError(f"the query text '{text}' has no word in it: say what to look for, for example 'a mug'")
+    if max_results < 0 or not 0 <= min_score <= 1:
+        raise QueryError(f"max_results {max_results} must be >= 0 and min_score {min_score} between 0 and 1")
+
+
+def check_encoder(encoder: Encoder | None, instances: Instances) -> None:
+    """Raises EncoderError for a map that was described by another encoder."""
+    if encoder is None or not instances.embeddings.size:
+        return
+    if instances.encoder != encoder.name or instances.embeddings.shape[1] != encoder.dimension:
+        raise EncoderError(
+            f"the map's objects were described by the encoder '{instances.encoder}' ({instances.embeddings.shape[1]} "
+            f"numbers), the query by '{encoder.name}' ({encoder.dimension}): set language.encoder to the map's"
+        )
+
+
+class PhraseScorer:
+    """Scores the S objects of a snapshot for one question."""
+
+    def __init__(
+        self, snapshot: MapSnapshot, encoder: Encoder | None, viewpoint: Viewpoint | None, threshold: float
+    ) -> None:
+        """A score below the threshold means that a thing is not there; no viewpoint means the newest camera's."""
+        self._snapshot, self._threshold = snapshot, threshold
+        self._labels = [o.label for o in snapshot.instances.objects]
+        self._embeddings = snapshot.instances.embeddings
+        self._encoder = encoder if self._embeddings.size else None
+        newest = DEFAULT_VIEW if snapshot.T_world_view is None else snapshot.T_world_view
+        self._view = viewpoint or Viewpoint.of_camera(newest)
+        self.embedded: BoolArray = np.linalg.norm(self._embeddings, axis=1) > 0  # (S,), or (0,) without embeddings
+
+    @property
+    def _scene(self) -> SceneGeometry:
+        return geometry_of(self._snapshot)
+
+    def answer(self, text: str, phrase: Phrase) -> tuple[FloatArray, str]:
+        """(S,) scores in [0, 1] of a text and its phrase, and the anchor that is missing, "" if none is."""
+        if is_plain(phrase) or self.labelled(text).any():
+            self._encode_together((text,))
+            return self.relevance(text), ""
+        self._encode_together(texts_of(phrase))
+        missing = self.missing_anchor(phrase)
+        if self.is_description(phrase):
+            return self.relevance(text), ""
+        return self.scores(phrase), missing
+
+    def scores(self, phrase: Phrase) -> FloatArray:
+        """(S,) in [0, 1]: how well each object answers the phrase; the weakest of all demands decides."""
+        return np.asarray(np.max([self._reading(reading) for reading in alternatives(phrase)], axis=0))
+
+    def relevance(self, text: str) -> FloatArray:
+        """(S,) in [0, 1]: 1 where the text is the object's label, else the encoder's relevancy.
+
+        An object that the text only names as a modifier must also fit the text without its modifiers.
+        """
+        exact = self.labelled(text)
+        if self._encoder is None:
+            return exact.astype(np.float64)
+        score = np.where(self.embedded, self._encoder.relevancy(text, self._embeddings), 0.0)
+        named, rest = self._named_as_modifier(text)
+        if rest:
+            score = np.where(named, np.minimum(score, self._encoder.relevancy(rest, self._embeddings)), score)
+        return np.where(exact, 1.0, score)
+
+    def labelled(self, text: str) -> BoolArray:
+        """(S,) bool: the text is the object's label, or its plural."""
+        name = name_of(text)
+        singular = (*name[:-1], name[-1].removesuffix("s")) if name else None
+        return np.array([name_of(label) in (name or None, singular) for label in self._labels], dtype=bool)
+
+    def missing_anchor(self, phrase: Phrase) -> str:
+        """Words of the first thing that the phrase takes for given and that is not there; "" if all are there."""
+        for relation in phrase.relations:
+            for anchor in relation.anchors:
+                if not self._is_observer(anchor) and self._best(anchor) < self._threshold:
+                    return self.missing_anchor(anchor) or anchor.text
+        return ""
+
+    def is_description(self, phrase: Phrase) -> bool:
+        """Whether the relation says what kind of thing is meant ("flakes in a carton") and not where it is.
+
+        So it does where the anchor is a wall or floor that nobody has segmented, because there is always one.
+        """
+        for relation in phrase.relations:
+            things = [anchor for anchor in relation.anchors if not self._is_observer(anchor)]
+            if not things and relation.certain:
+                continue
+            best = min((self._best(anchor) for anchor in things), default=0.0)
+            if not relation.certain and best < 1.0:
+                return True
+            if best < self._threshold and all(anchor.words in BACKGROUND for anchor in things):
+                return True
+        return False
+
+    def _encode_together(self, texts: tuple[str, ...]) -> None:
+        """Has the encoder encode what `relevance` of these texts will need as one batch, which costs less."""
+        if self._encoder is not None and texts:
+            rests = (rest for _, rest in map(self._named_as_modifier, texts) if rest)
+            self._encoder.encode_text(list(dict.fromkeys((*texts, *rests))))
+
+    def _named_as_modifier(self, text: str) -> tuple[BoolArray, str]:
+        """(S,) bool: the text has the object's label as a modifier; and the text without, "" where no label is."""
+        words, rest = modifiers(text)
+        named = np.array([bool(words & content_words(label)) for label in self._labels], dtype=bool)
+        return named, rest if named.any() else ""
+
+    def _best(self, phrase: Phrase) -> float:
+        return float(self.scores(phrase).max(initial=0.0))
+
+    def _is_observer(self, phrase: Phrase) -> bool:
+        if phrase.colors or phrase.superlative or phrase.relations:
+            return False
+        if phrase.words in PRONOUNS:
+            return True
+        return phrase.words in OBSERVER_NAMES and self.relevance(phrase.words).max(initial=0.0) < 1.0
+
+    def _reading(self, phrase: Phrase) -> FloatArray:
+        """(S,) scores of one reading of a phrase: words, then colours, relations and comparisons."""
+        scores = self.relevance(phrase.words) if phrase.words else self._anything()
+        if phrase.colors:
+            for color in phrase.colors:
+                shown = color_score(color, self._scene)
+                unseen = np.isnan(shown)
+                scores = both(scores, np.where(unseen, self.relevance(phrase.text), shown) if unseen.any() else shown)
+            scores = np.maximum(scores, self.labelled(phrase.text))  # a label may itself name the colour
+        for relation in sorted(phrase.relations, key=is_comparison):
+            if is_comparison(relation):
+                scores = self._compared(relation, scores)
+            else:
+                scores = both(scores, self._related(relation))
+        if phrase.superlative:
+            scores = prefer(extreme(phrase.superlative, self._scene, self._view), scores, self._threshold)
+        return scores
+
+    def _anything(self) -> FloatArray:
+        """(S,) 1 for every object but floor, walls and ceiling."""
+        return np.array([0.0 if STRUCTURE & set(label.split()) else 1.0 for label in self._labels])
+
+    def _related(self, relation: Relation) -> FloatArray:
+        """(S,) the best of anchor and geometry together, over all likely anchors."""
+        best = np.zeros(len(self._labels))
+        first, *others = [self._anchors(anchor) for anchor in relation.anchors]
+        if relation.name == "between":
+            for i, p in first:
+                for j, q in others[0]:
+                    if i != j:
+                        anchors = [k for k in (i, j) if k is not None]
+                        geometry = between(self._scene, anchors, self._view.position)
+                        best = np.maximum(best, both(np.full(len(best), min(p, q)), geometry))
+            return best
+        for i, p in first:
+            if i is None:
+                geometry = related_to_observer(relation.name, self._scene, self._view)
+            else:
+                geometry = related(relation.name, self._scene, i, self._view)
+            best = np.maximum(best, both(np.full(len(best), p), geometry))
+        return best
+
+    def _compared(self, relation: Relation, scores: FloatArray) -> FloatArray:
+        """The candidate nearest to (farthest from) the anchor; what carries the anchor or lies on it is none."""
+        anchors = self._anchors(relation.anchors[0])
+        if not anchors:
+            return np.zeros_like(scores)
+        i, p = anchors[0]
+        if i is None:
+            return prefer(extreme(relation.name, self._scene, self._view), scores, self._threshold)
+        candidates = np.where(self._scene.overlap(i) > 0.5, 0.0, both(scores, np.full(len(scores), p)))
+        candidates[i] = 0.0
+        gaps = self._scene.gaps(i)
+        return prefer(-gaps if relation.name == "nearest" else gaps, candidates, self._threshold)
+
+    def _anchors(self, phrase: Phrase) -> list[tuple[int | None, float]]:
+        """The objects that a phrase may mean, with their scores, best first; None for the observer."""
+        if self._is_observer(phrase):
+            return [(None, 1.0)]
+        scores = self.scores(phrase)
+        order = np.argsort(-scores, kind="stable")[:ANCHORS]
+        return [(int(i), float(scores[i])) for i in order if scores[i] >= self._threshold]
+
+
+def is_comparison(relation: Relation) -> bool:
+    """Whether a relation chooses among the objects that all else has left."""
+    return relation.name in ("nearest", "farthest")
+
+
+def both(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Two demands at once: the weaker decides, the stronger breaks ties."""
+    return np.asarray(np.minimum(first, second) * (0.95 + 0.05 * np.maximum(first, second)))
+
+
+def ranked(
+    text: str, scores: FloatArray, instances: Instances, max_results: int, min_score: float, missing: str
+) -> QueryResult:
+    """Ranks scored objects: by score, then by confidence, then by age; a missing anchor explains an empty answer."""
+    objects = instances.objects
+    order = sorted(range(len(scores)), key=lambda i: (-scores[i], -objects[i].confidence, objects[i].id))
+    hits = [QueryHit(objects[i], float(scores[i])) for i in order if scores[i] >= min_score]
+    closest = objects[order[0]]
+    name = f"'{closest.label}' (object {closest.id})" if closest.label else f"object {closest.id}"
+    if not hits:
+        why = f"there is no '{missing}' here; " if missing else ""
+        message = (
+            f"nothing here fits '{text}': {why}the closest is {name} with a score of {scores[order[0]]:.2f}, "
+            f"below {min_score:.2f}"
+        )
+        return QueryResult(QueryStatus.ABSENT, (), message, min_score)
+    message = f"'{text}' is {name}, score {hits[0].score:.2f}"
+    if len(hits) > 1:
+        message += f", and {len(hits) - 1} more fit"
+    return QueryResult(QueryStatus.FOUND, tuple(hits[: max_results or None]), message, min_score)
+
+
+def why_not_ready(instances: Instances) -> str:
+    """What the map is waiting for."""
+    if not instances.objects:
+        return "no object has been found yet: wait for more images with masks"
+    return (
+        f"{len(instances.objects)} objects are mapped but none has a name or an image embedding yet: send masks with "
+        "labels, or set language.encoder to open_clip"
+    )
