@@ -1,4 +1,4 @@
-"""What messages of a camera hold -> core types: images, depth, labels, masks, calibration, poses and stamps.
+"""Converts what messages of a camera hold to core types: images, depth, labels, masks, calibration, poses and stamps.
 
 Works on anything with the fields of ROS 2's messages, be it from rclpy or read from a bag, and imports neither. ROS
 puts the centre of the first pixel at 0, the core at 0.5: calibration is shifted here and in `nodes/conversions.py`.
@@ -56,12 +56,12 @@ NEAREST = 0.02  # m: nor as near, so a 16-bit median below it is in metres
 
 
 def nanoseconds(stamp: Any) -> int:
-    """ROS stamp -> integer nanoseconds."""
+    """Returns a ROS stamp in nanoseconds."""
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def _pixels(message: Any, dtype: str, channels: int, cause: str) -> Array:
-    """Pixels (H, W) or (H, W, C) of a raw image without its row padding; FrameError when data is missing."""
+    """Returns pixels (H, W) or (H, W, C) of a raw image without its row padding; FrameError when data is missing."""
     kind = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
     height, width, step = int(message.height), int(message.width), int(message.step)
     row = width * channels * kind.itemsize
@@ -88,7 +88,7 @@ def rgb_from_raw(message: Any) -> npt.NDArray[np.uint8]:
     dtype, channels, code = _COLOR_CODES[message.encoding]
     pixels = _pixels(message, dtype, channels, "image_data")
     if dtype == "u2":
-        pixels = (pixels >> 8).astype(np.uint8)
+        pixels = np.right_shift(pixels, 8).astype(np.uint8)
     try:
         return np.asarray(pixels if code is None else cv2.cvtColor(pixels, code), np.uint8)
     except cv2.error as error:  # YUV of an odd width
@@ -99,7 +99,7 @@ def rgb_from_raw(message: Any) -> npt.NDArray[np.uint8]:
 
 
 def rgb_from_compressed(message: Any) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a JPEG or PNG image."""
+    """Returns (H, W, 3) uint8 RGB of a JPEG or PNG image."""
     data = np.frombuffer(message.data, np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     if pixels is None:
@@ -148,14 +148,14 @@ def labels_from_image(message: Any) -> IntArray:
 
 
 def camera_from_info(message: Any) -> Camera:
-    """Core camera (pixel centres at 0.5) of a camera_info, its distortion left aside; see `rectification.Rectifier`."""
+    """Returns the camera (pixel centres at 0.5) of a camera_info; `lens_distortion` removes distortion."""
     K = np.array(message.k, np.float64).reshape(3, 3)
     K[:2, 2] += 0.5
     return Camera(K, int(message.width), int(message.height))
 
 
 def matrix_from_pose(message: Any) -> FloatArray:
-    """(4, 4) matrix of a pose message; FrameError for NaN and for a zero quaternion."""
+    """Returns (4, 4) matrix of a pose message; FrameError for NaN and for a zero quaternion."""
     p, q = message.position, message.orientation
     try:
         return pose_from_quaternion(np.array([p.x, p.y, p.z]), np.array([q.w, q.x, q.y, q.z]))
@@ -164,7 +164,7 @@ def matrix_from_pose(message: Any) -> FloatArray:
 
 
 def masks_from_message(message: Any) -> Masks:
-    """Masks of a SegmentedImage; FrameError for a label image that cannot be read. Unnamed ids keep their pixels."""
+    """Returns masks of a SegmentedImage; FrameError for an unreadable label image. Unnamed ids keep their pixels."""
     named = [mask for mask in message.masks if mask.label]
     described = [mask for mask in message.masks if len(mask.embedding)]
     return Masks(
@@ -177,7 +177,7 @@ def masks_from_message(message: Any) -> Masks:
 
 
 def depth_from_compressed(message: Any) -> FloatArray:
-    """(H, W) float32 metres from a PNG of image_transport's compressedDepth or a plain 16-bit one.
+    """Returns (H, W) float32 metres from a PNG of image_transport's compressedDepth or a plain 16-bit one.
 
     compressedDepth puts 12 bytes before it and writes 32FC1 as 16 bits of inverse depth: A / (q - B), A and B there.
     """

@@ -24,7 +24,7 @@ METHODS = {  # table -> what its classes have
     "SEGMENTERS": ("name", "segment"),
     "ENCODERS": ("from_config", "encode_text", "relevancy"),
     "POSE_SOURCES": ("at", "restart", "note_image"),
-    "DATASET_READERS": ("files", "recognises", "__len__", "__getitem__"),
+    "DATASET_READERS": ("known_by", "recognises", "__len__", "__getitem__"),
 }
 TABLES = {
     "SEGMENTERS": SEGMENTERS, "ENCODERS": ENCODERS, "POSE_SOURCES": POSE_SOURCES, "DATASET_READERS": DATASET_READERS,

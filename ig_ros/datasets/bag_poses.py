@@ -29,7 +29,7 @@ class Transforms:
         self._moving: dict[str, PoseBuffer] = {}
 
     def add(self, message: Any, fixed: bool) -> None:
-        """A TFMessage; frames may be written with a leading slash."""
+        """Takes a TFMessage; frames may be written with a leading slash."""
         for item in message.transforms:
             child, parent = item.child_frame_id.lstrip("/"), item.header.frame_id.lstrip("/")
             self._parents[child] = parent
@@ -40,14 +40,14 @@ class Transforms:
                 self._moving.setdefault(child, recorded_poses()).add(nanoseconds(item.header.stamp), T)
 
     def chain(self, frame: str) -> list[str]:
-        """The frame, its parent and so on up to the root."""
+        """Returns the frame, its parent and so on up to the root."""
         chain = [frame]
         while chain[-1] in self._parents and self._parents[chain[-1]] not in chain:
             chain.append(self._parents[chain[-1]])
         return chain
 
     def at(self, target: str, source: str, stamp: int) -> FloatArray | None:
-        """T_target_source (4, 4) at a stamp (ns), None where unknown then. Raises DatasetError if unconnected."""
+        """Returns T_target_source (4, 4) at a stamp (ns), None where unknown. Raises DatasetError if unconnected."""
         down, up = self.chain(target), self.chain(source)
         common = next((frame for frame in up if frame in down), None)
         if common is None:
@@ -69,7 +69,7 @@ class Transforms:
 
 
 def matrix_of(message: Any) -> FloatArray:
-    """(4, 4) of a message that carries a pose or a transform, however deep. Raises ValueError for NaN."""
+    """Returns (4, 4) of a message that carries a pose or a transform, however deep. Raises ValueError for NaN."""
     while hasattr(message, "pose") or hasattr(message, "transform"):
         message = message.pose if hasattr(message, "pose") else message.transform
     p = message.position if hasattr(message, "position") else message.translation

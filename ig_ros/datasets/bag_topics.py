@@ -1,8 +1,8 @@
-"""What a bag holds, and which of its topics make up posed images: told by the user, or guessed where only one fits."""
+"""The topics of a bag, and which of them make up posed images: named by the user, or guessed where only one fits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from ig_ros.errors import DatasetError
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 TF = "tf"  # stands for the pair /tf, /tf_static where a pose topic is expected
-NONE = "none"  # said by a user who wants a part left out
+NONE = "none"  # stands for a topic that is not to be read
 COLOR = (
     "rgb8", "bgr8", "rgba8", "bgra8", "8UC3", "8UC4", "rgb16", "bgr16", "yuv422", "uyvy", "yuv422_yuy2", "yuyv",
     "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8",
@@ -27,13 +27,7 @@ KINDS = {
     "tf2_msgs/msg/TFMessage": "tf",
 }
 WORDS = {"pose": {TF}, "depth": {NONE}, "masks": {NONE}}  # part -> what may stand in place of a topic
-FITTING = {  # part -> kinds of topics that can be it
-    "image": ("colour", "grey"),
-    "camera_info": ("camera_info",),
-    "pose": ("pose",),
-    "depth": ("depth",),
-    "masks": ("masks",),
-}
+KINDS_OF_IMAGE = ("colour", "grey")  # of every other part the one kind that is called like it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +42,8 @@ class BagTopic:
     size: tuple[int, int] = (0, 0)  # width, height of a raw image, of the calibrated image of a camera_info
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Names of the topics that are read; `pose` may be TF, depth and masks may be missing."""
-
-    image: str
-    camera_info: str
-    pose: str
-    depth: str | None = None
-    masks: str | None = None
-
-
 def describe(name: str, kind: str, count: int, first: Any) -> BagTopic:
-    """The topic, judged by its type and its first message."""
+    """Returns the topic, judged by its type and its first message."""
     topic = BagTopic(
         name, kind, count, KINDS.get(kind, "other"), first.header.frame_id if hasattr(first, "header") else ""
     )
@@ -75,38 +58,35 @@ def describe(name: str, kind: str, count: int, first: Any) -> BagTopic:
     return topic
 
 
-def select(topics: Iterable[BagTopic], wanted: Mapping[str, str]) -> Selection:
-    """The topics to read: those wanted (part -> name, TF, NONE), the rest guessed. Raises DatasetError with a list."""
+def select(topics: Iterable[BagTopic], wanted: Mapping[str, str]) -> dict[str, BagTopic]:
+    """Returns the topics to read by part: image, camera_info, pose, depth and masks; the last three may be missing.
+
+    Takes those wanted (part -> name, TF, NONE) and guesses the rest; without a pose topic, poses come from tf. Raises
+    DatasetError with a list.
+    """
     found = [topic for topic in topics if topic.count]
+    of_kind = {kind: [t for t in found if t.kind == kind] for kind in ("colour", "grey", "depth", *KINDS.values())}
     for part, name in wanted.items():
-        fitting = {t.name for t in found if t.kind in FITTING[part]}
+        fitting = {t.name for t in found if t.kind in (KINDS_OF_IMAGE if part == "image" else (part,))}
         if name not in fitting | WORDS.get(part, set()):
             raise DatasetError(f"the bag has no {part} topic {name}; it has {listing(found)}")
-    colours = [t for t in found if t.kind == "colour"] or [t for t in found if t.kind == "grey"]
-    image = _named(found, wanted, "image") or _one("image", _without_copies(colours))
-    info = _named(found, wanted, "camera_info") or _one(
-        "camera_info", _closest([t for t in found if t.kind == "camera_info"], image)
-    )
-    pose = wanted.get("pose") or _pose(found)
-    depth = _optional(wanted, "depth", lambda: _depth(found, image, info))
-    masks = _optional(wanted, "masks", lambda: [t for t in found if t.kind == "masks"])
-    return Selection(image.name, info.name, pose, depth, masks)
+    chosen = {part: topic for part, name in wanted.items() for topic in found if topic.name == name}
+
+    def guess(part: str, candidates: list[BagTopic], needed: bool) -> None:
+        if part not in wanted and (needed or candidates):
+            chosen[part] = _one(part, candidates)
+
+    guess("image", _without_copies(of_kind["colour"] or of_kind["grey"]), needed=True)
+    guess("camera_info", _closest(of_kind["camera_info"], chosen["image"]), needed=True)
+    guess("pose", of_kind["pose"], needed=not of_kind["tf"])
+    guess("depth", _depth(of_kind["depth"], chosen["image"], chosen["camera_info"]), needed=False)
+    guess("masks", of_kind["masks"], needed=False)
+    return chosen
 
 
 def listing(topics: Iterable[BagTopic]) -> str:
-    """Topics for a message to the user."""
+    """Returns topics for a message to the user."""
     return ", ".join(f"{t.name} ({t.type}, {t.kind}, {t.count} messages)" for t in topics) or "no messages at all"
-
-
-def _named(found: list[BagTopic], wanted: Mapping[str, str], part: str) -> BagTopic | None:
-    return next((t for t in found if t.name == wanted.get(part)), None)
-
-
-def _optional(wanted: Mapping[str, str], part: str, guess: Callable[[], list[BagTopic]]) -> str | None:
-    if part in wanted:
-        return None if wanted[part] == NONE else wanted[part]
-    candidates = guess()
-    return _one(part, candidates).name if candidates else None
 
 
 def _one(part: str, candidates: list[BagTopic]) -> BagTopic:
@@ -119,13 +99,13 @@ def _one(part: str, candidates: list[BagTopic]) -> BagTopic:
 
 
 def _without_copies(images: list[BagTopic]) -> list[BagTopic]:
-    """Without the compressed copies of a raw topic (NAME/compressed beside NAME)."""
+    """Drops the compressed copies of a raw topic (NAME/compressed beside NAME)."""
     raw = {t.name for t in images if t.type == RAW}
     return [t for t in images if t.type == RAW or t.name.rsplit("/", 1)[0] not in raw]
 
 
 def _closest(candidates: list[BagTopic], image: BagTopic) -> list[BagTopic]:
-    """Calibrations of that very image: in its namespace, else of its frame, else all."""
+    """Returns calibrations of that very image: in its namespace, else of its frame, else all."""
     levels = image.name.split("/")
     for depth in range(len(levels) - 1, 1, -1):  # /cam/color/image_raw: /cam/color/camera_info, then /cam/camera_info
         same = [t for t in candidates if t.name == "/".join([*levels[:depth], "camera_info"])]
@@ -134,16 +114,8 @@ def _closest(candidates: list[BagTopic], image: BagTopic) -> list[BagTopic]:
     return [t for t in candidates if t.frame_id == image.frame_id] or candidates
 
 
-def _depth(found: list[BagTopic], image: BagTopic, info: BagTopic) -> list[BagTopic]:
-    """Depth images: those of the image's frame and size if any is, else those of its frame, else all."""
-    depths = [t for t in found if t.kind == "depth"]
+def _depth(depths: list[BagTopic], image: BagTopic, info: BagTopic) -> list[BagTopic]:
+    """Returns depth images: those of the image's frame and size if any is, else those of its frame, else all."""
     raw = [t for t in depths if t.type == RAW] or depths
     own = [t for t in raw if t.frame_id == image.frame_id]
     return [t for t in own if t.size in ((0, 0), info.size)] or own or raw
-
-
-def _pose(found: list[BagTopic]) -> str:
-    poses = [t for t in found if t.kind == "pose"]
-    if not poses and any(t.kind == "tf" for t in found):
-        return TF
-    return _one("pose", poses).name

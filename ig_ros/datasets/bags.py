@@ -14,7 +14,7 @@ import numpy as np
 
 from ig_ros.config import NodeConfig
 from ig_ros.datasets.bag_poses import Transforms, matrix_of, recorded_poses
-from ig_ros.datasets.bag_topics import COMPRESSED, TF, BagTopic, Selection, describe, listing, select
+from ig_ros.datasets.bag_topics import COMPRESSED, BagTopic, describe, listing, select
 from ig_ros.datasets.base import SceneTruth
 from ig_ros.errors import DatasetError, FrameError
 from ig_ros.geometry import T_BODY_OPTICAL, inverse, reproject_depth
@@ -41,12 +41,12 @@ LATEST, STEADY = 0.1, 0.005  # s: depth stamped beside its image by a steady off
 class BagDataset:
     """Posed images of a bag in the order of their stamps; those without a pose are left out and counted."""
 
-    files = "*.mcap, *.db3, metadata.yaml"
+    known_by = "*.mcap, *.db3, metadata.yaml"
     truth: SceneTruth | None = None
     missing_truth: tuple[str, ...] = ("instances: a bag has no annotation",)
 
     def __init__(self, path: Path, options: Mapping[str, str]) -> None:
-        """Read poses and stamps, images only when asked for.
+        """Reads poses and stamps; images are read when asked for.
 
         Options (all guessed where only one thing fits): image, camera_info, depth, masks: topics, the last two may be
         `none`; pose: a topic or `tf`; pose_frame: whose poses they are, `optical` (z forward), `body` (x forward) or
@@ -62,14 +62,15 @@ class BagDataset:
         weakref.finalize(self, self._reader.close)
         self.topics = self._describe()
         parts = {k: v for k, v in self._options.items() if k in TOPICS}
-        self.used: Selection = select(self.topics, parts)
+        self._used = select(self.topics, parts)
         self._rectifier = self._calibration()
-        self._index = {
-            part: sorted((_stamp(raw), time) for _, time, raw in self._raw(topic))
-            for part, topic in self._parts().items()
+        self._index: dict[str, list[tuple[int, int]]] = {
+            part: sorted((_stamp(raw), time) for _, time, raw in self._raw(self._used[part].name))
+            for part in ("image", "depth", "masks")
+            if part in self._used
         }
         self._refuse_one_stamp()
-        self._poses = self._from_tf() if self.used.pose == TF else self._from_topic()
+        self._poses = self._from_topic(self._used["pose"].name) if "pose" in self._used else self._from_tf()
         self._frames = self._posed()
         self._sync = {part: self._tolerance(part) for part in ("depth", "masks")}
         self._depth_camera, self._T_color_depth = self._depth_mounting()
@@ -134,19 +135,16 @@ class BagDataset:
                          BagTopic(name, kind, 0, "other"))  # fmt: skip
         return tuple(found)
 
-    def _parts(self) -> dict[str, str]:
-        chosen = {"image": self.used.image, "depth": self.used.depth, "masks": self.used.masks}
-        return {part: topic for part, topic in chosen.items() if topic}
-
     def _calibration(self) -> Rectifier:
-        connection, _, raw = next(self._raw(self.used.camera_info))
+        topic = self._used["camera_info"].name
+        connection, _, raw = next(self._raw(topic))
         try:
-            return Rectifier.from_info(self._decoded(connection, raw), is_rectified_topic(self.used.image))
+            return Rectifier.from_info(self._decoded(connection, raw), is_rectified_topic(self._used["image"].name))
         except FrameError as error:
-            raise DatasetError(f"{self._path}, {self.used.camera_info}: {error}") from error
+            raise DatasetError(f"{self._path}, {topic}: {error}") from error
 
     def _posed(self) -> list[tuple[int, FloatArray]]:
-        """Place in the image index and pose of every image that has one."""
+        """Returns the place in the image index and the pose of every image that has one."""
         stamps = [stamp for stamp, _ in self._index["image"]]
         posed = [(place, T) for place, stamp in enumerate(stamps) if (T := self._poses(stamp)) is not None]
         count = len(self._index["image"])
@@ -156,16 +154,16 @@ class BagDataset:
             log.warning("%s: left out %d of %d images: no pose at their time", self._path, count - len(posed), count)
         return posed
 
-    def _from_topic(self) -> PoseAt:
+    def _from_topic(self, topic: str) -> PoseAt:
         poses, child = recorded_poses(), ""
-        for connection, _, raw in self._raw(self.used.pose):
+        for connection, _, raw in self._raw(topic):
             message = self._decoded(connection, raw)
             child = getattr(message, "child_frame_id", "")
             try:
                 poses.add(nanoseconds(message.header.stamp), matrix_of(message))
             except ValueError:
                 continue  # a pose that was lost (NaN): the images of that time have none
-        T_pose_camera = self._mounting(child.lstrip("/"))
+        T_pose_camera = self._mounting(topic, child.lstrip("/"))
         return lambda stamp: None if (T := poses.at(stamp).T_world_camera) is None else T @ T_pose_camera
 
     @property
@@ -182,8 +180,8 @@ class BagDataset:
         stamps = {stamp for stamp, _ in self._index["image"]}
         if len(stamps) == 1 and len(self._index["image"]) > 1:
             raise DatasetError(
-                f"{self._path}: all {len(self._index['image'])} images of {self.used.image} have the same stamp "
-                f"({stamps.pop()} ns), so no pose can be told for them: let the driver stamp its images"
+                f"{self._path}: all {len(self._index['image'])} images of {self._used['image'].name} have the same "
+                f"stamp ({stamps.pop()} ns), so no pose can be told for them: let the driver stamp its images"
             )
 
     def _tolerance(self, part: str) -> int:
@@ -217,8 +215,8 @@ class BagDataset:
 
         Raises DatasetError where depth is of another frame or size and the bag does not say how it lies.
         """
-        color, camera = self._topic(self.used.image), self._rectifier.camera
-        topic = self._topic(self.used.depth) if self.used.depth else color
+        color, camera = self._used["image"], self._rectifier.camera
+        topic = self._used.get("depth", color)
         same = not topic.frame_id or topic.frame_id.lstrip("/") == color.frame_id.lstrip("/")
         if topic is color or (same and topic.size in ((0, 0), (camera.width, camera.height))):
             return None, np.eye(4)
@@ -242,21 +240,18 @@ class BagDataset:
             raise DatasetError(f"{topic.name} is not registered to {color.name}, tf is silent at its start: {remedy}")
         return rectifier, T
 
-    def _mounting(self, child: str) -> FloatArray:
-        """T_pose_camera (4, 4): from the frame whose pose is recorded to the camera's optical frame."""
-        camera = self._topic(self.used.image).frame_id.lstrip("/")
+    def _mounting(self, topic: str, child: str) -> FloatArray:
+        """Returns T_pose_camera (4, 4): from the frame whose pose is recorded to the camera's optical frame."""
+        camera = self._used["image"].frame_id.lstrip("/")
         frame = self._options.get("pose_frame") or (child if child not in ("", camera) else "optical")
         if frame == "optical":
             return np.eye(4)
         if frame == "body":
             return T_BODY_OPTICAL
         tree = self._tree()
-        if (
-            not {frame, camera} <= set(tree.chain(frame) + tree.chain(camera))
-            or tree.chain(frame)[-1:] != (tree.chain(camera)[-1:])
-        ):
+        if tree.chain(frame)[-1] != tree.chain(camera)[-1]:
             raise DatasetError(
-                f"{self.used.pose} is the pose of '{frame}', and the bag's tf does not say where the camera "
+                f"{topic} is the pose of '{frame}', and the bag's tf does not say where the camera "
                 f"'{camera}' sits on it: add --pose-frame optical (z forward) or body (x forward), or a tf frame"
             )
         T = tree.at(frame, camera, self._index["image"][0][0])
@@ -267,7 +262,7 @@ class BagDataset:
     def _from_tf(self) -> PoseAt:
         tree = self._tree()
         frame = self._options.get("pose_frame", "")
-        camera = frame if frame not in ("", "optical", "body") else self._topic(self.used.image).frame_id.lstrip("/")
+        camera = frame if frame not in ("", "optical", "body") else self._used["image"].frame_id.lstrip("/")
         chain = tree.chain(camera)
         if len(chain) == 1:
             raise DatasetError(
@@ -285,9 +280,6 @@ class BagDataset:
                     tree.add(self._decoded(connection, raw), fixed=topic.name.endswith("tf_static"))
         return tree
 
-    def _topic(self, name: str) -> BagTopic:
-        return next(topic for topic in self.topics if topic.name == name)
-
     def _message(self, part: str, stamp: int) -> Any:
         """Returns the message of a part nearest to a stamp (ns), None beyond the part's tolerance."""
         index = self._index.get(part, [])
@@ -296,10 +288,10 @@ class BagDataset:
         found, time = min(near, key=lambda entry: abs(entry[0] - stamp), default=(None, 0))
         if found is None or abs(found - stamp) > self._sync.get(part, 0):
             return None
-        for connection, _, raw in self._raw(self._parts()[part], time, time + 1):
+        for connection, _, raw in self._raw(self._used[part].name, time, time + 1):
             if _stamp(raw) == found:
                 return self._decoded(connection, raw)
-        raise DatasetError(f"{self._path} has changed while it was read: {self._parts()[part]} at {time} ns is gone")
+        raise DatasetError(f"{self._path} has changed while it was read: {self._used[part].name} at {time} ns is gone")
 
     def _raw(self, topic: str, start: int | None = None, stop: int | None = None) -> Iterator[tuple[Any, int, bytes]]:
         connections = [c for c in self._reader.connections if c.topic == topic]
@@ -315,7 +307,7 @@ class BagDataset:
 
 
 def _opened(path: Path) -> Any:
-    """An open reader. Raises DatasetError."""
+    """Returns an open reader. Raises DatasetError."""
     from rosbags.highlevel import AnyReader, AnyReaderError
     from rosbags.typesys import Stores, get_typestore
 
@@ -328,7 +320,7 @@ def _opened(path: Path) -> Any:
 
 
 def _stamp(raw: bytes) -> int:
-    """Stamp (ns) of a serialised message that begins with a header: CDR, 4 bytes before it tell the byte order."""
+    """Returns the stamp (ns) of a serialised message with a header: CDR, 4 bytes before it tell the byte order."""
     seconds, nanoseconds_ = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
     return int(seconds) * 1_000_000_000 + int(nanoseconds_)
 

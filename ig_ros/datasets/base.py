@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,20 +25,15 @@ class SceneTruth:
     names: Mapping[int, str]  # id -> name; two things of a kind share their name
     queries: tuple[tuple[str, int], ...]  # text and the id it asks for: names and paraphrases
     absent: tuple[str, ...]  # texts of things that are not there
-    images: Callable[[int], IntArray]  # place in the dataset -> (H, W) int32 instance image
+    # Place i of `dataset[i]` -> (H, W) int32 exact instance ids of that frame, 0 = unlabelled. Raises DatasetError,
+    # naming what is missing, where `has_images` is False.
+    instance_image: Callable[[int], IntArray]
     classes: IntArray | None = None  # (P,) int32 NYU40 label of each point, 0 = unlabelled; None where nobody knows
     colors: IntArray | None = None  # (P, 3) uint8 RGB of each point, None where the mesh has none
     has_images: bool = True  # False: only the points are annotated, `instance_image` raises DatasetError
 
-    def instance_image(self, i: int) -> IntArray:
-        """(H, W) int32 exact instance ids of the frame at place i (the i of `dataset[i]`), 0 = unlabelled.
-
-        Raises DatasetError, naming what is missing, where `has_images` is False.
-        """
-        return self.images(i)
-
     def instance_classes(self) -> dict[int, int]:
-        """NYU40 class of each instance: the most frequent label of its points; empty where classes are unknown."""
+        """Returns the NYU40 class of each instance, the most frequent of its points; empty where unknown."""
         if self.classes is None:
             return {}
         size = int(self.classes.max(initial=0)) + 1
@@ -48,26 +43,30 @@ class SceneTruth:
 
 
 class Dataset(Protocol):
-    """Posed frames in the order of their numbers, loaded when asked for."""
+    """Posed frames in the order of their numbers, loaded when asked for.
+
+    A recorded one may also have `sparse_points` (SparsePoints | None, of structure from motion), `missing_truth`
+    (tuple[str, ...]) and `selection` (SelectionTruth | None, labels of single views).
+    """
 
     @property
     def name(self) -> str:
-        """Short name for reports and file names."""
+        """Returns a short name for reports and file names."""
 
     @property
     def truth(self) -> SceneTruth | None:
-        """Exact instances of the scene, None where nobody knows them."""
+        """Returns exact instances of the scene, None where nobody knows them."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, i: int) -> Frame:
-        """The frame at place i at full resolution; `Frame.index` is its number. Raises DatasetError, IndexError."""
+        """Returns the frame at place i, full size; `Frame.index` is its number. Raises DatasetError, IndexError."""
 
 
 class DatasetReader(Protocol):
     """What stands in `registries.DATASET_READERS`: the class of a recorded dataset."""
 
-    files: str  # that this layout is known by, for messages
+    known_by: str  # files of this layout, for messages
 
     def recognises(self, path: Path) -> bool:
         """Whether a file or folder looks like this layout; a static method."""
@@ -84,42 +83,26 @@ class SparsePoints:
     rgb: IntArray  # (P, 3) uint8
 
 
-@runtime_checkable
-class Triangulated(Protocol):
-    """A dataset whose poses come with points."""
-
-    @property
-    def sparse_points(self) -> SparsePoints | None:
-        """The points, None where they were not kept."""
-
-
 def sparse_points(dataset: Dataset) -> SparsePoints | None:
-    """The triangulated points of a dataset, None where it has none."""
-    return dataset.sparse_points if isinstance(dataset, Triangulated) else None
-
-
-@runtime_checkable
-class Recorded(Protocol):
-    """A dataset read from files, which may lack parts of the truth."""
-
-    @property
-    def missing_truth(self) -> tuple[str, ...]:
-        """One text per missing piece of the truth: its file and what it would tell. Empty if all is there."""
+    """Returns the triangulated points of a dataset, None where it has none."""
+    points: SparsePoints | None = getattr(dataset, "sparse_points", None)
+    return points
 
 
 def missing_truth(dataset: Dataset) -> tuple[str, ...]:
-    """The pieces of the truth that a dataset lacks, each named by its file; a simulated scene lacks none."""
-    return dataset.missing_truth if isinstance(dataset, Recorded) else ()
+    """Returns one text per missing piece of the truth: its file and what it would tell; () for a simulated scene."""
+    missing: tuple[str, ...] = getattr(dataset, "missing_truth", ())
+    return missing
 
 
 def split(n: int) -> tuple[list[int], list[int]]:
-    """Places of the frames to train on and of those held out (i % 8 == 7), out of n in sorted order."""
+    """Returns places of the frames to train on and of those held out (i % 8 == 7), out of n in sorted order."""
     held_out = list(range(HELD_OUT_EVERY - 1, n, HELD_OUT_EVERY))
     return [i for i in range(n) if i % HELD_OUT_EVERY != HELD_OUT_EVERY - 1], held_out
 
 
 def stamp_of(number: int) -> int:
-    """Stamp in ns of a frame number."""
+    """Returns the stamp in ns of a frame number."""
     return number * 1_000_000_000 // FRAME_RATE
 
 
@@ -131,26 +114,14 @@ class SelectionTruth:
     """Annotated views; the masks are drawn when asked for."""
 
     places: tuple[int, ...]  # the annotated frames, as i of `dataset[i]`
-    draw: Callable[[int], Mapping[str, BoolArray]]  # place -> text -> mask
-
-    def masks(self, place: int) -> Mapping[str, BoolArray]:
-        """Text -> (H, W) bool, the size of `dataset[place].rgb`; all things of one name share a mask."""
-        return self.draw(place)
-
-
-@runtime_checkable
-class Selectable(Protocol):
-    """A dataset that brings labels for the task."""
-
-    @property
-    def selection(self) -> SelectionTruth | None:
-        """The annotated views, None where nobody annotated any."""
+    masks: Callable[[int], Mapping[str, BoolArray]]  # place -> text -> (H, W) bool; things of one name share a mask
 
 
 def selection_truth(dataset: Dataset, places: Sequence[int]) -> SelectionTruth | None:
-    """The task on a dataset: its own labels, else the names of its instances on the frames at `places`, else None."""
-    if isinstance(dataset, Selectable):
-        return dataset.selection
+    """Returns a dataset's own labels, else the names of its instances on the frames at `places`, else None."""
+    if hasattr(dataset, "selection"):
+        selection: SelectionTruth | None = dataset.selection
+        return selection
     truth = dataset.truth
     if truth is None or not truth.has_images:
         return None

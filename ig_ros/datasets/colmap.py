@@ -13,17 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ig_ros.datasets import colmap_model, files
 from ig_ros.datasets.base import BoolArray, SceneTruth, SelectionTruth, SparsePoints
-from ig_ros.datasets.colmap_model import (
-    ColmapImage,
-    has_model,
-    has_points,
-    read_cameras,
-    read_images,
-    read_points,
-    refuse_incomplete,
-)
-from ig_ros.datasets.files import read_json, read_rgb, refuse_missing, resized_labels, wants_true_masks
 from ig_ros.errors import DatasetError
 from ig_ros.lens_distortion import Rectifier
 from ig_ros.types import Frame, IntArray
@@ -40,7 +31,7 @@ def find_labels(folder: Path) -> dict[str, Path]:
 
 def read_labels_file(path: Path) -> dict[str, BoolArray]:
     """Returns text -> mask (H, W) of one label file, the union of the text's polygons. Raises DatasetError."""
-    about = read_json(path)
+    about = files.read_json(path)
     try:
         size = int(about["info"]["height"]), int(about["info"]["width"])
         masks: dict[str, npt.NDArray[np.uint8]] = {}
@@ -69,31 +60,30 @@ LAYOUT = (
     "a COLMAP folder holds images/ and sparse/0/ with cameras, images and optionally points3D (.bin or .txt), and "
     "for the selection task label/*.json or ../label/SCENE/*.json"
 )
-PHOTO_INTERVAL = 1_000_000_000  # ns: photographs carry no time; this passes for slow motion
-LARGEST_NUMBER = 10**8  # a larger number in a file name is a date, and as a stamp would overflow
+PHOTO_INTERVAL = 1_000_000_000  # ns between two images in order of their names: photographs carry no time
 
 
 class ColmapDataset:
     """Posed photographs without depth; lengths are in the model's own unit, which COLMAP chose freely."""
 
-    files = "images/, sparse/0/"
+    known_by = "images/, sparse/0/"
     truth: SceneTruth | None = None  # this layout has no annotation of instances in 3D
 
     def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
         """Reads the model and lists the images. Raises DatasetError naming what is missing or unreadable."""
-        wants_true_masks(options, folder, has_images=False)
+        files.wants_true_masks(options, folder, has_images=False)
         self.name = folder.resolve().name
         self._folder = folder
-        models = [path for path in (folder / "sparse" / "0", folder / "sparse") if has_model(path)]
+        models = [path for path in (folder / "sparse" / "0", folder / "sparse") if colmap_model.has_model(path)]
         self._model = models[0] if models else folder / "sparse" / "0"
-        refuse_missing([] if (folder / "images").is_dir() else [folder / "images"], LAYOUT)
-        refuse_incomplete(self._model)
-        self._cameras = read_cameras(self._model)
-        self._images = read_images(self._model)
+        files.refuse_missing([] if (folder / "images").is_dir() else [folder / "images"], LAYOUT)
+        colmap_model.refuse_incomplete(self._model)
+        self._cameras = colmap_model.read_cameras(self._model)
+        self._images = colmap_model.read_images(self._model)
         if not self._images:
             raise DatasetError(f"{self._model} has no registered image: {LAYOUT}")
         paths = [folder / "images" / image.name for image in self._images]
-        refuse_missing([path for path in paths if not path.is_file()], LAYOUT)
+        files.refuse_missing([path for path in paths if not path.is_file()], LAYOUT)
         self._indices = _numbers(self._images)
         self._rectifiers: dict[tuple[int, int, int], Rectifier] = {}
         self._labels = find_labels(folder)
@@ -108,19 +98,19 @@ class ColmapDataset:
 
     def __getitem__(self, i: int) -> Frame:
         image = self._images[i]
-        rgb = read_rgb(self._folder / "images" / image.name)
+        rgb = files.read_rgb(self._folder / "images" / image.name)
         rectifier = self._rectifier(image, rgb.shape[1], rgb.shape[0])
-        index = self._indices[i]
-        return Frame(index * PHOTO_INTERVAL, rectifier.color(rgb), rectifier.camera, image.T_world_camera, index=index)
+        straight, camera, index = rectifier.color(rgb), rectifier.camera, self._indices[i]
+        return Frame(i * PHOTO_INTERVAL, straight, camera, image.T_world_camera, index=index)
 
     @cached_property
     def sparse_points(self) -> SparsePoints | None:
-        """The points that COLMAP triangulated, None where points3D is absent."""
-        return read_points(self._model) if has_points(self._model) else None
+        """Returns the points that COLMAP triangulated, None where points3D is absent."""
+        return colmap_model.read_points(self._model) if colmap_model.has_points(self._model) else None
 
     @cached_property
     def selection(self) -> SelectionTruth | None:
-        """The labelled views for the select-and-render task, None without labels."""
+        """Returns the labelled views for the select-and-render task, None without labels."""
         places = {self._stem(i): i for i in range(len(self))}
         labelled = {places[stem]: path for stem, path in self._labels.items() if stem in places}
         if not labelled:
@@ -129,7 +119,7 @@ class ColmapDataset:
 
     @property
     def missing_truth(self) -> tuple[str, ...]:
-        """One text per missing piece of the selection task's labels."""
+        """Returns one text per missing piece of the selection task's labels."""
         if not self._labels:
             return ("label/frame_NNNNN.json: which pixels each text names",)
         stems = {self._stem(i) for i in range(len(self))}
@@ -142,7 +132,7 @@ class ColmapDataset:
     def _stem(self, i: int) -> str:
         return Path(self._images[i].name).stem
 
-    def _rectifier(self, image: ColmapImage, width: int, height: int) -> Rectifier:
+    def _rectifier(self, image: colmap_model.ColmapImage, width: int, height: int) -> Rectifier:
         key = (image.camera, width, height)
         if key not in self._rectifiers:
             if image.camera not in self._cameras:
@@ -153,18 +143,17 @@ class ColmapDataset:
     def _masks(self, place: int, path: Path) -> Mapping[str, BoolArray]:
         """Returns the label's masks, resized to the frame and undistorted."""
         image = self._images[place]
-        height, width = read_rgb(self._folder / "images" / image.name).shape[:2]
+        height, width = files.read_rgb(self._folder / "images" / image.name).shape[:2]
         rectifier = self._rectifier(image, width, height)
         return {
-            text: rectifier.nearest(resized_labels(mask.astype(np.int32), width, height)).astype(bool)
+            text: rectifier.nearest(files.resized_labels(mask.astype(np.int32), width, height)).astype(bool)
             for text, mask in read_labels_file(path).items()
         }
 
 
-def _numbers(images: list[ColmapImage]) -> list[int]:
-    """The last number in each name, where these rise and are frame numbers rather than dates, else places."""
+def _numbers(images: list[colmap_model.ColmapImage]) -> list[int]:
+    """Returns the last number in each name, where every name has one and they rise, else places."""
     found = [re.findall(r"\d+", Path(image.name).stem) for image in images]
     numbers = [int(digits[-1]) for digits in found if digits]
     in_order = len(numbers) == len(images) and all(a < b for a, b in pairwise(numbers))
-    in_order = in_order and numbers[-1] < LARGEST_NUMBER
     return numbers if in_order else list(range(len(images)))

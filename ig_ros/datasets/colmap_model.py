@@ -74,22 +74,22 @@ class ColmapImage:
 
 
 def read_cameras(folder: Path) -> dict[int, ColmapCamera]:
-    """The cameras by id. Raises DatasetError."""
+    """Returns the cameras by id. Raises DatasetError."""
     return _read(folder, "cameras", _cameras_binary, _cameras_text)
 
 
 def read_images(folder: Path) -> list[ColmapImage]:
-    """The registered images in the order of their names. Raises DatasetError."""
+    """Returns the registered images in the order of their names. Raises DatasetError."""
     return sorted(_read(folder, "images", _images_binary, _images_text), key=lambda image: image.name)
 
 
 def read_points(folder: Path) -> SparsePoints:
-    """The sparse points. Raises DatasetError."""
+    """Returns the sparse points. Raises DatasetError."""
     return _read(folder, "points3D", _points_binary, _points_text)
 
 
 def refuse_incomplete(folder: Path) -> None:
-    """Raise one DatasetError that names the absent files of the model; points may be absent."""
+    """Raises one DatasetError that names the absent files of the model; points may be absent."""
     names = [name for name in ("cameras", "images") if _file(folder, name) is None]
     refuse_missing([folder / f"{name}.bin" for name in names], f"{LAYOUT} (points3D may be absent)")
 
@@ -170,7 +170,7 @@ def _images_binary(data: _Bytes) -> list[ColmapImage]:
 
 
 def _images_text(lines: list[str]) -> list[ColmapImage]:
-    """Every second line lists the points seen, and may be empty."""
+    """Reads images; every second line lists the points seen, and may be empty."""
     while lines and not lines[0].strip():
         lines = lines[1:]
     images = []
@@ -182,7 +182,7 @@ def _images_text(lines: list[str]) -> list[ColmapImage]:
 
 
 def _pose(values: list[float]) -> FloatArray:
-    """Camera-to-world from COLMAP's world-to-camera quaternion and translation."""
+    """Returns camera-to-world from COLMAP's world-to-camera quaternion and translation."""
     return inverse(pose_from_quaternion(np.array(values[4:]), np.array(values[:4])))
 
 

@@ -23,7 +23,7 @@ NAMED_AT_MOST = 8  # missing files in one message
 
 
 def numbered(folder: Path, pattern: str) -> dict[int, Path]:
-    """Files whose whole name matches the pattern, keyed by the number in its first group, in numeric order."""
+    """Returns files whose whole name matches the pattern, keyed by the number in its first group, in numeric order."""
     try:
         names = [entry.name for entry in folder.iterdir()]
     except OSError as error:
@@ -33,7 +33,7 @@ def numbered(folder: Path, pattern: str) -> dict[int, Path]:
 
 
 def refuse_missing(missing: Sequence[Path], layout: str) -> None:
-    """Raise one DatasetError that names the missing files and what the layout expects."""
+    """Raises one DatasetError that names the missing files and what the layout expects."""
     if missing:
         more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
         names = ", ".join(str(path) for path in missing[:NAMED_AT_MOST])
@@ -58,7 +58,7 @@ def wants_true_masks(options: Mapping[str, str], folder: Path, has_images: bool)
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; its shape is for the caller to check."""
+    """Returns the content of a JSON file; its shape is for the caller to check."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -74,13 +74,13 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def read_depth(path: Path, per_metre: float = 1000.0) -> FloatArray:
-    """(H, W) float32 m from a 16-bit PNG, in millimetres unless told; 0 where it says 0 or 65535."""
+    """Returns (H, W) float32 m from a 16-bit PNG, in millimetres unless told; 0 where it says 0 or 65535."""
     image = read_labels(path, "depth")
     return np.where(image == NO_VALUE, 0, image).astype(np.float32) / np.float32(per_metre)
 
 
 def read_labels(path: Path, content: str = "labels") -> IntArray:
-    """(H, W) int32 from an 8- or 16-bit PNG with one channel."""
+    """Returns (H, W) int32 from an 8- or 16-bit PNG with one channel."""
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
         found = "an unreadable file" if image is None else f"{image.dtype} {image.shape}"
@@ -90,13 +90,13 @@ def read_labels(path: Path, content: str = "labels") -> IntArray:
 
 
 def resized_labels(labels: IntArray, width: int, height: int) -> IntArray:
-    """(height, width) int32 label image resampled (nearest)."""
+    """Returns (height, width) int32 label image resampled (nearest)."""
     resized: IntArray = cv2.resize(labels.astype(np.int32), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return resized
 
 
 def read_matrix(path: Path, size: int) -> FloatArray:
-    """(size, size) float64 matrix from a text file; a 4x4 calibration passes where 3x3 is wanted."""
+    """Returns (size, size) float64 matrix from a text file; a 4x4 calibration passes where 3x3 is wanted."""
     try:
         matrix = np.loadtxt(path, dtype=np.float64, ndmin=2)
     except (OSError, ValueError) as error:
@@ -109,7 +109,7 @@ def read_matrix(path: Path, size: int) -> FloatArray:
 
 
 def read_intrinsics(path: Path) -> FloatArray:
-    """(3, 3) camera matrix in px for pixel centres at +0.5.
+    """Returns (3, 3) camera matrix in px for pixel centres at +0.5.
 
     The files count pixels by their centres (the top-left centre is (0, 0)), as calibration tools do.
     """
@@ -121,12 +121,12 @@ def read_intrinsics(path: Path) -> FloatArray:
 
 
 def read_poses(paths: Iterable[tuple[int, Path]]) -> dict[int, FloatArray]:
-    """Camera-to-world poses (4, 4) by frame number, one file each; lost frames are left out and counted."""
+    """Returns camera-to-world poses (4, 4) by frame number, one file each; lost frames are left out and counted."""
     return _usable((number, read_matrix(path, 4), str(path)) for number, path in paths)
 
 
 def read_trajectory(path: Path) -> dict[int, FloatArray]:
-    """Camera-to-world poses (4, 4) by frame number, one line of 16 numbers each; lost frames are left out."""
+    """Returns camera-to-world poses (4, 4) by frame number, one line of 16 numbers each; lost frames are left out."""
     try:
         rows = np.loadtxt(path, dtype=np.float64, ndmin=2)
     except (OSError, ValueError) as error:
@@ -137,7 +137,7 @@ def read_trajectory(path: Path) -> dict[int, FloatArray]:
 
 
 def _usable(candidates: Iterable[tuple[int, FloatArray, str]]) -> dict[int, FloatArray]:
-    """Rigid poses; those that the SLAM system lost (inf, nan) are skipped, anything else is refused by name."""
+    """Returns rigid poses; those that the SLAM system lost (inf, nan) are skipped, anything else is refused by name."""
     poses: dict[int, FloatArray] = {}
     lost: list[int] = []
     for number, pose, source in candidates:
@@ -157,18 +157,11 @@ def _usable(candidates: Iterable[tuple[int, FloatArray, str]]) -> dict[int, Floa
 
 
 def register_depth(depth: FloatArray, K_depth: FloatArray, K_color: FloatArray, width: int, height: int) -> FloatArray:
-    """Depth image resampled (nearest) to the pixels of a colour camera at the same place; 0 outside its view.
+    """Returns a depth image resampled (nearest) to the pixels of a colour camera at the same place; 0 outside its view.
 
-    depth: (h, w) m; both matrices in px of their own images, without skew. Returns (height, width) m.
+    depth: (h, w) m; both matrices in px of their own images, pixel centres at +0.5. Returns (height, width) m.
     """
-    cols, inside_x = _sources(width, depth.shape[1], K_color[0, [0, 2]], K_depth[0, [0, 2]])
-    rows, inside_y = _sources(height, depth.shape[0], K_color[1, [1, 2]], K_depth[1, [1, 2]])
-    return np.where(inside_y[:, None] & inside_x[None], depth[rows[:, None], cols[None]], np.float32(0))
-
-
-def _sources(
-    count: int, limit: int, color: FloatArray, depth: FloatArray
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The depth pixel of each colour pixel along one axis, and whether it exists; cameras as (focal, centre) in px."""
-    source = np.floor((np.arange(count) + 0.5 - color[1]) / color[0] * depth[0] + depth[1]).astype(np.int64)
-    return source.clip(0, limit - 1), (source >= 0) & (source < limit)
+    centre = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])  # OpenCV counts pixels by their centres
+    K_depth, K_color, size = K_depth - centre, K_color - centre, (width, height)
+    columns, rows = cv2.initUndistortRectifyMap(K_depth, None, None, K_color, size, cv2.CV_32FC1)
+    return np.asarray(cv2.remap(depth, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT))

@@ -33,7 +33,7 @@ def open_dataset(spec: str | Path) -> Dataset:
     reader = find_reader(path)
     if reader is not None:
         return reader(path, options)
-    known = ", ".join(f"{name} ({load(target).files})" for name, target in DATASET_READERS.items())
+    known = ", ".join(f"{name} ({load(target).known_by})" for name, target in DATASET_READERS.items())
     scenes = [below.name for below in sorted(path.glob("*/")) if find_reader(below) is not None]
     hint = f"; it holds scenes, choose one: {', '.join(scenes[:8])}" if scenes else ""
     raise DatasetError(f"{path} is none of the layouts {known}{hint}")

@@ -10,18 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ig_ros.datasets import files
 from ig_ros.datasets.base import SceneTruth, stamp_of
-from ig_ros.datasets.files import (
-    NO_VALUE,
-    numbered,
-    read_depth,
-    read_json,
-    read_labels,
-    read_rgb,
-    read_trajectory,
-    refuse_missing,
-    wants_true_masks,
-)
 from ig_ros.datasets.fused_truth import LabelledView, fuse
 from ig_ros.datasets.scannet_truth import questions
 from ig_ros.errors import DatasetError
@@ -67,28 +57,26 @@ class ReplicaFiles:
 
 
 def vmap_root(folder: Path) -> Path | None:
-    """The folder that holds a vMAP sequence's files: itself, or below it by their convention; None if it is none."""
+    """Returns the folder with a vMAP sequence's files: itself, or below it by their convention; None if it is none."""
     candidates = (folder, folder / "imap" / "00", folder / "00")
     parts = (VMAP.trajectory, "rgb", "semantic_instance")
     return next((path for path in candidates if any((path / part).exists() for part in parts)), None)
 
 
 def file_above(folder: Path, name: str) -> Path | None:
-    """The file in the folder, in habitat/ beside it, or up to three folders higher."""
+    """Returns the file in the folder, in habitat/ beside it, or up to three folders higher."""
     start = folder.resolve()
-    for place in (start, *list(start.parents)[:3]):
-        for path in (place / name, place / "habitat" / name):
-            if path.is_file():
-                return path
-    return None
+    places = [start, *list(start.parents)[:3]]
+    candidates = [path for place in places for path in (place / name, place / "habitat" / name)]
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def list_files(root: Path, convention: Convention) -> ReplicaFiles:
-    """All files of the sequence in `root`. Raises DatasetError, which names all that is missing."""
+    """Returns all files of the sequence in `root`. Raises DatasetError, which names all that is missing."""
     trajectory = root / convention.trajectory
     folders = [(root / prefix).parent for prefix in dict.fromkeys((convention.colors, convention.depths))]
     missing = [path for path in dict.fromkeys(folders) if not path.is_dir()]
-    refuse_missing(missing + ([] if trajectory.is_file() else [trajectory]), convention.layout)
+    files.refuse_missing(missing + ([] if trajectory.is_file() else [trajectory]), convention.layout)
     colors = _find(root, convention.colors)
     if not colors:
         raise DatasetError(f"{root / convention.colors}N has no images: {convention.layout}")
@@ -100,8 +88,8 @@ def list_files(root: Path, convention: Convention) -> ReplicaFiles:
         for number, path in colors.items()
         if number not in found
     ]
-    refuse_missing(gaps, convention.layout)
-    poses = read_trajectory(trajectory)
+    files.refuse_missing(gaps, convention.layout)
+    poses = files.read_trajectory(trajectory)
     posed = {number: path for number, path in colors.items() if number in poses}
     if len(posed) < len(colors):
         logger.warning("%s gives no pose to %d frames", trajectory, len(colors) - len(posed))
@@ -112,7 +100,7 @@ def list_files(root: Path, convention: Convention) -> ReplicaFiles:
 
 def _find(root: Path, prefix: str) -> dict[int, Path]:
     folder = (root / prefix).parent
-    return numbered(folder, Path(prefix).name + r"(\d+)\.(?:png|jpg)") if folder.is_dir() else {}
+    return files.numbered(folder, Path(prefix).name + r"(\d+)\.(?:png|jpg)") if folder.is_dir() else {}
 
 
 INSTANCE_IMAGES = "semantic_instance/semantic_instance_N.png"
@@ -122,7 +110,7 @@ FUSED_VIEWS = 200  # views at most that make up the truth; more along a dense pa
 class ReplicaDataset:
     """RGB-D frames of one rendered Replica sequence."""
 
-    files = "rgb/, depth/, traj_w_c.txt; results/, traj.txt"
+    known_by = "rgb/, depth/, traj_w_c.txt; results/, traj.txt"
 
     def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
         """Lists the folder and reads its trajectory. Raises DatasetError naming what is missing or unreadable.
@@ -134,9 +122,9 @@ class ReplicaDataset:
         root = vmap_root(folder)
         self._files = list_files(folder, NICE_SLAM) if root is None else list_files(root, VMAP)
         self._numbers = list(self._files.colors)
-        shape = read_rgb(self._files.colors[self._numbers[0]]).shape
+        shape = files.read_rgb(self._files.colors[self._numbers[0]]).shape
         self._camera, self._per_metre = _calibration(folder, shape) if root is None else _rendered(shape)
-        self._exact_masks = wants_true_masks(options, folder, bool(self._files.instances))
+        self._exact_masks = files.wants_true_masks(options, folder, bool(self._files.instances))
 
     @staticmethod
     def recognises(folder: Path) -> bool:
@@ -148,7 +136,7 @@ class ReplicaDataset:
 
     def __getitem__(self, i: int) -> Frame:
         number = self._numbers[i]
-        rgb, depth = read_rgb(self._files.colors[number]), self._depth(number)
+        rgb, depth = files.read_rgb(self._files.colors[number]), self._depth(number)
         masks = None
         if self._exact_masks:
             labels = self._instance_image(i)
@@ -159,7 +147,7 @@ class ReplicaDataset:
 
     @cached_property
     def truth(self) -> SceneTruth | None:
-        """Instances fused from depth and instance images (seconds at first use), None without instance images."""
+        """Returns instances fused from depth and instance images (seconds at first use), None without such images."""
         if not self._files.instances:
             return None
         points, ids = fuse(self._views())
@@ -169,30 +157,30 @@ class ReplicaDataset:
 
     @property
     def missing_truth(self) -> tuple[str, ...]:
-        """One text per missing piece of the truth."""
+        """Returns one text per missing piece of the truth."""
         images = () if self._files.instances else (f"{INSTANCE_IMAGES}: instance of each pixel",)
         return images if self._names else (*images, f"{NAMES_FILE}: names of the instances")
 
     @cached_property
     def _names(self) -> dict[int, str]:
-        """Instance -> name, from the scene's semantic information; empty where that is absent."""
+        """Returns names by instance, from the scene's semantic information; empty where that is absent."""
         path = file_above(self._folder, NAMES_FILE)
         if path is None:
             return {}
-        about = read_json(path)
+        about = files.read_json(path)
         try:
             return {int(thing["id"]): str(thing["class_name"]) for thing in about["objects"]}
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f'cannot read {path}: expected {{"objects": [{{"id", "class_name"}}]}}') from error
 
     def _depth(self, number: int) -> FloatArray:
-        return read_depth(self._files.depths[number], self._per_metre)
+        return files.read_depth(self._files.depths[number], self._per_metre)
 
     def _instance_image(self, i: int) -> IntArray:
         if not self._files.instances:
             raise DatasetError(f"{self._folder} lacks {INSTANCE_IMAGES}")
-        image = read_labels(self._files.instances[self._numbers[i]])
-        return np.where(image == NO_VALUE, 0, image).astype(np.int32)
+        image = files.read_labels(self._files.instances[self._numbers[i]])
+        return np.where(image == files.NO_VALUE, 0, image).astype(np.int32)
 
     def _views(self) -> Iterator[LabelledView]:
         for i in np.linspace(0, len(self) - 1, min(len(self), FUSED_VIEWS)).round().astype(int).tolist():
@@ -201,18 +189,18 @@ class ReplicaDataset:
 
 
 def _rendered(shape: tuple[int, ...]) -> tuple[Camera, float]:
-    """Camera and depth units per metre of vMAP and Semantic-NeRF: rendered with 90 degrees, depth in millimetres."""
+    """Returns camera and depth units per metre of vMAP and Semantic-NeRF: 90 degrees wide, depth in millimetres."""
     height, width = shape[:2]
     focal = width / 2
     return Camera(np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]]), width, height), 1000.0
 
 
 def _calibration(folder: Path, shape: tuple[int, ...]) -> tuple[Camera, float]:
-    """Camera and depth units per metre of NICE-SLAM, which has a file that says so."""
+    """Returns camera and depth units per metre of NICE-SLAM, which has a file that says so."""
     path = file_above(folder, CAMERA_FILE)
     if path is None:
         raise DatasetError(f"missing {folder / CAMERA_FILE}: {NICE_SLAM.layout}")
-    about = read_json(path)
+    about = files.read_json(path)
     try:
         values = {name: float(about["camera"][name]) for name in ("w", "h", "fx", "fy", "cx", "cy", "scale")}
     except (KeyError, TypeError, ValueError) as error:

@@ -8,20 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ig_ros.datasets import files
 from ig_ros.datasets.base import SceneTruth, stamp_of
-from ig_ros.datasets.files import (
-    numbered,
-    read_depth,
-    read_intrinsics,
-    read_json,
-    read_labels,
-    read_poses,
-    read_rgb,
-    refuse_missing,
-    register_depth,
-    resized_labels,
-    wants_true_masks,
-)
 from ig_ros.datasets.scannet_truth import TruthFiles, read_truth
 from ig_ros.errors import DatasetError
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, Masks
@@ -38,7 +26,7 @@ IMAGE = r"(\d+)\.(?:jpg|jpeg|png)"
 class ScanNetDataset:
     """RGB-D frames of one ScanNet scene."""
 
-    files = "color/, pose/, intrinsic/"
+    known_by = "color/, pose/, intrinsic/"
 
     def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
         """Lists the folder and reads poses and calibration. Raises DatasetError naming what is missing or unreadable.
@@ -50,33 +38,33 @@ class ScanNetDataset:
         _refuse_packed(folder)
         missing = [folder / name for name in ("color", "pose") if not (folder / name).is_dir()]
         color_intrinsics = folder / "intrinsic" / "intrinsic_color.txt"
-        refuse_missing(missing + ([] if color_intrinsics.is_file() else [color_intrinsics]), LAYOUT)
-        self._colors = numbered(folder / "color", IMAGE)
+        files.refuse_missing(missing + ([] if color_intrinsics.is_file() else [color_intrinsics]), LAYOUT)
+        self._colors = files.numbered(folder / "color", IMAGE)
         if not self._colors:
             raise DatasetError(f"{folder / 'color'} has no images: {LAYOUT}")
-        poses = numbered(folder / "pose", r"(\d+)\.txt")
+        poses = files.numbered(folder / "pose", r"(\d+)\.txt")
         self._depths = self._optional("depth")
         self._instances = self._optional("instance-filt")
         self._masks = self._optional("masks")
         self._refuse_gaps(poses)
-        self._poses = read_poses((number, poses[number]) for number in self._colors)
+        self._poses = files.read_poses((number, poses[number]) for number in self._colors)
         self._numbers = list(self._poses)
-        self._K = read_intrinsics(color_intrinsics)
+        self._K = files.read_intrinsics(color_intrinsics)
         depth_intrinsics = folder / "intrinsic" / "intrinsic_depth.txt"
-        self._K_depth = read_intrinsics(depth_intrinsics) if self._depths and depth_intrinsics.is_file() else None
-        self._exact_masks = wants_true_masks(options, folder, bool(self._instances))
+        self._K_depth = files.read_intrinsics(depth_intrinsics) if self._depths and depth_intrinsics.is_file() else None
+        self._exact_masks = files.wants_true_masks(options, folder, bool(self._instances))
         self._truth_files = TruthFiles.of(folder)
 
     @cached_property
     def truth(self) -> SceneTruth | None:
-        """Instances on the vertices of the benchmark's mesh, None where its files are missing; read at first use."""
+        """Returns instances on the vertices of the benchmark's mesh, read at first use, None without files."""
         if not self._truth_files.has_instances():
             return None
         return read_truth(self._truth_files, self._instance_image, bool(self._instances))
 
     @property
     def missing_truth(self) -> tuple[str, ...]:
-        """One text per missing piece of the benchmark's truth."""
+        """Returns one text per missing piece of the benchmark's truth."""
         images = () if self._instances else (f"{INSTANCE_IMAGES}: instance of each pixel",)
         return (*self._truth_files.missing(), *images)
 
@@ -93,7 +81,7 @@ class ScanNetDataset:
 
     def __getitem__(self, i: int) -> Frame:
         number = self._numbers[i]
-        rgb = read_rgb(self._colors[number])
+        rgb = files.read_rgb(self._colors[number])
         camera = Camera(self._K, rgb.shape[1], rgb.shape[0])
         depth = self._registered_depth(number, camera) if self._depths else None
         masks = None
@@ -105,10 +93,10 @@ class ScanNetDataset:
 
     def _optional(self, name: str) -> dict[int, Path]:
         folder = self._folder / name
-        return numbered(folder, r"(\d+)\.png") if folder.is_dir() else {}
+        return files.numbered(folder, r"(\d+)\.png") if folder.is_dir() else {}
 
     def _refuse_gaps(self, poses: dict[int, Path]) -> None:
-        """Every colour image needs its companions; a kind of file that is wholly absent is not missed."""
+        """Raises DatasetError for colour images without their companions; a kind of file may be wholly absent."""
         optional = {"depth": self._depths, "instance-filt": self._instances, "masks": self._masks}
         missing = [self._folder / "pose" / f"{number}.txt" for number in self._colors if number not in poses]
         missing += [
@@ -118,21 +106,21 @@ class ScanNetDataset:
             if found and number not in found
         ]
         missing += [path for path in (p.with_suffix(".json") for p in self._masks.values()) if not path.is_file()]
-        refuse_missing(missing, LAYOUT)
+        files.refuse_missing(missing, LAYOUT)
 
     def _registered_depth(self, number: int, camera: Camera) -> FloatArray:
-        depth = read_depth(self._depths[number])
+        depth = files.read_depth(self._depths[number])
         height, width = depth.shape
         K_depth = self._K_depth if self._K_depth is not None else camera.resized(width, height).K
-        return register_depth(depth, K_depth, self._K, camera.width, camera.height)
+        return files.register_depth(depth, K_depth, self._K, camera.width, camera.height)
 
     def _read_masks(self, number: int, size: tuple[int, ...]) -> Masks:
         path = self._masks[number]
-        labels = read_labels(path)
+        labels = files.read_labels(path)
         if labels.shape != size:
             raise DatasetError(f"{path} is {labels.shape[::-1]}, its colour image {size[::-1]}: both must agree")
         about = path.with_suffix(".json")
-        entries = read_json(about)
+        entries = files.read_json(about)
         try:
             names = {int(key): str(entry["label"]) for key, entry in entries.items() if entry.get("label")}
             scores = {int(key): float(entry["score"]) for key, entry in entries.items() if "score" in entry}
@@ -143,20 +131,20 @@ class ScanNetDataset:
         return Masks(labels, names, scores)
 
     def _instance_masks(self, number: int, camera: Camera) -> Masks:
-        """The true instances as masks, for what is judged with perfect segmentation (option masks=truth)."""
-        labels = resized_labels(read_labels(self._instances[number]), camera.width, camera.height)
+        """Returns the true instances as masks, for what is judged with perfect segmentation (option masks=truth)."""
+        labels = files.resized_labels(files.read_labels(self._instances[number]), camera.width, camera.height)
         names = self.truth.names if self.truth is not None else {}
         return Masks(labels, {i: names[i] for i in np.unique(labels).tolist() if i in names})
 
     def _instance_image(self, i: int) -> IntArray:
         if not self._instances:
             raise DatasetError(f"{self._folder} lacks {INSTANCE_IMAGES}: its truth has points, but no images")
-        return resized_labels(read_labels(self._instances[self._numbers[i]]), *self._size)
+        return files.resized_labels(files.read_labels(self._instances[self._numbers[i]]), *self._size)
 
     @cached_property
     def _size(self) -> tuple[int, int]:
-        """Width and height of the colour images, px; instance-filt/ may have kept the size before a reduction."""
-        shape = read_rgb(self._colors[self._numbers[0]]).shape
+        """Returns width and height of the colour images, px; those in instance-filt/ may be of another size."""
+        shape = files.read_rgb(self._colors[self._numbers[0]]).shape
         return shape[1], shape[0]
 
 

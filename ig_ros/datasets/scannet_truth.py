@@ -58,7 +58,7 @@ class TruthFiles:
 
     @staticmethod
     def of(folder: Path) -> TruthFiles:
-        """The paths in a folder; the scene is called as its mesh is, or as the folder without one."""
+        """Returns the paths in a folder; the scene is called as its mesh is, or as the folder without one."""
         meshes = sorted(folder.glob("*" + MESH))
         scene = meshes[0].name.removesuffix(MESH) if meshes else folder.resolve().name
         short = folder / f"{scene}_vh_clean_2.segs.json"
@@ -66,7 +66,7 @@ class TruthFiles:
         return TruthFiles(folder / (scene + MESH), folder / (scene + LABELS), segments, folder / (scene + AGGREGATION))
 
     def missing(self) -> tuple[str, ...]:
-        """One text per absent file: its name and what it would tell."""
+        """Returns one text per absent file: its name and what it would tell."""
         uses = {
             self.mesh: "the vertices that are scored",
             self.segments: "the segment of each vertex",
@@ -81,7 +81,7 @@ class TruthFiles:
 
 
 def read_truth(files: TruthFiles, images: Callable[[int], IntArray], has_images: bool) -> SceneTruth:
-    """Vertices as points, in the order of the mesh, so that labels transfer by index. Raises DatasetError."""
+    """Returns vertices as points, in the order of the mesh, so that labels transfer by index. Raises DatasetError."""
     points, colors = _read_mesh(files.mesh)
     groups = _read_groups(files.aggregation)
     ids = _instance_ids(files.segments, groups, len(points))
@@ -98,7 +98,7 @@ def _read_ply(path: Path) -> Any:
 
 
 def _read_mesh(path: Path) -> tuple[FloatArray, IntArray | None]:
-    """Vertices (P, 3) float32 m and their colours (P, 3) uint8, None where the mesh has none."""
+    """Returns vertices (P, 3) float32 m and their colours (P, 3) uint8, None where the mesh has none."""
     vertex = _read_ply(path)
     names = [item.name for item in vertex.properties]
     if not {"x", "y", "z"} <= set(names):
@@ -110,7 +110,7 @@ def _read_mesh(path: Path) -> tuple[FloatArray, IntArray | None]:
 
 
 def _read_classes(path: Path, count: int) -> IntArray:
-    """(P,) int32 NYU40 labels; the few numbers beyond 40 that ScanNet is known to contain count as unlabelled."""
+    """Returns (P,) int32 NYU40 labels; ScanNet's few numbers beyond 40 count as unlabelled."""
     vertex = _read_ply(path)
     if "label" not in [item.name for item in vertex.properties]:
         raise DatasetError(f"{path} has no property 'label' at its vertices")
@@ -121,7 +121,7 @@ def _read_classes(path: Path, count: int) -> IntArray:
 
 
 def _read_groups(path: Path) -> dict[int, tuple[str, list[int]]]:
-    """Instance id -> name and segments."""
+    """Returns name and segments by instance id."""
     try:
         groups = read_json(path)["segGroups"]
         return {int(g["objectId"]) + 1: (str(g["label"]), [int(segment) for segment in g["segments"]]) for g in groups}
@@ -132,7 +132,7 @@ def _read_groups(path: Path) -> dict[int, tuple[str, list[int]]]:
 
 
 def _instance_ids(path: Path, groups: dict[int, tuple[str, list[int]]], count: int) -> IntArray:
-    """(P,) int32; of two objects that claim one segment the later wins, as in the benchmark's own scripts."""
+    """Returns (P,) int32; of two objects that claim one segment the later wins, as in the benchmark's own scripts."""
     try:
         segments = np.asarray(read_json(path)["segIndices"], np.int64)
     except (KeyError, TypeError, ValueError) as error:

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ig_ros.datasets import files
 from ig_ros.datasets.base import SceneTruth, stamp_of
-from ig_ros.datasets.files import (
-    numbered,
-    read_depth,
-    read_intrinsics,
-    read_poses,
-    read_rgb,
-    refuse_missing,
-    wants_true_masks,
-)
 from ig_ros.errors import DatasetError
 from ig_ros.types import Camera, Frame
 
@@ -27,17 +19,17 @@ LAYOUT = (
 class SevenScenesDataset:
     """RGB-D frames of one 7-Scenes sequence. Depth is taken as registered to colour, as the sequences are used."""
 
-    files = "frame-000000.color.jpg, ..."
+    known_by = "frame-000000.color.jpg, ..."
     truth: SceneTruth | None = None
     missing_truth: tuple[str, ...] = ("instances: the 7-Scenes layout has no annotation",)
 
     def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
         """Lists the folder and reads its poses. Raises DatasetError naming what is missing or unreadable."""
-        wants_true_masks(options, folder, has_images=False)
+        files.wants_true_masks(options, folder, has_images=False)
         self.name = folder.resolve().name
-        colors = numbered(folder, r"frame-(\d+)\.color\.(?:jpg|png)")
-        depths = numbered(folder, r"frame-(\d+)\.depth\.png")
-        poses = numbered(folder, r"frame-(\d+)\.pose\.txt")
+        colors = files.numbered(folder, r"frame-(\d+)\.color\.(?:jpg|png)")
+        depths = files.numbered(folder, r"frame-(\d+)\.depth\.png")
+        poses = files.numbered(folder, r"frame-(\d+)\.pose\.txt")
         intrinsics = folder / "camera-intrinsics.txt"
         missing = [] if intrinsics.is_file() else [intrinsics]
         for kind, found in (("color.jpg", colors), ("depth.png", depths), ("pose.txt", poses)):
@@ -45,11 +37,11 @@ class SevenScenesDataset:
             missing += [folder / f"frame-{number:06d}.{kind}" for number in every if number not in found]
         if not colors:
             raise DatasetError(f"{folder} has no frames: {LAYOUT}")
-        refuse_missing(missing, LAYOUT)
+        files.refuse_missing(missing, LAYOUT)
         self._colors, self._depths = colors, depths
-        self._poses = read_poses(poses.items())
+        self._poses = files.read_poses(poses.items())
         self._numbers = list(self._poses)
-        self._K = read_intrinsics(intrinsics)
+        self._K = files.read_intrinsics(intrinsics)
 
     @staticmethod
     def recognises(folder: Path) -> bool:
@@ -61,7 +53,7 @@ class SevenScenesDataset:
 
     def __getitem__(self, i: int) -> Frame:
         number = self._numbers[i]
-        rgb, depth = read_rgb(self._colors[number]), read_depth(self._depths[number])
+        rgb, depth = files.read_rgb(self._colors[number]), files.read_depth(self._depths[number])
         if depth.shape != rgb.shape[:2]:
             raise DatasetError(f"{self._depths[number]} is {depth.shape[::-1]}, its colour image {rgb.shape[1::-1]}")
         camera = Camera(self._K, rgb.shape[1], rgb.shape[0])

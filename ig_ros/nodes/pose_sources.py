@@ -17,7 +17,7 @@ from nav_msgs.msg import Odometry
 from ig_ros.config import NodeConfig
 from ig_ros.errors import ConfigError, FrameError
 from ig_ros.geometry import T_BODY_OPTICAL, pose_from_quaternion
-from ig_ros.nodes.conversions import matrix_from_pose, nanoseconds
+from ig_ros.message_decoding import matrix_from_pose, nanoseconds
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.pose_buffer import PoseAnswer, PoseBuffer
 from ig_ros.registries import POSE_SOURCES, load

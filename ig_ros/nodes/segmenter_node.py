@@ -77,7 +77,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self.get_logger().info(f"segmenting with {self.segmenter.name}")
 
     def close(self) -> None:
-        """End the thread after the image it works on."""
+        """Ends the thread after the image it works on."""
         with self._arrived:
             self._stopping = True
             self._arrived.notify()
@@ -140,7 +140,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         return segmented_message(masks, message.header, masks.encoder)
 
     def _depth(self, message: Image | CompressedImage, camera: Camera) -> FloatArray | None:
-        """The depth image of the same moment, None where there is none or it cannot be used."""
+        """Returns the depth image of the same moment, None where there is none or it cannot be used."""
         found = self._wait_for_depth(nanoseconds(message.header.stamp))
         if found is None:
             return None
@@ -154,7 +154,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         return depth
 
     def _wait_for_depth(self, stamp: int) -> Image | None:
-        """The depth nearest to a stamp (ns) within the tolerance; it may come after its image."""
+        """Returns the depth nearest to a stamp (ns) within the tolerance; it may come after its image."""
         deadline, tolerance = time.monotonic() + self.config.depth_timeout, self.config.sync_tolerance * 1e9
         with self._arrived:
             while True:

@@ -17,9 +17,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from ig_ros.config import NodeConfig
 from ig_ros.errors import ConfigError, FrameError
 from ig_ros.lens_distortion import Rectifier
+from ig_ros.message_decoding import nanoseconds
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.clouds import sparse_points
-from ig_ros.nodes.conversions import nanoseconds
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import Delays, Worker
 from ig_ros.nodes.frame_builder import FrameBuilder

@@ -21,7 +21,7 @@ GAP_BASE, GAP_SQUARE = 0.012, 0.006  # a step of more than 0.012 m + 0.006 z^2 (
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
+class DepthSurface:
     """Everything in the camera frame; rows where `valid` is false are meaningless."""
 
     valid: Mask  # (H, W) depth is known and locally planar enough for a fit
@@ -31,8 +31,8 @@ class Surface:
     gap: Mask  # (H, W) the surface is torn between this pixel and a neighbour
 
 
-def fit_surface(depth: FloatArray, camera: Camera) -> Surface:
-    """Surface of a depth image (H, W) m, 0 or not finite = unknown."""
+def fit_surface(depth: FloatArray, camera: Camera) -> DepthSurface:
+    """Returns the surface of a depth image (H, W) m, 0 or not finite = unknown."""
     known = np.isfinite(depth) & (depth > 0)
     z = np.where(known, depth, 0).astype(np.float32)
     gap = depth_gaps(z, known)
@@ -48,7 +48,7 @@ def fit_surface(depth: FloatArray, camera: Camera) -> Surface:
 
 
 def depth_gaps(z: FloatArray, known: Mask) -> Mask:
-    """(H, W) true on both sides of a step in depth that a slanted plane does not explain."""
+    """Returns (H, W) true on both sides of a step in depth that a slanted plane does not explain."""
     gap = np.zeros(z.shape, bool)
     for axis in (0, 1):
         step = np.diff(z, axis=axis)
@@ -65,7 +65,7 @@ def depth_gaps(z: FloatArray, known: Mask) -> Mask:
 
 
 def fit_inverse_depth(z: FloatArray, known: Mask, radius: int) -> tuple[FloatArray, Mask]:
-    """Per pixel (A, B, C) with 1/z = A u + B v + C over a window, u and v in pixels from the image's corner."""
+    """Returns per pixel (A, B, C) with 1/z = A u + B v + C over a window, u and v in pixels from the image's corner."""
     h, w = z.shape
     v, u = np.mgrid[0:h, 0:w].astype(np.float64)
     m = known.astype(np.float64)
@@ -89,8 +89,8 @@ def fit_inverse_depth(z: FloatArray, known: Mask, radius: int) -> tuple[FloatArr
     return np.stack([a, b, mean_q - a * mean_u - b * mean_v], axis=-1), good
 
 
-def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera: Camera) -> Surface:
-    """Points and normals from per-pixel planes in inverse depth (H, W, 3)."""
+def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera: Camera) -> DepthSurface:
+    """Returns points and normals from per-pixel planes in inverse depth (H, W, 3)."""
     h, w = z.shape
     v, u = np.mgrid[0:h, 0:w].astype(np.float64)
     a, b, c = np.moveaxis(plane, -1, 0)
@@ -105,9 +105,9 @@ def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera:
     cosine = np.abs((rays * normals).sum(-1)) / np.linalg.norm(rays, axis=-1)
     area = fitted**2 / (K[0, 0] * K[1, 1]) / np.maximum(cosine, 0.1)
     points = rays * fitted[..., None]
-    return Surface(valid, points.astype(np.float32), normals.astype(np.float32), area.astype(np.float32), gap)
+    return DepthSurface(valid, points.astype(np.float32), normals.astype(np.float32), area.astype(np.float32), gap)
 
 
 def pair(array: npt.NDArray[np.generic], axis: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
-    """Views of all pixels but the last and all but the first along an axis: neighbours face to face."""
+    """Returns views of all pixels but the last, and all but the first, along an axis: neighbours in pairs."""
     return (array[:-1], array[1:]) if axis == 0 else (array[:, :-1], array[:, 1:])

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ig_ros.segmentation.depth_surface import Mask, Surface
+from ig_ros.segmentation.depth_surface import DepthSurface, Mask
 from ig_ros.types import FloatArray, IntArray
 
-MAX_PLANES = 10
-HYPOTHESES = 80
+HYPOTHESES = 80  # tangent planes tried for each plane
 SAMPLE = 3000  # points that vote
-MIN_AREA = 0.12  # m^2; smaller planes are faces of objects
-MIN_SHARE = 0.015  # of the image
-PATCH_SHARE = 0.002  # of the image: smaller patches of a plane belong to something else
-COS_NORMAL = np.cos(np.radians(20.0))
+MIN_AREA = 0.12  # m^2: smaller planes are faces of objects
+MIN_SHARE = 0.015  # of the image: smaller planes are not looked for
+COS_NORMAL = np.cos(np.radians(20.0))  # normals of a plane's points differ from its own by less than this angle
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +25,21 @@ class Plane:
     offset: float  # m
 
     def height(self, points: FloatArray) -> FloatArray:
-        """Signed distance (...) in m of points (..., 3)."""
+        """Returns the signed distance (...) in m of points (..., 3)."""
         return points @ self.normal + self.offset
 
 
 def tolerance(depth: FloatArray) -> FloatArray:
-    """How far from its plane a measured point may lie, m: noise and warp of a structured-light sensor."""
+    """Returns how far from its plane a measured point may lie, m: noise and warp of a structured-light sensor."""
     return 0.006 + 0.0015 * depth**2 + 0.0008 * depth**3
 
 
-def find_planes(surface: Surface, generator: np.random.Generator) -> list[Plane]:
-    """Planes by falling support: a hypothesis is one pixel's tangent plane, its inliers agree in place and normal."""
+def find_planes(surface: DepthSurface, generator: np.random.Generator) -> list[Plane]:
+    """Returns planes by falling support.
+
+    A hypothesis is one pixel's tangent plane; its inliers agree with it in place and normal. Every round takes away at
+    least MIN_SHARE of the image, so that the search ends.
+    """
     rows, cols = np.nonzero(surface.valid)
     if len(rows) > SAMPLE:
         chosen = generator.choice(len(rows), SAMPLE, replace=False)
@@ -48,7 +50,7 @@ def find_planes(surface: Surface, generator: np.random.Generator) -> list[Plane]
     least = MIN_SHARE * surface.valid.size / max(surface.valid.sum(), 1) * len(rows)
     left = np.ones(len(rows), bool)
     planes: list[Plane] = []
-    while len(planes) < MAX_PLANES and left.sum() > least:
+    while left.sum() > least:
         plane = best_plane(points[left], normals[left], generator)
         inliers = left & near(plane, points, normals)
         if inliers.sum() < least:
@@ -60,13 +62,13 @@ def find_planes(surface: Surface, generator: np.random.Generator) -> list[Plane]
 
 
 def near(plane: Plane, points: FloatArray, normals: FloatArray) -> Mask:
-    """(...) true where points (..., 3) with normals (..., 3) lie on the plane and along it."""
+    """Returns (...) true where points (..., 3) with normals (..., 3) lie on the plane and along it."""
     close = np.abs(plane.height(points)) < tolerance(points[..., 2])
     return np.asarray(close & (normals @ plane.normal > COS_NORMAL))
 
 
 def best_plane(points: FloatArray, normals: FloatArray, generator: np.random.Generator) -> Plane:
-    """The tangent plane of P sampled points with most inliers, fitted to them."""
+    """Returns the tangent plane of P sampled points with most inliers, fitted to them."""
     tried = generator.integers(0, len(points), HYPOTHESES)
     n = normals[tried]
     offsets = -(n * points[tried]).sum(1)
@@ -87,8 +89,8 @@ def best_plane(points: FloatArray, normals: FloatArray, generator: np.random.Gen
     return plane
 
 
-def label_planes(surface: Surface, planes: list[Plane]) -> tuple[IntArray, list[Plane]]:
-    """(H, W) int32 label per pixel, 0 = off every plane, i + 1 = on the i-th of the returned planes."""
+def label_planes(surface: DepthSurface, planes: list[Plane]) -> tuple[IntArray, list[Plane]]:
+    """Returns (H, W) int32 labels, 0 = off every plane, i + 1 = on the i-th of the planes, and these planes."""
     labels = np.zeros(surface.valid.shape, np.int32)
     if not planes:
         return labels, []
@@ -100,22 +102,19 @@ def label_planes(surface: Surface, planes: list[Plane]) -> tuple[IntArray, list[
     owner = cost.argmin(0)
     found = np.isfinite(cost.min(0))
     kept: list[Plane] = []
-    patch = PATCH_SHARE * labels.size
     for i, plane in enumerate(planes):
-        core = (found & (owner == i)).astype(np.uint8)
-        _, parts, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=4)
-        core = (stats[:, cv2.CC_STAT_AREA] >= patch)[parts] & (core > 0)
-        for part in reachable(core, plane, surface, known):
-            if surface.area[part].sum() < MIN_AREA or part.sum() < MIN_SHARE * labels.size:
+        core = found & (owner == i)
+        for region in reachable(core, plane, surface, known):
+            if surface.area[region].sum() < MIN_AREA or region.sum() < MIN_SHARE * labels.size:
                 continue
-            rim = cv2.dilate(part.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+            rim = cv2.dilate(region.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
             kept.append(plane)
-            labels[part | (rim & known & (heights[i] < 1.0) & ~found)] = len(kept)
+            labels[region | (rim & known & (heights[i] < 1.0) & ~found)] = len(kept)
     return labels, kept
 
 
-def reachable(core: Mask, plane: Plane, surface: Surface, known: Mask) -> list[Mask]:
-    """Parts of a plane that belong together: touching, or separated by nothing but what stands in front of it."""
+def reachable(core: Mask, plane: Plane, surface: DepthSurface, known: Mask) -> list[Mask]:
+    """Returns the regions of a plane whose patches touch, or are separated only by what stands in front of it."""
     hidden = ~known | (plane.height(surface.points) > 0)
     _count, groups = cv2.connectedComponents((core | hidden).astype(np.uint8), connectivity=8)
     present = np.unique(groups[core])

@@ -14,7 +14,7 @@ class Segmenter(Protocol):
 
     @property
     def name(self) -> str:
-        """Short name for logs and diagnostics."""
+        """Returns short name for logs and diagnostics."""
 
     def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:
         """Returns masks of rgb (H, W, 3) u8, helped by registered depth (H, W) m (0 = unknown) where there is any."""

@@ -23,6 +23,7 @@ import torch
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
 from ig_ros.segmentation.depth_surface import Mask
+from ig_ros.segmentation.label_images import compact, least_pixels
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
 FILES = {
@@ -34,8 +35,7 @@ PLACE = "https://dl.fbaipublicfiles.com/segment_anything/"
 MIN_QUALITY = 0.86  # predicted IoU; segment-anything's own default is 0.88
 MIN_STABILITY = 0.92  # IoU of the mask cut at logits +1 and -1
 MAX_OVERLAP = 0.7  # box IoU above which the worse of two masks goes
-BATCH = 64  # point prompts decoded at once
-LEVELS = 3  # masks per prompt
+BATCH = 64  # point prompts decoded at once, to bound memory
 ALIAS = "_ig_ros_segment_anything"
 
 
@@ -59,18 +59,32 @@ class SamSegmenter:
         self.model = self.load().to(self.device)
 
     def load(self) -> Any:
-        """The network on the CPU."""
-        return load_model(self.config)
+        """Returns the network on the CPU, ready for inference.
+
+        Raises SegmenterError naming what is missing and where to get it.
+        """
+        name = self.config.sam_model
+        file, size = FILES[name]
+        remedy = f"download {PLACE}{file} ({size}) and set segmentation.sam_checkpoint to its path"
+        path = find_checkpoint("sam", self.config.sam_checkpoint, remedy)
+        build = open_package().sam_model_registry[name]
+        try:
+            model = build()
+            model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:  # torch raises half a dozen kinds for a file that is not what it should be
+            reason = str(error).splitlines()[0]
+            raise SegmenterError(f"{path} is no {name} checkpoint ({reason}): {remedy}") from error
+        return model.eval()
 
     @torch.inference_mode()
     def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:  # noqa: ARG002
-        """Masks of rgb (H, W, 3) u8; depth is not used. Scores are predicted IoU x stability."""
+        """Returns masks of rgb (H, W, 3) u8; depth is not used. Scores are predicted IoU x stability."""
         height, width = rgb.shape[:2]
-        least = max(8, round(self.config.min_region * height * width / (640 * 480)))
+        least = least_pixels(self.config.min_region, height, width)
         return flatten(suppress(self.propose(rgb)), (height, width), least)
 
     def propose(self, rgb: Array) -> list[Candidate]:
-        """Good and stable masks at every grid point, of the level that the configuration asks for."""
+        """Returns good and stable masks at every grid point, of the level that the configuration asks for."""
         features, size = self.encode(rgb)
         n = self.config.sam_points_per_side
         steps = (np.arange(n) + 0.5) / n
@@ -80,12 +94,12 @@ class SamSegmenter:
         for batch in torch.split(points, BATCH):
             logits, quality = self.decode(features, batch)
             if self.config.sam_level == "whole":
-                logits, quality = wholes(logits, quality)
+                logits, quality = largest_masks(logits, quality, len(batch))
             found += self.select(logits, quality, size, (rgb.shape[0], rgb.shape[1]))
         return found
 
     def encode(self, rgb: Array) -> tuple[Any, tuple[int, int]]:
-        """Features of the image, and the size (H, W) it has in the network's input, which is padded."""
+        """Returns features of the image, and the size (H, W) it has in the network's input, which is padded."""
         height, width = rgb.shape[:2]
         side = self.model.image_encoder.img_size
         scale = side / max(height, width)
@@ -95,7 +109,7 @@ class SamSegmenter:
         return self.model.image_encoder(self.model.preprocess(pixels)), size
 
     def decode(self, features: Any, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mask logits (B * 3, h, w) and predicted IoU (B * 3,) for points (B, 1, 2) in pixels of the input."""
+        """Returns mask logits (B * 3, h, w) and predicted IoU (B * 3,) for points (B, 1, 2) in pixels of the input."""
         ones = torch.ones(points.shape[:2], device=self.device)
         sparse, dense = self.model.prompt_encoder(points=(points, ones), boxes=None, masks=None)
         logits, quality = self.model.mask_decoder(
@@ -108,14 +122,14 @@ class SamSegmenter:
         return logits.flatten(0, 1), quality.flatten()
 
     def enlarge(self, logits: torch.Tensor, size: tuple[int, int], full: tuple[int, int]) -> torch.Tensor:
-        """Logits (n, h, w) of the padded input at the image's size `full` (H, W)."""
+        """Returns logits (n, h, w) of the padded input at the image's size `full` (H, W)."""
         enlarged: torch.Tensor = self.model.postprocess_masks(logits[:, None], size, full)[:, 0]
         return enlarged
 
     def select(
         self, logits: torch.Tensor, quality: torch.Tensor, size: tuple[int, int], full: tuple[int, int]
     ) -> list[Candidate]:
-        """The good and stable ones, at the image's size."""
+        """Returns the good and stable ones, at the image's size."""
         stability = (logits > 1).sum((1, 2)) / (logits > -1).sum((1, 2)).clamp(min=1)
         good = (quality > MIN_QUALITY) & (stability > MIN_STABILITY)
         if not good.any():
@@ -125,15 +139,15 @@ class SamSegmenter:
         return [Candidate(m, s) for m, s in zip(masks.cpu().numpy(), scores, strict=True)]
 
 
-def wholes(logits: torch.Tensor, quality: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of every point's three masks, logits (B * 3, h, w) and quality (B * 3,), the largest: level 3 of the paper."""
-    area = (logits > 0).sum((1, 2)).reshape(-1, LEVELS)
-    largest = area.argmax(1) + LEVELS * torch.arange(len(area), device=area.device)
+def largest_masks(logits: torch.Tensor, quality: torch.Tensor, points: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns of every point's three masks, logits (B * 3, h, w) and quality (B * 3,), the largest: level 3 of SAM."""
+    area = (logits > 0).sum((1, 2)).reshape(points, -1)
+    largest = area.argmax(1) + area.shape[1] * torch.arange(points, device=area.device)
     return logits[largest], quality[largest]
 
 
 def suppress(candidates: list[Candidate]) -> list[Candidate]:
-    """The best of every group of masks whose boxes overlap by more than MAX_OVERLAP, best first."""
+    """Returns the best of every group of masks whose boxes overlap by more than MAX_OVERLAP, best first."""
     order = sorted((c for c in candidates if c.mask.any()), key=lambda c: -c.quality)
     boxes = np.array([box(c.mask) for c in order], dtype=np.float64).reshape(-1, 4)
     alive = np.ones(len(order), bool)
@@ -144,13 +158,13 @@ def suppress(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def box(mask: Mask) -> tuple[int, int, int, int]:
-    """First row, first column, one past the last row, one past the last column."""
+    """Returns first row, first column, one past the last row, one past the last column."""
     rows, cols = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     return int(rows[0]), int(cols[0]), int(rows[-1]) + 1, int(cols[-1]) + 1
 
 
 def box_iou(one: FloatArray, many: FloatArray) -> npt.NDArray[np.float64]:
-    """(n,) IoU of a box (4,) with boxes (n, 4)."""
+    """Returns (n,) IoU of a box (4,) with boxes (n, 4)."""
     edges = np.minimum(one[2:], many[:, 2:]) - np.maximum(one[:2], many[:, :2])
     common = np.clip(edges, 0, None).prod(1)
     union = (one[2:] - one[:2]).prod() + (many[:, 2:] - many[:, :2]).prod(1) - common
@@ -158,41 +172,28 @@ def box_iou(one: FloatArray, many: FloatArray) -> npt.NDArray[np.float64]:
 
 
 def flatten(candidates: list[Candidate], size: tuple[int, int], least: int) -> Masks:
-    """One label image of `size` (H, W): large masks below, small ones on top; remnants under `least` px go."""
+    """Returns one label image of `size` (H, W), small masks on top of large ones; remnants under `least` px go."""
     labels: IntArray = np.zeros(size, np.int32)
-    painted = sorted(candidates, key=lambda c: (-int(c.mask.sum()), -c.quality))
+    painted = sorted((c for c in candidates if c.mask.sum() >= least), key=lambda c: (-int(c.mask.sum()), -c.quality))
     for number, candidate in enumerate(painted, start=1):
-        if candidate.mask.sum() >= least:
-            labels[candidate.mask] = number
-    counts = np.bincount(labels.ravel(), minlength=len(painted) + 1)
-    kept = [i for i in range(1, len(painted) + 1) if counts[i] >= least]
-    table = np.zeros(len(painted) + 1, np.int32)
-    table[kept] = np.arange(1, len(kept) + 1)
-    return Masks(table[labels], scores={n: painted[i - 1].quality for n, i in enumerate(kept, start=1)})
+        labels[candidate.mask] = number
+    labels[np.bincount(labels.ravel())[labels] < least] = 0
+    kept = np.unique(labels[labels > 0]).tolist()
+    return Masks(compact(labels), scores={n: painted[i - 1].quality for n, i in enumerate(kept, start=1)})
 
 
-def load_model(config: SegmentationConfig) -> Any:
-    """The network with the checkpoint's weights, on the CPU, ready for inference."""
-    file, size = FILES[config.sam_model]
-    remedy = f"download {PLACE}{file} ({size}) and set segmentation.sam_checkpoint to its path"
-    if not config.sam_checkpoint:
-        raise SegmenterError(f"the sam segmenter needs weights: {remedy}")
-    path = Path(config.sam_checkpoint).expanduser()
+def find_checkpoint(model: str, checkpoint: str, remedy: str) -> Path:
+    """Returns the path of a checkpoint file. Raises SegmenterError where none is set, or none is there."""
+    if not checkpoint:
+        raise SegmenterError(f"the segmenter {model} needs weights: {remedy}")
+    path = Path(checkpoint).expanduser()
     if not path.is_file():
-        raise SegmenterError(f"no segment-anything checkpoint at {path}: {remedy}")
-    build = open_package().sam_model_registry[config.sam_model]
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        model = build()
-        model.load_state_dict(weights)
-    except Exception as error:  # torch raises half a dozen kinds for a file that is not what it should be
-        reason = str(error).splitlines()[0]
-        raise SegmenterError(f"{path} is no {config.sam_model} checkpoint ({reason}): {remedy}") from error
-    return model.eval()
+        raise SegmenterError(f"no checkpoint of {model} at {path}: {remedy}")
+    return path
 
 
 def open_package() -> ModuleType:
-    """segment_anything.build_sam, imported under another package name so that no torchvision is needed."""
+    """Returns segment_anything.build_sam, imported under another package name so that no torchvision is needed."""
     if ALIAS not in sys.modules:
         spec = importlib.util.find_spec("segment_anything")
         if spec is None or spec.submodule_search_locations is None:

@@ -5,7 +5,6 @@ As there, only the network comes from the package, so that its image pipeline (t
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 
 from ig_ros.errors import SegmenterError
-from ig_ros.segmentation.sam import SamSegmenter
+from ig_ros.segmentation.sam import SamSegmenter, find_checkpoint
 from ig_ros.types import Array
 
 FILES = {  # model -> config inside the package, checkpoint, its size
@@ -32,14 +31,10 @@ class Sam2Segmenter(SamSegmenter):
     name = "sam2"
 
     def load(self) -> Any:
-        """The network on the CPU. Raises SegmenterError naming what is missing and where to get it."""
+        """Returns the network on the CPU. Raises SegmenterError naming what is missing and where to get it."""
         settings, file, size = FILES[self.config.sam2_model]
         remedy = f"download {PLACE}{file} ({size}) and set segmentation.sam2_checkpoint to its path"
-        if not self.config.sam2_checkpoint:
-            raise SegmenterError(f"the sam2 segmenter needs weights: {remedy}")
-        path = Path(self.config.sam2_checkpoint).expanduser()
-        if not path.is_file():
-            raise SegmenterError(f"no SAM 2 checkpoint at {path}: {remedy}")
+        path = find_checkpoint("sam2", self.config.sam2_checkpoint, remedy)
         try:
             from sam2.build_sam import build_sam2
         except ImportError as error:
@@ -55,7 +50,7 @@ class Sam2Segmenter(SamSegmenter):
             ) from error
 
     def encode(self, rgb: Array) -> tuple[Any, tuple[int, int]]:
-        """Features of three resolutions; the image fills the square input."""
+        """Returns features of three resolutions; the image fills the square input."""
         side = int(self.model.image_size)
         image = cv2.resize(np.ascontiguousarray(rgb), (side, side), interpolation=cv2.INTER_LINEAR)
         scaled = (image.astype(np.float32) / 255 - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
@@ -67,7 +62,7 @@ class Sam2Segmenter(SamSegmenter):
         return maps, (side, side)
 
     def decode(self, features: Any, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mask logits (B * 3, h, w) and predicted IoU (B * 3,) for points (B, 1, 2) in pixels of the input."""
+        """Returns mask logits (B * 3, h, w) and predicted IoU (B * 3,) for points (B, 1, 2) in pixels of the input."""
         ones = torch.ones(points.shape[:2], dtype=torch.int32, device=self.device)
         sparse, dense = self.model.sam_prompt_encoder(points=(points, ones), boxes=None, masks=None)
         logits, quality, _, _ = self.model.sam_mask_decoder(
@@ -82,5 +77,5 @@ class Sam2Segmenter(SamSegmenter):
         return logits.flatten(0, 1), quality.flatten()
 
     def enlarge(self, logits: torch.Tensor, size: tuple[int, int], full: tuple[int, int]) -> torch.Tensor:  # noqa: ARG002
-        """Logits (n, h, w) at the image's size `full` (H, W)."""
+        """Returns logits (n, h, w) at the image's size `full` (H, W)."""
         return torch.nn.functional.interpolate(logits[:, None], full, mode="bilinear", align_corners=False)[:, 0]

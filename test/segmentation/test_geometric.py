@@ -12,7 +12,7 @@ from ig_ros.config import SegmentationConfig
 from ig_ros.datasets import open_dataset
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.segmentation.depth_surface import fit_surface
-from ig_ros.segmentation.parts import compact
+from ig_ros.segmentation.label_images import compact
 from ig_ros.types import Array, Camera, FloatArray, IntArray
 
 CAMERA = Camera(np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]]), 640, 480)
