@@ -75,7 +75,7 @@ def test_the_nodes_file_lists_defaults_without_choosing_them(tmp_path: Path) -> 
 
 
 def test_paper_follows_the_paper() -> None:
-    """docs/method.md, sections 1 to 3, value by value."""
+    """The values of docs/method.md, sections 1 to 3, as the papers have them."""
     c = Config.from_dict({"preset": "paper"})
     t = c.training
     assert (c.scaffold.children, c.scaffold.embedding, c.scaffold.feature, c.scaffold.hidden) == (5, 32, 6, 32)
