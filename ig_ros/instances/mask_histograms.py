@@ -1,4 +1,4 @@
-"""How many points of each sub-object lie on every mask of every view, and the mask it lies on mainly (METHOD 4 b)."""
+"""How many points of each sub-object lie on every mask of every view, and its main mask: docs/method.md, section 4b."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class PointSet:
 
     xyz: FloatArray  # (N, 3) m
     color: FloatArray  # (N, 3) in [0, 1]
-    feature: FloatArray  # (N, F) unit vectors / 2: their distance is the half-space one of METHOD 2
+    feature: FloatArray  # (N, F) unit vectors / 2: their distance is that of docs/method.md, section 2
     edge: FloatArray  # (N,) m, spacing of the anchors around
     uid: IntArray  # (N,) int64
 

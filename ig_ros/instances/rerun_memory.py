@@ -1,8 +1,8 @@
 """What a rerun keeps of the run before: Gaussians and views that are as they were, and what follows from them alone.
 
 Training moves everything a little all the time. An anchor that moved less than a tolerance since it was last looked at
-is taken as it was then, so that all that depends on it alone stays valid: a rerun costs what has changed (METHOD 4,
-cost), and equals a first run on the same, held scene.
+is taken as it was then, so that all that depends on it alone stays valid: a rerun costs what has changed, and equals a
+first run on the same, held scene.
 """
 
 from __future__ import annotations

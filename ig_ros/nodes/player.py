@@ -142,7 +142,7 @@ def record(dataset: Dataset, options: PlayOptions, progress: Callable[[int], Non
     count = 0
     with BagRecorder(Path(options.record)) as bag:
         for place in chosen_places(len(dataset), options):
-            stamp = round((count + 1) / options.rate * 1e9)  # never 0, which means unknown to ROS
+            stamp = round((1 + count / options.rate) * 1e9)  # from 1 s on: 0 means unknown to ROS
             parts = frame_messages(dataset[place], stamp, options)
             for part in (part for part in PARTS if part in parts):
                 bag.write(f"/{PARTS[part][1]}", stamp, parts[part])

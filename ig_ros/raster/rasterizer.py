@@ -29,8 +29,8 @@ def rasterize(
     Gaussians are left out, m. backend: auto takes gsplat for CUDA tensors and the CPU kernels otherwise.
     screen: filled with what growth needs to know, see ScreenStats.
     gated_channels, geometry_gate (N,) in [0, 1]: the loss on these feature channels moves means, quats, scales and
-    opacities of Gaussian i only by the share gate_i, that is geometry = m g + (1 - m) stopgrad(g) [METHOD 7.4];
-    the features themselves always get their whole gradient.
+    opacities of Gaussian i only by the share gate_i, that is geometry = m g + (1 - m) stopgrad(g)
+    [docs/method.md, section 7.4]; the features themselves always get their whole gradient.
 
     Returns features (H, W, F), depth (H, W) and alpha (H, W), differentiable with respect to the five Gaussian tensors;
     the background is zero. Raises RasterError.

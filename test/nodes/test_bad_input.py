@@ -118,7 +118,7 @@ def _leave_out(_message) -> str:
 
 
 CASES = [  # part, edit, cause, whether the image is used all the same, words of the remedy
-    ("image", _set(encoding="yuv422"), "image_encoding", False, "publish one of rgb8"),
+    ("image", _set(encoding="nv21"), "image_encoding", False, "publish one of rgb8"),
     ("image", _set(height=999), "image_data", False, "check the driver"),
     ("image", _set(step=7), "image_data", False, "check the driver"),
     ("image", _large_image, "image_size", False, "camera_info of this image size"),

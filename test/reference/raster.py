@@ -109,7 +109,7 @@ def render(g: GaussianBatch, T_world_camera: np.ndarray, camera: Camera, near: f
 def render_gated(
     g: GaussianBatch, T_world_camera: np.ndarray, camera: Camera, channels: slice, gate: torch.Tensor
 ) -> tuple[RenderResult, torch.Tensor, torch.Tensor]:
-    """Gated channels are blended with geometry m g + (1 - m) stopgrad(g) [METHOD 7.4], the others with g.
+    """Blends gated channels with geometry m g + (1 - m) stopgrad(g) [docs/method.md, section 7.4], others with g.
 
     Also returns the projected means of both renders; their gradients are what the screen gradient is made of.
     """
