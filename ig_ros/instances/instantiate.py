@@ -43,7 +43,7 @@ class Instantiation:
 class Instantiator:
     """Groups anchors into objects [IG Alg. 1] run after run: docs/method.md, section 4.
 
-    What a run leaves in memory makes the next one cheap where little has changed (rerun_memory.py), and never changes its
+    What a run leaves in memory makes the next one cheap where little has changed , and never changes its
     result; a first run is a run in which everything is new. Not for two threads at once.
     """
 
