@@ -8,12 +8,12 @@ import time
 from multiprocessing.connection import Connection
 
 import numpy as np
+from ig_ros.instances.rerun_memory import Scene
 from sklearn.cluster import HDBSCAN
 
 from benchmarks.bench.clock import seconds
 from benchmarks.bench.maps import ROOM, trained
 from ig_ros.instances import Children, Instantiator, LabelledView, ObjectTracker, PointSet
-from ig_ros.instances.rerun_memory import Scene
 from ig_ros.mapper import Mapper
 from ig_ros.named_objects import labelled_view, spread
 from ig_ros.types import FloatArray

@@ -13,6 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from ig_ros.instances.rerun_memory import Scene
 from matplotlib.ticker import NullLocator
 
 from benchmarks.bench.clock import exponent, seconds
@@ -22,7 +23,6 @@ from benchmarks.bench.memory import peak_growth
 from benchmarks.bench.raster import both_ways, ours, scene
 from ig_ros.config import Config, InstanceConfig
 from ig_ros.instances import Instantiator, ObjectTracker
-from ig_ros.instances.rerun_memory import Scene
 from ig_ros.language import make_encoder, rank
 from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 

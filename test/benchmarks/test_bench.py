@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import ground_labels
+from ig_ros.instances.rerun_memory import Scene
 
 from benchmarks.bench import gpu, quality, raster, stream, sweeps
 from benchmarks.bench.__main__ import PARTS, show
@@ -24,7 +25,6 @@ from benchmarks.bench.instantiation import CHANGED, changed, cut, tiled
 from benchmarks.bench.questions import Asker, questions
 from benchmarks.bench.report import GOALS, compose
 from ig_ros.instances import Children, PointSet
-from ig_ros.instances.rerun_memory import Scene
 from ig_ros.raster.library import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from ig_ros.instances.region_graph import Borders, Boundaries
 from ig_ros.instances.rerun_memory import Kept
 from ig_ros.instances.view_lookup import Sight
+
+from ig_ros.instances.region_graph import Borders, Boundaries
 from ig_ros.instances.visibility import LabelledView
 from ig_ros.types import Camera, FloatArray, IntArray
 

@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 from helpers import ground_frame, ground_labels, look_at
+from ig_ros.instances.neighbors import Neighbors
+from ig_ros.instances.rerun_memory import MOVED, Scene, hold
+from ig_ros.instances.view_lookup import CLOSE, ENOUGH, Sight, surface_of
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances import Children, Instantiation, Instantiator, LabelledView, ObjectTracker, PointSet
 from ig_ros.instances.groups import Remembered, changed_groups, in_order
-from ig_ros.instances.neighbors import Neighbors
-from ig_ros.instances.rerun_memory import MOVED, Scene, hold
-from ig_ros.instances.view_lookup import CLOSE, ENOUGH, Sight, surface_of
 from ig_ros.instances.visibility import observe
 from ig_ros.raster import visible_pixels
 from ig_ros.types import FloatArray

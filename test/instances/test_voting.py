@@ -6,12 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from ig_ros.config import InstanceConfig
-from ig_ros.instances.mask_histograms import MaskHistograms
 from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.rerun_memory import Kept
 from ig_ros.instances.view_lookup import Seen
+
+from ig_ros.config import InstanceConfig
+from ig_ros.instances.mask_histograms import MaskHistograms
 from ig_ros.instances.visibility import HIDDEN, Observations
 from ig_ros.instances.voting import NONE, Ballot, MaskMatch, assign_masks
 from ig_ros.types import FloatArray, IntArray
