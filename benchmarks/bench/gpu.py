@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from ig_ros.instances.rerun_memory import Scene
 
-from benchmarks.bench.instantiation import cut, scene_of, tiled
+from benchmarks.bench.instantiation import Scene, cut, scene_of, tiled
 from ig_ros.config import Config
 from ig_ros.datasets import Dataset, open_dataset, split
 from ig_ros.evaluation.offline import Budget, map_dataset

@@ -13,11 +13,10 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from ig_ros.instances.rerun_memory import Scene
 from matplotlib.ticker import NullLocator
 
 from benchmarks.bench.clock import exponent, seconds
-from benchmarks.bench.instantiation import SUB_OBJECTS, cut, scene_of, tiled
+from benchmarks.bench.instantiation import SUB_OBJECTS, Scene, cut, scene_of, tiled
 from benchmarks.bench.maps import ROOM, trained
 from benchmarks.bench.memory import peak_growth
 from benchmarks.bench.raster import both_ways, ours, scene
