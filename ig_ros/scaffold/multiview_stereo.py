@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ig_ros.config import SeedingConfig
 from ig_ros.geometry import inverse, rotation_angle
-from ig_ros.scaffold.keyframes import RECENT, Keyframe
+from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import FloatArray, IntArray
 
 STEP_PENALTY = 3.0  # grey levels for a neighbour one hypothesis away (a slanted surface): P1 [Hirschmueller 2008]
@@ -79,12 +79,13 @@ Image8 = npt.NDArray[np.uint8]
 TRUNCATION = (20.0, 24.0, 24.0)  # grey levels at most that brightness and the two gradients may differ by
 OUTSIDE = 255  # cost of a pixel outside the partner's image: more than any cost inside, which is sum(TRUNCATION)
 UNSEEN = 15.0  # cost of a hypothesis that no partner sees: neither good nor bad
-WINDOW = (3, 3)  # px over which costs are averaged, and images smoothed against aliasing on the strided grid
+WINDOW = (3, 3)  # px over which costs are averaged
+SMOOTHING = 0.7  # px, against aliasing on the strided grid
 
 
 def channels(rgb: Image8) -> Image8:
     """Returns brightness, its gradients in x and y (around 128) and OUTSIDE, (H, W, 4), of an image (H, W, 3)."""
-    gray = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), WINDOW, 0)
+    gray = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (0, 0), SMOOTHING)
     slopes = [cv2.Sobel(gray, cv2.CV_16S, dx, 1 - dx, ksize=3) for dx in (1, 0)]
     shifted = [np.clip(s // 2 + 128, 0, 255).astype(np.uint8) for s in slopes]
     merged: Any = cv2.merge([gray, *shifted, np.full_like(gray, OUTSIDE)])
@@ -151,7 +152,9 @@ class Sweep:
         return np.where(first > sum(TRUNCATION), UNSEEN, mean).astype(np.float32)
 
 
-PARTNERS = 5  # keyframes that a keyframe is compared with, of the RECENT before and after
+PARTNERS = 5  # keyframes that a keyframe is compared with ...
+NEIGHBORS = 8  # ... of so many before and after
+SMALLEST = 1e-3  # 1/m, inverse depth of the farthest surface
 BASELINE = 0.15  # m, the best distance between two views in a room
 REACH = 0.4  # share of the image's width by which the nearest surface shifts at the median baseline
 REFINEMENT = (0.6, 0.3)  # steps of the sweep to both sides that the two refinements try
@@ -161,7 +164,7 @@ def choose_partners(items: Sequence[Keyframe], place: int) -> list[Keyframe]:
     """Returns keyframes near items[place] in time that look the same way from another place, best baseline first."""
     new = items[place]
     scored = []
-    for other in items[max(0, place - RECENT) : place + RECENT + 1]:
+    for other in items[max(0, place - NEIGHBORS) : place + NEIGHBORS + 1]:
         angle = np.degrees(rotation_angle(new.T_world_camera, other.T_world_camera))
         baseline = distance(new, other)
         if other is not new and baseline > 0.01 and angle < 30:
@@ -193,8 +196,7 @@ def estimate_depth(new: Keyframe, partners: Sequence[Keyframe], config: SeedingC
     inverse_depth = refine(sweep, (hypothesis * step).astype(np.float32), step)
     farthest = np.radians(config.stereo_min_parallax) / max(baselines)
     good = (contrast > config.stereo_min_contrast) & (inverse_depth > farthest) & (inverse_depth < nearest - step)
-    coarse = np.divide(1.0, inverse_depth, out=np.zeros_like(inverse_depth), where=good)
-    depth[:: config.stride, :: config.stride] = coarse
+    depth[:: config.stride, :: config.stride] = np.where(good, 1.0 / np.maximum(inverse_depth, SMALLEST), 0.0)
     return depth
 
 
@@ -204,5 +206,5 @@ def refine(sweep: Sweep, inverse_depth: FloatArray, step: float) -> FloatArray:
         inverse_depth = cv2.medianBlur(inverse_depth.astype(np.float32), 3)
         move = share * step
         before, here, after = (sweep.cost_of(inverse_depth + k * move) for k in (-1, 0, 1))
-        inverse_depth = np.maximum(inverse_depth + move * vertex(before, here, after, 1.0), 0.0)
+        inverse_depth = np.maximum(inverse_depth + move * vertex(before, here, after, 1.0), SMALLEST)
     return np.asarray(cv2.medianBlur(inverse_depth.astype(np.float32), 3))
