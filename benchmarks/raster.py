@@ -23,7 +23,7 @@ from reference.raster import render_tiled  # noqa: E402
 from reference.raster_scenes import camera, leaves, pose, room  # noqa: E402
 
 from ig_ros.raster import ScreenStats, cpu_backend, library  # noqa: E402
-from ig_ros.raster.losses import compiled_image_loss, image_loss_torch  # noqa: E402
+from ig_ros.raster.losses import image_loss, image_loss_torch  # noqa: E402
 from ig_ros.raster.request import make_request  # noqa: E402
 from ig_ros.types import GaussianBatch, RenderResult  # noqa: E402
 
@@ -92,7 +92,7 @@ def bench_image_loss() -> None:
     print(f"  torch, separable: {slow:8.2f} ms")
     for variant in library.available_variants():
         lib = library.load(variant)
-        ms = milliseconds(lambda lib=lib: compiled_image_loss(lib, rendered, target, 0.2, None).backward(), 25)
+        ms = milliseconds(lambda lib=lib: image_loss(rendered, target, 0.2, None, lib).backward(), 25)
         print(f"  {variant:>16}: {ms:8.2f} ms")
 
 

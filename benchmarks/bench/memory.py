@@ -26,7 +26,7 @@ def give_back() -> None:
     gc.collect()
     library = load()
     while library.idle:
-        library.native.ig_workspace_destroy(library.idle.pop())
+        library.call("ig_workspace_destroy", library.idle.pop())
     ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -79,16 +79,16 @@ def farthest_points(points: FloatArray, count: int) -> tuple[IntArray, FloatArra
     The first is row 0. Also the radius (count,) of each, its distance to those before it: it falls from seed to seed,
     and the first one's is infinite. count is at most n.
     """
-    axes = torch.from_numpy(points).T.contiguous()
-    nearest = torch.full((len(points),), torch.inf)
-    seeds, squares = [], []
+    axes = np.ascontiguousarray(points.T)
+    nearest, apart = np.full(len(points), np.inf, np.float32), np.empty_like(axes)
+    seeds, squares = np.empty(count, np.int64), np.empty(count, np.float32)
     seed = 0
-    for _ in range(count):
-        seeds.append(seed)
-        squares.append(float(nearest[seed]))
-        nearest = torch.minimum(nearest, (axes - axes[:, seed, None]).square_().sum(0))
+    for place in range(count):
+        seeds[place], squares[place] = seed, nearest[seed]
+        np.subtract(axes, axes[:, seed, None], out=apart)
+        np.minimum(nearest, np.einsum("dn,dn->n", apart, apart), out=nearest)
         seed = int(nearest.argmax())
-    return np.array(seeds), np.sqrt(np.array(squares, np.float32))
+    return seeds, np.sqrt(squares)
 
 
 def steady(value: float) -> float:

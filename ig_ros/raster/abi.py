@@ -15,27 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 
-NUMBERS: dict[str, Any] = {
-    "int8_t": ctypes.c_int8,
-    "uint8_t": ctypes.c_uint8,
-    "int32_t": ctypes.c_int32,
-    "int64_t": ctypes.c_int64,
-    "float": ctypes.c_float,
-    "double": ctypes.c_double,
+# C types of numbers: as ctypes has them, and the dtypes of arrays and tensors of them.
+NUMBERS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "int8_t": (ctypes.c_int8, ("int8",)),
+    "uint8_t": (ctypes.c_uint8, ("uint8", "bool")),
+    "int32_t": (ctypes.c_int32, ("int32",)),
+    "int64_t": (ctypes.c_int64, ("int64",)),
+    "float": (ctypes.c_float, ("float32",)),
+    "double": (ctypes.c_double, ("float64",)),
+}
+ELEMENT: dict[Any, str] = {  # C type of the elements of an array or tensor, by its dtype
+    dtype: c for c, (_, names) in NUMBERS.items() for n in names for dtype in (np.dtype(n), getattr(torch, n))
 }
 RESULTS: dict[str, Any] = {"int": ctypes.c_int, "void*": ctypes.c_void_p, "void": None}
-DTYPES: dict[str, tuple[str, ...]] = {
-    "int8_t": ("int8",),
-    "uint8_t": ("uint8", "bool"),
-    "int32_t": ("int32",),
-    "int64_t": ("int64",),
-    "float": ("float32",),
-    "double": ("float64",),
-}
-# C type of the elements of an array or tensor, by its dtype.
-ELEMENT: dict[Any, str] = {
-    dtype: c for c, names in DTYPES.items() for name in names for dtype in (np.dtype(name), getattr(torch, name))
-}
 
 ITEM = re.compile(
     r"\s*(?:struct (?P<struct>\w+) \{(?P<fields>[^}]*)\};"
@@ -60,7 +52,7 @@ class Abi:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.types = dict(NUMBERS)  # C name -> ctypes type, of numbers and structs
+        self.types = {c: kind for c, (kind, _) in NUMBERS.items()}  # C name -> ctypes type, of numbers and structs
         self.fields: dict[str, list[Variable]] = {}  # of each struct
         self.arguments: dict[str, list[Variable]] = {}  # of each function
         self.results: dict[str, Any] = {}  # of each function, as ctypes takes it

@@ -20,7 +20,11 @@ MIN_ALPHA = 0.7  # pixels the model hardly covers say nothing about instances [O
 
 
 def image_loss(
-    rendered: torch.Tensor, target: torch.Tensor, ssim_weight: float, mask: torch.Tensor | None = None
+    rendered: torch.Tensor,
+    target: torch.Tensor,
+    ssim_weight: float,
+    mask: torch.Tensor | None = None,
+    library: Library | None = None,
 ) -> torch.Tensor:
     """Scalar (1 - w) L1 + w (1 - SSIM), differentiable with respect to `rendered`; `target` is a constant.
 
@@ -35,14 +39,7 @@ def image_loss(
         raise RasterError(f"mask has shape {tuple(mask.shape)}, the images are {tuple(rendered.shape[:2])}")
     if rendered.device.type != "cpu":
         return image_loss_torch(rendered, target, ssim_weight, mask)
-    return compiled_image_loss(load(), rendered, target, ssim_weight, mask)
-
-
-def compiled_image_loss(
-    library: Library, rendered: torch.Tensor, target: torch.Tensor, ssim_weight: float, mask: torch.Tensor | None
-) -> torch.Tensor:
-    """image_loss() by the kernels of one library; CPU tensors only."""
-    arguments = (library, rendered, target.detach(), ssim_weight, mask)
+    arguments = (library or load(), rendered, target.detach(), ssim_weight, mask)
     loss: torch.Tensor = _ImageLoss.apply(*arguments)  # type: ignore[no-untyped-call]
     return loss
 
@@ -57,7 +54,7 @@ def image_loss_gradient(
 ) -> float:
     """The loss as a number; its gradient is written into `gradient` (H, W, 3), which may be part of a wider image.
 
-    `target` (H, W, 3) may be uint8: 0 .. 255 then stand for 0 .. 1. Otherwise as compiled_image_loss.
+    `target` (H, W, 3) may be uint8: 0 .. 255 then stand for 0 .. 1. Otherwise as image_loss.
     """
     height, width, _ = rendered.shape
     bytes_ = target.contiguous() if target.dtype == torch.uint8 else None

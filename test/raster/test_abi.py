@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import re
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,11 +24,10 @@ int ig_use(const Thing* thing, float scale);"""
 def test_every_library_was_built_with_this_header(variant: str) -> None:
     """A library of another header (a field moved, added or of another type) is not the one that is loaded here."""
     text = library.load(variant).abi.text
-    squeeze = lambda code: re.sub(r"\s+", "", code)  # noqa: E731
     declared = re.findall(r"struct \w+ \{[^}]*\};|\w+\*? ig_\w+\([^)]*\);", text)
     assert len(declared) > 10
-    header = squeeze(re.sub(r"//[^\n]*", "", HEADER))
-    assert [d for d in declared if squeeze(d) not in header] == []
+    header = "".join(re.sub(r"//[^\n]*", "", HEADER).split())
+    assert [d for d in declared if "".join(d.split()) not in header] == []
 
 
 def test_fields_have_the_layout_of_c() -> None:
@@ -61,6 +62,58 @@ def test_a_field_that_moves_takes_its_value_along() -> None:
     made = Abi(moved).make("Thing", values)
     assert (made.count, list(made.size), made.weight) == (2, [1, 2], 0.5)
     assert type(made).weight.offset == 8
+
+
+CHANGES: dict[str, tuple[tuple[str, str], ...]] = {  # of a copy of native/abi.h
+    "none": (),
+    "moved": (("float near;", "@"), ("float max_alpha;", "float near;"), ("@", "float max_alpha;")),
+    "added": (("float near;", "double far; float near;"),),
+    "gone": (("float near;", ""),),
+    "other type": (("const float* gate;", "const double* gate;"),),
+    "wider": (("int32_t count, channels;", "int64_t count, channels;"),),
+}
+
+
+def library_of(header: str, folder: Path, fields: list[str]) -> ctypes.CDLL:
+    """A library built with this header, which tells its text, and offset and size of RasterInput's fields."""
+    rows = ", ".join(f"offsetof(RasterInput, {f}), sizeof(RasterInput::{f})" for f in fields)
+    (folder / "abi.h").write_text(header)
+    (folder / "probe.cpp").write_text(
+        f"""#include <cstddef>
+        #include "abi.h"
+        extern "C" const char* ig_abi() {{ return ig::ABI; }}
+        extern "C" const size_t ig_layout[] = {{{rows}, sizeof(RasterInput)}};"""
+    )
+    target = folder / "probe.so"
+    command = ["g++", "-std=c++17", "-shared", "-fPIC", str(folder / "probe.cpp"), "-o", str(target)]
+    subprocess.run(command, check=True, timeout=60)
+    native = ctypes.CDLL(str(target))
+    native.ig_abi.restype = ctypes.c_char_p
+    return native
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_layout_is_the_compilers_whatever_changes_in_the_header(change: str, tmp_path: Path) -> None:
+    header = HEADER
+    for old, new in CHANGES[change]:
+        assert header.count(old) == 1
+        header = header.replace(old, new)
+    names = ["means", "gate", "count", "width", "world_to_camera", "max_alpha"]
+    names += [name for name in ("near", "far") if f" {name};" in header]
+    native = library_of(header, tmp_path, names)
+    abi = Abi(native.ig_abi().decode())
+    kind = abi.types["RasterInput"]
+    ours = [number for name in names for number in (getattr(kind, name).offset, getattr(kind, name).size)]
+    assert [*ours, ctypes.sizeof(kind)] == list((ctypes.c_size_t * (len(ours) + 1)).in_dll(native, "ig_layout"))
+    values = dict.fromkeys((v.name for v in Abi(library.load().abi.text).fields["RasterInput"]), 1)
+    values |= dict.fromkeys(("means", "quats", "scales", "opacities", "features", "gate"), torch.zeros(3))
+    values["world_to_camera"] = range(12)
+    if change in ("none", "moved", "wider"):  # what Python passes finds its place
+        made = abi.make("RasterInput", values)
+        assert (made.count, made.near, list(made.world_to_camera)) == (1, 1.0, list(range(12)))
+    else:
+        with pytest.raises(TypeError, match="far" if change == "added" else "near" if change == "gone" else "gate"):
+            abi.make("RasterInput", values)
 
 
 def test_arguments_are_counted_and_arrays_checked() -> None:

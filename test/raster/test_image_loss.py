@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 
 from ig_ros.errors import RasterError
 from ig_ros.raster import image_loss, library
-from ig_ros.raster.losses import compiled_image_loss, image_loss_torch
+from ig_ros.raster.losses import image_loss_torch
 
 
 def images(height: int, width: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -29,7 +29,7 @@ def test_value_and_gradient(variant: str, masked: bool, height: int, width: int,
     mask[0, 0] = 1.0
     weights = mask if masked else None
     ours, truth = rendered.clone().requires_grad_(), rendered.double().requires_grad_()
-    loss = compiled_image_loss(library.load(variant), ours, target, weight, weights)
+    loss = image_loss(ours, target, weight, weights, library.load(variant))
     expected = image_loss_torch(truth, target, weight, weights)
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=2e-5, abs=1e-6)
     (3 * loss).backward()
