@@ -155,12 +155,14 @@ class Mapper:
             masks = dataclasses.replace(masks, embeddings={}, encoder="")
         return dataclasses.replace(frame, masks=masks)
 
-    def insert(self, frame: Frame, number: int = 0) -> None:
+    def insert(self, frame: Frame, number: int | None = None) -> None:
         """Stores a keyframe, drops what it shows to be gone and plants anchors where it sees what the map lacks.
 
-        `number` counts submitted frames from 1, where pose corrections may have overtaken this one.
+        `number` counts submitted frames from 1, where pose corrections may have overtaken this one; None: the pose is
+        up to date.
         """
-        frame = self.state.corrections.bring_up_to_date(number, frame)
+        if number is not None:
+            frame = self.state.corrections.bring_up_to_date(number, frame)
         keyframe = self.keyframes.add(frame, self.config.input)
         self.state.pager.update(self.config.seeding.max_anchors)
         self.state.changes.update(keyframe)

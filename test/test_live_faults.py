@@ -44,11 +44,11 @@ class FullMapper(Mapper):
     famines: tuple[int, ...] = (0, 3, 4)
     calls = 0
 
-    def insert(self, frame: Frame) -> None:
+    def insert(self, frame: Frame, number: int | None = None) -> None:
         self.calls += 1
         if self.calls - 1 in self.famines:
             raise MemoryError("no memory for anchors")
-        super().insert(frame)
+        super().insert(frame, number)
 
 
 def test_without_memory_for_a_keyframe_the_map_shrinks_and_goes_on() -> None:
