@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from benchmarks.baselines.adjacency import components, voxel_edges
 from benchmarks.baselines.base import Material, Prediction
 from ig_ros.instances import PointSet
-from ig_ros.instances.instantiate import drop_small
+from ig_ros.instances.instantiation import drop_small
 from ig_ros.instances.over_segmentation import over_segment
 from ig_ros.types import FloatArray, IntArray
 

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from benchmarks.baselines.base import Material, Prediction
 from benchmarks.baselines.cloud import DepthCloud
 from benchmarks.baselines.votes import NONE, most_voted
-from ig_ros.instances.instantiate import drop_small
+from ig_ros.instances.instantiation import drop_small
 from ig_ros.instances.visibility import Observations
 from ig_ros.types import FloatArray, IntArray
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.baselines.base import Material, Prediction
 from benchmarks.baselines.cloud import DepthCloud, measured, summed
-from ig_ros.instances.instantiate import drop_small
+from ig_ros.instances.instantiation import drop_small
 from ig_ros.scaffold import Keyframe
 from ig_ros.types import FloatArray, IntArray
 

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from benchmarks.baselines.adjacency import voxel_components
 from benchmarks.baselines.base import Material, Prediction
-from ig_ros.instances.instantiate import drop_small
+from ig_ros.instances.instantiation import drop_small
 from ig_ros.instances.visibility import Observations, observe
 from ig_ros.language.encoders import LabelEncoder
 from ig_ros.types import FloatArray, IntArray

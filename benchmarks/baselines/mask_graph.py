@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from benchmarks.baselines.adjacency import components
 from benchmarks.baselines.base import Material, Prediction
 from benchmarks.baselines.votes import NONE, most_voted
-from ig_ros.instances.instantiate import drop_small
+from ig_ros.instances.instantiation import drop_small
 from ig_ros.instances.visibility import Observations
 from ig_ros.types import IntArray
 

@@ -17,7 +17,7 @@ from benchmarks.baselines.base import Material, Prediction
 from benchmarks.baselines.votes import most_voted
 from ig_ros.geometry import back_project, transform
 from ig_ros.instances import LabelledView
-from ig_ros.instances.instantiate import drop_small
+from ig_ros.instances.instantiation import drop_small
 from ig_ros.instances.visibility import visible_points
 from ig_ros.types import FloatArray, IntArray
 

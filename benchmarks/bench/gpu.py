@@ -18,12 +18,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.bench.instantiation import cut, scene_of, tiled
+from benchmarks.bench.instantiation import Scene, cut, scene_of, tiled
 from ig_ros.config import Config
 from ig_ros.datasets import Dataset, open_dataset, split
 from ig_ros.evaluation.offline import Budget, map_dataset
 from ig_ros.instances import Instantiator, ObjectTracker
-from ig_ros.instances.rerun_memory import Scene
 from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
 from ig_ros.raster import gsplat_backend

@@ -16,13 +16,12 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 from benchmarks.bench.clock import exponent, seconds
-from benchmarks.bench.instantiation import SUB_OBJECTS, cut, scene_of, tiled
+from benchmarks.bench.instantiation import SUB_OBJECTS, Scene, cut, scene_of, tiled
 from benchmarks.bench.maps import ROOM, trained
 from benchmarks.bench.memory import peak_growth
 from benchmarks.bench.raster import both_ways, ours, scene
 from ig_ros.config import Config, InstanceConfig
 from ig_ros.instances import Instantiator, ObjectTracker
-from ig_ros.instances.rerun_memory import Scene
 from ig_ros.language import make_encoder, rank
 from ig_ros.types import Instances, MapSnapshot, ObjectInstance
 

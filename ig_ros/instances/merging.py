@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances.groups import Remembered, rows_of
+from ig_ros.instances.groups import map_groups, rows_of
 from ig_ros.instances.mask_histograms import FULL_WEIGHT, MaskHistograms
 from ig_ros.instances.region_graph import Boundaries
 from ig_ros.raster import counting
@@ -173,43 +173,32 @@ class Plane:
     distance: float
 
 
-class Pieces:
-    """Joins pieces; remembers the planes of the groups of the last run."""
+def join_coplanar(xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms) -> IntArray:
+    """Returns (G,) the group that each group becomes a part of: itself, or a lower one on the same plane of the shell.
 
-    def __init__(self) -> None:
-        self._flats: Remembered[Plane | None] = Remembered()
-        self._tolerance = 0.0
-
-    def join(
-        self, xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms, kept: IntArray
-    ) -> IntArray:
-        """(G,) group that each group becomes a part of: itself, or a lower one.
-
-        xyz (P, 3) m, group (P,) from 0, -1 = none; spacing m of the points' anchors; histograms of the G groups; kept
-        (P,) the row in the last run of a point that is where it was, else -1.
-        """
-        count, tolerance = len(histograms.count), 2.0 * spacing
-        if tolerance != self._tolerance:
-            self._flats, self._tolerance = Remembered(), tolerance
-        flats = self._flats.each(group, kept, count, lambda rows: flat_plane(xyz[rows], tolerance))
-        scene = xyz[:: max(1, len(xyz) // SAMPLE)]
-        shell = {g: facing_in(flat, scene, tolerance) for g, flat in enumerate(flats) if flat is not None}
-        planes = {g: plane for g, plane in shell.items() if plane is not None}
-        flat = np.array(list(planes), np.int64)
-        label = np.arange(count)
-        apart = np.zeros((count, count), bool)  # views say that these two are not one
-        rows = rows_of(group, count)
-        pairs = []
-        for s in flat.tolist():
-            others = flat[flat > s]
-            same, both = histograms.agreement(np.full(len(others), s), others)
-            apart[s, others] = apart[others, s] = (both >= VIEWS) & (same < SURE * both)
-            pairs += [(s, t) for t in others.tolist() if _coplanar(planes[s], planes[t], xyz, rows[t], tolerance)]
-        for s, t in sorted(pairs, key=lambda pair: -min(len(rows[pair[0]]), len(rows[pair[1]]))):
-            one, other = label == label[s], label == label[t]
-            if not apart[np.ix_(one, other)].any():  # a scrap that nobody tells from either must not tie rug and floor
-                label[one | other] = min(label[s], label[t])
-        return label
+    A wall on both sides of a door is one. xyz (P, 3) m, group (P,) from 0, -1 = none; spacing m of the points'
+    anchors; histograms of the G groups.
+    """
+    count, tolerance = len(histograms.count), 2.0 * spacing
+    flats = map_groups(lambda rows: flat_plane(xyz[rows], tolerance), group, count)
+    scene = xyz[:: max(1, len(xyz) // SAMPLE)]
+    shell = {g: facing_in(flat, scene, tolerance) for g, flat in enumerate(flats) if flat is not None}
+    planes = {g: plane for g, plane in shell.items() if plane is not None}
+    flat = np.array(list(planes), np.int64)
+    label = np.arange(count)
+    apart = np.zeros((count, count), bool)  # views say that these two are not one
+    rows = rows_of(group, count)
+    pairs = []
+    for s in flat.tolist():
+        others = flat[flat > s]
+        same, both = histograms.agreement(np.full(len(others), s), others)
+        apart[s, others] = apart[others, s] = (both >= VIEWS) & (same < SURE * both)
+        pairs += [(s, t) for t in others.tolist() if _coplanar(planes[s], planes[t], xyz, rows[t], tolerance)]
+    for s, t in sorted(pairs, key=lambda pair: -min(len(rows[pair[0]]), len(rows[pair[1]]))):
+        one, other = label == label[s], label == label[t]
+        if not apart[np.ix_(one, other)].any():  # a scrap that nobody tells from either must not tie rug and floor
+            label[one | other] = min(label[s], label[t])
+    return label
 
 
 def flat_plane(points: FloatArray, tolerance: float) -> Plane | None:

@@ -20,8 +20,6 @@ TILE = 50.0  # side of a tile, in spacings of the anchors
 MOST = 5.0  # seeds a tile can have at most, in its share by number of points
 CHUNK = 1 << 24  # distances computed at once
 
-Key = tuple[int, ...]  # of a tile
-
 
 @dataclass(frozen=True, slots=True)
 class PointSet:
@@ -35,20 +33,15 @@ class PointSet:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tile:
-    """A cube of space, what is in it, and its cover."""
+class Children:
+    """The Gaussians whose instance is asked for."""
 
-    joint: FloatArray  # (n, D)
-    seeds: IntArray  # (s,) rows, farthest first
-    radius: FloatArray  # (s,) of each seed: its distance to those before it
-    clusters: dict[int, IntArray]  # number of seeds used -> (n,) cluster of each point
-
-    def covers(self, joint: FloatArray, seeds: int) -> bool:
-        return len(self.seeds) == seeds and np.array_equal(self.joint, joint)
+    xyz: FloatArray  # (G, 3) m
+    anchor: IntArray  # (G,) row of PointSet
 
 
-class OverSegmentation:
-    """Cuts anchors into sub-objects; remembers the tiles of the last run, so that only those that changed are cut anew.
+def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) -> IntArray:
+    """Returns (N,) int32 the sub-object of each anchor: farthest point seeds, then nearest centre, then k-means steps.
 
     The joint space is [position / typical extent of a sub-object, colour, feature]. [IG] encodes position by
     sinusoids; plain scaled coordinates keep sub-objects compact, which is what touching voxels want (Own).
@@ -56,40 +49,28 @@ class OverSegmentation:
     Space is cut into tiles that are covered each by itself, all to the same radius, so the cost is linear in N and a
     change in one place leaves the sub-objects elsewhere as they are (Own).
     """
-
-    def __init__(self) -> None:
-        self._tiles: dict[Key, _Tile] = {}
-
-    def cut(self, points: PointSet, config: InstanceConfig, use_feature: bool) -> IntArray:
-        """(N,) int32 sub-object of each point: farthest point seeds, then nearest centre, then k-means steps."""
-        n = len(points.xyz)
-        count = min(config.sub_objects, max(1, n // 3))
-        spacing = steady(float(np.median(points.edge)))
-        share = steady(count / n)
-        # Anchors lie on surfaces: a patch of n / count of them is about sqrt(n / count) edges wide.
-        extent = spacing / np.sqrt(share)
-        parts = [points.xyz / extent, COLOR_WEIGHT * points.color]
-        if use_feature:
-            parts.append(FEATURE_WEIGHT * points.feature)
-        joint = np.concatenate(parts, axis=1).astype(np.float32)
-        keys, members = _tiles(points.xyz, TILE * spacing)
-        most = [int(np.ceil(MOST * share * len(rows))) for rows in members]
-        self._cover({key: joint[rows] for key, rows in zip(keys, members, strict=True)}, most)
-        reach = _reach(np.concatenate([tile.radius for tile in self._tiles.values()]), count)
-        labels = np.zeros(n, np.int32)
-        born = 0
-        for key, rows in zip(keys, members, strict=True):
-            local = _clustered(self._tiles[key], reach, config.lloyd_steps)
-            labels[rows] = born + local
-            born += int(local.max()) + 1
-        return labels
-
-    def _cover(self, joint: dict[Key, FloatArray], most: list[int]) -> None:
-        """Tiles of these points, each with `most` seeds at most; those that have not changed stay."""
-        seeds = {key: min(len(joint[key]), max(1, most)) for key, most in zip(joint, most, strict=True)}
-        kept = {key: old for key, old in self._tiles.items() if key in joint and old.covers(joint[key], seeds[key])}
-        new = [key for key in joint if key not in kept]
-        self._tiles = kept | {key: _Tile(joint[key], *farthest_points(joint[key], seeds[key]), {}) for key in new}
+    n = len(points.xyz)
+    count = min(config.sub_objects, max(1, n // 3))
+    spacing = steady(float(np.median(points.edge)))
+    share = steady(count / n)
+    # Anchors lie on surfaces: a patch of n / count of them is about sqrt(n / count) edges wide.
+    extent = spacing / np.sqrt(share)
+    parts = [points.xyz / extent, COLOR_WEIGHT * points.color]
+    if use_feature:
+        parts.append(FEATURE_WEIGHT * points.feature)
+    joint = np.concatenate(parts, axis=1).astype(np.float32)
+    tiles = _tiles(points.xyz, TILE * spacing)
+    most = [min(len(rows), max(1, int(np.ceil(MOST * share * len(rows))))) for rows in tiles]
+    covers = [farthest_points(joint[rows], seeds) for rows, seeds in zip(tiles, most, strict=True)]
+    reach = _reach(np.concatenate([radius for _, radius in covers]), count)
+    labels = np.zeros(n, np.int32)
+    first = 0
+    for rows, (seeds, radius) in zip(tiles, covers, strict=True):
+        used = seeds[: int((radius >= reach).sum())]  # radii fall from seed to seed
+        local = _clusters(torch.from_numpy(joint[rows]), used, config.lloyd_steps)
+        labels[rows] = first + local
+        first += int(local.max()) + 1
+    return labels
 
 
 def farthest_points(points: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
@@ -110,11 +91,6 @@ def farthest_points(points: FloatArray, count: int) -> tuple[IntArray, FloatArra
     return np.array(seeds), np.sqrt(np.array(squares, np.float32))
 
 
-def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) -> IntArray:
-    """(N,) int32 sub-object of each point, without a memory of earlier runs."""
-    return OverSegmentation().cut(points, config, use_feature)
-
-
 def steady(value: float) -> float:
     """The value to the next lower step of a coarse scale: what is derived from it does not change with every anchor."""
     if not 0.0 < value < np.inf:
@@ -129,23 +105,14 @@ def _reach(radii: FloatArray, count: int) -> float:
     return min(steady(float(np.partition(radii, len(radii) - count)[len(radii) - count])), REACH)
 
 
-def _tiles(xyz: FloatArray, size: float) -> tuple[list[Key], list[IntArray]]:
-    """The occupied cubes of side `size` m, and the rows of the points (N, 3) m in each."""
+def _tiles(xyz: FloatArray, size: float) -> list[IntArray]:
+    """Returns the rows of the points (N, 3) m in each occupied cube of side `size` m."""
     cell = np.floor(xyz / size).astype(np.int64)
     low = cell.min(0)
     span = cell.max(0) - low + 1
     code = ((cell - low) @ np.array([span[1] * span[2], span[2], 1])).astype(np.int64)
-    found, first, tile = np.unique(code, return_index=True, return_inverse=True)
-    return [tuple(key) for key in cell[first].tolist()], rows_of(tile, len(found))
-
-
-def _clustered(tile: _Tile, reach: float, steps: int) -> IntArray:
-    """(n,) cluster of each point of a tile, covered to `reach`."""
-    count = int((tile.radius >= reach).sum())  # radii fall from seed to seed
-    if count not in tile.clusters:
-        tile.clusters.clear()
-        tile.clusters[count] = _clusters(torch.from_numpy(tile.joint), tile.seeds[:count], steps)
-    return tile.clusters[count]
+    found, tile = np.unique(code, return_inverse=True)
+    return rows_of(tile, len(found))
 
 
 def _clusters(space: torch.Tensor, seeds: IntArray, steps: int) -> IntArray:

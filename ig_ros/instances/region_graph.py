@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
 
-from ig_ros.instances.groups import changed_groups
-from ig_ros.instances.neighbors import Neighbors
 from ig_ros.instances.visibility import LabelledView
-from ig_ros.types import BoolArray, FloatArray, IntArray
+from ig_ros.types import FloatArray, IntArray
 
 NEIGHBORS = 10  # nearest points looked at
 SMOOTH = 5  # px, window over which a depth image's slope is taken
@@ -52,50 +52,30 @@ def normal_image(view: LabelledView) -> FloatArray:
     return normal
 
 
-class Borders:
-    """Finds where sub-objects touch; remembers the cells of the last run and their neighbours."""
+def find_boundaries(
+    xyz: FloatArray, normal: FloatArray, color: FloatArray, reach: FloatArray, labels: IntArray, voxel: float
+) -> Boundaries:
+    """Returns the pairs of sub-objects with points within reach of each other, and how the surface runs across.
 
-    def __init__(self) -> None:
-        self._neighbors = Neighbors()
-        self._cell: IntArray = np.zeros(0, np.int64)  # (P,) cell of each point of the last run
-        self._mean: FloatArray = np.zeros((0, 9), np.float32)  # (M, 9) place, normal and colour of each cell
+    xyz, normal, color (P, 3), reach (P,) m, labels (P,) sub-objects; points of one sub-object in a voxel (m) are taken
+    together.
+    """
+    key = labels.astype(np.int64)
+    for column in xyz.T:
+        cell = np.floor(column / voxel).astype(np.int64)
+        cell -= cell.min()
+        key = key * (cell.max() + 1) + cell
+    first, group = _equal(key)
+    p, n, c = _means(group, len(first), (xyz, normal, color))
+    owner, r = labels[first].astype(np.int32), reach[first]
+    i, j = contacts(p, r, owner, nearest_points(p, min(NEIGHBORS, len(p))))
+    return _by_pair(owner[i], owner[j], smoothness(p, n, c, i, j))
 
-    def find(
-        self,
-        xyz: FloatArray,
-        normal: FloatArray,
-        color: FloatArray,
-        reach: FloatArray,
-        labels: IntArray,
-        voxel: float,
-        kept: IntArray,
-        turned: BoolArray,
-    ) -> Boundaries:
-        """Pairs of sub-objects with points within reach of each other, points of one in a voxel being taken together.
 
-        All (P, ...) of the same points; reach (P,) m; kept (P,) row in the last run of a point that is where it was,
-        turned (P,) whether its normal is another.
-        """
-        key = labels.astype(np.int64)
-        for column in xyz.T:
-            cell = np.floor(column / voxel).astype(np.int64)
-            cell -= cell.min()
-            key = key * (cell.max() + 1) + cell
-        first, group = _equal(key)
-        before = np.where(kept >= 0, self._cell[kept], -1) if len(self._cell) else np.full(len(xyz), -1)
-        same = ~changed_groups(group, before, np.bincount(self._cell, minlength=1))
-        then = np.where(same, before[first], -1)
-        same[group[turned]] = False
-        mean = np.empty((len(first), 9), np.float32)
-        mean[same] = self._mean[then[same]]
-        mean[~same] = _means(group, ~same, (xyz, normal, color))
-        p, n, c = np.split(mean, [3, 6], axis=1)
-        owner, r = labels[first].astype(np.int32), reach[first]
-        k = min(NEIGHBORS, len(p))
-        neighbor, _ = self._neighbors.find(p, k, then)
-        self._cell, self._mean = group, mean
-        i, j = contacts(p, r, owner, neighbor)
-        return _by_pair(owner[i], owner[j], smoothness(p, n, c, i, j))
+def nearest_points(xyz: FloatArray, count: int) -> IntArray:
+    """Returns (P, count) rows of the nearest points (P, 3) m of each point, itself first; count is at most P."""
+    tree = cKDTree(xyz, balanced_tree=False, compact_nodes=False)  # asked once: building it is most of the time
+    return np.asarray(tree.query(xyz, k=count, workers=torch.get_num_threads())[1]).reshape(-1, count)
 
 
 def contacts(position: FloatArray, reach: FloatArray, owner: IntArray, neighbor: IntArray) -> tuple[IntArray, IntArray]:
@@ -133,13 +113,11 @@ def _equal(key: IntArray) -> tuple[IntArray, IntArray]:
     return np.minimum.reduceat(order, begins), group
 
 
-def _means(group: IntArray, some: BoolArray, values: tuple[FloatArray, ...]) -> FloatArray:
-    """(m, F) means of values (P, ...) side by side over the points of some (M,) of the groups, group (P,)."""
-    rows = np.flatnonzero(some[group])
-    own = (np.cumsum(some) - 1)[group[rows]]
-    among = csr_matrix((np.ones(len(rows)), (own, np.arange(len(rows)))), shape=(int(some.sum()), len(rows)))
-    mean: FloatArray = among @ np.concatenate([v[rows] for v in values], axis=1) / np.bincount(own)[:, None]
-    return mean
+def _means(group: IntArray, groups: int, values: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
+    """Returns (M, 3) float32 means of each of the values (P, 3) over the points of every group, group (P,)."""
+    among = csr_matrix((np.ones(len(group)), (group, np.arange(len(group)))), shape=(groups, len(group)))
+    mean = (among @ np.concatenate(values, axis=1) / np.bincount(group)[:, None]).astype(np.float32)
+    return tuple(np.split(mean, len(values), axis=1))
 
 
 def _by_pair(s: IntArray, t: IntArray, smooth: FloatArray) -> Boundaries:

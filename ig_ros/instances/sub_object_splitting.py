@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ig_ros.instances.groups import in_order
 from ig_ros.instances.visibility import UNLABELLED, Observations
 from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
@@ -15,6 +16,16 @@ GAIN = 0.5  # a split must take away at least this share of the impurity
 MIN_POINTS = 6  # in each part
 ROUNDS = 3  # a part may be split again
 STEPS = 4  # of the two-means
+
+
+def split_sub_objects(labels: IntArray, xyz: FloatArray, observed: Observations, normal: FloatArray) -> IntArray:
+    """Returns (G,) sub-objects of Gaussians, those split of which the masks or the normals say that they are two.
+
+    labels (G,), xyz (G, 3) m, normal (G, 3) unit or zero; the result is numbered in the order of first points.
+    """
+    everything = np.arange(len(labels))
+    pure = in_order(purify(np.unique(labels, return_inverse=True)[1], everything, observed))
+    return in_order(crease_parts(pure, xyz, normal))
 
 
 def purify(labels: IntArray, rows: IntArray, observed: Observations) -> IntArray:
@@ -142,7 +153,7 @@ def _outside_top(count: FloatArray, view_of: IntArray) -> FloatArray:
 
 KNOWN = 0.5  # length from which on a normal is known
 MAX_COSINE = 0.6  # of the normals of the two parts
-CONCAVITY = 0.5  # least (normal - other normal) @ direction to the other part; boundary.py halves its belief below that
+CONCAVITY = 0.5  # least (normal - other normal) @ direction to the other part; the region graph halves its belief
 FLAT = 0.8  # least length of each part's mean normal: what is round has no two sides
 CREASE_MIN_POINTS, MIN_SHARE = 6, 0.1  # of the sub-object, in each part
 CREASE_STEPS = 3  # of the two-means

@@ -10,7 +10,6 @@ from ig_ros.raster.visibility import (
     PointVisibility,
     ViewProjection,
     believe_loose,
-    carry,
     visible_pixels,
 )
 
@@ -22,7 +21,6 @@ __all__ = [
     "ViewProjection",
     "adam_rows",
     "believe_loose",
-    "carry",
     "counting",
     "image_loss",
     "rasterize",

@@ -10,7 +10,7 @@ import numpy as np
 
 from ig_ros.geometry import inverse
 from ig_ros.raster.library import load, threads
-from ig_ros.types import BoolArray, Camera, FloatArray, IntArray
+from ig_ros.types import Camera, FloatArray, IntArray
 
 NEAREST = 0.05  # m before the camera; nearer points count as hidden
 LOOSE = -2  # minus the mask on which a view shows a point, but not closely
@@ -50,14 +50,13 @@ class DepthView:
 
 @dataclass(frozen=True, slots=True)
 class ViewProjection:
-    """Some points to be projected into one view, and what its pixels say."""
+    """One view into which points are projected, and what its pixels say."""
 
     view: DepthView
-    rows: IntArray  # (R,) int64, the points, ascending
     normal: IntArray  # (H * W, 3) int8 of the view's pixels
-    place: IntArray | None = None  # (H * W,) int32 likewise; None = subtract what these normals once added
-    before: int = 0  # added to places above 0
-    mask: IntArray | None = None  # (N,) int32, gets place + before of the pixel that shows a point, or LOOSE minus it
+    place: IntArray  # (H * W,) int32 likewise
+    before: int  # added to places above 0
+    mask: IntArray  # (N,) int32, gets place + before of the pixel that shows a point, or LOOSE minus it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,6 @@ class PointVisibility:
     xyz: FloatArray  # (N, 3) float32 m
     total: IntArray  # (N, 3) int32 sum of the normals of the pixels that show them
     closely: IntArray  # (N,) int32 views that show them closely
-    steady: BoolArray  # (N,) set to false where a view shows the point
 
     def add(self, views: Sequence[ViewProjection], close: float) -> None:
         """Projects into views; one shows a point closely if the surface is off by this share of its tolerance."""
@@ -76,13 +74,10 @@ class PointVisibility:
             library.struct(
                 "ViewProjection",
                 view=v.view.struct(),
-                rows=np.ascontiguousarray(v.rows, np.int64),
                 place=v.place,
                 normal=v.normal,
                 mask=v.mask,
-                count=len(v.rows),
                 before=v.before,
-                sign=-1 if v.place is None else 1,
             )
             for v in views
         ]
@@ -91,7 +86,6 @@ class PointVisibility:
             points=self.xyz,
             total=self.total,
             closely=self.closely,
-            steady=self.steady,
             size=len(self.xyz),
             close=close,
         )
@@ -101,19 +95,6 @@ class PointVisibility:
 def believe_loose(mask: IntArray, rows: IntArray) -> None:
     """Make plain masks of the LOOSE ones of points rows (R,) in mask (K, N) int32."""
     load().call("ig_believe_loose", mask, *mask.shape, np.ascontiguousarray(rows, np.int64), len(rows), threads())
-
-
-def carry(mask: IntArray, earlier: IntArray, view: IntArray, shift: IntArray, row: IntArray, hidden: int) -> None:
-    """Fill mask (K, N) int32 of N points in K views with what an earlier run saw, and `hidden` where it did not.
-
-    earlier (K', N') int32; view (K,) and row (N,) the earlier view and point, -1 = new; shift (K,) is added to masks,
-    which are above 0, or LOOSE minus them.
-    """
-    then, now = np.ascontiguousarray(earlier, np.int32), np.ascontiguousarray(row, np.int32)
-    views, shifts = np.ascontiguousarray(view, np.int64), np.ascontiguousarray(shift, np.int32)
-    load().call(
-        "ig_carry", then, then.shape[1], views, shifts, len(mask), now, mask.shape[1], hidden, mask, threads()
-    )  # fmt: skip
 
 
 def visible_pixels(points: FloatArray, view: DepthView) -> IntArray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.mask_histograms import MaskHistograms
-from ig_ros.instances.merging import Pieces, Plane, facing_in, flat_plane
+from ig_ros.instances.merging import Plane, facing_in, flat_plane, join_coplanar
 from ig_ros.instances.visibility import Observations
 from ig_ros.types import FloatArray, IntArray
 
@@ -43,7 +43,7 @@ def rejoined(xyz: FloatArray, group: IntArray, observed: Observations) -> IntArr
     """(P,) group of every point afterwards, -1 stays -1."""
     count = int(group.max()) + 1
     histograms = MaskHistograms(group, count, observed, CONFIG)
-    return np.append(Pieces().join(xyz, group, SPACING, histograms, np.full(len(xyz), -1)), -1)[group]
+    return np.append(join_coplanar(xyz, group, SPACING, histograms), -1)[group]
 
 
 def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plane | None:

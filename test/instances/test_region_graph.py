@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ig_ros.instances.region_graph import Borders, Boundaries
-from ig_ros.instances.rerun_memory import Kept
-from ig_ros.instances.view_lookup import Sight
+from ig_ros.instances.observation import observe_gaussians, prepare_views
+from ig_ros.instances.region_graph import find_boundaries
 from ig_ros.instances.visibility import LabelledView
-from ig_ros.types import Camera, FloatArray, IntArray
+from ig_ros.types import Camera, FloatArray
 
 VOXEL = 0.02
 UP, SIDE = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
@@ -30,16 +29,8 @@ def corner(second_normal: FloatArray, sign: float) -> tuple[FloatArray, FloatArr
     return np.concatenate([floor, wall]), normal, np.repeat([0, 1], len(flat))
 
 
-def boundaries(
-    xyz: FloatArray, normal: FloatArray, color: FloatArray, reach: FloatArray, labels: IntArray, voxel: float
-) -> Boundaries:
-    """Without a memory of earlier runs."""
-    nothing, all_of_them = np.full(len(xyz), -1), np.ones(len(xyz), bool)
-    return Borders().find(xyz, normal, color, reach, labels, voxel, nothing, all_of_them)
-
-
 def smoothness(xyz: FloatArray, normal: FloatArray, color: FloatArray, labels: np.ndarray) -> float:
-    found = boundaries(xyz, normal, color, np.full(len(xyz), 2 * VOXEL), labels, VOXEL)
+    found = find_boundaries(xyz, normal, color, np.full(len(xyz), 2 * VOXEL), labels, VOXEL)
     assert found.pairs.tolist() == [[0, 1]]
     return float(found.smooth[0] / found.length[0])
 
@@ -65,7 +56,8 @@ def test_only_what_is_within_reach_touches() -> None:
     xyz = np.stack([x, 0 * x, 0 * x], axis=1)
     normal = np.tile(UP, (3, 1))
     pairs = [
-        boundaries(xyz, normal, xyz, np.full(3, reach), np.arange(3), VOXEL).pairs.tolist() for reach in (0.04, 0.4)
+        find_boundaries(xyz, normal, xyz, np.full(3, reach), np.arange(3), VOXEL).pairs.tolist()
+        for reach in (0.04, 0.4)
     ]
     assert pairs == [[[0, 1]], [[0, 1], [0, 2], [1, 2]]]
 
@@ -77,8 +69,8 @@ def test_pairs_are_the_same_whatever_the_order_of_the_points() -> None:
     normal = np.tile(UP, (300, 1))
     order = random.permutation(300)
     reach = np.full(300, 0.05)
-    a = boundaries(xyz, normal, xyz, reach, labels, VOXEL)
-    b = boundaries(xyz[order], normal, xyz[order], reach, labels[order], VOXEL)
+    a = find_boundaries(xyz, normal, xyz, reach, labels, VOXEL)
+    b = find_boundaries(xyz[order], normal, xyz[order], reach, labels[order], VOXEL)
     assert a.pairs.tolist() == b.pairs.tolist()
     np.testing.assert_allclose(a.smooth, b.smooth, rtol=1e-6)
 
@@ -93,10 +85,10 @@ def test_normals_of_a_tilted_plane_point_at_the_camera(tilt: float) -> None:
     depth = normal[2] / (rays @ normal)
     view = LabelledView(camera, np.eye(4), np.zeros(depth.shape, np.int32), depth.astype(np.float32))
     points = (rays * depth[..., None])[5:-5:7, 5:-5:7].reshape(-1, 3)
-    seen = Sight().look(points, (view,), 0.03, Kept.nothing(len(points), 1))
+    seen = observe_gaussians(points, prepare_views([view], []), 0.03)
     angle = np.degrees(np.arccos(np.clip(seen.normal @ normal, -1, 1)))
     assert angle.max() < 2.0
 
 
 def test_unseen_points_have_no_normal() -> None:
-    assert (Sight().look(np.ones((4, 3)), (), 0.03, Kept.nothing(4, 0)).normal == 0).all()
+    assert (observe_gaussians(np.ones((4, 3)), [], 0.03).normal == 0).all()

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from ig_ros.config import InstanceConfig
+from ig_ros.instances import voting
 from ig_ros.instances.mask_histograms import MaskHistograms
-from ig_ros.instances.neighbors import Neighbors
-from ig_ros.instances.rerun_memory import Kept
-from ig_ros.instances.view_lookup import Seen
+from ig_ros.instances.region_graph import nearest_points
 from ig_ros.instances.visibility import HIDDEN, Observations
-from ig_ros.instances.voting import NONE, Ballot, MaskMatch, assign_masks
+from ig_ros.instances.voting import NONE, MaskMatch, assign_masks
 from ig_ros.types import FloatArray, IntArray
 
 PLAIN = dataclasses.replace(InstanceConfig(), vote_rounds=0)
@@ -40,11 +39,11 @@ def vote(
     matches: list[MaskMatch],
     config: InstanceConfig,
 ) -> tuple[IntArray, FloatArray]:
-    """A first vote, without anything to remember."""
+    """The vote with each point's nearest points."""
     n = len(prior)
-    seen = Seen(observed, np.zeros((n, 3)), np.ones(n, bool), np.zeros(n, bool))
-    near = Neighbors().find(xyz, min(config.vote_neighbors, n), np.full(n, -1))
-    return Ballot().vote(near, prior, instances, seen, matches, Kept.nothing(n, len(observed.mask)), config)
+    rounds = config.vote_rounds if n > config.vote_neighbors else 0
+    near = nearest_points(xyz, min(config.vote_neighbors, n))
+    return voting.vote(near, prior, instances, observed, matches, rounds)
 
 
 def test_a_mask_goes_to_the_group_with_most_of_its_points() -> None:
@@ -115,20 +114,3 @@ def test_a_mask_that_shows_much_else_has_less_say() -> None:
     assert owner.tolist() == [0] * 6 + [1] * 6
     assert share[6] == pytest.approx((1 + 0.5 + 0.4 * 1.25) / (1.25 + 0.5 + 0.4 * 1.25))
     assert share[7] == pytest.approx(0.5 / 0.75)  # one contradicted mask does not overrule the merge
-
-
-def test_points_vote_anew_when_a_mask_loses_its_say() -> None:
-    """A remembered vote is the vote of a first run, also where only the loudness of a mask has changed."""
-    before = np.array([0] * 9 + [1] * 3)
-    after = np.array([0] * 6 + [1] * 6)
-    observed = observations([[1] * 9 + [2] * 3, [3] * 5 + [4] * 7], 4)
-    n = len(before)
-    seen = Seen(observed, np.zeros((n, 3)), np.zeros(n, bool), np.ones(n, bool))
-    near = np.arange(n)[:, None], np.ones(n, bool)
-    ballot, kept = Ballot(), Kept.nothing(n, 2)
-    ballot.vote(near, before, 2, seen, assigned(before, observed), kept, PLAIN)
-    same = dataclasses.replace(kept, point=np.arange(n), view=np.arange(2))
-    again = ballot.vote(near, after, 2, seen, assigned(after, observed), same, PLAIN)
-    first = Ballot().vote(near, after, 2, seen, assigned(after, observed), kept, PLAIN)
-    np.testing.assert_array_equal(again[0], first[0])
-    np.testing.assert_array_equal(again[1], first[1])

@@ -116,37 +116,29 @@ struct DepthView {
   float nearest;                               // m before the camera
   float relative, quadratic, least, absolute;  // shown within min(relative z, max(quadratic z^2, least)) + absolute
 };
-// One view of points rows[i] (count), ascending. A null mask leaves masks alone.
+// One view of all points.
 struct ViewProjection {
   DepthView view;
-  const int64_t* rows;
   const int32_t* place;  // (height * width)
   const int8_t* normal;  // (height * width, 3)
   int32_t* mask;         // (points)
-  int64_t count;
-  int32_t before, sign;
+  int32_t before;
 };
 // What the views tell of points (size): see visibility.py.
 struct PointVisibility {
   const float* points;  // (size, 3)
   int32_t *total, *closely;
-  uint8_t* steady;
   int64_t size;
   float close;
 };
 // pixel[i] = where point i (x, y, z in the world) is shown, -1 = nowhere.
 int ig_visible_pixels(const DepthView* view, const float* points, int64_t count, int32_t* pixel, int32_t threads);
-// For every point among its rows that a view shows: mask[row] = m = place[pixel] + before, or 0 where place is 0;
-// total[row] (3) += sign * normal[pixel] and steady[row] = 0. If the surface is off by at most `close` of the tolerance,
-// closely[row] += sign, else mask[row] = LOOSE - m.
+// For every point that a view shows: mask[row] = m = place[pixel] + before, or 0 where place is 0;
+// total[row] (3) += normal[pixel]. If the surface is off by at most `close` of the tolerance, closely[row] += 1, else
+// mask[row] = LOOSE - m.
 int ig_look(const ViewProjection* views, int64_t many, const PointVisibility* known, int32_t threads);
 // Masks (views, points) on which points rows[i] (count) are shown loosely become plain ones.
 int ig_believe_loose(int32_t* mask, int64_t views, int64_t points, const int64_t* rows, int64_t count, int32_t threads);
-// What views saw of points in an earlier run, (earlier views, earlier points), is what they see now, (views, points):
-// view[k] and row[i] are the earlier view and point, -1 = new. Masks (> 0, or LOOSE minus them) of view k are numbered
-// shift[k] higher now; what is new becomes `hidden`.
-int ig_carry(const int32_t* earlier, int64_t earlier_points, const int64_t* view, const int32_t* shift, int64_t views,
-             const int32_t* row, int64_t points, int32_t hidden, int32_t* mask, int32_t threads);
 
 // Counting what all points see in all views: mask (views, points) is the mask (> 0, numbered through all views) a point
 // falls on in a view, 0 = it is visible on none, < 0 = it is hidden.

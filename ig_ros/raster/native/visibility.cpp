@@ -33,13 +33,10 @@ inline void look(const ViewProjection& at, int64_t row, const PointVisibility& k
   const auto [pixel, off] = shown_at(at.view, known.points + 3 * row);
   if (pixel < 0) return;
   const bool close = off <= known.close;
-  if (at.mask) {
-    const int32_t mask = at.place[pixel] ? at.place[pixel] + at.before : 0;
-    at.mask[row] = close ? mask : LOOSE - mask;
-  }
-  for (int c = 0; c < 3; c++) known.total[3 * row + c] += at.sign * at.normal[3 * int64_t(pixel) + c];
-  if (close) known.closely[row] += at.sign;
-  known.steady[row] = 0;
+  const int32_t mask = at.place[pixel] ? at.place[pixel] + at.before : 0;
+  at.mask[row] = close ? mask : LOOSE - mask;
+  for (int c = 0; c < 3; c++) known.total[3 * row + c] += at.normal[3 * int64_t(pixel) + c];
+  if (close) known.closely[row]++;
 }
 
 }  // namespace
@@ -59,11 +56,8 @@ int ig_look(const ViewProjection* views, int64_t many, const PointVisibility* kn
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (int64_t share = 0; share < shares; share++)
     for (int64_t k = 0; k < many; k++) {
-      const ViewProjection& at = views[k];
-      const int64_t* end = at.rows + at.count;
-      const int64_t* row = std::lower_bound(at.rows, end, size * share / shares);
-      for (const int64_t last = size * (share + 1) / shares; row < end && *row < last; row++)
-        look(at, *row, *known);
+      const int64_t last = size * (share + 1) / shares;
+      for (int64_t row = size * share / shares; row < last; row++) look(views[k], row, *known);
     }
   return 0;
 }
@@ -74,34 +68,6 @@ int ig_believe_loose(int32_t* mask, int64_t views, int64_t points, const int64_t
     int32_t* row = mask + k * points;
     for (int64_t i = 0; i < count; i++)
       if (row[rows[i]] <= LOOSE) row[rows[i]] = LOOSE - row[rows[i]];
-  }
-  return 0;
-}
-
-int ig_carry(const int32_t* earlier, int64_t earlier_points, const int64_t* view, const int32_t* shift, int64_t views,
-             const int32_t* row, int64_t points, int32_t hidden, int32_t* mask, int32_t threads) {
-  constexpr int64_t BLOCK = 4096;  // rows that stay in cache from view to view
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int64_t begin = 0; begin < points; begin += BLOCK) {
-    const int64_t end = std::min(points, begin + BLOCK);
-    for (int64_t k = 0; k < views; k++) {
-      int32_t* now = mask + k * points;
-      if (view[k] < 0) {
-        std::fill(now + begin, now + end, hidden);
-        continue;
-      }
-      const int32_t *then = earlier + view[k] * earlier_points, more = shift[k];
-      for (int64_t i = begin, next; i < end; i = next) {  // most points kept their neighbours in the table: whole runs
-        for (next = i + 1; next < end && row[next] == (row[i] < 0 ? row[i] : row[next - 1] + 1);) next++;
-        if (row[i] < 0) {
-          std::fill(now + i, now + next, hidden);
-          continue;
-        }
-        const int32_t* from = then + row[i];
-        for (int64_t n = 0; n < next - i; n++)
-          now[i + n] = from[n] + (from[n] > 0 ? more : from[n] < LOOSE ? -more : 0);
-      }
-    }
   }
   return 0;
 }

@@ -9,7 +9,7 @@ import pytest
 from helpers import CARDS, HALF, ground_frame, ground_labels, look_at
 
 from ig_ros.config import InstanceConfig
-from ig_ros.instances import Children, Instantiation, LabelledView, ObjectTracker, PointSet, instantiate
+from ig_ros.instances import Children, Instantiation, Instantiator, LabelledView, ObjectTracker, PointSet
 from ig_ros.instances.over_segmentation import over_segment
 
 CONFIG = dataclasses.replace(InstanceConfig(), sub_objects=120)
@@ -39,7 +39,7 @@ def views(n: int = 5) -> list[LabelledView]:
 
 def run(points: PointSet, seen: list[LabelledView], identity: ObjectTracker | None = None) -> Instantiation:
     children = Children(points.xyz, np.arange(len(points.xyz)))
-    return instantiate(points, children, seen, identity or ObjectTracker(), CONFIG)
+    return Instantiator().run(points, children, seen, identity or ObjectTracker(), CONFIG)
 
 
 def permuted(points: PointSet, order: np.ndarray) -> PointSet:
@@ -119,7 +119,9 @@ def test_what_is_seen_in_too_few_views_is_noise() -> None:
 
 def test_no_children_no_objects() -> None:
     points = ground()
-    found = instantiate(points, Children(np.zeros((0, 3)), np.zeros(0, np.int64)), views(), ObjectTracker(), CONFIG)
+    found = Instantiator().run(
+        points, Children(np.zeros((0, 3)), np.zeros(0, np.int64)), views(), ObjectTracker(), CONFIG
+    )
     assert found.objects == ()
     assert len(found.child_ids) == 0
 
