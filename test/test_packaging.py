@@ -57,7 +57,7 @@ def test_native_rasteriser_is_built_for_this_machine() -> None:
 
 def data_files() -> set[Path]:
     """Files of the package that are no modules, relative to the repository."""
-    return {path.relative_to(ROOT) for path in ROOT.glob("ig_ros/**/*.yaml")}
+    return {path.relative_to(ROOT) for kind in ("yaml", "html") for path in ROOT.glob(f"ig_ros/**/*.{kind}")}
 
 
 def test_pip_installs_the_data_files_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_pip_installs_the_data_files_of_the_package(monkeypatch: pytest.MonkeyPa
     command = distribution.get_command_obj("build_py")
     command.ensure_finalized()
     installed = {Path(folder) / name for _, folder, _, names in command.data_files for name in names}
-    assert data_files() == installed == {Path("ig_ros/language/lexicon.yaml")}
+    assert data_files() == installed == {Path("ig_ros/language/lexicon.yaml"), Path("ig_ros/report/page.html")}
 
 
 def test_cmake_installs_the_data_files_of_the_package(tmp_path: Path) -> None:
@@ -83,7 +83,8 @@ def test_cmake_installs_the_data_files_of_the_package(tmp_path: Path) -> None:
     cmake = shutil.which("cmake", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     assert cmake is not None
     subprocess.run([cmake, "-P", str(script)], check=True, capture_output=True)
-    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*.yaml")} == data_files()
+    found = [path for kind in ("yaml", "html") for path in tmp_path.rglob(f"*.{kind}")]
+    assert {path.relative_to(tmp_path) for path in found} == data_files()
     assert not (tmp_path / "ig_ros" / "raster" / "native").exists()
 
 

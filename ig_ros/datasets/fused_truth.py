@@ -17,7 +17,7 @@ BATCH = 10  # views sorted together: fewer sorts of all voxels, for 100 MB
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledView:
+class InstanceView:
     """One view with exact instances."""
 
     depth: FloatArray  # (H, W) m, 0 = unknown
@@ -37,7 +37,7 @@ class LabelledView:
         return np.column_stack([cells, self.ids[rows, cols]]), np.column_stack([points, np.ones(len(points))])
 
 
-def fuse(views: Iterable[LabelledView]) -> tuple[FloatArray, IntArray]:
+def fuse(views: Iterable[InstanceView]) -> tuple[FloatArray, IntArray]:
     """Returns points (P, 3) float32 m, one per voxel that some view measures, and ids (P,) int32 by majority of pixels.
 
     A point is the mean of its voxel's measurements. Unlabelled pixels (0) vote too: what is mostly unlabelled stays so.

@@ -12,7 +12,7 @@ import numpy as np
 
 from ig_ros.datasets import files
 from ig_ros.datasets.base import SceneTruth, stamp_of
-from ig_ros.datasets.fused_truth import LabelledView, fuse
+from ig_ros.datasets.fused_truth import InstanceView, fuse
 from ig_ros.datasets.scannet_truth import questions
 from ig_ros.errors import DatasetError
 from ig_ros.types import Camera, FloatArray, Frame, IntArray, Masks
@@ -182,10 +182,10 @@ class ReplicaDataset:
         image = files.read_labels(self._files.instances[self._numbers[i]])
         return np.where(image == files.NO_VALUE, 0, image).astype(np.int32)
 
-    def _views(self) -> Iterator[LabelledView]:
+    def _views(self) -> Iterator[InstanceView]:
         for i in np.linspace(0, len(self) - 1, min(len(self), FUSED_VIEWS)).round().astype(int).tolist():
             number = self._numbers[i]
-            yield LabelledView(self._depth(number), self._instance_image(i), self._camera, self._files.poses[number])
+            yield InstanceView(self._depth(number), self._instance_image(i), self._camera, self._files.poses[number])
 
 
 def _rendered(shape: tuple[int, ...]) -> tuple[Camera, float]:

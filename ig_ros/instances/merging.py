@@ -166,7 +166,7 @@ SAMPLE = 20_000  # points of the scene asked whether they stand behind
 
 
 @dataclass(frozen=True, slots=True)
-class Plane:
+class ShellPlane:
     """normal (3,) into the scene, distance m: normal @ x = distance."""
 
     normal: FloatArray
@@ -201,7 +201,7 @@ def join_coplanar(xyz: FloatArray, group: IntArray, spacing: float, histograms: 
     return label
 
 
-def flat_plane(points: FloatArray, tolerance: float) -> Plane | None:
+def flat_plane(points: FloatArray, tolerance: float) -> ShellPlane | None:
     """The plane of a large flat group (n, 3), turned to either side; None for everything else."""
     # Of points in a box with diagonal d no plane has a second variance above d^2 / 8.
     if len(points) < FEWEST or 1.5 * (np.ptp(points, axis=0).astype(np.float64) ** 2).sum() < LARGE**2:
@@ -219,18 +219,18 @@ def flat_plane(points: FloatArray, tolerance: float) -> Plane | None:
     flat = (np.abs((points - center) @ normal) < tolerance).mean() >= FLAT
     if not flat or np.sqrt(12 * spread[1]) < LARGE:  # a uniform strip of width w has variance w^2 / 12
         return None
-    return Plane(normal, float(normal @ center))
+    return ShellPlane(normal, float(normal @ center))
 
 
-def facing_in(flat: Plane, scene: FloatArray, tolerance: float) -> Plane | None:
+def facing_in(flat: ShellPlane, scene: FloatArray, tolerance: float) -> ShellPlane | None:
     """The plane with its normal to the side of the scene (P, 3), None if some of it stands behind."""
     height = scene @ flat.normal - flat.distance
     if np.median(height) < 0:
-        flat, height = Plane(-flat.normal, -flat.distance), -height
+        flat, height = ShellPlane(-flat.normal, -flat.distance), -height
     return None if (height < -2 * tolerance).mean() > BEHIND else flat
 
 
-def _coplanar(a: Plane, b: Plane, xyz: FloatArray, rows_of_b: IntArray, tolerance: float) -> bool:
+def _coplanar(a: ShellPlane, b: ShellPlane, xyz: FloatArray, rows_of_b: IntArray, tolerance: float) -> bool:
     if a.normal @ b.normal < np.cos(np.radians(MAX_TURN)):
         return False
     return bool(np.median(np.abs(xyz[rows_of_b] @ a.normal - a.distance)) < 2 * tolerance)

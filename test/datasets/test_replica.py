@@ -12,7 +12,7 @@ import pytest
 from helpers import CARDS, HALF, ground_labels, orbit
 
 from ig_ros.datasets import missing_truth, open_dataset, selection_truth
-from ig_ros.datasets.fused_truth import VOXEL, LabelledView, fuse
+from ig_ros.datasets.fused_truth import VOXEL, InstanceView, fuse
 from ig_ros.errors import DatasetError
 from ig_ros.types import Camera, FloatArray, Frame
 
@@ -192,13 +192,13 @@ def test_fusion_takes_the_majority_and_does_not_care_for_the_order_of_views() ->
     depth = np.full((60, 60), 1.01, np.float32)
     right, wrong, none = np.full((60, 60), 4), np.full((60, 60), 9), np.zeros((60, 60), int)
     right[:, :30] = 2
-    views = [LabelledView(depth, image, camera, np.eye(4)) for image in (wrong, right, right)]
+    views = [InstanceView(depth, image, camera, np.eye(4)) for image in (wrong, right, right)]
     points, ids = fuse(views)
     assert (ids == np.where(points[:, 0] < 0, 2, 4)).all()
     again, ids_again = fuse(views[::-1])
     assert np.allclose(points, again, atol=1e-6)
     assert (ids == ids_again).all()
-    _, ids = fuse([*views[:2], *(LabelledView(depth, none, camera, np.eye(4)),) * 2])
+    _, ids = fuse([*views[:2], *(InstanceView(depth, none, camera, np.eye(4)),) * 2])
     assert (ids == 0).all()
 
 

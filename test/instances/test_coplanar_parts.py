@@ -6,7 +6,7 @@ import numpy as np
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.mask_histograms import MaskHistograms
-from ig_ros.instances.merging import Plane, facing_in, flat_plane, join_coplanar
+from ig_ros.instances.merging import ShellPlane, facing_in, flat_plane, join_coplanar
 from ig_ros.instances.visibility import Observations
 from ig_ros.types import FloatArray, IntArray
 
@@ -46,7 +46,7 @@ def rejoined(xyz: FloatArray, group: IntArray, observed: Observations) -> IntArr
     return np.append(join_coplanar(xyz, group, SPACING, histograms), -1)[group]
 
 
-def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> Plane | None:
+def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> ShellPlane | None:
     flat = flat_plane(points, tolerance)
     return None if flat is None else facing_in(flat, scene, tolerance)
 
