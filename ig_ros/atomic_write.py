@@ -18,7 +18,7 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 @contextmanager
-def appearing(target: Path, mark: str) -> Iterator[Path]:
+def atomic_directory(target: Path, mark: str) -> Iterator[Path]:
     """An empty directory to write to, which takes the place of `target` in the end; not where anything is raised.
 
     `mark` is a file that every whole directory of this kind has. Raises OSError.
@@ -35,7 +35,7 @@ def appearing(target: Path, mark: str) -> Iterator[Path]:
 
 
 @contextmanager
-def appearing_file(target: Path) -> Iterator[Path]:
+def atomic_file(target: Path) -> Iterator[Path]:
     """A name with the same ending to write to, which becomes the file `target` in the end; not if anything is raised.
 
     Raises OSError.

@@ -31,14 +31,6 @@ class LateMasks:
     stamp: int  # ns
     masks: Masks  # of the image in whatever size
 
-    def attach(self, mapper: Mapper) -> bool:
-        """Give them to the keyframe of their stamp: whether it is there. For the trainer's thread."""
-        for keyframe in reversed(mapper.keyframes.items):
-            if keyframe.stamp == self.stamp:
-                keyframe.set_masks(self.masks)
-                return True
-        return False
-
 
 @dataclass(frozen=True, slots=True)
 class _Seen:

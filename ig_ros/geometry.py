@@ -42,6 +42,14 @@ def inverse(T: FloatArray) -> FloatArray:
     return inv
 
 
+def is_rigid(T: FloatArray, tolerance: float) -> bool:
+    """Returns whether T is a rigid transform (4, 4); R R^T of its rotation R may be off by `tolerance`."""
+    if T.shape != (4, 4) or not np.isfinite(T).all() or not np.allclose(T[3], [0, 0, 0, 1]):
+        return False
+    R = T[:3, :3]
+    return bool(np.allclose(R @ R.T, np.eye(3), atol=tolerance) and np.linalg.det(R) > 0)
+
+
 def interpolate(T_a: FloatArray, T_b: FloatArray, fraction: float) -> FloatArray:
     """Pose between T_a (fraction 0) and T_b (fraction 1): linear translation, spherical rotation."""
     T = np.eye(4)

@@ -374,7 +374,7 @@ class LiveMapper:
         if not self._intake.admits(number):
             self._dropped[OLD_MAP] += 1
         elif isinstance(item, LateMasks):
-            if not item.attach(self._mapper):  # the keyframe has been forgotten
+            if not self._mapper.attach_masks(item.stamp, item.masks):  # the keyframe has been forgotten
                 self._dropped["masks_too_late"] += 1
         else:
             self._mapper.insert(item, number)

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ig_ros.atomic_write import appearing, recover
+from ig_ros.atomic_write import atomic_directory, recover
 from ig_ros.config import Config, to_dict
 from ig_ros.errors import IgError, StorageError, one_line
 from ig_ros.map_validation import inspect_ids, inspect_keyframes, inspect_networks, inspect_snapshot
@@ -40,7 +40,7 @@ def save_map(mapper: Mapper, directory: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _demand_place(target)
-        with appearing(target, MANIFEST) as scratch:
+        with atomic_directory(target, MANIFEST) as scratch:
             _write(mapper, scratch)
     except OSError as error:
         raise StorageError(f"cannot write map to {target}: {error.strerror or error}") from error

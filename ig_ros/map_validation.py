@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ig_ros.geometry import is_rigid
 from ig_ros.scaffold.keyframes import MASK_ID_LIMIT, Keyframe
 from ig_ros.types import Array, FloatArray, MapSnapshot
 from ig_ros.validation import demand, demand_like, demand_range, demand_table
@@ -65,11 +66,7 @@ def _inspect_masks(keyframe: Keyframe, name: str) -> None:
 
 def demand_pose(name: str, T: FloatArray) -> None:
     """A rigid transform (4, 4), up to what corrections upon corrections may have done to its rotation."""
-    good = T.shape == (4, 4) and bool(np.isfinite(T).all()) and np.allclose(T[3], [0, 0, 0, 1])
-    if good:
-        R = T[:3, :3]
-        good = np.allclose(R @ R.T, np.eye(3), atol=ORTHOGONAL) and np.linalg.det(R) > 0
-    demand(good, f"{name} is not a rigid 4x4 transform")
+    demand(is_rigid(T, ORTHOGONAL), f"{name} is not a rigid 4x4 transform")
 
 
 def inspect_networks(

@@ -42,7 +42,7 @@ from ig_ros.scaffold.keyframes import Keyframe, newest
 from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.pose_correction import Correction, CorrectionLog, correct_poses
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, QueryResult
+from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ NEAR = 100_000_000  # ns: a keyframe so near in time stands for an image between
 REFINE_AFTER = 3  # keyframes later, the depth of an RGB-only keyframe is estimated again, from both sides
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class MapState:
     """Everything that belongs to one map: a reset, a loaded map and an adopted one replace it as a whole."""
 
@@ -114,11 +114,11 @@ class Mapper:
 
     def reset(self) -> None:
         """Forgets everything learnt; configuration, segmenter and encoder stay, no id is given again."""
-        self.state = MapState.empty(self.config, self.device, self.state.tracker.ids.next)
+        self.state = MapState.empty(self.config, self.device, self.state.tracker.next)
 
     def adopt(self, state: MapState) -> None:
         """Replaces the map by another one (a loaded one); ids go on from the higher number."""
-        state.tracker.ids.next = max(state.tracker.ids.next, self.state.tracker.ids.next)
+        state.tracker.next = max(state.tracker.next, self.state.tracker.next)
         self.state = state
         _, others = usable_embeddings([k for k in self.keyframes.items if k.masks is not None], self.encoder)
         if self.encoder is not None and others:
@@ -155,12 +155,14 @@ class Mapper:
             masks = dataclasses.replace(masks, embeddings={}, encoder="")
         return dataclasses.replace(frame, masks=masks)
 
-    def insert(self, frame: Frame, number: int = 0) -> None:
+    def insert(self, frame: Frame, number: int | None = None) -> None:
         """Stores a keyframe, drops what it shows to be gone and plants anchors where it sees what the map lacks.
 
-        `number` counts submitted frames from 1, where pose corrections may have overtaken this one.
+        `number` counts submitted frames from 1, where pose corrections may have overtaken this one; None: the pose is
+        up to date.
         """
-        frame = self.state.corrections.bring_up_to_date(number, frame)
+        if number is not None:
+            frame = self.state.corrections.bring_up_to_date(number, frame)
         keyframe = self.keyframes.add(frame, self.config.input)
         self.state.pager.update(self.config.seeding.max_anchors)
         self.state.changes.update(keyframe)
@@ -171,6 +173,14 @@ class Mapper:
         for place in (newest, newest - REFINE_AFTER):
             if place >= 0 and (self.keyframes.items[place].depth is None or self.keyframes.items[place].estimated):
                 self._seed_by_stereo(place)
+
+    def attach_masks(self, stamp: int, masks: Masks) -> bool:
+        """Gives masks that came late to the keyframe of their stamp (ns). Returns False where it is not there."""
+        for keyframe in reversed(self.keyframes.items):
+            if keyframe.stamp == stamp:
+                keyframe.set_masks(masks)
+                return True
+        return False
 
     def add_points(self, xyz: FloatArray, rgb: IntArray | None) -> int:
         """Plant anchors on a SLAM system's sparse points (P, 3) m world; returns how many were new.
@@ -221,7 +231,7 @@ class Mapper:
         points = PointSet(*(a.detach().cpu().numpy().copy() for a in arrays))
         canonical, on_disk = self.scaffold.canonical(), self.state.pager.uids_on_disk()
         return FrozenMap(
-            self.trainer.step, stamp, canonical, points, keyframes, on_disk, len(self.state.removed), self.state.tracker
+            self.trainer.step, stamp, canonical, points, keyframes, on_disk, len(self.state.removed), self.state
         )
 
     def instantiate(self, frozen: FrozenMap | None = None) -> MapSnapshot:
@@ -231,14 +241,14 @@ class Mapper:
         """
         frozen = frozen if frozen is not None else self.freeze()
         with self._publishing:  # the work is done on a copy: whoever saves meanwhile has all of it, or nothing
-            state, latest = self.state, self.state.latest
-            tracker = state.tracker.copy()
-        if frozen.tracker not in (None, state.tracker):
+            state = self.state
+            latest, tracker = state.latest, state.tracker.copy()
+        if frozen.source not in (None, state):
             raise QueryError("the map has been emptied or replaced meanwhile: ask again")
-        tracker.begin(frozen.points.uid)
+        tracker.begin(frozen.points.uid, frozen.on_disk)
         instances = find_objects(frozen, tracker, self.encoder, self.config, state.instantiator)
         rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)
-        instances = tracker.complete(instances, frozen.points.uid, frozen.on_disk, latest, rgb)
+        instances = tracker.complete(instances, frozen.points.uid, latest, rgb)
         xyz, opacity = to_numpy(frozen.gaussians.means), to_numpy(frozen.gaussians.opacities)
         snapshot = MapSnapshot(
             latest.version + 1 if latest else 1, frozen.step, frozen.stamp, xyz, rgb, opacity, instances,
@@ -247,14 +257,15 @@ class Mapper:
         with self._publishing:
             for number in state.removed[frozen.removed :]:  # meanwhile
                 snapshot = without(snapshot, number)
-            state.latest = snapshot
-            state.tracker.take(tracker)
+                tracker.forget(number)
+            state.latest, state.tracker = snapshot, tracker
         return snapshot
 
     def objects(self) -> tuple[dict[str, Array], list[str], MapSnapshot | None]:
         """Returns `ObjectTracker.state` and the newest objects, all of one moment; on any thread."""
         with self._publishing:
-            return *self.state.tracker.state(), self.state.latest
+            state = self.state
+            return *state.tracker.state(), state.latest
 
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
         """Objects of the latest snapshot that fit the text, best first. Raises QueryError for an unusable text."""

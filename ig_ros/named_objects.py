@@ -32,7 +32,7 @@ class FrozenMap:
     keyframes: tuple[Keyframe, ...]  # copies; their images are never written after they are stored
     on_disk: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # uids of the anchors on disk
     removed: int = 0  # objects that had been taken out of the map by then
-    tracker: ObjectTracker | None = None  # that of the map
+    source: object = None  # the MapState it was copied from, None = not said
 
 
 def find_objects(

@@ -44,7 +44,7 @@ class FullMapper(Mapper):
     famines: tuple[int, ...] = (0, 3, 4)
     calls = 0
 
-    def insert(self, frame: Frame, number: int = 0) -> None:
+    def insert(self, frame: Frame, number: int | None = None) -> None:
         self.calls += 1
         if self.calls - 1 in self.famines:
             raise MemoryError("no memory for anchors")

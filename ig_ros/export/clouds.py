@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from plyfile import PlyData, PlyElement
 
-from ig_ros.atomic_write import appearing_file
+from ig_ros.atomic_write import atomic_file
 from ig_ros.errors import StorageError
 from ig_ros.types import Array, FloatArray, IntArray, MapSnapshot
 
@@ -48,7 +48,7 @@ def names_of(snapshot: MapSnapshot) -> dict[int, str]:
 def writing(path: Path) -> Iterator[Path]:
     """Yields a scratch file that takes the place of `path` at the end. Raises StorageError instead of OSError."""
     try:
-        with appearing_file(path) as scratch:
+        with atomic_file(path) as scratch:
             yield scratch
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error

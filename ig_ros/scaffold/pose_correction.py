@@ -13,7 +13,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from ig_ros.errors import FrameError
-from ig_ros.geometry import interpolate, inverse
+from ig_ros.geometry import interpolate, inverse, is_rigid
 from ig_ros.scaffold.anchors import AnchorStore
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import BoolArray, FloatArray, Frame, IntArray
@@ -95,7 +95,7 @@ class Trajectory:
         own = np.array(sorted(self._poses), np.int64)
         known = [(stamp, old) for stamp in sorted(path) if (old := self._at(stamp, own)) is not None]
         motions = [path[stamp] @ inverse(old) for stamp, old in known]
-        return Correction(np.array([s for s, _ in known], np.int64), _stack(motions))
+        return Correction(np.array([s for s, _ in known], np.int64), np.array(motions).reshape(-1, 4, 4))
 
     def take(self, correction: Correction) -> bool:
         """Believe a correction; whether it moves anything."""
@@ -128,11 +128,6 @@ def thin(kept: dict[int, Item], capacity: int) -> None:
         stamps = sorted(kept)
         for old in stamps[1 : len(stamps) // 2 : 2]:
             del kept[old]
-
-
-def _stack(motions: Sequence[FloatArray]) -> FloatArray:
-    stacked: FloatArray = np.stack(motions) if motions else np.zeros((0, 4, 4))
-    return stacked
 
 
 class Odometry:
@@ -242,11 +237,7 @@ def correct_poses(keyframes: Sequence[Keyframe], anchors: AnchorStore, poses: Ma
 
 def check_rigid(T: FloatArray) -> None:
     """Raises FrameError unless T is a rigid transform (4, 4)."""
-    good = T.shape == (4, 4) and bool(np.isfinite(T).all()) and np.allclose(T[3], [0, 0, 0, 1])
-    if good:
-        R = T[:3, :3]
-        good = np.allclose(R @ R.T, np.eye(3), atol=ORTHOGONAL) and np.linalg.det(R) > 0
-    if not good:
+    if not is_rigid(T, ORTHOGONAL):
         raise FrameError("bad_pose", "a corrected pose is not a rigid 4x4 transform: check the SLAM system's output")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ig_ros.instances.tracking import IdMatching, ObjectHistories
+from ig_ros.instances.tracking import ObjectTracker
 from ig_ros.language.viewpoint import Scope
 from ig_ros.types import FloatArray, Instances, IntArray, ObjectInstance
 
@@ -22,7 +22,7 @@ class World:
     """Things of 10 anchors each; `look` is an instantiation of those that are there."""
 
     def __init__(self) -> None:
-        self.identity, self.histories = IdMatching(), ObjectHistories()
+        self.tracker = ObjectTracker()
         self.instances = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32))
 
     def look(
@@ -41,7 +41,8 @@ class World:
         uid: IntArray = np.concatenate([np.arange(10 * p, 10 * p + 10) for p in [*places, *(left or [])]])
         own = [list(things).index(joined.get(p, p)) for p in places]
         instance = np.append(np.repeat(own, 10), np.full(10 * len(left or []), -1))
-        ids = self.identity.rename(uid, instance, len(things))
+        self.tracker.begin(uid, uid[:0])
+        ids = self.tracker.rename(uid, instance, len(things))
         objects = tuple(
             ObjectInstance(
                 int(i),
@@ -59,7 +60,7 @@ class World:
         point_ids = np.append(ids, -1)[instance].astype(np.int32)
         colors = np.array([t.get("color", RED) for t in things.values()] + [(0, 0, 0)], np.uint8)[instance]
         found = Instances(point_ids, np.ones(len(uid), np.float32), objects, table)
-        self.instances = self.histories.update(found, self.identity, uid, colors)
+        self.instances = self.tracker.complete(found, uid, None, colors)
         assert [o.id for o in self.instances.objects] == [
             int(np.bincount(self.instances.point_ids[instance == i]).argmax()) for i in range(len(things))
         ]
@@ -158,8 +159,7 @@ def test_stored_histories_go_on() -> None:
     world, mug = World(), {"embedding": MUG, "label": "mug"}
     first = world.look({0: mug, 1: {"color": BLUE}}, stamps=(1, 10))[0]
     restored = World()
-    restored.identity.load_state(world.identity.state())
-    restored.histories.load_state(world.histories.state(), world.histories.labels())
+    restored.tracker.load_state(*world.tracker.state(), None)
     assert restored.look({1: {"color": BLUE}, 5: mug}, stamps=(12, 13))[1] == first
     assert dataclasses.astuple(restored.instances.objects[1])[7:] == (1, 13, 0)
 

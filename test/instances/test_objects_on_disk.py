@@ -10,7 +10,7 @@ import pytest
 from helpers import ground_frame, look_at, small_config
 
 from ig_ros.errors import QueryError, StorageError
-from ig_ros.instances.tracking import IdMatching, ObjectTracker, PagedObjects
+from ig_ros.instances.tracking import ObjectTracker
 from ig_ros.map_io import load_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.types import FloatArray, Frame, Instances, MapSnapshot, ObjectInstance, QueryStatus
@@ -28,51 +28,72 @@ def snapshot(*things: ObjectInstance) -> MapSnapshot:
     return MapSnapshot(1, 1, 0, np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros(0), instances)
 
 
-def known(uid: list[int], number: list[int]) -> dict[str, np.ndarray]:
-    return {"uid": np.array(uid, np.int64), "id": np.array(number, np.int64)}
+def seen(tracker: ObjectTracker, places: dict[int, range], on_disk: range, latest: MapSnapshot | None) -> Instances:
+    """An instantiation that finds one thing at each place, by its expected id: the uids of its anchors."""
+    uid = np.array([u for anchors in places.values() for u in anchors], np.int64)
+    instance = np.repeat(np.arange(len(places)), [len(anchors) for anchors in places.values()])
+    tracker.begin(uid, np.array(on_disk))
+    ids = tracker.rename(uid, instance, len(places))
+    assert ids.tolist() == list(places)
+    found = snapshot(*(thing(int(i)) for i in ids)).instances
+    return tracker.complete(found, uid, latest, np.zeros((0, 3), np.uint8))
+
+
+ONE, TWO = range(10, 15), range(20, 25)  # uids of their anchors
 
 
 def test_an_object_on_disk_keeps_id_box_name_and_embedding() -> None:
-    away, latest = PagedObjects(), snapshot(thing(1), thing(2))
-    found, original = snapshot(thing(2)).instances, latest.instances.objects[0]
-    for turn in range(3):  # it stays known although later snapshots never find it
-        before = known([10, 11, 20], [1, 1, 2]) if turn == 0 else known([20], [2])
-        instances = away.complete(found, before, np.array([10, 11, 77]), latest)
+    tracker, latest = ObjectTracker(), snapshot(thing(1), thing(2))
+    seen(tracker, {1: ONE, 2: TWO}, range(0), None)
+    original = latest.instances.objects[0]
+    for _ in range(3):  # it stays known although later snapshots never find it
+        instances = seen(tracker, {2: TWO}, range(10, 20), latest)
         assert [o.id for o in instances.objects] == [2, 1]
-        assert instances.objects[1] is original
+        kept = instances.objects[1]
+        assert (kept.label, kept.T_world_box, kept.size) == (original.label, original.T_world_box, original.size)
         np.testing.assert_array_equal(instances.embeddings, [UNIT, UNIT])
+        assert instances.vanished == ()
         latest = dataclasses.replace(latest, instances=instances)
 
 
 def test_what_was_pruned_and_not_paged_is_gone() -> None:
-    instances = PagedObjects().complete(
-        snapshot(thing(2)).instances, known([10, 20], [1, 2]), np.array([99]), snapshot(thing(1), thing(2))
-    )
+    tracker = ObjectTracker()
+    seen(tracker, {1: ONE, 2: TWO}, range(0), None)
+    instances = seen(tracker, {2: TWO}, range(99, 100), snapshot(thing(1), thing(2)))
     assert [o.id for o in instances.objects] == [2]
+    assert instances.vanished == (1,)
 
 
 def test_what_returns_has_its_id_and_is_found_only_once() -> None:
-    away, identity = PagedObjects(), IdMatching()
-    uid = np.arange(10)
-    first = identity.rename(uid, np.where(uid < 5, 0, 1), 2)
-    latest = snapshot(*(thing(int(i)) for i in first))
-    before = identity.state()
-    rest = identity.rename(uid[:5], np.zeros(5, int), 1)
-    assert rest[0] == first[0]
-    instances = away.complete(snapshot(thing(int(rest[0]))).instances, before, uid[5:], latest)
-    assert {o.id for o in instances.objects} == set(first.tolist())
-    away.recall(identity, uid)
-    again = identity.rename(uid, np.where(uid < 5, 0, 1), 2)
-    assert again.tolist() == first.tolist()
-    instances = away.complete(snapshot(*(thing(int(i)) for i in again)).instances, identity.state(), uid[:0], latest)
-    assert sorted(o.id for o in instances.objects) == sorted(first.tolist())
+    tracker, latest = ObjectTracker(), snapshot(thing(1), thing(2))
+    seen(tracker, {1: ONE, 2: TWO}, range(0), None)
+    assert [o.id for o in seen(tracker, {1: ONE}, TWO, latest).objects] == [1, 2]
+    again = seen(tracker, {1: ONE, 2: TWO}, range(0), latest)
+    assert [o.id for o in again.objects] == [1, 2]
+    assert not tracker.is_on_disk(2)
 
 
-def test_an_object_taken_out_of_the_map_is_no_longer_away() -> None:
-    away = PagedObjects()
-    away.complete(snapshot().instances, known([10], [1]), np.array([10]), snapshot(thing(1)))
-    away.forget(1)
-    assert not away.complete(snapshot().instances, known([], []), np.array([10]), None).objects
+def test_an_object_taken_out_of_the_map_is_no_longer_on_disk() -> None:
+    tracker = ObjectTracker()
+    seen(tracker, {1: ONE}, range(0), None)
+    assert seen(tracker, {}, ONE, snapshot(thing(1))).objects
+    assert tracker.is_on_disk(1)
+    tracker.forget(1)
+    assert not tracker.is_on_disk(1)
+    assert not seen(tracker, {}, ONE, None).objects
+
+
+def test_a_copy_changes_without_the_original() -> None:
+    tracker = ObjectTracker()
+    seen(tracker, {1: ONE, 2: TWO}, range(0), None)
+    before = tracker.state()
+    other = tracker.copy()
+    seen(other, {2: TWO, 3: range(30, 35)}, ONE, snapshot(thing(1), thing(2)))
+    other.forget(1)
+    arrays, labels = tracker.state()
+    assert labels == before[1]
+    for name, array in before[0].items():
+        np.testing.assert_array_equal(arrays[name], array)
 
 
 def drive(stops: FloatArray, first: int) -> list[Frame]:
@@ -138,7 +159,7 @@ def test_a_saved_map_keeps_what_is_on_disk_and_resumes(tmp_path: Path) -> None:
 def test_the_encoder_is_known_and_an_object_on_disk_cannot_be_removed() -> None:
     mapper, tracker = Mapper(small_config()), ObjectTracker()
     state, labels = tracker.state()
-    state |= {f"on_disk.{name}": array for name, array in known([10], [4]).items()}
+    state |= {"on_disk.uid": np.array([10]), "on_disk.id": np.array([4])}
     tracker.load_state(state, labels, None)
     assert not tracker.is_on_disk(4)
     latest = snapshot(thing(4))
@@ -147,8 +168,8 @@ def test_the_encoder_is_known_and_an_object_on_disk_cannot_be_removed() -> None:
     )
     tracker.load_state(state, labels, latest)
     none = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32))
-    tracker.begin(np.zeros(0, np.int64))
-    instances = tracker.complete(none, np.zeros(0, np.int64), np.array([10]), latest, np.zeros((0, 3), np.uint8))
+    tracker.begin(np.zeros(0, np.int64), np.array([10]))
+    instances = tracker.complete(none, np.zeros(0, np.int64), latest, np.zeros((0, 3), np.uint8))
     assert (instances.encoder, instances.threshold) == ("words", 0.4)
     assert instances.embeddings.shape == (1, 2)
     mapper.adopt(

@@ -154,9 +154,9 @@ def test_a_view_becomes_a_keyframe_for_its_late_masks_where_its_camera_has_moved
     late = intake.take(20, LateMasks(frames[0].stamp, frames[0].masks))  # a keyframe already
     assert isinstance(late[1], LateMasks)
     mapper.insert(bare[0])
-    assert late[1].attach(mapper)
+    assert mapper.attach_masks(late[1].stamp, late[1].masks)
     np.testing.assert_array_equal(mapper.keyframes.items[0].labels.numpy(), frames[0].masks.labels)
-    assert not LateMasks(12345, frames[0].masks).attach(mapper)
+    assert not mapper.attach_masks(12345, frames[0].masks)
 
 
 def test_images_are_remembered_within_bounds_and_only_while_masks_come_late() -> None:

@@ -64,6 +64,15 @@ def test_where_the_end_of_the_path_stays_nothing_follows() -> None:
     np.testing.assert_array_equal(mapper.keyframes.items[2].T_world_camera, frames[2].T_world_camera)
 
 
+def test_a_frame_without_a_number_is_up_to_date() -> None:
+    mapper, frames = Mapper(small_config()), orbit(3)
+    for frame in frames[:2]:
+        mapper.insert(frame)
+    assert mapper.correct(correction((0, 0.5)), submitted=2) == 2
+    mapper.insert(frames[2])
+    np.testing.assert_allclose(shifts(mapper, frames), [0.5, 0.5, 0.0], atol=1e-9)
+
+
 def test_two_corrections_overtake_a_frame() -> None:
     mapper, frames = Mapper(small_config()), orbit(4)
     mapper.insert(frames[0], 1)
