@@ -30,7 +30,7 @@ def f(
 
 
 def test_lines_and_files() -> None:
-    assert sum(len(m.lines) for m in FOUND) <= 14_950
+    assert sum(len(m.lines) for m in FOUND) <= 14_850
     assert len(FOUND) <= 170
     assert {m.name: len(m.lines) for m in FOUND if len(m.lines) > 400} == {}
 
@@ -43,7 +43,7 @@ def test_functions() -> None:
 
 def test_parameters_and_constants() -> None:
     assert len(list(leaves(NodeConfig))) <= 120
-    assert len(code_size.steering(FOUND)) <= 250
+    assert len(code_size.steering(FOUND)) <= 251
 
 
 def test_names() -> None:
