@@ -1,9 +1,9 @@
 """Threads beside the executor's: service answers, background jobs, and the measured delay of callbacks.
 
-The node spins in rclpy's SingleThreadedExecutor. MultiThreadedExecutor with callback groups was measured against it on
-a 30 Hz stream beside the training: queries took 147 ms instead of 60 ms at the 99th percentile and callbacks 53 ms
-instead of 41 ms (two busy cores); rclpy.experimental.EventsExecutor never resumes a service callback that awaits a
-future set by another thread, and ROS 2 Jazzy does not ship it. Hence the pool of ServicePool.
+The node spins in rclpy's SingleThreadedExecutor and answers services on a pool of its own. On a 30 Hz stream beside
+the training (two busy cores, one run each) a MultiThreadedExecutor above that pool was slower: queries 147 ms instead
+of 60 ms at the 99th percentile, callbacks 53 ms instead of 41 ms. rclpy.experimental.EventsExecutor hung in each of
+four ways tried to answer a service asynchronously.
 """
 
 from __future__ import annotations

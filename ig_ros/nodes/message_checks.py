@@ -140,6 +140,8 @@ class OneSender:
 class Calibration:
     """The camera_info in force. A new one is believed once it has stayed: one that flickers is a fault."""
 
+    rectified = False  # whether the images are undistorted already, so that P is their camera
+
     def __init__(self) -> None:
         self._believed: Rectifier | None = None
         self._content: tuple[object, ...] = ()
@@ -174,12 +176,12 @@ class Calibration:
             self._candidate = None
             return
         if self._believed is not None and content != self._candidate:
-            Rectifier.from_info(info)
+            Rectifier.from_info(info, self.rectified)
             self._candidate, self._since = content, now
         if self._believed is None or now - self._since >= SETTLE:
-            self._believed, self._content, self._candidate = Rectifier.from_info(info), content, None
+            self._believed, self._content, self._candidate = Rectifier.from_info(info, self.rectified), content, None
 
 
 def content_of(info: CameraInfo) -> tuple[object, ...]:
     """What makes two camera_info messages equal; without their stamps."""
-    return (info.width, info.height, info.distortion_model, tuple(info.k), tuple(info.d))
+    return (info.width, info.height, info.distortion_model, tuple(info.k), tuple(info.d), tuple(info.p))

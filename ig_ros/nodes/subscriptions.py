@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from ig_ros.config import NodeConfig
 from ig_ros.errors import ConfigError, FrameError
-from ig_ros.lens_distortion import Rectifier
+from ig_ros.lens_distortion import Rectifier, is_rectified_topic
 from ig_ros.message_decoding import nanoseconds
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.clouds import sparse_points
@@ -52,6 +52,8 @@ class CameraInput:
         self._name = config.cameras[place]
         self._limits = MessageLimits(config.limits)
         self._builder = FrameBuilder((self._name, place), submit, submit_masks, problems, self._limits)
+        topic = node.resolve_topic_name(f"{self._name}/image" if self._name else "image")
+        self._builder.calibration.rectified = is_rectified_topic(topic)
         self._group = MutuallyExclusiveCallbackGroup()
         self._poses = make_pose_source(PoseSourceSetup(config, place, self._subscribe_poses, problems, tf))
         waits = Waits(

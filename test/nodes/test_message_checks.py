@@ -25,6 +25,20 @@ def info(focal: float) -> CameraInfo:
     return CameraInfo(width=64, height=48, k=[focal, 0.0, 32.0, 0.0, focal, 24.0, 0.0, 0.0, 1.0])
 
 
+def test_rectified_images_take_the_camera_of_p_and_are_not_undistorted() -> None:
+    """Drivers repeat the lens of the raw image beside the rectified one: P is the camera then."""
+    message = info(50.0)
+    message.distortion_model, message.d = "plumb_bob", [0.2, -0.1, 0.0, 0.0, 0.0]
+    message.p = [44.0, 0.0, 30.0, 0.0, 0.0, 44.0, 22.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    raw, rectified = Calibration(), Calibration()
+    rectified.rectified = True
+    for calibration in (raw, rectified):
+        calibration.update(message, 0.0)
+    assert raw.rectifier.maps is not None
+    assert rectified.rectifier.maps is None
+    assert rectified.rectifier.camera.K[0].tolist() == [44.0, 0.0, 30.5]
+
+
 def test_the_first_sender_of_a_topic_is_believed_until_it_falls_silent() -> None:
     sender = OneSender()
     sender.demand("image", "camera", 0.0)
