@@ -1,10 +1,10 @@
-# make demo | make test | make lint | make language | make bench | make quality (an hour) | make soak (a quarter of an hour). Each makes .venv first; afterwards only what has changed is built again.
+# make demo | make test | make lint | make language | make bench | make quality (an hour) | make field | make soak (a quarter of an hour). Each makes .venv first; afterwards only what has changed is built again.
 VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 
 BUILT_FROM := setup.py CMakeLists.txt package.xml $(wildcard cmake/* msg/* srv/* config/* launch/* ig_ros/raster/native/*)
 
-.PHONY: bench docs demo test lint build language quality soak
+.PHONY: bench docs demo field test lint build language quality soak
 .DELETE_ON_ERROR:
 
 demo: build
@@ -27,6 +27,10 @@ quality: build
 # Every fault of a robot, and kill -9 while training and saving; writes docs/soak.md. SOAK=--quick for a look.
 soak: build
 	OMP_WAIT_POLICY=passive $(PYTHON) -m benchmarks.soak $(SOAK)
+
+# What real robots send, row by row; status 1 on a miss. FIELD="-k depth" for a part.
+field: build
+	OMP_WAIT_POLICY=passive $(PYTHON) -m benchmarks.field $(FIELD)
 
 test: lint
 	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest
