@@ -2,8 +2,8 @@
 
     python -m benchmarks.field [pytest options]
 
-A row is a test with `@pytest.mark.field(section, input, wanted)`; it generates its input, runs the real node over DDS or
-`ig map`, and judges. Tests that carry the same three words are one row, which holds when all of them pass.
+A row is a test with `@pytest.mark.field(section, input, wanted)`; it generates its input, runs the real node over DDS
+or `ig map`, and judges. Tests that carry the same three words are one row, which holds when all of them pass.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def main() -> None:
     """Runs the rows."""
     recorder = Recorder()
     status = pytest.main(["-m", "field", "-q", *sys.argv[1:]], plugins=[recorder])
-    print(table(list(recorder.rows.values())))  # noqa: T201
+    print(table(list(recorder.rows.values())))
     missed = any(row.result != "ok" for row in recorder.rows.values())
     sys.exit(int(status) or int(missed) or int(not recorder.rows))
 
