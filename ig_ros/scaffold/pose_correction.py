@@ -256,10 +256,8 @@ def move_anchors(
         return
     owners, group = np.unique(anchors.data["owner"].cpu().numpy(), return_inverse=True)
     matrices, rotations = blended_motions(owners, uids, motions, sources)
-    position = anchors.data["position"]
-    matrix = torch.from_numpy(matrices[group]).to(position.device)
-    moved = (matrix[:, :3, :3] @ position.double()[..., None])[..., 0] + matrix[:, :3, 3]
-    anchors.move(moved.to(position), torch.from_numpy(rotations[group]).to(position))
+    moved = (matrices[group, :3, :3] @ anchors.position[..., None])[..., 0] + matrices[group, :3, 3]
+    anchors.move(torch.from_numpy(moved), torch.from_numpy(rotations[group]).to(anchors.data["rotation"]))
 
 
 def blended_motions(
