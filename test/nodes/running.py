@@ -11,6 +11,7 @@ from nodes.doubles import MaskMapper
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
+from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.mapping_node import MappingNode
 
 
@@ -21,7 +22,9 @@ class Running:
         """Settings are parameters; two underscores stand for a dot."""
         given = [Parameter(name.replace("__", "."), value=value) for name, value in settings.items()]
         self.mapper: MaskMapper | None = None
+        self.warnings: list[str] = []
         self.node = MappingNode(self._make, context=context, parameter_overrides=given)
+        self.node.problems = Problems(self.warnings.append)
 
     def _make(self, config: object) -> MaskMapper:
         self.mapper = MaskMapper(config)

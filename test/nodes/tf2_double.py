@@ -24,7 +24,7 @@ from ig_ros.types import FloatArray
 made: list[Buffer] = []  # for tests that count them
 
 
-class TransformException(Exception):  # noqa: N818  # tf2's own name
+class TransformException(Exception):  # tf2's own name
     """Base class of all that tf2 raises."""
 
 

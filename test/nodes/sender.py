@@ -12,6 +12,7 @@ from nodes import tf2_double
 from nodes.running import until
 from nodes.scene import small_frame
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo
 
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.player import Player, PlayOptions
@@ -35,13 +36,14 @@ def transform_message(parent: str, child: str, T: FloatArray, stamp: int = 0) ->
     return message
 
 
-class Robot:
+class Sender:
     """Publishes parts of a small frame; stamps are the test's own, from `begin` on."""
 
     def __init__(self, context: object, frame_id: str = "camera") -> None:
         self.player = Player(PlayOptions(frame_id=frame_id, masks=False), context=context)
         self.tf = self.player.create_publisher(TransformStamped, "/tf", 100)
         self.tf_static = self.player.create_publisher(TransformStamped, "/tf_static", LATCHED)
+        self.depth_info = self.player.create_publisher(CameraInfo, "depth/camera_info", 10)
         self.begin = 1000 * SECOND
         assert self.player.wait_for_subscribers()
 
