@@ -39,8 +39,10 @@ def transform_message(parent: str, child: str, T: FloatArray, stamp: int = 0) ->
 class Sender:
     """Publishes parts of a small frame; stamps are the test's own, from `begin` on."""
 
-    def __init__(self, context: object, frame_id: str = "camera", masks: bool = False) -> None:
-        self.player = Player(PlayOptions(frame_id=frame_id, masks=masks), context=context)
+    def __init__(
+        self, context: object, frame_id: str = "camera", masks: bool = False, arguments: list[str] | None = None
+    ) -> None:
+        self.player = Player(PlayOptions(frame_id=frame_id, masks=masks), context=context, cli_args=arguments)
         self.tf = self.player.create_publisher(TransformStamped, "/tf", 100)
         self.tf_static = self.player.create_publisher(TransformStamped, "/tf_static", LATCHED)
         self.depth_info = self.player.create_publisher(CameraInfo, "depth/camera_info", 10)
