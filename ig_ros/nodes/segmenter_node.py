@@ -20,6 +20,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import Config, NodeConfig
@@ -34,7 +35,7 @@ from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.process import leave, started_ros
-from ig_ros.nodes.synchronizer import SILENT
+from ig_ros.nodes.topics import KINDS, SILENT, ImageTopic
 from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Camera, FloatArray
@@ -64,11 +65,9 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self._arrived = threading.Condition()
         self._stopping = False
         self._masks = self.create_publisher(SegmentedImage, "segmented_image", RELIABLE)
-        for kind, topic, callback in (
-            (Image, "image", self._on_image), (CompressedImage, "image/compressed", self._on_image),
-            (Image, "depth", self._on_depth), (CameraInfo, "camera_info", self._on_info),
-        ):  # fmt: skip
-            self.create_subscription(kind, topic, callback, qos_profile_sensor_data)
+        self._images = ImageTopic(self, "", lambda topic: self._listen(topic, self._on_image))
+        self._listen("depth", self._on_depth)
+        self._listen("camera_info", self._on_info)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnosis = Diagnosis(f"{self.get_fully_qualified_name()}: segmenting")
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is diagnosed too
@@ -92,6 +91,9 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
             return False
         return True
 
+    def _listen(self, topic: str, callback: Callable[[Any], None]) -> Subscription:
+        return self.create_subscription(KINDS[topic], topic, callback, qos_profile_sensor_data)
+
     def _on_info(self, message: CameraInfo) -> None:
         if self._admit(self._guard.info, message):
             self._info = message
@@ -104,6 +106,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
                 self._arrived.notify()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
+        self._images.note()
         if not self._admit(self._guard.image, message):
             return
         with self._arrived:
