@@ -25,7 +25,7 @@ from ig_ros.nodes.message_checks import MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
 from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Problem, Synchronizer, Waits
-from ig_ros.nodes.topics import KINDS
+from ig_ros.nodes.topics import KINDS, LATCHED, is_latched
 from ig_ros.types import FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 
 # Topics whose callbacks' delays are measured: the many cheap poses would hide how late images are.
-IMAGES = ("image", "image/compressed", "depth", "segmented_image")
+IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
+LOOK = 0.5  # s between looks for a latched camera_info
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
 POSE_QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -51,7 +52,9 @@ class CameraInput:
         self._node, self._config, self._problems, self._delays = node, config, problems, delays
         self._name = config.cameras[place]
         self._limits = MessageLimits(config.limits)
-        self._builder = FrameBuilder((self._name, place), submit, submit_masks, problems, self._limits)
+        self._builder = FrameBuilder(
+            (self._name, place), submit, submit_masks, problems, self._limits, config.core.input
+        )
         topic = node.resolve_topic_name(f"{self._name}/image" if self._name else "image")
         self._builder.calibration.rectified = is_rectified_topic(topic)
         self._group = MutuallyExclusiveCallbackGroup()
@@ -61,6 +64,10 @@ class CameraInput:
         )
         self._line = Synchronizer(waits, self._poses)
         self._forgotten = False
+        self._looked, self._hears_latched = (
+            0.0,
+            False,
+        )  # when a latched camera_info was looked for, s; whether it is heard
         self._subscribe()
         # A steady clock: with use_sim_time and a paused clock the line still moves when something arrives.
         node.create_timer(TICK, self._advance, self._group, clock=steady_clock())
@@ -84,6 +91,7 @@ class CameraInput:
         self._listen("image/compressed", self._on_image, self._limits.image)
         self._listen("camera_info", self._on_camera_info, self._limits.info)
         self._listen("depth", self._on_depth, self._limits.depth)
+        self._listen("depth/compressedDepth", self._on_depth, self._limits.depth)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
 
     def _subscribe_poses(self, topic: str, kind: type, callback: Callable[[Any], None]) -> None:
@@ -128,7 +136,7 @@ class CameraInput:
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._builder.calibrate(message, self._now())
 
-    def _on_depth(self, message: Image) -> None:
+    def _on_depth(self, message: Image | CompressedImage) -> None:
         self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())
 
     def _on_masks(self, message: SegmentedImage) -> None:
@@ -139,7 +147,18 @@ class CameraInput:
         if problem is not None:
             self._problems.add(problem.cause, problem.message)
 
+    def _look_for_latched_info(self) -> None:
+        """Listens to a camera_info that was sent once: such a subscription would make other publishers warn."""
+        now, topic = self._now(), f"{self._name}/camera_info" if self._name else "camera_info"
+        if self._builder.calibration.known or self._hears_latched or abs(now - self._looked) < LOOK:
+            return
+        self._looked = now
+        if is_latched(self._node, topic):
+            self._hears_latched = True
+            self._listen("camera_info", self._on_camera_info, self._limits.info, qos=LATCHED)
+
     def _advance(self) -> None:
+        self._look_for_latched_info()
         if self._forgotten:
             self._forgotten = False
             self._line.clear()

@@ -39,6 +39,7 @@ IN = (
     Topic("pose", PoseStamped, "camera to map, where `pose_source` is `pose`; interpolated at the image's stamp"),
     Topic("odometry", Odometry, "camera to map, where `pose_source` is `odometry`"),
     Topic("depth", Image, "optional: 16UC1 mm or 32FC1 m, registered to the image"),
+    Topic("depth/compressedDepth", CompressedImage, "the same as PNG or RVL; launch files remap it with `depth`"),
     Topic("segmented_image", SegmentedImage, "optional: masks from another node or machine"),
     Topic("map_points", PointCloud2, "optional: sparse points of the SLAM system, in the map frame"),
     Topic("pose_graph", Path, "optional: past poses of the camera as the SLAM system has corrected them"),
@@ -59,6 +60,12 @@ OUT = (
     Topic("/diagnostics", DiagnosticArray, "frames in, used, dropped and why; steps/s; loss; memory", depth=10),
 )
 KINDS = {topic.name: topic.kind for topic in IN}
+
+
+def is_latched(node: Node, name: str) -> bool:
+    """Whether anybody publishes a topic, named as the node does, for those who subscribe late."""
+    publishers = node.get_publishers_info_by_topic(node.resolve_topic_name(name))
+    return any(p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers)
 
 
 def advertise(node: Node, name: str) -> Any:
