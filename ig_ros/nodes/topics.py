@@ -47,6 +47,7 @@ IN = (
     Topic("odometry", Odometry, "the same of `child_frame_id`, where `pose_source` is `odometry`"),
     Topic("transform", TransformStamped, "the same of `child_frame_id`, where `pose_source` is `transform`"),
     Topic("depth", Image, "optional: 16UC1 mm or 32FC1 m; of another frame_id or size than the image it is registered"),
+    Topic("depth/compressedDepth", CompressedImage, "the same as PNG or RVL; launch files remap it with `depth`"),
     Topic("depth/camera_info", CameraInfo, "calibration of depth that is not registered; tf tells how its frame lies"),
     Topic("segmented_image", SegmentedImage, "optional: masks from another node or machine"),
     Topic("map_points", PointCloud2, "optional: sparse points of the SLAM system, in the map frame"),
@@ -68,6 +69,12 @@ OUT = (
     Topic("/diagnostics", DiagnosticArray, "frames in, used, dropped and why; steps/s; loss; memory", depth=10),
 )
 KINDS = {topic.name: topic.kind for topic in IN}
+
+
+def is_latched(node: Node, name: str) -> bool:
+    """Whether anybody publishes a topic, named as the node does, for those who subscribe late."""
+    publishers = node.get_publishers_info_by_topic(node.resolve_topic_name(name))
+    return any(p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers)
 
 
 def advertise(node: Node, name: str) -> Any:
