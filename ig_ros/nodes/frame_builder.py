@@ -79,7 +79,7 @@ class FrameBuilder:
         if bundle.depth is None or not self._input.use_depth:
             return None
         try:
-            depth = rectifier.fitted(depth_from_message(bundle.depth))
+            depth = np.asarray(rectifier.fitted(depth_from_message(bundle.depth)), np.float32)
             registered = depth.shape == (rectifier.camera.height, rectifier.camera.width)
             depth = aligned_depth(depth, rectifier, *self._mounting(bundle, registered))
             demand_usable(depth, self._input)
