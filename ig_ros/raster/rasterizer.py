@@ -33,8 +33,8 @@ def rasterize(
     the background is zero. Raises RasterError.
     """
     request = make_request(gaussians, T_world_camera, camera, near, gated_channels, geometry_gate)
-    backend = gsplat_backend if gaussians.means.device.type == "cuda" else cpu_backend
-    return backend.render(request, screen)
+    render = gsplat_backend.render if gaussians.means.device.type == "cuda" else cpu_backend.render
+    return render(request, screen)
 
 
 @torch.no_grad()
