@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,7 @@ def test_only_images_are_timed() -> None:
     camera._config, camera._limits = NodeConfig(), MessageLimits(LimitsConfig(image_pixels=1))
     camera._now = lambda: 0.0  # type: ignore[method-assign]
     camera._on_masks = lambda _: None  # type: ignore[method-assign]
+    camera._builder = SimpleNamespace(calibration=Calibration(), depth_calibration=Calibration())  # type: ignore[assignment]
     camera._subscribe()
     camera._subscribe_poses("pose", PoseStamped, lambda _: None)
     big = {
