@@ -150,7 +150,7 @@ def test_only_images_are_timed() -> None:
     for name, callback in heard.items():
         before = len(camera._delays)  # type: ignore[arg-type]
         kind = dict.fromkeys(("image/compressed", "depth/compressedDepth"), CompressedImage)
-        kind |= {"pose": PoseStamped, "segmented_image": SegmentedImage}
+        kind |= {"pose": PoseStamped, "segmented_image": SegmentedImage, "depth/camera_info": CameraInfo}
         callback(big[name] if name in big else kind[name](), {"received_timestamp": 7})
         timed = name in ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
         assert len(camera._delays) - before == timed, name  # type: ignore[arg-type]
