@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ig_ros.depth_alignment import reduced_depth
 from ig_ros.errors import FrameError
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold import Verdict
@@ -141,5 +142,5 @@ def reduced(frame: Frame, width: int) -> Frame:
     rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
     depth = frame.depth
     if depth is not None:
-        depth = cv2.resize(depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
+        depth = reduced_depth(depth, size)
     return dataclasses.replace(frame, rgb=rgb, camera=camera, depth=depth)

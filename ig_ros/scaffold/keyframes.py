@@ -13,6 +13,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
+from ig_ros.depth_alignment import filled_depth, reduced_depth
 from ig_ros.errors import FrameError
 from ig_ros.types import BoolArray, Camera, FloatArray, Frame, Masks
 
@@ -97,7 +98,7 @@ def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
     rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
     depth = None
     if frame.depth is not None and config.use_depth:
-        reduced = cv2.resize(frame.depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
+        reduced = filled_depth(reduced_depth(frame.depth, size))
         good = within(reduced, config)
         depth = torch.from_numpy(np.where(good, reduced, 0.0).astype(np.float16)) if good.any() else None
     keyframe = Keyframe(
