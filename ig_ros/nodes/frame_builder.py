@@ -19,8 +19,8 @@ from ig_ros.nodes.conversions import rgb_from_message
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, Worker
 from ig_ros.nodes.message_checks import Calibration, MessageLimits
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.synchronizer import Bundle, Late
-from ig_ros.nodes.transforms import TfLookup
 from ig_ros.types import Array, Camera, FloatArray, Frame, Masks
 
 FULL = ("decoder_full", "images come faster than they are decoded: lower the camera's rate or size")

@@ -27,10 +27,9 @@ from ig_ros.nodes.executor import JOBS, CallbackDelays, Worker, steady_clock
 from ig_ros.nodes.frame_builder import FrameBuilder
 from ig_ros.nodes.message_checks import Calibration, MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
-from ig_ros.nodes.pose_sources import PoseSourceSetup, make_pose_source
+from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Synchronizer, Waits
 from ig_ros.nodes.topics import KINDS, ImageTopic, topic_of
-from ig_ros.nodes.transforms import TfLookup
 from ig_ros.types import FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
