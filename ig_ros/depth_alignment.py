@@ -28,6 +28,7 @@ def aligned_depth(
     the image's camera, None = the same. Raises FrameError `depth_size` where depth and its calibration differ in size.
     """
     lens = own or color
+    depth = np.asarray(lens.fitted(depth), np.float32)
     height, width = depth.shape
     if (width, height) != (lens.camera.width, lens.camera.height):
         size, whose = f"{lens.camera.width}x{lens.camera.height}", "its camera_info" if own else "the image"

@@ -14,7 +14,7 @@ from ig_ros.registries import POSE_SOURCES
 class LimitsConfig:
     """The largest message of each kind that the node takes; a larger one is refused with a count or an answer."""
 
-    image_pixels: int = param(2_100_000, "of an image received or drawn (1920x1080 fits)", 1, 1_000_000_000)
+    image_pixels: int = param(40_000_000, "of an image received; above 2.1 million it is reduced", 1, 1_000_000_000)
     masks: int = param(2000, "masks of one image, object ids in one request", 1, 65535)
     embedding: int = param(4096, "numbers in the embedding of a mask", 1, 1_000_000)
     cloud_points: int = param(1_000_000, "points of one map_points cloud", 1, 1_000_000_000)

@@ -6,24 +6,24 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo
 
 from ig_ros.config import NodeConfig
 from ig_ros.depth_alignment import aligned_depth
 from ig_ros.errors import FrameError
 from ig_ros.geometry import inverse
 from ig_ros.lens_distortion import Rectifier
-from ig_ros.message_decoding import depth_from_image, masks_from_message
+from ig_ros.message_decoding import depth_from_message, masks_from_message, rgb_from_message
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import rgb_from_message
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, Worker
 from ig_ros.nodes.message_checks import Calibration, MessageLimits
 from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.synchronizer import Bundle, Late
-from ig_ros.types import Array, Camera, FloatArray, Frame, Masks
+from ig_ros.scaffold.keyframes import demand_usable
+from ig_ros.types import Array, FloatArray, Frame, Masks
 
 FULL = ("decoder_full", "images come faster than they are decoded: lower the camera's rate or size")
+INFO_REMEDY = "publish the camera_info of this image size (its binning and roi count)"
 BLANK = 6  # grey levels: an image without any greater difference shows nothing
 
 
@@ -37,7 +37,8 @@ class FrameBuilder:
     ) -> None:  # fmt: skip
         """`place` is the camera's among the cameras; stamps are shifted by so many nanoseconds, so that those of
         several cameras triggered together stay unique."""
-        self.calibration, self.depth_calibration = Calibration(), Calibration()
+        width = config.core.input.max_width
+        self.calibration, self.depth_calibration = Calibration(width), Calibration(width)
         self._name, self._shift, self._input = config.cameras[place], place, config.core.input
         self._submit, self._submit_masks, self._problems, self._tf = submit, submit_masks, problems, tf
         self._limits = MessageLimits(config.limits)
@@ -48,11 +49,6 @@ class FrameBuilder:
     def __len__(self) -> int:
         return len(self._worker)
 
-    def calibrate(self, calibration: Calibration, info: CameraInfo, now: float) -> None:
-        """Take a camera_info into one of both; its undistortion maps are computed on the decoder's thread."""
-        if calibration.is_news(info):
-            self._worker.put(lambda: calibration.update(info, now))
-
     def put(self, bundle: Bundle) -> None:
         """Never blocks: the oldest waiting bundle makes room."""
         self._worker.put(lambda: self._submit(self.build(bundle)))
@@ -62,16 +58,15 @@ class FrameBuilder:
         self._worker.put(lambda: self._attach(late))
 
     def _attach(self, late: Late) -> None:
-        masks = self._masks(late.masks, self.calibration.rectifier)
+        masks = self._masks(late.masks, self.calibration.at(late.stamp))
         if masks is not None:
             self._submit_masks(late.stamp + self._shift, masks)
 
     def build(self, bundle: Bundle) -> Frame:
         """The frame of a bundle. Unusable depth or masks are reported and left out; FrameError when the image is."""
-        rectifier = self.calibration.rectifier
-        rgb = rgb_from_message(bundle.image)
-        remedy = "publish the camera_info of this image size"
-        demand_size("image_size", "image", rgb, rectifier.camera, "camera_info says", remedy)
+        rectifier = self.calibration.at(bundle.stamp)
+        rgb = rgb_from_message(bundle.image, rectifier.lens.reduction)
+        demand_size("image_size", "image", rgb, rectifier, "camera_info says", INFO_REMEDY)
         if int(np.ptp(rgb[::4, ::4])) < BLANK:
             raise FrameError("image_blank", "image dropped: it is of one colour; check lens cap, exposure and light")
         depth, masks = self._depth(bundle, rectifier), self._masks(bundle.masks, rectifier)
@@ -81,16 +76,13 @@ class FrameBuilder:
         )  # fmt: skip
 
     def _depth(self, bundle: Bundle, rectifier: Rectifier) -> FloatArray | None:
-        if bundle.depth is None:
+        if bundle.depth is None or not self._input.use_depth:
             return None
         try:
-            depth = depth_from_image(bundle.depth)
+            depth = np.asarray(rectifier.fitted(depth_from_message(bundle.depth)), np.float32)
             registered = depth.shape == (rectifier.camera.height, rectifier.camera.width)
             depth = aligned_depth(depth, rectifier, *self._mounting(bundle, registered))
-            least, most = self._input.min_depth, self._input.max_depth
-            if not ((depth >= least) & (depth <= most)).any():
-                text = f"no depth is within {least:g} to {most:g} m (input.min_depth, input.max_depth), the farthest is"
-                raise FrameError("depth_range", f"{text} {depth.max():.2f} m: check its units, or change these")
+            demand_usable(depth, self._input)
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without depth)")
             return None
@@ -129,16 +121,18 @@ class FrameBuilder:
         try:
             masks = masks_from_message(message)
             self._limits.labels(masks.labels)
-            remedy = "segment the full image"
-            demand_size("mask_size", "label image", masks.labels, rectifier.camera, "the image is", remedy)
+            labels = rectifier.fitted(masks.labels)
+            demand_size("mask_size", "label image", labels, rectifier, "the image is", "segment the full image")
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without masks)")
             return None
-        return dataclasses.replace(masks, labels=np.asarray(rectifier.nearest(masks.labels), np.int32))
+        return dataclasses.replace(masks, labels=np.asarray(rectifier.nearest(labels), np.int32))
 
 
-def demand_size(cause: str, what: str, pixels: Array, camera: Camera, other: str, remedy: str) -> None:
-    """Raises FrameError unless pixels (H, W, ...) have the size of the camera's image."""
-    height, width = pixels.shape[:2]
+def demand_size(cause: str, what: str, pixels: Array, rectifier: Rectifier, other: str, remedy: str) -> None:
+    """Raises FrameError unless pixels (H, W, ...) have the size of the camera's images."""
+    camera, n, (height, width) = rectifier.camera, rectifier.lens.reduction, pixels.shape[:2]
     if (width, height) != (camera.width, camera.height):
-        raise FrameError(cause, f"{what} is {width}x{height}, {other} {camera.width}x{camera.height}: {remedy}")
+        once = n if what == "image" else 1  # what has not been reduced
+        size, wanted = f"{width * once}x{height * once}", f"{camera.width * n}x{camera.height * n}"
+        raise FrameError(cause, f"{what} is {size}, {other} {wanted}: {remedy}")

@@ -7,17 +7,15 @@ seen, an image waits for its own for `depth_timeout`.
 from __future__ import annotations
 
 import math
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-import rclpy
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.subscription import Subscription
@@ -26,19 +24,19 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from ig_ros.config import Config, NodeConfig
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import ImageEncoder, embed_masks, make_image_encoder
-from ig_ros.message_decoding import camera_from_info, depth_from_image, nanoseconds
+from ig_ros.lens_distortion import Lens, Rectifier
+from ig_ros.message_decoding import depth_from_message, nanoseconds, rgb_from_message
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import rgb_from_message
 from ig_ros.nodes.diagnostics import Diagnosis, Problems
-from ig_ros.nodes.frame_builder import demand_size
+from ig_ros.nodes.frame_builder import INFO_REMEDY, demand_size
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
-from ig_ros.nodes.process import leave, started_ros
-from ig_ros.nodes.topics import KINDS, SILENT, ImageTopic
+from ig_ros.nodes.process import run_node
+from ig_ros.nodes.topics import KINDS, LATCHED, SILENT, RawOrCompressed, is_latched
 from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import Camera, FloatArray
+from ig_ros.types import FloatArray
 
 DEPTHS = 8  # newest depth images, of which one may belong to the image
 RELIABLE = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
@@ -59,20 +57,24 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self._guard = MessageLimits(self.config.limits)
         self.received = self.skipped = self.done = 0  # images
         self._info: CameraInfo | None = None
-        self._depths: deque[Image] = deque(maxlen=DEPTHS)
+        self._latched: Any = None  # subscription to a camera_info that was sent once
+        self._depths: deque[Image | CompressedImage] = deque(maxlen=DEPTHS)
         self._depth_seen = -math.inf  # s, steady
         self._newest: Image | CompressedImage | None = None
         self._arrived = threading.Condition()
         self._stopping = False
         self._masks = self.create_publisher(SegmentedImage, "segmented_image", RELIABLE)
-        self._images = ImageTopic(self, "", lambda topic: self._listen(topic, self._on_image))
-        self._listen("depth", self._on_depth)
+        self._raw_images = RawOrCompressed(self, "", "image", lambda topic: self._listen(topic, self._on_image))
+        self._raw_depths = RawOrCompressed(self, "", "depth", lambda topic: self._listen(topic, self._on_depth))
         self._listen("camera_info", self._on_info)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnosis = Diagnosis(f"{self.get_fully_qualified_name()}: segmenting")
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is diagnosed too
         self.create_timer(self.config.diagnostics_period, self._publish_diagnostics, clock=steady)
         self._thread = threading.Thread(target=self._work, name="segmenter", daemon=True)
+
+    def start(self) -> None:
+        """Works on images from now on."""
         self._thread.start()
         self.get_logger().info(f"segmenting with {self.segmenter.name}")
 
@@ -98,7 +100,8 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         if self._admit(self._guard.info, message):
             self._info = message
 
-    def _on_depth(self, message: Image) -> None:
+    def _on_depth(self, message: Image | CompressedImage) -> None:
+        self._raw_depths.note()
         if self._admit(self._guard.depth, message):
             with self._arrived:
                 self._depths.append(message)
@@ -106,7 +109,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
                 self._arrived.notify()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self._images.note()
+        self._raw_images.note()
         if not self._admit(self._guard.image, message):
             return
         with self._arrived:
@@ -136,28 +139,29 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
     def _segment(self, message: Image | CompressedImage) -> SegmentedImage:
         if self._info is None:
             raise IgError("no camera_info yet: publish it beside the image")
-        rgb, camera = rgb_from_message(message), camera_from_info(self._info)
-        remedy = "publish the camera_info of this image size"
-        demand_size("image_size", "image", rgb, camera, "camera_info says", remedy)
-        masks = self.segmenter.segment(rgb, self._depth(message, camera), camera)
+        lens = Lens.from_info(self._info, least_width=self.config.core.input.max_width)
+        rectifier = Rectifier(lens.camera, lens)  # masks are of the image as it came, whatever its distortion
+        rgb = rgb_from_message(message, lens.reduction)
+        demand_size("image_size", "image", rgb, rectifier, "camera_info says", INFO_REMEDY)
+        masks = self.segmenter.segment(rgb, self._depth(message, rectifier), lens.camera)
         masks = embed_masks(self.encoder, rgb, masks)
         return segmented_message(masks, message.header, masks.encoder)
 
-    def _depth(self, message: Image | CompressedImage, camera: Camera) -> FloatArray | None:
+    def _depth(self, message: Image | CompressedImage, rectifier: Rectifier) -> FloatArray | None:
         """Returns the depth image of the same moment, None where there is none or it cannot be used."""
         found = self._wait_for_depth(nanoseconds(message.header.stamp))
         if found is None:
             return None
         try:
-            depth = depth_from_image(found)
+            depth = rectifier.fitted(depth_from_message(found))
             remedy = "publish depth registered to the image"
-            demand_size("depth_size", "depth", depth, camera, "the image is", remedy)
+            demand_size("depth_size", "depth", depth, rectifier, "the image is", remedy)
         except FrameError as error:
             self.problems.add(error.cause, f"{error} (the image is segmented without depth)")
             return None
-        return depth
+        return np.asarray(depth, np.float32)
 
-    def _wait_for_depth(self, stamp: int) -> Image | None:
+    def _wait_for_depth(self, stamp: int) -> Image | CompressedImage | None:
         """Returns the depth nearest to a stamp (ns) within the tolerance; it may come after its image."""
         deadline, tolerance = time.monotonic() + self.config.depth_timeout, self.config.sync_tolerance * 1e9
         with self._arrived:
@@ -179,6 +183,8 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         return None
 
     def _publish_diagnostics(self) -> None:
+        if self._info is None and not self._latched and is_latched(self, "camera_info"):  # sent once, before the start
+            self._latched = self.create_subscription(CameraInfo, "camera_info", self._on_info, LATCHED)
         numbers = {"images in": self.received, "images done": self.done, "images skipped": self.skipped}
         values = {name: str(number) for name, number in numbers.items()}
         now, state = self.get_clock().now().nanoseconds, "segmenting" if self.received else "waiting for images"
@@ -194,17 +200,5 @@ def chosen_segmenter(config: Config) -> Segmenter:
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Console entry point: spins until interrupted, then ends the process; 1 and one line on stderr on a bad start."""
-    try:
-        with started_ros(args):
-            node = SegmenterNode()
-            try:
-                rclpy.spin(node)
-            finally:
-                node.close()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        leave(0)
-    except IgError as error:
-        sys.stderr.write(f"segmenter_node: {error}\n")
-        leave(1)
-    leave(0)
+    """Console entry point, see `run_node`."""
+    run_node("segmenter_node", SegmenterNode, args)

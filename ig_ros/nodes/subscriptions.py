@@ -29,7 +29,7 @@ from ig_ros.nodes.message_checks import Calibration, MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
 from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Synchronizer, Waits
-from ig_ros.nodes.topics import KINDS, ImageTopic, topic_of
+from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of
 from ig_ros.types import FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 
 # Topics whose callbacks' delays are measured: the many cheap poses would hide how late images are.
-IMAGES = ("image", "image/compressed", "depth", "segmented_image")
+IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
 STAMPLESS = ("camera_info", "depth/camera_info")  # topics whose stamps mean nothing
+LOOK = 0.5  # s between looks for a latched camera_info
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
 POSE_QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -70,6 +71,8 @@ class CameraInput:
         )
         self._line = Synchronizer(waits, self._poses)
         self._forgotten = False
+        self._looked = 0.0  # s, when a latched camera_info was looked for
+        self._hears_latched = False
         self._subscribe()
         # A steady clock: with use_sim_time and a paused clock the line still moves when something arrives.
         node.create_timer(TICK, self._advance, self._group, clock=steady_clock())
@@ -89,13 +92,14 @@ class CameraInput:
         return self._builder.calibration.rectifier
 
     def _subscribe(self) -> None:
-        listen = functools.partial(self._listen, callback=self._on_image, check=self._limits.image)
-        self._images = ImageTopic(self._node, self._name, listen)
+        images = functools.partial(self._listen, callback=self._on_image, check=self._limits.image)
+        depths = functools.partial(self._listen, callback=self._on_depth, check=self._limits.depth)
+        self._images = RawOrCompressed(self._node, self._name, "image", images)
+        self._depths = RawOrCompressed(self._node, self._name, "depth", depths)
         for topic, calibration in (
             ("camera_info", self._builder.calibration), ("depth/camera_info", self._builder.depth_calibration),
         ):  # fmt: skip
             self._listen(topic, functools.partial(self._on_camera_info, calibration), self._limits.info)
-        self._listen("depth", self._on_depth, self._limits.depth)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
 
     def _subscribe_poses(self, topic: str, kind: type, callback: Callable[[Any], None]) -> None:
@@ -142,9 +146,10 @@ class CameraInput:
         self._advance()
 
     def _on_camera_info(self, calibration: Calibration, message: CameraInfo) -> None:
-        self._builder.calibrate(calibration, message, self._now())
+        calibration.update(message, self._now())
 
-    def _on_depth(self, message: Image) -> None:
+    def _on_depth(self, message: Image | CompressedImage) -> None:
+        self._depths.note()
         self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())
 
     def _on_masks(self, message: SegmentedImage) -> None:
@@ -159,8 +164,19 @@ class CameraInput:
         """T_pose_camera (4, 4), from the frame whose poses a pose_graph holds to the camera's. Raises FrameError."""
         return self._poses.mounting(stamp)
 
+    def _look_for_latched_info(self) -> None:
+        """Listens to a camera_info that was sent once: such a subscription would make other publishers warn."""
+        now, topic = self._now(), topic_of(self._name, "camera_info")
+        if self._builder.calibration.known or self._hears_latched or abs(now - self._looked) < LOOK:
+            return
+        self._looked = now
+        if is_latched(self._node, topic):
+            self._hears_latched = True
+            callback = functools.partial(self._on_camera_info, self._builder.calibration)
+            self._listen("camera_info", callback, self._limits.info, qos=LATCHED)
+
     def _advance(self) -> None:
-        self._images.look()
+        self._look_for_latched_info()
         if self._forgotten:
             self._forgotten = False
             self._line.clear()

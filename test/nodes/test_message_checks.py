@@ -56,7 +56,6 @@ def test_a_calibration_that_flickers_is_not_believed_and_meanwhile_no_image_is_u
     with pytest.raises(FrameError, match="no usable camera_info"):
         _ = calibration.rectifier
     calibration.update(info(50.0), 0.0)
-    assert not calibration.is_news(info(50.0))
     calibration.update(info(70.0), 1.0)
     calibration.update(info(70.0), 1.0 + 0.9 * SETTLE)
     with pytest.raises(FrameError, match="believed when it stays"):
