@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -229,7 +228,7 @@ class Inputs:
 
         No stamp means the newest image.
         """
-        return self._corrections.pose_at(camera, stamp)
+        return self._corrections.history.at(camera, stamp)
 
     def rectifier(self, camera: str) -> Rectifier:
         """The calibration of a camera by its name. Raises FrameError while there is none to trust."""
@@ -256,7 +255,7 @@ class Inputs:
         """Nothing that waits now belongs to the map after a reset. May be called from any thread."""
         for camera in self._cameras:
             camera.forget()
-        self._corrections.forget()
+        self._corrections.history.clear()
 
     def _on_clock_back(self, jump: TimeJump) -> None:
         """A simulation or a bag has begun again."""
@@ -279,12 +278,7 @@ class Inputs:
     def _plant(self, message: PointCloud2) -> None:
         xyz, rgb = sparse_points(message)
         if self.open:
-            self._mapper.submit_points(xyz, rgb).add_done_callback(self._report_points)
-
-    def _report_points(self, planted: Future[int]) -> None:
-        error = planted.exception()
-        if error is not None:
-            self._problems.add(error.cause if isinstance(error, FrameError) else "internal", str(error))
+            self._problems.watch(self._mapper.submit_points(xyz, rgb))
 
     def _submit(self, frame: Frame) -> None:
         if self.open:
