@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 # Topics whose callbacks' delays are measured: the many cheap poses would hide how late images are.
 IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
-STAMPLESS = ("camera_info", "depth/camera_info")  # topics whose stamps mean nothing
+STAMPLESS = ("camera_info", "depth/camera_info")  # topics that are of use without a stamp
 LOOK = 0.5  # s between looks for a latched camera_info
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
@@ -113,7 +114,7 @@ class CameraInput:
 
         def receive(message: Any, info: Mapping[str, Any]) -> None:
             try:
-                sender.demand(name, message.header.frame_id, self._now())
+                sender.demand(name, message.header.frame_id, time.monotonic())  # whatever becomes of the node's clock
                 if topic not in STAMPLESS and not nanoseconds(message.header.stamp):
                     text = f"{name} has the stamp 0, which tells no time: let its sender stamp its messages"
                     raise FrameError("no_stamp", text)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ig_ros.depth_alignment import steady_offset
-from ig_ros.nodes.pose_sources import PoseSource
+from ig_ros.nodes.pose_sources import RESTART, PoseSource
 from ig_ros.nodes.topics import SILENT
 from ig_ros.pose_buffer import PoseAnswer
 from ig_ros.types import FloatArray
@@ -25,7 +25,6 @@ LEFT = 600  # stamps of images that have left are remembered for masks to come: 
 # Images in a row with companions of their very stamp: from then on others are not theirs; and back again. Or depth
 # images in a row that belong to no image: then it is judged how far beside them they are stamped.
 EXACT = 10
-RESTART = 5  # images in order but older than the newest: the clock (a looping bag) has started again
 
 
 @dataclass(frozen=True, slots=True)
