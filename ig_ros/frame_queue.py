@@ -49,6 +49,9 @@ class Inbox:
         self._filled = threading.Condition()
         self.frames = 0  # put in so far; each frame's number is the count at its coming
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def put(self, item: Frame | LateMasks) -> None:
         """Never blocks."""
         with self._filled:

@@ -39,6 +39,7 @@ class LiveStats:
 
     frames_in: int = 0
     frames_used: int = 0
+    waiting: int = 0  # frames and late masks that have not been judged yet
     keyframes: int = 0
     dropped: dict[str, int] = field(default_factory=dict)  # cause -> frames
     steps: int = 0
@@ -252,6 +253,7 @@ class LiveMapper:
         return LiveStats(
             frames_in=self._inbox.frames,
             frames_used=self._frames_used,
+            waiting=len(self._inbox),
             keyframes=len(self._mapper.keyframes),
             dropped=dict(self._dropped + Counter(masks_encoder=self._mapper.masks_encoder)),
             steps=self._mapper.trainer.step,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -27,10 +27,9 @@ from ig_ros.nodes.executor import JOBS, CallbackDelays, Worker, steady_clock
 from ig_ros.nodes.frame_builder import FrameBuilder
 from ig_ros.nodes.message_checks import Calibration, MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
-from ig_ros.nodes.pose_sources import PoseSourceSetup, make_pose_source
+from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Synchronizer, Waits
-from ig_ros.nodes.topics import KINDS, LATCHED, ImageTopic, is_latched, topic_of
-from ig_ros.nodes.transforms import TfLookup
+from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of
 from ig_ros.types import FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 # Topics whose callbacks' delays are measured: the many cheap poses would hide how late images are.
 IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
-STAMPLESS = ("camera_info", "depth/camera_info")  # topics whose stamps mean nothing
+STAMPLESS = ("camera_info", "depth/camera_info")  # topics that are of use without a stamp
 LOOK = 0.5  # s between looks for a latched camera_info
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
@@ -93,14 +92,14 @@ class CameraInput:
         return self._builder.calibration.rectifier
 
     def _subscribe(self) -> None:
-        listen = functools.partial(self._listen, callback=self._on_image, check=self._limits.image)
-        self._images = ImageTopic(self._node, self._name, listen)
+        images = functools.partial(self._listen, callback=self._on_image, check=self._limits.image)
+        depths = functools.partial(self._listen, callback=self._on_depth, check=self._limits.depth)
+        self._images = RawOrCompressed(self._node, self._name, "image", images)
+        self._depths = RawOrCompressed(self._node, self._name, "depth", depths)
         for topic, calibration in (
             ("camera_info", self._builder.calibration), ("depth/camera_info", self._builder.depth_calibration),
         ):  # fmt: skip
             self._listen(topic, functools.partial(self._on_camera_info, calibration), self._limits.info)
-        self._listen("depth", self._on_depth, self._limits.depth)
-        self._listen("depth/compressedDepth", self._on_depth, self._limits.depth)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
 
     def _subscribe_poses(self, topic: str, kind: type, callback: Callable[[Any], None]) -> None:
@@ -115,7 +114,7 @@ class CameraInput:
 
         def receive(message: Any, info: Mapping[str, Any]) -> None:
             try:
-                sender.demand(name, message.header.frame_id, self._now())
+                sender.demand(name, message.header.frame_id, time.monotonic())  # whatever becomes of the node's clock
                 if topic not in STAMPLESS and not nanoseconds(message.header.stamp):
                     text = f"{name} has the stamp 0, which tells no time: let its sender stamp its messages"
                     raise FrameError("no_stamp", text)
@@ -150,6 +149,7 @@ class CameraInput:
         calibration.update(message, self._now())
 
     def _on_depth(self, message: Image | CompressedImage) -> None:
+        self._depths.note()
         self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())
 
     def _on_masks(self, message: SegmentedImage) -> None:
@@ -176,7 +176,6 @@ class CameraInput:
             self._listen("camera_info", callback, self._limits.info, qos=LATCHED)
 
     def _advance(self) -> None:
-        self._images.look()
         self._look_for_latched_info()
         if self._forgotten:
             self._forgotten = False
@@ -230,7 +229,7 @@ class Inputs:
 
         No stamp means the newest image.
         """
-        return self._corrections.pose_at(camera, stamp)
+        return self._corrections.history.at(camera, stamp)
 
     def rectifier(self, camera: str) -> Rectifier:
         """The calibration of a camera by its name. Raises FrameError while there is none to trust."""
@@ -257,7 +256,7 @@ class Inputs:
         """Nothing that waits now belongs to the map after a reset. May be called from any thread."""
         for camera in self._cameras:
             camera.forget()
-        self._corrections.forget()
+        self._corrections.history.clear()
 
     def _on_clock_back(self, jump: TimeJump) -> None:
         """A simulation or a bag has begun again."""
@@ -280,12 +279,7 @@ class Inputs:
     def _plant(self, message: PointCloud2) -> None:
         xyz, rgb = sparse_points(message)
         if self.open:
-            self._mapper.submit_points(xyz, rgb).add_done_callback(self._report_points)
-
-    def _report_points(self, planted: Future[int]) -> None:
-        error = planted.exception()
-        if error is not None:
-            self._problems.add(error.cause if isinstance(error, FrameError) else "internal", str(error))
+            self._problems.watch(self._mapper.submit_points(xyz, rgb))
 
     def _submit(self, frame: Frame) -> None:
         if self.open:
