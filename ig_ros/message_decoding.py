@@ -112,7 +112,7 @@ def rgb_from_raw(message: Any, reduction: int = 1) -> npt.NDArray[np.uint8]:
         ) from error
     if reduction == 1:
         return rgb
-    size = (rgb.shape[1] // reduction, rgb.shape[0] // reduction)
+    width, height = rgb.shape[1] // reduction, rgb.shape[0] // reduction
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -205,8 +205,11 @@ def camera_from_info(message: Any, rectified: bool = False) -> Camera:
 
 
 def matrix_from_pose(message: Any) -> FloatArray:
-    """Returns (4, 4) matrix of a pose message; FrameError for NaN and for a zero quaternion."""
-    p, q = message.position, message.orientation
+    """Returns (4, 4) of a message that holds a pose or transform, however deep. FrameError for NaN, zero quaternion."""
+    while hasattr(message, "pose") or hasattr(message, "transform"):
+        message = message.pose if hasattr(message, "pose") else message.transform
+    p = message.position if hasattr(message, "position") else message.translation
+    q = message.orientation if hasattr(message, "orientation") else message.rotation
     try:
         return pose_from_quaternion(np.array([p.x, p.y, p.z]), np.array([q.w, q.x, q.y, q.z]))
     except ValueError as error:

@@ -23,6 +23,7 @@ class LimitsConfig:
 
 
 TRUTHS = {"": None, "true": True, "false": False}
+RECTIFIED = ("auto", "true", "false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class EachCameraConfig:
         """Returns the optical frame of that camera, empty = that of its images."""
         return _entry(self.camera_frame, place) or common
 
-    def optical(self, place: int, common: bool) -> bool:
-        """Returns whether that camera's poses are of the optical frame. Raises ConfigError for another text."""
+    def optical(self, place: int, common: bool | None) -> bool | None:
+        """Returns whether that camera's poses are of the optical frame, else `common`. Raises ConfigError."""
         value = _entry(self.pose_is_optical, place).lower()
         if value not in TRUTHS:
             raise ConfigError(f"parameter 'each.pose_is_optical' has {value!r}: must be of 'true', 'false'")
@@ -74,6 +75,9 @@ class NodeConfig:
     map_frame: str = param("map", "frame of the map, of every output and default of queries")
     camera_frame: str = param("", "optical frame of the camera for tf; empty = header.frame_id of the image")
     pose_is_optical: bool = param(True, "poses are of the optical frame (z forward), not of a body frame (x forward)")
+    image_is_rectified: str = param(
+        "auto", "images have no distortion any more, P is their camera; auto = by the topic's name", choices=RECTIFIED
+    )
     pose_timeout: float = param(1.0, "an image waits this long for its pose, s", 0.0, 60.0)
     pose_max_gap: float = param(0.5, "poses further apart than this are not interpolated, s", 0.001, 60.0)
     sync_tolerance: float = param(

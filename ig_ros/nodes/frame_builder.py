@@ -8,15 +8,18 @@ from collections.abc import Callable
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
-from ig_ros.config import InputConfig
+from ig_ros.config import NodeConfig
+from ig_ros.depth_alignment import aligned_depth
 from ig_ros.errors import FrameError
+from ig_ros.geometry import inverse
 from ig_ros.lens_distortion import Rectifier
-from ig_ros.message_decoding import depth_from_message, masks_from_message, rgb_from_message
+from ig_ros.message_decoding import depth_from_message, masks_from_message, nanoseconds, rgb_from_message
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, Worker
 from ig_ros.nodes.message_checks import Calibration, MessageLimits
 from ig_ros.nodes.synchronizer import Bundle, Late
+from ig_ros.nodes.transforms import TfLookup
 from ig_ros.scaffold.keyframes import demand_usable
 from ig_ros.types import Array, FloatArray, Frame, Masks
 
@@ -30,15 +33,16 @@ class FrameBuilder:
     `submit_masks`, and every problem to `problems`."""
 
     def __init__(
-        self, camera: tuple[str, int], submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None],
-        problems: Problems, limits: MessageLimits, config: InputConfig,
+        self, config: NodeConfig, place: int, submit: Callable[[Frame], None],
+        submit_masks: Callable[[int, Masks], None], problems: Problems, tf: TfLookup,
     ) -> None:  # fmt: skip
-        """`camera` is its name and its place among the cameras; stamps are shifted by so many nanoseconds, so that
-        those of several cameras triggered together stay unique."""
-        self.calibration = Calibration(config.max_width)
-        self._config = config
-        self._name, self._shift = camera
-        self._submit, self._submit_masks, self._problems, self._limits = submit, submit_masks, problems, limits
+        """`place` is the camera's among the cameras; stamps are shifted by so many nanoseconds, so that those of
+        several cameras triggered together stay unique."""
+        self.calibration = Calibration(config.core.input.max_width)
+        self.depth_calibration = Calibration(config.core.input.max_width)
+        self._name, self._shift, self._input = config.cameras[place], place, config.core.input
+        self._submit, self._submit_masks, self._problems, self._tf = submit, submit_masks, problems, tf
+        self._limits = MessageLimits(config.limits)
         self._worker = Worker(f"decoder_{self._name}", JOBS, problems, FULL)
         self.stop = self._worker.stop
         self.clear = self._worker.clear
@@ -46,9 +50,9 @@ class FrameBuilder:
     def __len__(self) -> int:
         return len(self._worker)
 
-    def calibrate(self, info: CameraInfo, now: float) -> None:
-        """Take a camera_info; its undistortion maps are computed on the decoder's thread. FrameError: unusable."""
-        self.calibration.update(info, now)
+    def calibrate(self, calibration: Calibration, info: CameraInfo, now: float) -> None:
+        """Take a camera_info into one of both; its undistortion maps are computed on the decoder's thread."""
+        calibration.update(info, now)
 
     def put(self, bundle: Bundle) -> None:
         """Never blocks: the oldest waiting bundle makes room."""
@@ -77,17 +81,44 @@ class FrameBuilder:
         )  # fmt: skip
 
     def _depth(self, bundle: Bundle, rectifier: Rectifier) -> FloatArray | None:
-        if bundle.depth is None or not self._config.use_depth:
+        if bundle.depth is None or not self._input.use_depth:
             return None
         try:
             depth = rectifier.fitted(depth_from_message(bundle.depth))
-            remedy = "publish depth registered to the image"
-            demand_size("depth_size", "depth", depth, rectifier, "the image is", remedy)
-            demand_usable(np.asarray(depth, np.float32), self._config)
+            registered = depth.shape == (rectifier.camera.height, rectifier.camera.width)
+            depth = aligned_depth(depth, rectifier, *self._mounting(bundle, registered))
+            demand_usable(depth, self._input)
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without depth)")
             return None
-        return np.asarray(rectifier.nearest(depth), np.float32)
+        return depth
+
+    def _mounting(self, bundle: Bundle, registered: bool) -> tuple[Rectifier | None, FloatArray | None]:
+        """Returns the calibration of a depth camera of its own and T_color_depth (4, 4); None for registered depth.
+
+        `registered` says whether depth has the image's size. Raises FrameError `depth_frame` where depth is of another
+        frame and its camera_info or tf is missing.
+        """
+        assert bundle.depth is not None
+        T_now_then = None
+        if bundle.T_world_depth is not None:
+            T_now_then = inverse(bundle.T_world_camera) @ bundle.T_world_depth
+        color, depth = (message.header.frame_id.lstrip("/") for message in (bundle.image, bundle.depth))
+        same, known = depth in ("", color), self.depth_calibration.known
+        if same and (registered or not known):
+            return None, T_now_then
+        text = f"depth is of '{depth[:60]}', the image of '{color[:60]}'"
+        remedy = "publish depth registered to the image, in its frame_id"
+        if not known:
+            raise FrameError("depth_frame", f"{text}, and no depth/camera_info has come: publish it, or {remedy}")
+        own = self.depth_calibration.at(nanoseconds(bundle.depth.header.stamp))
+        if same:
+            return own, T_now_then
+        try:
+            T_color_depth = self._tf.matrix(color, depth, None)
+        except FrameError as error:
+            raise FrameError("depth_frame", f"{text}; {error}; or {remedy}") from error
+        return own, T_color_depth if T_now_then is None else T_now_then @ T_color_depth
 
     def _masks(self, message: SegmentedImage | None, rectifier: Rectifier) -> Masks | None:
         if message is None:

@@ -17,7 +17,7 @@ from ig_ros.errors import FrameError, QueryError
 from ig_ros.lens_distortion import MOST_KEPT, Lens, Rectifier, Rectifiers
 from ig_ros.message_decoding import CONFIG, PNG, nanoseconds, rvl_size
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.synchronizer import SILENT
+from ig_ros.nodes.topics import SILENT
 from ig_ros.types import IntArray
 
 COEFFICIENTS = 14  # of the longest distortion model

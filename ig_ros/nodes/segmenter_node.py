@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import Config, NodeConfig
@@ -35,8 +35,7 @@ from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.process import leave
-from ig_ros.nodes.synchronizer import SILENT
-from ig_ros.nodes.topics import LATCHED, is_latched
+from ig_ros.nodes.topics import DEPTH_TOPICS, KINDS, LATCHED, SILENT, ImageTopic, is_latched
 from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import FloatArray
@@ -67,12 +66,9 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self._arrived = threading.Condition()
         self._stopping = False
         self._masks = self.create_publisher(SegmentedImage, "segmented_image", RELIABLE)
-        for kind, topic, callback in (
-            (Image, "image", self._on_image), (CompressedImage, "image/compressed", self._on_image),
-            (Image, "depth", self._on_depth), (CameraInfo, "camera_info", self._on_info),
-            (CompressedImage, "depth/compressedDepth", self._on_depth),
-        ):  # fmt: skip
-            self.create_subscription(kind, topic, callback, qos_profile_sensor_data)
+        self._images = ImageTopic(self, "", lambda topic: self._listen(topic, self._on_image))
+        self._depth_images = ImageTopic(self, "", lambda topic: self._listen(topic, self._on_depth), DEPTH_TOPICS)
+        self._listen("camera_info", self._on_info)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnosis = Diagnosis(f"{self.get_fully_qualified_name()}: segmenting")
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is diagnosed too
@@ -96,11 +92,15 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
             return False
         return True
 
+    def _listen(self, topic: str, callback: Callable[[Any], None]) -> Subscription:
+        return self.create_subscription(KINDS[topic], topic, callback, qos_profile_sensor_data)
+
     def _on_info(self, message: CameraInfo) -> None:
         if self._admit(self._guard.info, message):
             self._info = message
 
     def _on_depth(self, message: Image | CompressedImage) -> None:
+        self._depth_images.note()
         if self._admit(self._guard.depth, message):
             with self._arrived:
                 self._depths.append(message)
@@ -108,6 +108,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
                 self._arrived.notify()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
+        self._images.note()
         if not self._admit(self._guard.image, message):
             return
         with self._arrived:
@@ -157,7 +158,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         except FrameError as error:
             self.problems.add(error.cause, f"{error} (the image is segmented without depth)")
             return None
-        return np.asarray(depth, np.float32)
+        return depth
 
     def _wait_for_depth(self, stamp: int) -> Image | CompressedImage | None:
         """Returns the depth nearest to a stamp (ns) within the tolerance; it may come after its image."""
@@ -181,6 +182,8 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         return None
 
     def _publish_diagnostics(self) -> None:
+        self._images.look()
+        self._depth_images.look()
         if self._info is None and not self._latched and is_latched(self, "camera_info"):  # sent once, before the start
             self._latched = self.create_subscription(CameraInfo, "camera_info", self._on_info, LATCHED)
         numbers = {"images in": self.received, "images done": self.done, "images skipped": self.skipped}
