@@ -10,7 +10,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
@@ -23,7 +22,7 @@ from ig_ros.nodes.map_services import MapServices, Resuming
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.planning_services import PixelLocator, PlanningServices
-from ig_ros.nodes.process import bound_heaps, freeze_loaded_objects, leave, prepare_process
+from ig_ros.nodes.process import bound_heaps, freeze_loaded_objects, leave, prepare_process, started_ros
 from ig_ros.nodes.publishers import Outputs
 from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.nodes.subscriptions import Inputs
@@ -208,7 +207,7 @@ def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = No
         return mapper
 
     try:
-        with rclpy.init(args=args):
+        with started_ros(args):
             node = MappingNode(make)
             try:
                 if node.config.autostart:

@@ -34,7 +34,7 @@ from ig_ros.nodes.frame_builder import INFO_REMEDY, demand_size
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
-from ig_ros.nodes.process import leave
+from ig_ros.nodes.process import leave, started_ros
 from ig_ros.nodes.topics import DEPTH_TOPICS, KINDS, LATCHED, SILENT, ImageTopic, is_latched
 from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
@@ -203,7 +203,7 @@ def chosen_segmenter(config: Config) -> Segmenter:
 def main(args: list[str] | None = None) -> NoReturn:
     """Console entry point: spins until interrupted, then ends the process; 1 and one line on stderr on a bad start."""
     try:
-        with rclpy.init(args=args):
+        with started_ros(args):
             node = SegmenterNode()
             try:
                 rclpy.spin(node)

@@ -36,7 +36,7 @@ class ChangeDetector:
         data = self._scaffold.anchors.data
         if not self._after or keyframe.depth is None or keyframe.estimated or not len(self._scaffold.anchors):
             return 0
-        position, edge, uid = (data[n].cpu().numpy() for n in ("position", "edge", "uid"))
+        position, edge, uid = self._scaffold.anchors.position, *(data[n].cpu().numpy() for n in ("edge", "uid"))
         through, there = looked_through(keyframe, position, edge)
         count = np.zeros(len(uid), np.int64)
         _, row, old = np.intersect1d(uid, self._uid, assume_unique=True, return_indices=True)

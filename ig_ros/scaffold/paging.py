@@ -39,7 +39,7 @@ class Tile:
     number: int
     path: Path
     uid: IntArray  # (n,) of the anchors
-    low: FloatArray  # (3,) m, corner of their bounding box ...
+    low: FloatArray  # (3,) m, world, corner of their bounding box ...
     high: FloatArray  # (3,) m, ... and the opposite one, at the time of writing
     keyframes: IntArray  # (K,) growing uids of the keyframes that own them, and of those keyframes' neighbours
     poses: FloatArray  # (K, 4, 4) T_world_camera of those at the time of writing
@@ -55,9 +55,9 @@ class Tile:
 class TileFiles:
     """Writes and reads tiles in a directory of its own, which is removed with this object."""
 
-    def __init__(self, parent: str) -> None:
+    def __init__(self, parent: str, anchors: AnchorStore) -> None:
         """`parent` is the directory for the tiles' directory; empty = the system's for temporary files."""
-        self._parent = parent
+        self._parent, self._anchors = parent, anchors
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._next = 0
 
@@ -70,7 +70,7 @@ class TileFiles:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        position = rows["data.position"].double().cpu().numpy()
+        position = rows["data.position"].cpu().numpy() + self._anchors.origin
         uids, poses = neighborhood(np.unique(rows["data.owner"].cpu().numpy()), keyframes)
         uid = rows["data.uid"].cpu().numpy().copy()
         return Tile(number, path, uid, position.min(0), position.max(0), uids, poses, np.eye(4))
@@ -81,7 +81,7 @@ class TileFiles:
         Raises OSError, SafetensorError, KeyError, ValueError or StorageError for a copy or an entry that is damaged.
         """
         with safe_open(path, "pt") as file:
-            position = file.get_tensor("data.position").double().numpy()
+            position = file.get_tensor("data.position").numpy() + self._anchors.origin
             uid = file.get_tensor("data.uid").numpy()
         number, own = int(entry["number"]), self._path(int(entry["number"]))
         demand(number >= 0, "a tile's number is negative")
@@ -104,11 +104,10 @@ class TileFiles:
         if len(uids) and not np.allclose(motions, np.eye(4)):
             owners, group = np.unique(rows["data.owner"].numpy(), return_inverse=True)
             matrices, rotations = blended_motions(owners, uids, motions)
-            matrix = torch.from_numpy(matrices[group])
-            position = rows["data.position"]
-            moved = (matrix[:, :3, :3] @ position.double()[..., None])[..., 0] + matrix[:, :3, 3]
-            rows["data.position"] = moved.to(position)
-            rotated = compose(torch.from_numpy(rotations[group]).to(position), rows["data.rotation"])
+            position = (rows["data.position"].numpy() + self._anchors.origin)[..., None]
+            moved = (matrices[group, :3, :3] @ position)[..., 0] + matrices[group, :3, 3] - self._anchors.origin
+            rows["data.position"] = torch.from_numpy(moved).float()
+            rotated = compose(torch.from_numpy(rotations[group]).float(), rows["data.rotation"])
             rows["data.rotation"] = torch.nn.functional.normalize(rotated, dim=1)
         return rows
 
@@ -180,7 +179,7 @@ class Pager:
 
     def __init__(self, anchors: AnchorStore, keyframes: KeyframeStore, config: MemoryConfig) -> None:
         self._anchors, self._keyframes, self._config = anchors, keyframes, config
-        self._files = TileFiles(config.directory)
+        self._files = TileFiles(config.directory, anchors)
         self.tiles: dict[int, Tile] = {}
 
     def uids_on_disk(self) -> IntArray:
@@ -248,7 +247,7 @@ class Pager:
 
     def _make_room(self, center: FloatArray, goal: int) -> None:
         """Writes cells beyond reach, the farthest first, until at most `goal` anchors are left."""
-        position = self._anchors.data["position"].double().cpu().numpy()
+        position = self._anchors.position
         corner = np.floor(position / self._config.tile) * self._config.tile
         # Of a full map without far anchors every keyframe comes here: so only far ones are sorted into cells.
         far = np.flatnonzero(cell_distance(corner, self._config.tile, center) > self._config.reach)

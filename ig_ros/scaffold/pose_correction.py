@@ -256,10 +256,8 @@ def move_anchors(
         return
     owners, group = np.unique(anchors.data["owner"].cpu().numpy(), return_inverse=True)
     matrices, rotations = blended_motions(owners, uids, motions, sources)
-    position = anchors.data["position"]
-    matrix = torch.from_numpy(matrices[group]).to(position.device)
-    moved = (matrix[:, :3, :3] @ position.double()[..., None])[..., 0] + matrix[:, :3, 3]
-    anchors.move(moved.to(position), torch.from_numpy(rotations[group]).to(position))
+    moved = (matrices[group, :3, :3] @ anchors.position[..., None])[..., 0] + matrices[group, :3, 3]
+    anchors.move(torch.from_numpy(moved), torch.from_numpy(rotations[group]).to(anchors.data["rotation"]))
 
 
 def blended_motions(
@@ -270,7 +268,7 @@ def blended_motions(
     if sources is not None and len(set(sources)) > 1:
         known = uids[places[:, 0]] == owners
         places[known, 1:] = _neighbors(sources)[places[known, 0]]
-    quaternions = Rotation.from_matrix(motions[:, :3, :3]).as_quat(scalar_first=True)
+    quaternions = Rotation.from_matrix(motions[:, :3, :3]).as_quat()[:, [3, 0, 1, 2]]  # scipy 1.11 has the scalar last
     blended = np.einsum("ow,owij->oij", weights, motions[places])  # linear in the points: exact where all are equal
     near = quaternions[places]
     near *= np.where(np.einsum("owi,oi->ow", near, near[:, 0]) < 0, -1.0, 1.0)[..., None]  # q and -q are one rotation

@@ -38,7 +38,7 @@ def anchors_by_uid(mapper: Mapper) -> dict[int, FloatArray]:
     """Everything known about each anchor in memory, in one row."""
     state = mapper.scaffold.anchors.state()
     uid = state.pop("data.uid").tolist()
-    state.pop("next_uid")
+    del state["next_uid"], state["origin"]
     table = torch.cat([state[name].double().flatten(1) if state[name].dim() > 1 else state[name].double()[:, None]
                        for name in sorted(state)], dim=1)  # fmt: skip
     return dict(zip(uid, table.numpy(), strict=True))
