@@ -28,10 +28,10 @@ def aligned_depth(
     the image's camera, None = the same. Raises FrameError `depth_size` where depth and its calibration differ in size.
     """
     lens = own or color
-    depth, n = np.asarray(lens.fitted(depth), np.float32), lens.lens.reduction
+    depth = np.asarray(lens.fitted(depth), np.float32)
     height, width = depth.shape
     if (width, height) != (lens.camera.width, lens.camera.height):
-        size, whose = f"{lens.camera.width * n}x{lens.camera.height * n}", "its camera_info" if own else "the image"
+        size, whose = f"{lens.camera.width}x{lens.camera.height}", "its camera_info" if own else "the image"
         remedy = "publish its own calibration as depth/camera_info, or depth registered to the image"
         raise FrameError("depth_size", f"depth is {width}x{height}, {whose} {size}: {remedy}")
     depth = np.asarray(lens.nearest(depth), np.float32)

@@ -104,13 +104,13 @@ def rgb_from_raw(message: Any, reduction: int = 1) -> npt.NDArray[np.uint8]:
     if dtype == "u2":
         pixels = np.right_shift(pixels, 8).astype(np.uint8)
     if channels == 2 and message.width % 2:  # OpenCV 4.6 takes half a pair of pixels
-        size = f"{message.width}x{message.height}"
-        raise FrameError("image_data", f"{message.encoding} image cannot have {size} pixels: check the driver")
+        shown = f"{message.width}x{message.height}"
+        raise FrameError("image_data", f"{message.encoding} image cannot have {shown} pixels: check the driver")
     rgb = np.asarray(pixels if code is None else cv2.cvtColor(pixels, code), np.uint8)
     if reduction == 1:
         return rgb
-    width, height = rgb.shape[1] // reduction, rgb.shape[0] // reduction
-    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    size = (rgb.shape[1] // reduction, rgb.shape[0] // reduction)
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def rgb_from_compressed(message: Any, reduction: int = 1) -> npt.NDArray[np.uint8]:

@@ -6,14 +6,13 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo
 
 from ig_ros.config import NodeConfig
 from ig_ros.depth_alignment import aligned_depth
 from ig_ros.errors import FrameError
 from ig_ros.geometry import inverse
 from ig_ros.lens_distortion import Rectifier
-from ig_ros.message_decoding import depth_from_message, masks_from_message, nanoseconds, rgb_from_message
+from ig_ros.message_decoding import depth_from_message, masks_from_message, rgb_from_message
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, Worker
@@ -38,8 +37,8 @@ class FrameBuilder:
     ) -> None:  # fmt: skip
         """`place` is the camera's among the cameras; stamps are shifted by so many nanoseconds, so that those of
         several cameras triggered together stay unique."""
-        self.calibration = Calibration(config.core.input.max_width)
-        self.depth_calibration = Calibration(config.core.input.max_width)
+        width = config.core.input.max_width
+        self.calibration, self.depth_calibration = Calibration(width), Calibration(width)
         self._name, self._shift, self._input = config.cameras[place], place, config.core.input
         self._submit, self._submit_masks, self._problems, self._tf = submit, submit_masks, problems, tf
         self._limits = MessageLimits(config.limits)
@@ -49,10 +48,6 @@ class FrameBuilder:
 
     def __len__(self) -> int:
         return len(self._worker)
-
-    def calibrate(self, calibration: Calibration, info: CameraInfo, now: float) -> None:
-        """Take a camera_info into one of both; its undistortion maps are computed on the decoder's thread."""
-        calibration.update(info, now)
 
     def put(self, bundle: Bundle) -> None:
         """Never blocks: the oldest waiting bundle makes room."""
@@ -84,7 +79,7 @@ class FrameBuilder:
         if bundle.depth is None or not self._input.use_depth:
             return None
         try:
-            depth = rectifier.fitted(depth_from_message(bundle.depth))
+            depth = np.asarray(rectifier.fitted(depth_from_message(bundle.depth)), np.float32)
             registered = depth.shape == (rectifier.camera.height, rectifier.camera.width)
             depth = aligned_depth(depth, rectifier, *self._mounting(bundle, registered))
             demand_usable(depth, self._input)
@@ -111,7 +106,7 @@ class FrameBuilder:
         remedy = "publish depth registered to the image, in its frame_id"
         if not known:
             raise FrameError("depth_frame", f"{text}, and no depth/camera_info has come: publish it, or {remedy}")
-        own = self.depth_calibration.at(nanoseconds(bundle.depth.header.stamp))
+        own = self.depth_calibration.rectifier
         if same:
             return own, T_now_then
         try:

@@ -6,11 +6,9 @@ publishes; inactive it keeps its map and answers. With `autostart` it does both 
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
@@ -22,7 +20,7 @@ from ig_ros.nodes.map_services import MapServices, Resuming
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.planning_services import PixelLocator, PlanningServices
-from ig_ros.nodes.process import bound_heaps, freeze_loaded_objects, leave, prepare_process, started_ros
+from ig_ros.nodes.process import bound_heaps, freeze_loaded_objects, prepare_process, run_node
 from ig_ros.nodes.publishers import Outputs
 from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.nodes.subscriptions import Inputs
@@ -87,6 +85,11 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         self.page: WebPage | None = None
         self._failure: IgError | None = None  # why it could not be configured
         self._own: set[Any] = set()  # rclpy's entities, which outlive every configuration
+
+    def start(self) -> None:
+        """Starts by itself where `autostart` says so."""
+        if self.config.autostart:
+            self.autostart()
 
     def autostart(self) -> None:
         """Configure and activate; raises the IgError for which that fails."""
@@ -195,9 +198,14 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         if mapper is not None:
             mapper.stop(max(STOP_TIMEOUT - (time.monotonic() - begin), LEAST))
 
+    def destroy_node(self) -> None:
+        """Leaves the graph: rclpy's own forgets the state machine, which holds the DDS participant."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
 
 def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = None) -> NoReturn:
-    """Spins a mapping node until it is interrupted and ends the process: 1 and a line on stderr if it cannot start."""
+    """Runs a mapping node in this process, see `run_node`."""
     prepare_process()
     bound_heaps()
 
@@ -206,23 +214,7 @@ def run(make_mapper: Callable[[Config], LiveMapper], args: list[str] | None = No
         freeze_loaded_objects()
         return mapper
 
-    try:
-        with started_ros(args):
-            node = MappingNode(make)
-            try:
-                if node.config.autostart:
-                    node.autostart()
-                executor = SingleThreadedExecutor()
-                executor.add_node(node)
-                executor.spin()
-            finally:
-                node.close()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        leave(0)
-    except IgError as error:
-        sys.stderr.write(f"mapping_node: {error}\n")
-        leave(1)
-    leave(0)
+    run_node("mapping_node", lambda: MappingNode(make), args)
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -5,7 +5,7 @@
   enough for images; above 0.5 MB best-effort messages vanish without it).
 - SIGINT: a shell starts `command &` with the signal ignored, and children inherit that; ours are ended by it.
 - Memory: glibc's allocator keeps a bound on its heaps; objects that stay are not searched for garbage.
-- `started_ros` is ROS around a block; `leave` ends the process by os._exit.
+- `run_node` is a node's whole life: it leaves the ROS graph and /dev/shm, then the process ends by os._exit.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 FAST_DDS_2 = ("humble", "iron", "jazzy")  # ROS 2 distributions whose Fast DDS reads the older name
 # Parameters of glibc's mallopt (malloc.h) and what suits a process that holds few large arrays for hours.
@@ -60,18 +60,6 @@ def prepare_process() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@contextmanager
-def started_ros(args: list[str] | None) -> Iterator[None]:
-    """ROS around a block; `args` are its arguments, None for the command line's. Jazzy's rclpy.init is no context."""
-    import rclpy
-
-    rclpy.init(args=args)
-    try:
-        yield
-    finally:
-        rclpy.try_shutdown()
-
-
 def bound_heaps() -> None:
     """Makes the allocator keep as much memory after hours as at the start; before threads start. Only glibc can."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
@@ -88,6 +76,52 @@ def freeze_loaded_objects() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@contextmanager
+def started_ros(args: list[str] | None) -> Iterator[None]:
+    """ROS around a block; `args` are its arguments, None for the command line's. Jazzy's rclpy.init is no context."""
+    import rclpy
+
+    rclpy.init(args=args)
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+
+
+def run_node(name: str, make: Callable[[], Any], args: list[str] | None) -> NoReturn:
+    """Makes a node, starts it (`start`), spins it until a signal, closes it (`close`), destroys it, ends the process.
+
+    The status is 0 after SIGINT and SIGTERM, 1 with a line on stderr for the IgError of a node that cannot start.
+    """
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+    from ig_ros.errors import IgError
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # rclpy's handler calls it: it also ends a long start
+    status = 0
+    try:
+        with started_ros(args):
+            node = make()
+            try:
+                node.start()
+                executor = SingleThreadedExecutor()
+                executor.add_node(node)
+                executor.spin()
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM):  # a launcher sends them twice
+                    signal.signal(number, signal.SIG_IGN)
+                node.close()
+                node.destroy_node()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except IgError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        status = 1
+    if status:
+        gc.collect()  # what is left of a node that could not be made leaves the graph
+    leave(status)
 
 
 def leave(status: int) -> NoReturn:

@@ -7,17 +7,15 @@ seen, an image waits for its own for `depth_timeout`.
 from __future__ import annotations
 
 import math
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-import rclpy
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.subscription import Subscription
@@ -34,7 +32,7 @@ from ig_ros.nodes.frame_builder import INFO_REMEDY, demand_size
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
-from ig_ros.nodes.process import leave, started_ros
+from ig_ros.nodes.process import run_node
 from ig_ros.nodes.topics import DEPTH_TOPICS, KINDS, LATCHED, SILENT, ImageTopic, is_latched
 from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
@@ -74,6 +72,9 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is diagnosed too
         self.create_timer(self.config.diagnostics_period, self._publish_diagnostics, clock=steady)
         self._thread = threading.Thread(target=self._work, name="segmenter", daemon=True)
+
+    def start(self) -> None:
+        """Works on images from now on."""
         self._thread.start()
         self.get_logger().info(f"segmenting with {self.segmenter.name}")
 
@@ -158,7 +159,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         except FrameError as error:
             self.problems.add(error.cause, f"{error} (the image is segmented without depth)")
             return None
-        return depth
+        return np.asarray(depth, np.float32)
 
     def _wait_for_depth(self, stamp: int) -> Image | CompressedImage | None:
         """Returns the depth nearest to a stamp (ns) within the tolerance; it may come after its image."""
@@ -201,17 +202,5 @@ def chosen_segmenter(config: Config) -> Segmenter:
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Console entry point: spins until interrupted, then ends the process; 1 and one line on stderr on a bad start."""
-    try:
-        with started_ros(args):
-            node = SegmenterNode()
-            try:
-                rclpy.spin(node)
-            finally:
-                node.close()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        leave(0)
-    except IgError as error:
-        sys.stderr.write(f"segmenter_node: {error}\n")
-        leave(1)
-    leave(0)
+    """Console entry point, see `run_node`."""
+    run_node("segmenter_node", SegmenterNode, args)

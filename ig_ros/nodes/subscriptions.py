@@ -74,6 +74,7 @@ class CameraInput:
         self._line = Synchronizer(waits, self._poses)
         self._forgotten = False
         self._looked = 0.0  # s, when a latched camera_info was looked for
+        self._latched: set[str] = set()  # topics of which what was sent once is heard
         self._subscribe()
         # A steady clock: with use_sim_time and a paused clock the line still moves when something arrives.
         node.create_timer(TICK, self._advance, self._group, clock=steady_clock())
@@ -97,9 +98,9 @@ class CameraInput:
         self._images = ImageTopic(self._node, self._name, listen)
         listen = functools.partial(self._listen, callback=self._on_depth, check=self._limits.depth)
         self._depths = ImageTopic(self._node, self._name, listen, DEPTH_TOPICS)
-        self._calibrations = {"camera_info": self._builder.calibration,
-                              "depth/camera_info": self._builder.depth_calibration}  # fmt: skip
-        self._unlatched = set(self._calibrations)
+        self._calibrations = {
+            "camera_info": self._builder.calibration, "depth/camera_info": self._builder.depth_calibration,
+        }  # fmt: skip
         for topic in self._calibrations:
             self._listen_to_info(topic, qos_profile_sensor_data)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
@@ -152,7 +153,7 @@ class CameraInput:
         self._advance()
 
     def _on_camera_info(self, calibration: Calibration, message: CameraInfo) -> None:
-        self._builder.calibrate(calibration, message, self._now())
+        calibration.update(message, self._now())
 
     def _on_depth(self, message: Image | CompressedImage) -> None:
         self._depths.note()
@@ -176,15 +177,15 @@ class CameraInput:
         if now - self._looked < LOOK:
             return
         self._looked = now
-        for topic in tuple(self._unlatched):
+        for topic in self._calibrations.keys() - self._latched:
             if not self._calibrations[topic].known and is_latched(self._node, topic_of(self._name, topic)):
-                self._unlatched.remove(topic)
+                self._latched.add(topic)
                 self._listen_to_info(topic, LATCHED)
 
     def _advance(self) -> None:
-        self._look_for_latched_info()
         self._images.look()
         self._depths.look()
+        self._look_for_latched_info()
         if self._forgotten:
             self._forgotten = False
             self._line.clear()

@@ -45,6 +45,7 @@ def graph(context: object) -> Iterator[Node]:
     segmenter = make_segmenter(SegmentationConfig(segmenter="geometric"))
     with running(context):
         server, client = SegmenterNode(segmenter, context=context), MapClient(context=context)
+        server.start()
         assert not client.query("mug").success  # a service is requested only by who has done so
         assert until(lambda: sorted(client.get_node_names()) == NODES), client.get_node_names()
         yield client

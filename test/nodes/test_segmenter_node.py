@@ -130,6 +130,7 @@ class Noting:
 def segmenting(context: object, segmenter: Noting, **settings: object) -> Iterator[SegmenterNode]:
     given = [Parameter(name, value=value) for name, value in settings.items()]
     node = SegmenterNode(segmenter, context=context, parameter_overrides=given)
+    node.start()
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin, daemon=True)
