@@ -210,7 +210,6 @@ class Mapper:
         """
         moved = correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
         self.state.gate.forget_area()
-        self.state.pager.follow()
         return moved
 
     def correct(self, correction: Correction, submitted: int) -> int:
