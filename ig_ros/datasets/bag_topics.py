@@ -68,6 +68,8 @@ def select(topics: Iterable[BagTopic], wanted: Mapping[str, str]) -> dict[str, B
     of_kind = {kind: [t for t in found if t.kind == kind] for kind in ("colour", "grey", "depth", *KINDS.values())}
     for part, name in wanted.items():
         fitting = {t.name for t in found if t.kind in (KINDS_OF_IMAGE if part == "image" else (part,))}
+        if part == "masks":  # label images say nowhere that they are
+            fitting |= {t.name for t in found if t.type in (RAW, COMPRESSED)}
         if name not in fitting | WORDS.get(part, set()):
             raise DatasetError(f"the bag has no {part} topic {name}; it has {listing(found)}")
     chosen = {part: topic for part, name in wanted.items() for topic in found if topic.name == name}
