@@ -20,9 +20,11 @@ from launch_ros.parameter_descriptions import ParameterValue
 TOPICS = {
     "image": "colour image (image/compressed follows it)",
     "camera_info": "calibration of that image, with distortion",
-    "depth": "depth registered to that image, 16UC1 mm or 32FC1 m",
+    "depth": "depth, best registered to that image, 16UC1 mm or 32FC1 m",
     "pose": "geometry_msgs/PoseStamped, camera to map",
+    "pose_with_covariance": "geometry_msgs/PoseWithCovarianceStamped, read when pose_source is pose_with_covariance",
     "odometry": "nav_msgs/Odometry, read when pose_source is odometry",
+    "transform": "geometry_msgs/TransformStamped, read when pose_source is transform",
     "map_points": "sensor_msgs/PointCloud2, sparse points of the SLAM system",
     "segmented_image": "ig_ros/SegmentedImage, what the server sends to the robot",
     "pose_graph": "nav_msgs/Path, past poses of the camera as the SLAM system has corrected them",
@@ -35,6 +37,7 @@ def generate_launch_description() -> LaunchDescription:
     remappings = [(topic, LaunchConfiguration(topic)) for topic in TOPICS]
     remappings.append(("image/compressed", [LaunchConfiguration("image"), "/compressed"]))
     remappings.append(("depth/compressedDepth", [LaunchConfiguration("depth"), "/compressedDepth"]))
+    remappings.append(("depth/camera_info", LaunchConfiguration("depth_camera_info")))
     arguments = [
         DeclareLaunchArgument("part", default_value="both", description="robot: mapping; server: segmenting; both"),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes and their topics"),
@@ -48,6 +51,9 @@ def generate_launch_description() -> LaunchDescription:
         ),
         DeclareLaunchArgument("cameras", default_value="['']", description="namespaces of cameras that share the map"),
         DeclareLaunchArgument("segmenter", default_value="geometric", description="geometric, sam or sam2"),
+        DeclareLaunchArgument(
+            "depth_camera_info", default_value="depth/camera_info", description="calibration of unregistered depth"
+        ),
         *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
     ]
     common = {"package": "ig_ros", "namespace": namespace, "remappings": remappings, "output": "screen"}

@@ -13,9 +13,11 @@ from launch_ros.parameter_descriptions import ParameterValue
 TOPICS = {
     "image": "colour image (image/compressed follows it)",
     "camera_info": "calibration of that image, with distortion",
-    "depth": "depth registered to that image, 16UC1 mm or 32FC1 m",
+    "depth": "depth, best registered to that image, 16UC1 mm or 32FC1 m",
     "pose": "geometry_msgs/PoseStamped, camera to map",
+    "pose_with_covariance": "geometry_msgs/PoseWithCovarianceStamped, read when pose_source is pose_with_covariance",
     "odometry": "nav_msgs/Odometry, read when pose_source is odometry",
+    "transform": "geometry_msgs/TransformStamped, read when pose_source is transform",
     "segmented_image": "ig_ros/SegmentedImage, masks from another node",
     "map_points": "sensor_msgs/PointCloud2, sparse points of the SLAM system",
     "pose_graph": "nav_msgs/Path, past poses of the camera as the SLAM system has corrected them",
@@ -29,6 +31,7 @@ def generate_launch_description() -> LaunchDescription:
     remappings = [(topic, LaunchConfiguration(topic)) for topic in TOPICS]
     remappings.append(("image/compressed", [LaunchConfiguration("image"), "/compressed"]))
     remappings.append(("depth/compressedDepth", [LaunchConfiguration("depth"), "/compressedDepth"]))
+    remappings.append(("depth/camera_info", LaunchConfiguration("depth_camera_info")))
     arguments = [
         DeclareLaunchArgument(
             "config",
@@ -41,6 +44,9 @@ def generate_launch_description() -> LaunchDescription:
             "viewer", default_value="false", description="serve the map on a web page; decides over config"
         ),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
+        DeclareLaunchArgument(
+            "depth_camera_info", default_value="depth/camera_info", description="calibration of unregistered depth"
+        ),
         *(DeclareLaunchArgument(topic, default_value=topic, description=text) for topic, text in TOPICS.items()),
     ]
     named, folder = (

@@ -136,7 +136,7 @@ def test_robot_and_server_take_what_the_mapping_takes(described: list[Recorder])
     nodes = {node.kwargs["executable"]: node for node in of_kind(described, "Node")}
     assert nodes.keys() == {"mapping_node", "segmenter_node", "rviz2"}
     mapped = {name for name, _ in nodes["mapping_node"].kwargs["remappings"]}
-    assert {"pose_graph", "image/compressed"} < mapped
+    assert {topic.name for topic in IN} - {"clicked_point"} <= mapped
     for part, rviz, shown in (("robot", "true", True), ("server", "true", False), ("both", "false", False)):
         assert eval(said(nodes["rviz2"].kwargs["condition"].args[0].args[0], part=part, rviz=rviz)) is shown
     for node in nodes.values():

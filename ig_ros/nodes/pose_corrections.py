@@ -20,8 +20,8 @@ from ig_ros.message_decoding import matrix_from_pose, nanoseconds
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import Worker, steady_clock
 from ig_ros.nodes.message_checks import MessageLimits
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.topics import KINDS
-from ig_ros.nodes.transforms import TfLookup
 from ig_ros.scaffold.pose_correction import Correction, Odometry, Trajectory
 from ig_ros.types import FloatArray, Frame
 

@@ -17,7 +17,7 @@ from ig_ros.message_decoding import matrix_from_pose, nanoseconds
 from ig_ros.nodes.conversions import header
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import add_surface, object_message
-from ig_ros.nodes.transforms import TfLookup
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.visualization import highlight_message
 from ig_ros.srv import QueryObject
 from ig_ros.thread_settings import single_threaded

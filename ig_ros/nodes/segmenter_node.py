@@ -33,7 +33,7 @@ from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.process import run_node
-from ig_ros.nodes.topics import DEPTH_TOPICS, KINDS, LATCHED, SILENT, ImageTopic, is_latched
+from ig_ros.nodes.topics import KINDS, LATCHED, SILENT, RawOrCompressed, is_latched
 from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import FloatArray
@@ -64,8 +64,8 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self._arrived = threading.Condition()
         self._stopping = False
         self._masks = self.create_publisher(SegmentedImage, "segmented_image", RELIABLE)
-        self._images = ImageTopic(self, "", lambda topic: self._listen(topic, self._on_image))
-        self._depth_images = ImageTopic(self, "", lambda topic: self._listen(topic, self._on_depth), DEPTH_TOPICS)
+        self._raw_images = RawOrCompressed(self, "", "image", lambda topic: self._listen(topic, self._on_image))
+        self._raw_depths = RawOrCompressed(self, "", "depth", lambda topic: self._listen(topic, self._on_depth))
         self._listen("camera_info", self._on_info)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnosis = Diagnosis(f"{self.get_fully_qualified_name()}: segmenting")
@@ -101,7 +101,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
             self._info = message
 
     def _on_depth(self, message: Image | CompressedImage) -> None:
-        self._depth_images.note()
+        self._raw_depths.note()
         if self._admit(self._guard.depth, message):
             with self._arrived:
                 self._depths.append(message)
@@ -109,7 +109,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
                 self._arrived.notify()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self._images.note()
+        self._raw_images.note()
         if not self._admit(self._guard.image, message):
             return
         with self._arrived:
@@ -183,8 +183,6 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         return None
 
     def _publish_diagnostics(self) -> None:
-        self._images.look()
-        self._depth_images.look()
         if self._info is None and not self._latched and is_latched(self, "camera_info"):  # sent once, before the start
             self._latched = self.create_subscription(CameraInfo, "camera_info", self._on_info, LATCHED)
         numbers = {"images in": self.received, "images done": self.done, "images skipped": self.skipped}

@@ -28,10 +28,9 @@ from ig_ros.nodes.executor import JOBS, CallbackDelays, Worker, steady_clock
 from ig_ros.nodes.frame_builder import FrameBuilder
 from ig_ros.nodes.message_checks import Calibration, MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
-from ig_ros.nodes.pose_sources import PoseSourceSetup, make_pose_source
+from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Synchronizer, Waits
-from ig_ros.nodes.topics import DEPTH_TOPICS, KINDS, LATCHED, ImageTopic, is_latched, topic_of
-from ig_ros.nodes.transforms import TfLookup
+from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of
 from ig_ros.types import FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
@@ -94,10 +93,10 @@ class CameraInput:
         return self._builder.calibration.rectifier
 
     def _subscribe(self) -> None:
-        listen = functools.partial(self._listen, callback=self._on_image, check=self._limits.image)
-        self._images = ImageTopic(self._node, self._name, listen)
-        listen = functools.partial(self._listen, callback=self._on_depth, check=self._limits.depth)
-        self._depths = ImageTopic(self._node, self._name, listen, DEPTH_TOPICS)
+        images = functools.partial(self._listen, callback=self._on_image, check=self._limits.image)
+        depths = functools.partial(self._listen, callback=self._on_depth, check=self._limits.depth)
+        self._images = RawOrCompressed(self._node, self._name, "image", images)
+        self._depths = RawOrCompressed(self._node, self._name, "depth", depths)
         self._calibrations = {
             "camera_info": self._builder.calibration, "depth/camera_info": self._builder.depth_calibration,
         }  # fmt: skip
@@ -183,8 +182,6 @@ class CameraInput:
                 self._listen_to_info(topic, LATCHED)
 
     def _advance(self) -> None:
-        self._images.look()
-        self._depths.look()
         self._look_for_latched_info()
         if self._forgotten:
             self._forgotten = False

@@ -27,9 +27,9 @@ from ig_ros.msg import Mask, SegmentedImage
 from ig_ros.nodes.conversions import byte_array, header, image_message
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.player import Player, PlayOptions
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.nodes.query_service import FrameFinder, QueryService
-from ig_ros.nodes.transforms import TfLookup
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RenderView, SaveMap
 
 SMALL = LimitsConfig(image_pixels=1200, masks=5, embedding=8, cloud_points=10, path_poses=3, text=20)

@@ -16,9 +16,9 @@ from ig_ros.errors import FrameError
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import CallbackDelays, Worker
 from ig_ros.nodes.message_checks import SETTLE, Calibration, OneSender
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.subscriptions import CameraInput
 from ig_ros.nodes.topics import SILENT
-from ig_ros.nodes.transforms import TfLookup
 
 
 def info(focal: float) -> CameraInfo:
