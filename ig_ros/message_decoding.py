@@ -22,6 +22,7 @@ from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
 NAME = 40  # characters of a sender's text that are repeated in a message about it
 PNG = b"\x89PNG\r\n\x1a\n"
+MOST_NAMED = 65535  # largest id that a Mask message can have
 CONFIG = 12  # bytes before the picture of compressedDepth
 _COLOR_FLAGS = {
     1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -169,21 +170,20 @@ def _metres(depth: FloatArray, encoding: str) -> FloatArray:
 def labels_from_image(message: Any) -> IntArray:
     """Returns (H, W) int32 mask ids, 0 = none, of a label image.
 
-    Raw: 8, 16 or 32 bits; a colour image, whose colours but black are the masks; 16UCn and 32SCn, n layers of ids that
-    overlap. Compressed: a PNG of grey values, of a palette, whose indices are the ids, or of colours. Raises FrameError
-    `mask_encoding`, `mask_data`.
+    Raw: 8, 16 or 32 bits; colours, R + 256 G + 65536 B; 16UCn and 32SCn, n layers of ids that overlap. Compressed: see
+    `labels_from_png`. Raises FrameError `mask_encoding`, `mask_data`.
     """
     if _is_compressed(message):
-        return labels_from_png(bytes(message.data), f"compressed label image ('{message.format[:NAME]}')")
+        return _small_ids(labels_from_png(bytes(message.data), f"compressed label image ('{message.format[:NAME]}')"))
     layers = re.fullmatch(r"(16U|32S)C([1-9]\d?)", message.encoding)
     if layers:
         dtype, count = {"16U": "u2", "32S": "i4"}[layers[1]], int(layers[2])
         pixels = np.maximum(_pixels(message, dtype, count, "mask_data").astype(np.int32), 0)
-        return np.asarray(pixels if count == 1 else _on_top(pixels))
+        return _small_ids(np.asarray(pixels if count == 1 else _on_top(pixels)))
     if message.encoding in _LABEL_TYPES:
         return _pixels(message, _LABEL_TYPES[message.encoding], 1, "mask_data").astype(np.int32)
     if _COLOR_CODES.get(message.encoding, ("", 0))[:2] in (("u1", 3), ("u1", 4)):
-        return _numbered(rgb_from_raw(message))
+        return _small_ids(_coded(rgb_from_raw(message)))
     known = ", ".join((*_LABEL_TYPES, "16UC1", "32SC1", "rgb8", "bgr8"))
     raise FrameError(
         "mask_encoding", f"label image encoding '{message.encoding[:NAME]}' is not supported: publish one of {known}"
@@ -191,7 +191,7 @@ def labels_from_image(message: Any) -> IntArray:
 
 
 def labels_from_png(data: bytes, what: str) -> IntArray:
-    """Returns (H, W) int32 of a PNG: its grey values, indices of its palette, or a number for each colour but black.
+    """Returns (H, W) int32 of a PNG: its grey values, indices of its palette, or R + 256 G + 65536 B of its colours.
 
     Raises FrameError `mask_data`, in which `what` is its name, for anything else; a JPEG blurs ids.
     """
@@ -206,16 +206,22 @@ def labels_from_png(data: bytes, what: str) -> IntArray:
         if pixels is not None and pixels.ndim == 2:
             return pixels.astype(np.int32)
         if pixels is not None and pixels.dtype == np.uint8:
-            return _numbered(pixels[..., :3])
+            return _coded(pixels[..., 2::-1])
     raise FrameError("mask_data", f"{what} is no PNG of grey values, a palette or 8-bit colours: send labels as such")
 
 
-def _numbered(colors: npt.NDArray[np.uint8]) -> IntArray:
-    """Returns (H, W) int32: a number >= 1 for each colour (H, W, 3), 0 for black."""
-    packed = colors.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
-    found, place = np.unique(packed, return_inverse=True)
-    number = np.arange(len(found), dtype=np.int32) + int(found[0] != 0)
-    return np.asarray(number[place].reshape(packed.shape))
+def _coded(colors: npt.NDArray[np.uint8]) -> IntArray:
+    """Returns (H, W) int32 R + 256 G + 65536 B of colours (H, W, 3), as COCO's panoptic format writes ids."""
+    return np.asarray(colors.astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32))
+
+
+def _small_ids(labels: IntArray) -> IntArray:
+    """Returns (H, W) ids, of which those that no Mask can name are renumbered where they exceed a million."""
+    if labels.max() < 1 << 20:
+        return labels
+    nameless = labels > MOST_NAMED
+    labels[nameless] = MOST_NAMED + 1 + np.unique(labels[nameless], return_inverse=True)[1]
+    return labels
 
 
 def _on_top(layers: IntArray) -> IntArray:
