@@ -315,7 +315,7 @@ def test_images_that_all_bear_one_stamp_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.field(
-    "wrong", "a bag with depth stamped 25-50 ms beside its image", "used with the pose of its own stamp, told"
+    "wrong", "a bag with depth stamped 25-50 ms late", "used with the pose of its own stamp, told"
 )
 def test_depth_that_is_steadily_late_is_used_with_the_pose_of_its_own_stamp(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -340,7 +340,7 @@ def test_depth_that_is_steadily_late_is_used_with_the_pose_of_its_own_stamp(
 
 
 @pytest.mark.field(
-    "wrong", "a bag with depth stamped anyhow beside its image", "a warning with offset and sync_tolerance"
+    "wrong", "a bag with depth stamped anyhow", "a warning with offset and sync_tolerance"
 )
 def test_depth_that_is_now_and_then_late_is_left_out_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
