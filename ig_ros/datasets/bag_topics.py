@@ -39,7 +39,7 @@ class BagTopic:
     count: int  # messages
     kind: str  # colour, grey, depth, camera_info, pose, masks, tf or other
     frame_id: str = ""
-    size: tuple[int, int] = (0, 0)  # width, height of a raw image, of the calibrated image of a camera_info
+    size: tuple[int, int] = (0, 0)  # width, height of a raw image, of those that a camera_info is of
 
 
 def describe(name: str, kind: str, count: int, first: Any) -> BagTopic:
@@ -54,7 +54,9 @@ def describe(name: str, kind: str, count: int, first: Any) -> BagTopic:
         deep = "compressedDepth" in first.format or first.format.startswith(DEPTH) or "compressedDepth" in name
         return replace(topic, kind="depth" if deep else "colour")
     if topic.kind == "camera_info":
-        return replace(topic, size=(first.width, first.height))
+        roi = first.roi
+        columns, rows = (roi.width or first.width), (roi.height or first.height)
+        return replace(topic, size=(columns // max(first.binning_x, 1), rows // max(first.binning_y, 1)))
     return topic
 
 

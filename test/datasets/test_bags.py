@@ -314,9 +314,7 @@ def test_images_that_all_bear_one_stamp_are_refused(tmp_path: Path) -> None:
         open_dataset(write(tmp_path / "bag", same))
 
 
-@pytest.mark.field(
-    "wrong", "a bag with depth stamped 25-50 ms late", "used with the pose of its own stamp, told"
-)
+@pytest.mark.field("wrong", "a bag with depth stamped 25-50 ms late", "used with the pose of its own stamp, told")
 def test_depth_that_is_steadily_late_is_used_with_the_pose_of_its_own_stamp(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -339,9 +337,7 @@ def test_depth_that_is_steadily_late_is_used_with_the_pose_of_its_own_stamp(
         assert np.median(np.abs(got - want)[both]) < 0.01
 
 
-@pytest.mark.field(
-    "wrong", "a bag with depth stamped anyhow", "a warning with offset and sync_tolerance"
-)
+@pytest.mark.field("wrong", "a bag with depth stamped anyhow", "a warning with offset and sync_tolerance")
 def test_depth_that_is_now_and_then_late_is_left_out_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
