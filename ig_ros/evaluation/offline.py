@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from ig_ros.evaluation.held_out import HeldOutView, best_render_iou
 from ig_ros.evaluation.label_transfer import transfer_by_vote, transfer_ids
 from ig_ros.evaluation.metrics import instance_score, score_entry, semantic_score
 from ig_ros.mapper import Mapper
+from ig_ros.scaffold.keyframes import demand_usable
 from ig_ros.types import IntArray, MapSnapshot
+
+log = logging.getLogger(__name__)
 
 ARRIVAL = 0.6  # all frames have arrived after this share of the budget; the rest is for training on all of them
 
@@ -61,10 +65,16 @@ def map_dataset(
     begin = time.perf_counter()
     dropped: dict[str, int] = {}
     fed, loss = 0, 0.0
+    unusable: list[str] = []  # why depth that was there is of no use
 
     def feed() -> None:
         nonlocal fed
         frame = dataset[places[fed]]
+        try:
+            if frame.depth is not None and mapper.config.input.use_depth:
+                demand_usable(frame.depth, mapper.config.input)
+        except FrameError as error:
+            unusable.append(str(error))
         try:
             taken = mapper.add_frame(frame)
             if taken and len(mapper.keyframes) == 1 and frame.depth is None and (points := sparse_points(dataset)):
@@ -86,6 +96,10 @@ def map_dataset(
             continue
         loss = 0.95 * loss + 0.05 * result.loss if loss else result.loss
         report(MappingProgress(min(share, 1.0), fed, mapper.trainer.step, loss, len(mapper.scaffold.anchors)))
+    if unusable:
+        log.warning(
+            "%d of %d frames are used without their depth, the first because %s", len(unusable), fed, unusable[0]
+        )
     return dropped
 
 
@@ -96,6 +110,7 @@ def score(
     figures: dict[str, Any] = {
         "frames": len(dataset),
         "keyframes": len(mapper.keyframes),
+        "keyframes_with_depth": sum(k.depth is not None for k in mapper.keyframes.items),
         "steps": mapper.trainer.step,
         "anchors": len(mapper.scaffold.anchors),
         "gaussians": len(snapshot.xyz),

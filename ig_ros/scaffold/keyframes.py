@@ -71,17 +71,14 @@ def _renamed(words: Mapping[int, T], number: Mapping[int, int]) -> dict[int, T]:
 
 
 def demand_usable(depth: FloatArray, config: InputConfig) -> None:
-    """Raises FrameError `depth_empty`, `depth_range` for a depth image (H, W) m without any pixel in trusted range."""
-    known = depth[depth > 0]
-    if not known.size:
-        raise FrameError("depth_empty", "no pixel of the depth image has a depth: check the depth camera and its reach")
-    near, far = float(known.min()), float(known.max())
-    if not within(known, config).any():
-        raise FrameError(
-            "depth_range",
-            f"all depth is outside input.min_depth = {config.min_depth:g} m and input.max_depth = "
-            f"{config.max_depth:g} m, it is {near:.2f} to {far:.2f} m: set these to the scene",
-        )
+    """Raises FrameError `depth_range` for a depth image (H, W) m without any pixel in the trusted range."""
+    if not within(depth, config).any():
+        least, most = config.min_depth, config.max_depth
+        found = f"the farthest is {depth.max():.2f} m: check its units, or change these" if depth.any() else (
+            "none of its pixels has any: check the depth camera and its reach"
+        )  # fmt: skip
+        text = f"no depth is within {least:g} to {most:g} m (input.min_depth, input.max_depth), {found}"
+        raise FrameError("depth_range", text)
 
 
 def within(depth: FloatArray, config: InputConfig) -> BoolArray:
