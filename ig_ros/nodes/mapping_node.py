@@ -152,7 +152,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         )
         pixels = PixelLocator(mapper, self._inputs, config.cameras)
         self._planning = planning = PlanningServices(self, mapper, frames, limits, pixels, show)
-        commands = MapServices(self, mapper, config.map_directory, problems, limits, self._on_new_map)
+        commands = MapServices(mapper, config.map_directory, limits, self._on_new_map)
         self._service_pool = ServicePool(self, problems)
         for kind, name, handler in (
             (QueryObject, "query_object", QueryService(mapper, frames, limits, show).query),

@@ -56,7 +56,6 @@ class MaskMapper:
         self.config = config
         self.frames: list[Frame] = []
         self.points = 0
-        self.slow = threading.Event()
         self._snapshot: MapSnapshot | None = None
 
     def start(self) -> None:
@@ -134,7 +133,11 @@ class MaskMapper:
     def load(self, directory: Path) -> Future[None]:
         if not (directory / "map").is_file():
             return _failed(StorageError(f"{directory} is not a map"))
-        return Future() if directory.name == "slow" else _done(None)
+        if directory.name != "slow":
+            return _done(None)
+        loading: Future[None] = Future()
+        threading.Timer(1.0, loading.set_result, [None]).start()
+        return loading
 
     def stats(self) -> Stats:
         frames = self.frames
