@@ -33,7 +33,7 @@ def end(node: RealNode, number: int = signal.SIGINT) -> None:
     assert seconds < 2.0
     assert until(lambda: "mapping_node" not in node.client.get_node_names(), 2.0 - seconds)
     assert not [path for path in own - segments("self") if path.exists()]
-    for word in ("terminate", "Traceback", "rosout"):
+    for word in ("terminate", "Traceback"):
         assert word not in node.log()
 
 
