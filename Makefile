@@ -1,10 +1,11 @@
-# make demo | make test | make lint | make language | make bench | make quality (an hour) | make field | make soak (a quarter of an hour). Each makes .venv first; afterwards only what has changed is built again.
+# make demo | make test | make test-jazzy | make lint | make language | make bench | make quality (an hour) | make field | make soak (a quarter of an hour). Each makes .venv first; afterwards only what has changed is built again.
 VENV ?= .venv
+ROS :=
 PYTHON := $(VENV)/bin/python
 
 BUILT_FROM := setup.py CMakeLists.txt package.xml $(wildcard cmake/* msg/* srv/* config/* launch/* ig_ros/raster/native/*)
 
-.PHONY: bench docs demo field test lint build language quality soak
+.PHONY: bench docs demo field test test-jazzy lint build build-jazzy language quality soak
 .DELETE_ON_ERROR:
 
 demo: build
@@ -35,6 +36,13 @@ field: build
 test: lint
 	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest
 
+# The tests that depend on rclpy, on ROS 2 Jazzy with the NumPy, SciPy and OpenCV of Ubuntu 24.04.
+test-jazzy: build-jazzy
+	OMP_WAIT_POLICY=passive .venv-jazzy/bin/python -m pytest test/nodes test/cli/test_play.py test/test_launch.py
+
+build-jazzy:
+	@$(MAKE) --no-print-directory build VENV=.venv-jazzy ROS=jazzy
+
 lint: build
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
@@ -42,12 +50,12 @@ lint: build
 
 build: $(VENV)/.built
 
-$(VENV)/.dependencies: pyproject.toml constraints.txt scripts/install.sh scripts/system_packages.sh
+$(VENV)/.dependencies: pyproject.toml constraints$(ROS:%=-%).txt scripts/install.sh scripts/system_packages.sh
 	@echo "installing dependencies into $(VENV) (minutes, once)"
-	@scripts/install.sh dependencies $(VENV)
+	@scripts/install.sh dependencies $(VENV) $(ROS)
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.dependencies $(BUILT_FROM)
 	@echo "building messages and rasteriser"
-	@scripts/install.sh package $(VENV)
+	@scripts/install.sh package $(VENV) $(ROS)
 	@touch $@

@@ -2,6 +2,9 @@
 
 The ROS wheels of PyPI make the environment a ROS prefix (lib/, share/, ament index); installing ig_ros adds to it.
 Without them the core is built, without messages and nodes: `ig map`, `query`, `view` and `export` need none.
+
+Generated messages belong to one ROS distribution, so they lie in the environment, never among the sources: environments
+of several distributions share one checkout (`pip install -e`).
 """
 
 import importlib.util
@@ -17,6 +20,7 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "ig_ros"
+GENERATED = "lib/ig_ros/python"  # messages of an editable installation, below the prefix
 EXECUTABLES = {  # lib/ig_ros/NAME -> module and arguments
     "mapping_node": "ig_ros.nodes mapping_node",
     "segmenter_node": "ig_ros.nodes segmenter_node",
@@ -79,25 +83,44 @@ class BuildWithCMake(build_ext):
         shutil.rmtree(scratch, ignore_errors=True)
         prefix = ros_prefix()
         run_cmake(scratch / "cmake", stage, prefix)
-        in_place = self.inplace or getattr(self, "editable_mode", False)
-        self.take_python(stage, ROOT / PACKAGE if in_place else Path(self.build_lib).resolve() / PACKAGE)
+        generated = next((stage / "lib").glob(f"python*/*-packages/{PACKAGE}"))
         data = self.prefix_files(stage)
+        if self.inplace or getattr(self, "editable_mode", False):
+            self.take_libraries(generated, ROOT / PACKAGE)
+            data |= self.environment_files(generated, scratch)
+        else:
+            package = Path(self.build_lib).resolve() / PACKAGE
+            self.take_libraries(generated, package)
+            for path in self.messages(generated):
+                (package / path.relative_to(generated)).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, package / path.relative_to(generated))
         if prefix is not None:
             data[f"lib/{PACKAGE}"] = [str(path) for path in self.write_executables(scratch / "executables")]
         self.distribution.data_files = [*(self.distribution.data_files or []), *data.items()]
 
-    def take_python(self, stage: Path, package: Path) -> None:
-        """Generated modules and compiled libraries: beside the sources (editable) or into the wheel."""
-        generated = next((stage / "lib").glob(f"python*/*-packages/{PACKAGE}"))
-        for name in ("msg", "srv"):
-            if not (generated / name).is_dir():  # built without ROS
-                continue
-            shutil.rmtree(package / name, ignore_errors=True)
-            shutil.copytree(generated / name, package / name, ignore=shutil.ignore_patterns("*.c", "__pycache__"))
-        for library in [*generated.glob("*.so"), *generated.glob("raster/*.so")]:
+    def take_libraries(self, generated: Path, package: Path) -> None:
+        """The compiled rasteriser, which knows no ROS: beside the sources (editable) or into the wheel."""
+        for library in generated.glob("raster/*.so"):
             target = package / library.relative_to(generated)
             target.unlink(missing_ok=True)  # a running process keeps the old file; overwriting it would crash it
             shutil.copy2(library, target)
+
+    def messages(self, generated: Path) -> list[Path]:
+        """Returns the generated modules and their compiled halves; none where it was built without ROS."""
+        return sorted([*generated.glob("*.so"), *generated.glob("msg/*.py"), *generated.glob("srv/*.py")])
+
+    def environment_files(self, generated: Path, scratch: Path) -> dict[str, list[str]]:
+        """The messages, for below the prefix, and `ig_ros.pkg`, with which `ig_ros/__init__.py` finds them there."""
+        for old in ("msg", "srv"):  # earlier builds left them here, where they would come first
+            shutil.rmtree(ROOT / PACKAGE / old, ignore_errors=True)
+        for library in (ROOT / PACKAGE).glob("*.so"):
+            library.unlink()
+        files: dict[str, list[str]] = {}
+        for path in self.messages(generated):
+            files.setdefault(f"{GENERATED}/{path.parent.relative_to(generated)}", []).append(str(path))
+        pointer = scratch / f"{PACKAGE}.pkg"
+        pointer.write_text(f"{sys.prefix}/{GENERATED}\n")
+        return files | {os.path.relpath(sysconfig.get_path("purelib"), sys.prefix): [str(pointer)]}
 
     def prefix_files(self, stage: Path) -> dict[str, list[str]]:
         """What ROS looks for below a prefix: type support libraries, ament index, launch and config files."""

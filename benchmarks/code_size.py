@@ -21,6 +21,35 @@ from ig_ros.config import NodeConfig, leaves
 ROOT = Path(__file__).resolve().parents[1] / "ig_ros"
 APART = ("msg", "srv", "simulation")  # generated messages, and the simulator
 SHOWN = ("cli", "evaluation", "export", "nodes", "report", "viewer")  # their constants steer what is shown, not the map
+
+# Numbers that steer nothing: change them, together with whoever shares them, and map and answers stay what they were.
+NEUTRAL = {
+    "codes and empty values": (
+        "atomic_write:AT_FDCWD", "atomic_write:RENAME_EXCHANGE", "datasets/files:NO_VALUE", "geometry:T_BODY_OPTICAL",
+        "instances/tracking:NO_IDS", "instances/visibility:HIDDEN", "instances/visibility:UNLABELLED",
+        "instances/voting:NONE", "lens_distortion:_LENGTHS", "map_io:SCHEMA", "map_validation:IDS",
+        "map_validation:STAMPS", "raster/anchor_decoding:MLPS", "raster/losses:COLORS", "raster/visibility:LOOSE",
+        "scaffold/rotations:IDENTITY", "scaffold/keyframes:MASK_ID_LIMIT",
+    ),
+    "how much is worked on at once": (
+        "datasets/fused_truth:BATCH", "instances/over_segmentation:CHUNK", "instances/voting:CHUNK",
+        "language/encoders:CACHE_SIZE", "language/open_clip_encoder:BATCH", "raster/counting:MANY",
+        "segmentation/sam:BATCH",
+    ),
+    "lengths of queues and messages, restarts of threads": (
+        "datasets/files:NAMED_AT_MOST", "frame_queue:REMEMBERED", "frame_queue:PATIENCE", "live:SPARE", "live:HEALTHY",
+        "live:INBOX", "live:READY", "live:IDLE", "message_decoding:NAME", "thread_settings:NICENESS",
+    ),
+    "definitions: Adam, SSIM, gsplat, ImageNet": (
+        "raster/adam:BETA1", "raster/adam:BETA2", "raster/adam:EPSILON", "raster/losses:RADIUS", "raster/losses:SIGMA",
+        "raster/losses:C1", "raster/losses:C2", "raster/gsplat_backend:BLUR", "raster/request:MAX_ALPHA",
+        "segmentation/sam2:MEAN", "segmentation/sam2:DEVIATION",
+    ),
+    "how a map is judged and drawn": (
+        "colors:GOLDEN", "colors:TABLE", "datasets/base:HELD_OUT_EVERY", "datasets/fused_truth:VOXEL",
+        "datasets/fused_truth:COLUMNS", "datasets/replica:FUSED_VIEWS",
+    ),
+}  # fmt: skip
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
@@ -79,8 +108,10 @@ def modules() -> list[Module]:
 
 
 def steering(found: list[Module]) -> list[str]:
-    """Returns the numeric constants of modules whose numbers steer the map and the answers."""
-    return [f"{m.name}:{name}" for m in found if m.folder not in SHOWN for name in m.constants()]
+    """Returns the numeric constants that steer the map and the answers: those of their modules without NEUTRAL."""
+    neutral = {name for names in NEUTRAL.values() for name in names}
+    every = [f"{m.name.removesuffix('.py')}:{name}" for m in found if m.folder not in SHOWN for name in m.constants()]
+    return [name for name in every if name not in neutral]
 
 
 def _docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

@@ -23,7 +23,7 @@ from reference.raster import render_tiled  # noqa: E402
 from reference.raster_scenes import camera, leaves, pose, room  # noqa: E402
 
 from ig_ros.raster import ScreenStats, cpu_backend, library  # noqa: E402
-from ig_ros.raster.losses import image_loss, image_loss_torch  # noqa: E402
+from ig_ros.raster.losses import image_loss_gradient, image_loss_torch  # noqa: E402
 from ig_ros.raster.request import make_request  # noqa: E402
 from ig_ros.types import GaussianBatch, RenderResult  # noqa: E402
 
@@ -87,12 +87,13 @@ def bench_raster(sizes: list[int], with_reference: bool) -> None:
 def bench_image_loss() -> None:
     """Value and gradient of the image loss."""
     rendered, target = torch.rand(HEIGHT, WIDTH, 3, requires_grad=True), torch.rand(HEIGHT, WIDTH, 3)
+    gradient = torch.empty(HEIGHT, WIDTH, 3)
     print(f"image loss, value and gradient, {WIDTH}x{HEIGHT}")
-    slow = milliseconds(lambda: image_loss_torch(rendered, target, 0.2, None).backward(), 10)
+    slow = milliseconds(lambda: image_loss_torch(rendered, target, 0.2).backward(), 10)
     print(f"  torch, separable: {slow:8.2f} ms")
     for variant in library.available_variants():
         lib = library.load(variant)
-        ms = milliseconds(lambda lib=lib: image_loss(rendered, target, 0.2, None, lib).backward(), 25)
+        ms = milliseconds(lambda lib=lib: image_loss_gradient(lib, rendered, target, 0.2, gradient), 25)
         print(f"  {variant:>16}: {ms:8.2f} ms")
 
 

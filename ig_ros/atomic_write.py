@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import glob
 import os
@@ -13,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-
-AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 @contextmanager
@@ -27,9 +24,9 @@ def atomic_directory(target: Path, mark: str) -> Iterator[Path]:
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", dir=target.parent))
     try:
         yield scratch
-        _settle(scratch)
-        _swap(scratch, target)
-        _sync(target.parent)
+        for path in [*scratch.rglob("*"), scratch]:  # a name may survive a power failure that its content does not
+            _sync(path)
+        _replace(target, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -72,12 +69,6 @@ def _old(target: Path) -> Path:
     return target.with_name(f".{target.name}.old")
 
 
-def _settle(scratch: Path) -> None:
-    """Have all of a directory on the disk: a name may survive a power failure that its content does not."""
-    for path in [*scratch.rglob("*"), scratch]:
-        _sync(path)
-
-
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -86,24 +77,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _swap(scratch: Path, target: Path) -> None:
-    """Put scratch in target's place, at one blow: whoever is killed leaves the old one or the new one there."""
-    if not target.exists():
-        os.rename(scratch, target)
-    elif _exchange(scratch, target):
-        shutil.rmtree(scratch)
-    else:  # a file system that cannot exchange: the old one steps aside, where `recover` finds it
-        old = _old(target)
-        shutil.rmtree(old, ignore_errors=True)
+def _replace(target: Path, scratch: Path) -> None:
+    """Puts scratch in target's place; the old one steps aside meanwhile, where `recover` finds it."""
+    old = _old(target)
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
         os.rename(target, old)
-        os.rename(scratch, target)
-        shutil.rmtree(old)
-
-
-def _exchange(a: Path, b: Path) -> bool:
-    """Swap two directories by Linux's renameat2; False where the kernel or the file system cannot."""
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is None:
-        return False
-    done: int = rename(AT_FDCWD, os.fsencode(a.absolute()), AT_FDCWD, os.fsencode(b.absolute()), RENAME_EXCHANGE)
-    return done == 0
+    os.rename(scratch, target)
+    _sync(target.parent)
+    shutil.rmtree(old, ignore_errors=True)

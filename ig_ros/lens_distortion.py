@@ -21,6 +21,8 @@ FISHEYE = ("equidistant", "fisheye")  # distortion models of camera_info
 POLYNOMIAL = ("plumb_bob", "rational_polynomial", "")  # one family in OpenCV: drivers mix the names and the lengths
 _LENGTHS = (4, 5, 8, 12, 14)  # numbers of coefficients that OpenCV takes for it
 REFINEMENTS = 10  # steps of the inverse of a lens, which leave far less than a pixel
+MOST_KEPT = 2_100_000  # pixels: larger images are reduced, neither training nor segmenters use more
+DRIFT = 0.005  # of the focal length: calibrations nearer to each other are one lens that focuses
 NARROWINGS = 70  # steps of 1 % by which a view is narrowed at most, to half of it
 
 Maps = tuple[FloatArray, FloatArray]  # source column and row of each pixel, (H, W) each
@@ -28,11 +30,54 @@ Maps = tuple[FloatArray, FloatArray]  # source column and row of each pixel, (H,
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """How a lens bends rays: OpenCV's polynomial or fisheye model."""
+    """A camera as it is calibrated: how its lens bends rays by OpenCV's polynomial or fisheye model."""
 
-    K: FloatArray  # (3, 3) of the distorted image
-    distortion: FloatArray  # OpenCV's coefficients
-    fisheye: bool
+    camera: Camera  # of the distorted images, after they have been reduced
+    distortion: FloatArray  # OpenCV's coefficients, 0 = none
+    fisheye: bool = False
+    reduction: int = 1  # so many pixels of an image, squared, are made one when it is decoded
+
+    @staticmethod
+    def from_info(info: Any, rectified: bool = False, least_width: int = 0) -> Lens:
+        """Returns the lens of a camera_info's images; of those that are rectified already it is P without distortion.
+
+        Images above MOST_KEPT pixels are reduced, to no less than `least_width`. Raises FrameError `bad_camera_info`
+        for zero focal lengths, sizes, regions out of the image and unknown distortion models.
+        """
+        camera = camera_from_info(info, rectified)
+        n = reduction(camera.width, camera.height, least_width)
+        small = camera.resized(camera.width // n, camera.height // n)
+        distortion, model = np.trim_zeros(np.array(info.d, np.float64), "b"), info.distortion_model
+        if rectified or not distortion.size:
+            return Lens(small, np.zeros(5), reduction=n)
+        if not np.isfinite(distortion).all():
+            raise FrameError("bad_camera_info", "camera_info has NaN distortion: recalibrate the camera")
+        if model not in (*POLYNOMIAL, *FISHEYE):
+            known = ", ".join((*POLYNOMIAL[:2], *FISHEYE))
+            text = f"distortion model '{model}' is not supported: use one of {known}, or publish undistorted images"
+            raise FrameError("bad_camera_info", text)
+        length = next((n for n in ((4,) if model in FISHEYE else _LENGTHS) if n >= distortion.size), None)
+        if length is None:
+            raise FrameError(
+                "bad_camera_info", f"distortion model '{model}' cannot have {distortion.size} coefficients"
+            )
+        return Lens(small, np.pad(distortion, (0, length - distortion.size)), model in FISHEYE, n)
+
+    @property
+    def K(self) -> FloatArray:
+        """Returns (3, 3) of the distorted image."""
+        return _shifted(self.camera.K, -0.5)
+
+    def near(self, other: Lens) -> bool:
+        """Returns whether two calibrations differ by no more than an autofocus changes them from image to image."""
+        same = (self.fisheye, self.reduction, self.camera.width, self.camera.height, self.distortion.size) == (
+            other.fisheye, other.reduction, other.camera.width, other.camera.height, other.distortion.size
+        )  # fmt: skip
+        K, other_K = self.camera.K, other.camera.K
+        return (
+            same and float(np.abs(K - other_K).max()) <= DRIFT * K[0, 0]
+            and np.allclose(self.distortion, other.distortion, rtol=0, atol=1e-4)
+        )  # fmt: skip
 
     def widest(self, size: tuple[int, int]) -> FloatArray:
         """Returns OpenCV's guess of K (3, 3) of the undistorted image; its border can hold pixels nobody saw."""
@@ -69,56 +114,53 @@ class Rectifier:
     """
 
     camera: Camera
-    maps: Maps | None = None
-    lens: Lens | None = None  # None = without distortion
+    lens: Lens
+    maps: Maps | None = None  # None = without distortion
 
     @staticmethod
-    def of(camera: Camera, distortion: FloatArray, fisheye: bool) -> Rectifier:
-        """Returns the rectifier of the distorted images of a camera.
+    def of(lens: Lens) -> Rectifier:
+        """Returns the rectifier of the images of a lens.
 
         OpenCV's guess looks at a 9x9 grid and can leave invalid strips at the border: from there on the view is
         narrowed until the lens sees every pixel. Raises FrameError `bad_camera_info` where that cannot be reached.
         """
-        if not distortion.any():
-            return Rectifier(camera)
-        lens, size = Lens(_shifted(camera.K, -0.5), distortion, fisheye), (camera.width, camera.height)
+        if not lens.distortion.any():
+            return Rectifier(lens.camera, lens)
+        size = (lens.camera.width, lens.camera.height)
         K_new = lens.widest(size)
         for _ in range(NARROWINGS):
             maps = lens.maps(K_new, size)
             if all(m.min() > -0.5 and m.max() < extent - 0.5 for m, extent in zip(maps, size, strict=True)):
-                return Rectifier(Camera(_shifted(K_new, 0.5), *size), maps, lens)
+                return Rectifier(Camera(_shifted(K_new, 0.5), *size), lens, maps)
             K_new = K_new * np.array([[1.01, 1, 1], [1, 1.01, 1], [1, 1, 1]])  # the principal point stays
         raise FrameError(
-            "bad_camera_info", f"distortion {distortion.tolist()} leaves no valid image: recalibrate the camera"
+            "bad_camera_info", f"distortion {lens.distortion.tolist()} leaves no valid image: recalibrate the camera"
         )
 
     @staticmethod
     def from_info(info: Any, rectified: bool = False) -> Rectifier:
-        """Returns the rectifier of a camera_info's images; of those that are rectified already its P is the camera.
+        """Returns the rectifier of a camera_info's images, see Lens.from_info. Raises FrameError `bad_camera_info`."""
+        return Rectifier.of(Lens.from_info(info, rectified))
 
-        Raises FrameError `bad_camera_info` for zero focal lengths, sizes and unknown distortion models.
+    def follow(self, lens: Lens) -> Rectifier:
+        """Returns the rectifier of the camera's images now; with the same maps while the lens is near to this one's.
+
+        To first order in their distance, what an autofocus does to the distorted image it does to the undistorted one.
         """
-        camera = camera_from_info(info)
-        if rectified:
-            P = np.array(info.p, np.float64).reshape(3, 4)[:, :3]
-            return Rectifier(Camera(_shifted(P, 0.5), camera.width, camera.height) if P[0, 0] > 0 else camera)
-        distortion, model = np.trim_zeros(np.array(info.d, np.float64), "b"), info.distortion_model
-        if not np.isfinite(distortion).all():
-            raise FrameError("bad_camera_info", "camera_info has NaN distortion: recalibrate the camera")
-        if distortion.any() and model not in (*POLYNOMIAL, *FISHEYE):
-            known = ", ".join((*POLYNOMIAL[:2], *FISHEYE))
-            text = f"distortion model '{model}' is not supported: use one of {known}, or publish undistorted images"
-            raise FrameError("bad_camera_info", text)
-        length = next((n for n in ((4,) if model in FISHEYE else _LENGTHS) if n >= distortion.size), None)
-        if length is None:
-            raise FrameError(
-                "bad_camera_info", f"distortion model '{model}' cannot have {distortion.size} coefficients"
-            )
-        return Rectifier.of(camera, np.pad(distortion, (0, length - distortion.size)), model in FISHEYE)
+        if self.maps is None or not lens.near(self.lens):
+            return Rectifier.of(lens)
+        K = _shifted(self.camera.K, -0.5) @ np.linalg.inv(self.lens.K) @ lens.K
+        return Rectifier(Camera(_shifted(K, 0.5), self.camera.width, self.camera.height), lens, self.maps)
+
+    def fitted(self, pixels: Array) -> Array:
+        """Returns depth or labels (h, w) of the whole image reduced as that is (nearest pixel); others as they are."""
+        n = self.lens.reduction
+        whole = pixels.shape == (self.camera.height * n, self.camera.width * n)
+        return pixels[n // 2 :: n, n // 2 :: n] if whole else pixels
 
     def point(self, u: float, v: float) -> tuple[float, float]:
         """Returns where a pixel of the distorted image is in the undistorted one; pixel centres are at +0.5 in both."""
-        if self.lens is None:
+        if self.maps is None:
             return u, v
         x, y, _ = self.camera.K @ self.lens.ray(u - 0.5, v - 0.5)
         return float(x), float(y)
@@ -137,6 +179,29 @@ class Rectifier:
         return np.asarray(
             cv2.remap(values, *self.maps, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE), image.dtype
         )
+
+
+class Rectifiers:
+    """The rectifiers of a camera whose calibration moves; maps are computed when it has moved by more than DRIFT."""
+
+    def __init__(self) -> None:
+        self._base: Rectifier | None = None  # whose maps are used
+
+    def of(self, lens: Lens) -> Rectifier:
+        """Returns the rectifier of the images that were taken by this lens. Raises FrameError `bad_camera_info`."""
+        made = Rectifier.of(lens) if self._base is None else self._base.follow(lens)
+        if self._base is None or made.maps is not self._base.maps:
+            self._base = made
+        return made
+
+
+def reduction(width: int, height: int, least_width: int = 0) -> int:
+    """Returns by how much images of this size are reduced: as little as brings them to MOST_KEPT pixels.
+
+    By 2, 4 or 8, as JPEG decoders can, where that divides the size; `least_width` px are kept in any case.
+    """
+    allowed = [n for n in (1, 2, 4, 8) if n == 1 or (width % n == height % n == 0 and width // n >= least_width)]
+    return next((n for n in allowed if width * height <= n * n * MOST_KEPT), allowed[-1])
 
 
 def is_rectified_topic(topic: str) -> bool:

@@ -23,7 +23,7 @@ from ig_ros.scaffold import Keyframe
 from ig_ros.types import Camera, Instances, MapSnapshot, Masks, ObjectInstance
 from ig_ros.validation import demand, demand_range, demand_table
 
-SCHEMA = 4  # of the files; a map of another one is refused
+SCHEMA = 5  # of the files; a map of another one is refused
 MANIFEST, MODEL, KEYFRAMES, CLOUD = "map.json", "model.safetensors", "keyframes.safetensors", "cloud.safetensors"
 TILES = "tiles"  # folder of what was paged out, where anything was
 FIELDS = {
@@ -174,6 +174,7 @@ def _read(state: MapState, directory: Path, manifest: dict[str, Any]) -> None:
     anchors, decoder, trainer = state.scaffold.anchors, state.scaffold.decoder, state.trainer
     anchors.demand_rows(model)
     demand_table("next_uid", model["next_uid"], "int64", 1)
+    demand_table("origin", model["origin"], "float64", 3)
     demand_range("data.uid", model["data.uid"], 0, int(model["next_uid"][0]))
     weights = {n.removeprefix("decoder."): t for n, t in model.items() if n.startswith("decoder.")}
     moments = {n.removeprefix("optimizer."): t for n, t in model.items() if n.startswith("optimizer.")}

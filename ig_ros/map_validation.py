@@ -115,7 +115,7 @@ def inspect_snapshot(snapshot: MapSnapshot) -> None:
     found, n = snapshot.instances, len(snapshot.xyz)
     for part in ("version", "step", "stamp"):
         demand(isinstance(getattr(snapshot, part), int), f"{part} of the objects is not an integer")
-    demand_table("xyz", snapshot.xyz, "float32", n, 3)
+    demand_table("xyz", snapshot.xyz, "float64", n, 3)
     demand_table("rgb", snapshot.rgb, "uint8", n, 3)
     demand_table("opacity", snapshot.opacity, "float32", n)
     demand_table("point_ids", found.point_ids, "int32", n)

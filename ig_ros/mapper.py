@@ -210,7 +210,6 @@ class Mapper:
         """
         moved = correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
         self.state.gate.forget_area()
-        self.state.pager.follow()
         return moved
 
     def correct(self, correction: Correction, submitted: int) -> int:
@@ -249,7 +248,7 @@ class Mapper:
         instances = find_objects(frozen, tracker, self.encoder, self.config, state.instantiator)
         rgb = (to_numpy(frozen.gaussians.features[:, :3]).clip(0, 1) * 255).round().astype(np.uint8)
         instances = tracker.complete(instances, frozen.points.uid, latest, rgb)
-        xyz, opacity = to_numpy(frozen.gaussians.means), to_numpy(frozen.gaussians.opacities)
+        xyz, opacity = frozen.gaussians.world_means(), to_numpy(frozen.gaussians.opacities)
         snapshot = MapSnapshot(
             latest.version + 1 if latest else 1, frozen.step, frozen.stamp, xyz, rgb, opacity, instances,
             newest_pose(frozen), frozen.gaussians,
@@ -320,10 +319,8 @@ class Mapper:
             self._seed(keyframe)
 
     def _taken(self) -> IntArray:
-        data = self.scaffold.anchors.data
-        return seeding.voxel_keys(
-            to_numpy(data["position"]).astype(np.float64), to_numpy(data["edge"]).astype(np.float64)
-        )
+        anchors = self.scaffold.anchors
+        return seeding.voxel_keys(anchors.position, to_numpy(anchors.data["edge"]).astype(np.float64))
 
     def _plant(self, new: NewAnchors | None) -> int:
         room = self.config.seeding.max_anchors - len(self.scaffold.anchors)

@@ -17,6 +17,11 @@ from ig_ros.geometry import pose_from_quaternion
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
 NAME = 40  # characters of a sender's text that are repeated in a message about it
+PNG = b"\x89PNG\r\n\x1a\n"
+CONFIG = 12  # bytes before the picture of compressedDepth
+_COLOR_FLAGS = {
+    1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
+}  # fmt: skip
 
 _COLOR_CODES: dict[str, tuple[str, int, int | None]] = {  # encoding -> NumPy type, channels, OpenCV conversion to RGB
     "rgb8": ("u1", 3, None),
@@ -78,7 +83,16 @@ def _pixels(message: Any, dtype: str, channels: int, cause: str) -> Array:
     return np.ascontiguousarray(raw).view(kind).reshape(shape)
 
 
-def rgb_from_raw(message: Any) -> npt.NDArray[np.uint8]:
+def rgb_from_message(message: Any, reduction: int = 1) -> npt.NDArray[np.uint8]:
+    """Returns (H, W, 3) uint8 RGB of a colour message, raw or compressed, of which `reduction`^2 pixels make one."""
+    return rgb_from_compressed(message, reduction) if _is_compressed(message) else rgb_from_raw(message, reduction)
+
+
+def _is_compressed(message: Any) -> bool:
+    return hasattr(message, "format")
+
+
+def rgb_from_raw(message: Any, reduction: int = 1) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a raw image; of 16-bit channels the upper 8 bits. FrameError for other encodings."""
     if message.encoding not in _COLOR_CODES:
         known = ", ".join(_COLOR_CODES)
@@ -89,25 +103,39 @@ def rgb_from_raw(message: Any) -> npt.NDArray[np.uint8]:
     pixels = _pixels(message, dtype, channels, "image_data")
     if dtype == "u2":
         pixels = np.right_shift(pixels, 8).astype(np.uint8)
-    try:
-        return np.asarray(pixels if code is None else cv2.cvtColor(pixels, code), np.uint8)
-    except cv2.error as error:  # YUV of an odd width
-        size = f"{message.width}x{message.height}"
-        raise FrameError(
-            "image_data", f"{message.encoding} image cannot have {size} pixels: check the driver"
-        ) from error
+    if channels == 2 and message.width % 2:  # OpenCV 4.6 takes half a pair of pixels
+        shown = f"{message.width}x{message.height}"
+        raise FrameError("image_data", f"{message.encoding} image cannot have {shown} pixels: check the driver")
+    rgb = np.asarray(pixels if code is None else cv2.cvtColor(pixels, code), np.uint8)
+    if reduction == 1:
+        return rgb
+    size = (rgb.shape[1] // reduction, rgb.shape[0] // reduction)
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def rgb_from_compressed(message: Any) -> npt.NDArray[np.uint8]:
-    """Returns (H, W, 3) uint8 RGB of a JPEG or PNG image."""
+def rgb_from_compressed(message: Any, reduction: int = 1) -> npt.NDArray[np.uint8]:
+    """Returns (H, W, 3) uint8 RGB of a JPEG or PNG image, reduced while it is decoded by 1, 2, 4 or 8."""
     data = np.frombuffer(message.data, np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
+    pixels = _picture(data, _COLOR_FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         raise FrameError(
             "image_data",
             f"compressed image ('{message.format[:NAME]}', {data.size} bytes) cannot be decoded: publish jpeg or png",
         )
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _picture(data: npt.NDArray[np.uint8], flags: int) -> npt.NDArray[Any] | None:
+    """Returns the pixels of an encoded image in OpenCV's order, None where it cannot be decoded."""
+    try:
+        return cv2.imdecode(data, flags) if data.size else None
+    except cv2.error:  # larger than OpenCV takes
+        return None
+
+
+def depth_from_message(message: Any) -> FloatArray:
+    """Returns (H, W) float32 m of a depth message, raw or compressed; 0 where there is none. Raises FrameError."""
+    return depth_from_compressed(message) if _is_compressed(message) else depth_from_image(message)
 
 
 def depth_from_image(message: Any) -> FloatArray:
@@ -121,16 +149,21 @@ def depth_from_image(message: Any) -> FloatArray:
             "depth_encoding", f"depth encoding '{message.encoding[:NAME]}' is not supported: publish one of {known}"
         )
     dtype, unit = _DEPTH_TYPES[message.encoding]
-    depth = _pixels(message, dtype, 1, "depth_data").astype(np.float32) * np.float32(unit)
+    return _metres(_pixels(message, dtype, 1, "depth_data").astype(np.float32) * np.float32(unit), message.encoding)
+
+
+def _metres(depth: FloatArray, encoding: str) -> FloatArray:
+    """Returns depth (H, W) m without what is none, and as metres where it was millimetres. FrameError `depth_units`."""
     depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
     middle = float(np.median(depth[depth > 0])) if depth.any() else 1.0
-    if message.encoding == "32FC1" and middle > FARTHEST:
+    if encoding == "32FC1" and middle > FARTHEST:
         return depth * np.float32(0.001)
     if middle < NEAREST:
         raise FrameError(
             "depth_units",
-            f"half of the depth is nearer than {middle * 1000:.0f} mm if {message.encoding} holds "
-            f"{'millimetres' if unit < 1 else 'metres'}: publish 16UC1 in millimetres or 32FC1 in metres (REP 118)",
+            f"half of the depth is nearer than {middle * 1000:.0f} mm if {encoding} holds "
+            f"{'metres' if encoding == '32FC1' else 'millimetres'}: publish 16UC1 in millimetres or 32FC1 in metres "
+            "(REP 118)",
         )
     return depth
 
@@ -147,16 +180,33 @@ def labels_from_image(message: Any) -> IntArray:
     return np.asarray(np.maximum(labels, 0))  # signed labels mark "none" by -1
 
 
-def camera_from_info(message: Any) -> Camera:
-    """Returns the camera (pixel centres at 0.5) of a camera_info; `lens_distortion` removes distortion."""
-    K = np.array(message.k, np.float64).reshape(3, 3)
-    K[:2, 2] += 0.5
-    return Camera(K, int(message.width), int(message.height))
+def camera_from_info(message: Any, rectified: bool = False) -> Camera:
+    """Returns the camera (pixel centres at 0.5) of the images of a camera_info: by K, of rectified ones by P, if given.
+
+    K, P, width and height are those of the whole sensor: images are its roi, of which binning_x * binning_y pixels make
+    one. `lens_distortion` removes distortion. roi.do_rectify changes nothing: image_proc shifts P by the same roi.
+    Raises FrameError `bad_camera_info`.
+    """
+    P = np.array(message.p, np.float64).reshape(3, 4)[:, :3]
+    K = P if rectified and P[0, 0] > 0 else np.array(message.k, np.float64).reshape(3, 3)
+    roi, binning = message.roi, np.maximum((message.binning_x, message.binning_y), 1)
+    whole = np.array((message.width, message.height), np.int64)
+    offset, size = np.array((roi.x_offset, roi.y_offset)), np.array((roi.width or whole[0], roi.height or whole[1]))
+    if (offset + size > whole).any():
+        text = f"roi {size[0]}x{size[1]} at {offset[0]}, {offset[1]} lies outside the {whole[0]}x{whole[1]} pixels"
+        remedy = "width, height and K are of the whole sensor, or let roi be 0"
+        raise FrameError("bad_camera_info", f"camera_info's {text} that it calibrates: {remedy}")
+    K = K + np.array([[0, 0, 0.5 - offset[0]], [0, 0, 0.5 - offset[1]], [0, 0, 0]])
+    width, height = (size // binning).tolist()
+    return Camera(np.diag([*(1 / binning), 1.0]) @ K, width, height)
 
 
 def matrix_from_pose(message: Any) -> FloatArray:
-    """Returns (4, 4) matrix of a pose message; FrameError for NaN and for a zero quaternion."""
-    p, q = message.position, message.orientation
+    """Returns (4, 4) of a message that holds a pose or transform, however deep. FrameError for NaN, zero quaternion."""
+    while hasattr(message, "pose") or hasattr(message, "transform"):
+        message = message.pose if hasattr(message, "pose") else message.transform
+    p = message.position if hasattr(message, "position") else message.translation
+    q = message.orientation if hasattr(message, "orientation") else message.rotation
     try:
         return pose_from_quaternion(np.array([p.x, p.y, p.z]), np.array([q.w, q.x, q.y, q.z]))
     except ValueError as error:
@@ -177,19 +227,67 @@ def masks_from_message(message: Any) -> Masks:
 
 
 def depth_from_compressed(message: Any) -> FloatArray:
-    """Returns (H, W) float32 metres from a PNG of image_transport's compressedDepth or a plain 16-bit one.
+    """Returns (H, W) float32 m of image_transport's compressedDepth, PNG or RVL, or of a plain 16-bit PNG.
 
-    compressedDepth puts 12 bytes before it and writes 32FC1 as 16 bits of inverse depth: A / (q - B), A and B there.
+    compressedDepth puts 12 bytes before the picture: a number, A and B. It writes 32FC1 as 16 bits of inverse depth,
+    A / (q - B), 0 = none. Raises FrameError `depth_data`, `depth_units`.
     """
-    data = np.frombuffer(message.data, np.uint8)
-    start = bytes(data[:64]).find(b"\x89PNG")
-    pixels = cv2.imdecode(data[start:], cv2.IMREAD_UNCHANGED) if start >= 0 else None
+    data, encoding = np.frombuffer(message.data, np.uint8), message.format.split(";")[0].strip()
+    start = 0 if bytes(data[:8]) == PNG else CONFIG
+    is_rvl = "rvl" in message.format.lower()
+    pixels = _rvl(data) if is_rvl else _picture(data[start:], cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
         kind = f"'{message.format[:NAME]}', {data.size} bytes"
-        text = f"compressed depth ({kind}) is no 16-bit PNG: record compressedDepth as png"
+        text = f"compressed depth ({kind}) is neither a 16-bit PNG nor RVL: publish compressedDepth as png or rvl"
         raise FrameError("depth_data", text)
-    if message.format.startswith("32FC1") and start >= 12:
-        a, b = np.frombuffer(data[4:12].tobytes(), "<f4")
-        known = pixels > 0
-        return np.asarray(np.where(known, a / np.maximum(pixels - b, 1e-6), 0), np.float32)
-    return np.asarray(pixels.astype(np.float32) * np.float32(0.001))
+    if encoding != "32FC1" or not start:
+        return _metres(pixels.astype(np.float32) * np.float32(0.001), "16UC1")
+    a, b = np.frombuffer(data[4:CONFIG].tobytes(), "<f4")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _metres(np.asarray(np.where(pixels > 0, a / (pixels - b), 0), np.float32), encoding)
+
+
+def rvl_size(data: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    """Returns width and height that an RVL image of compressedDepth says it has, 0 where it is cut."""
+    width, height = np.frombuffer(data[CONFIG : CONFIG + 8].tobytes().ljust(8, b"\0"), "<u4").tolist()
+    return width, height
+
+
+def _rvl(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16] | None:
+    """Returns (H, W) uint16 of compressedDepth's RVL [Wilson 2017], None where it is broken.
+
+    32-bit words hold eight groups of four bits each, the highest first: three bits of a number, the lowest first, and
+    whether more follow. Numbers are: how many zeros, how many values, and of each value the zigzag difference to the
+    value before; and so on.
+    """
+    width, height = rvl_size(data)
+    words = data[CONFIG + 8 : CONFIG + 8 + (data.size - CONFIG - 8) // 4 * 4].view("<u4").byteswap().view(np.uint8)
+    groups = np.stack([words >> 4, words & 15], 1).reshape(-1)
+    ends = np.flatnonzero(groups < 8) + 1
+    if not 0 < width * height <= 2**30 or not ends.size:  # as many pixels as OpenCV takes
+        return None
+    starts = np.append(0, ends[:-1])
+    lengths, numbers = ends - starts, (groups[starts] & 7).astype(np.uint32)
+    if lengths.max() > 10:  # more than any count of pixels needs
+        return None
+    left = np.flatnonzero(lengths > 1)
+    for k in range(1, lengths.max()):
+        numbers[left] |= (groups[starts[left] + k] & 7).astype(np.uint32) << np.uint32(3 * k)
+        left = left[lengths[left] > k + 1]
+    runs, at, done = [], 0, 0
+    while done < width * height:
+        if at + 1 >= numbers.size:
+            return None
+        zeros, values = numbers.item(at), numbers.item(at + 1)
+        runs += [at, zeros, values]
+        at, done = at + 2 + values, done + zeros + values
+    if done > width * height or at > numbers.size:
+        return None
+    heads, zeros, values = np.array(runs).reshape(-1, 3).T
+    is_value = np.ones(at, bool)
+    is_value[heads] = is_value[heads + 1] = False
+    zigzag = numbers[:at][is_value].astype(np.int64)
+    pixels = np.zeros(done, np.uint16)
+    filled = np.repeat(np.tile([False, True], len(heads)), np.stack([zeros, values], 1).reshape(-1))
+    pixels[filled] = np.cumsum((zigzag >> 1) ^ -(zigzag & 1)).astype(np.uint16)
+    return pixels.reshape(height, width)

@@ -15,7 +15,7 @@ from ig_ros.language import Encoder, MaskObservation, describe, foreign, learn_t
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
 from ig_ros.scaffold.codebook_refinement import refine
-from ig_ros.types import FloatArray, GaussianBatch, Instances, IntArray
+from ig_ros.types import FloatArray, GaussianBatch, Instances, IntArray, ObjectInstance
 
 UNSAID = "one that gave no name"  # stands for the encoder of embeddings that came without its name
 MIN_ALPHA = 0.5  # a pixel shows the model's surface when the model covers it at least this much
@@ -28,7 +28,7 @@ class FrozenMap:
     step: int
     stamp: int  # ns, of the newest keyframe
     gaussians: GaussianBatch  # canonical, detached; features are colour (3) and instance feature
-    points: PointSet  # the anchors
+    points: PointSet  # the anchors, from the Gaussians' origin as these are
     keyframes: tuple[Keyframe, ...]  # copies; their images are never written after they are stored
     on_disk: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # uids of the anchors on disk
     removed: int = 0  # objects that had been taken out of the map by then
@@ -63,6 +63,7 @@ def find_objects(
     use = refined if config.instances.refine_steps else None
     instantiator = instantiator or Instantiator()
     found = instantiator.run(frozen.points, children, views, tracker, config.instances, use)
+    found = dataclasses.replace(found, objects=tuple(in_world(o, frozen.gaussians.origin) for o in found.objects))
     return name_objects(found, shown, encoder, config.language, config.instances.min_views)
 
 
@@ -82,7 +83,10 @@ def spread(n: int, limit: int) -> IntArray:
 
 
 def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
-    """A keyframe's masks with the surface each pixel sees: measured where there is a sensor, else rendered."""
+    """A keyframe's masks with the surface each pixel sees: measured where there is a sensor, else rendered.
+
+    Its pose is told from the Gaussians' origin.
+    """
     assert keyframe.masks is not None
     if keyframe.depth is not None and not keyframe.estimated:
         depth = keyframe.depth.float().numpy()
@@ -90,7 +94,16 @@ def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
         view = rasterize(gaussians, keyframe.T_world_camera, keyframe.camera)
         alpha = view.alpha.cpu().numpy()
         depth = np.where(alpha > MIN_ALPHA, view.depth.cpu().numpy() / np.maximum(alpha, 1e-6), 0.0)
-    return LabelledView(keyframe.camera, keyframe.T_world_camera, keyframe.masks.labels, depth)
+    T = keyframe.T_world_camera.copy()
+    T[:3, 3] -= gaussians.origin
+    return LabelledView(keyframe.camera, T, keyframe.masks.labels, depth)
+
+
+def in_world(thing: ObjectInstance, origin: FloatArray) -> ObjectInstance:
+    """Returns an object whose box was told from `origin` (3,) m."""
+    T = thing.T_world_box.copy()
+    T[:3, 3] += origin
+    return dataclasses.replace(thing, T_world_box=T)
 
 
 def name_objects(

@@ -23,7 +23,9 @@ ENCODERS: Mapping[str, str] = {  # ig_ros.language.Encoder, parameter language.e
 }
 POSE_SOURCES: Mapping[str, str] = {  # ig_ros.nodes.pose_sources.PoseSource, parameter pose_source
     "pose": "ig_ros.nodes.pose_sources:PoseTopic",
+    "pose_with_covariance": "ig_ros.nodes.pose_sources:CovariantPoseTopic",
     "odometry": "ig_ros.nodes.pose_sources:OdometryTopic",
+    "transform": "ig_ros.nodes.pose_sources:TransformTopic",
     "tf": "ig_ros.nodes.pose_sources:TfPoses",
 }
 DATASET_READERS: Mapping[str, str] = {  # ig_ros.datasets.DatasetReader, found by the files of a folder

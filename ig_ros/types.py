@@ -98,14 +98,30 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class GaussianBatch:
-    """Decoded children of the anchors, in the world frame; the only thing a rasteriser sees."""
+    """Decoded children of the anchors, in the world frame; the only thing a rasteriser sees.
 
-    means: torch.Tensor  # (N, 3) m
+    Means are float32 from an origin near the map: float32 of the world would round 10 km from its origin to 1 mm, and
+    UTM coordinates to half a metre.
+    """
+
+    means: torch.Tensor  # (N, 3) m, from `origin`
     quats: torch.Tensor  # (N, 4) wxyz, need not be normalised
     scales: torch.Tensor  # (N, 3) m, standard deviations
     opacities: torch.Tensor  # (N,) in [0, 1]
     features: torch.Tensor  # (N, F): what is blended (colour, instance feature, ...)
     anchors: torch.Tensor  # (N,) int64, row of the anchor that owns the child
+    origin: FloatArray = field(default_factory=lambda: np.zeros(3))  # (3,) float64 m, world
+
+    def rows(self, chosen: torch.Tensor) -> GaussianBatch:
+        """Returns the Gaussians of a mask (N,) bool or of row numbers."""
+        return GaussianBatch(
+            self.means[chosen], self.quats[chosen], self.scales[chosen], self.opacities[chosen],
+            self.features[chosen], self.anchors[chosen], self.origin,
+        )  # fmt: skip
+
+    def world_means(self) -> FloatArray:
+        """Returns the means (N, 3) float64 m in the world."""
+        return np.asarray(self.means.detach().cpu().numpy() + self.origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +170,7 @@ class MapSnapshot:
     version: int  # grows with every snapshot
     step: int  # training steps done
     stamp: int  # ns, of the newest frame used
-    xyz: FloatArray  # (N, 3) float32 m, world
+    xyz: FloatArray  # (N, 3) float64 m, world
     rgb: npt.NDArray[np.uint8]  # (N, 3)
     opacity: FloatArray  # (N,) float32
     instances: Instances

@@ -34,6 +34,7 @@ def generate_launch_description() -> LaunchDescription:
     part, namespace = LaunchConfiguration("part"), LaunchConfiguration("namespace")
     remappings = [(topic, LaunchConfiguration(topic)) for topic in TOPICS]
     remappings.append(("image/compressed", [LaunchConfiguration("image"), "/compressed"]))
+    remappings.append(("depth/compressedDepth", [LaunchConfiguration("depth"), "/compressedDepth"]))
     arguments = [
         DeclareLaunchArgument("part", default_value="both", description="robot: mapping; server: segmenting; both"),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes and their topics"),

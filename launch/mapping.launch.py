@@ -28,6 +28,7 @@ def generate_launch_description() -> LaunchDescription:
     viewer = {"viewer": ParameterValue(LaunchConfiguration("viewer"), value_type=bool)}
     remappings = [(topic, LaunchConfiguration(topic)) for topic in TOPICS]
     remappings.append(("image/compressed", [LaunchConfiguration("image"), "/compressed"]))
+    remappings.append(("depth/compressedDepth", [LaunchConfiguration("depth"), "/compressedDepth"]))
     arguments = [
         DeclareLaunchArgument(
             "config",

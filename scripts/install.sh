@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Usage: scripts/install.sh dependencies|package VENV
-#   dependencies  creates VENV and installs the pinned build, run, ROS and development requirements of pyproject.toml
+# Usage: scripts/install.sh dependencies|package VENV [jazzy]
+#   dependencies  creates VENV and installs the pinned build, run, ROS and development requirements of pyproject.toml;
+#                 with jazzy what the node tests need: ROS 2 Jazzy, and NumPy, SciPy and OpenCV as Ubuntu 24.04 has them
 #   package       builds ig_ros (messages, rasteriser) and installs it editable into VENV
 set -euo pipefail
 cd "$(dirname "$0")/.."
-venv=$2
-export PIP_CONSTRAINT="$PWD/constraints.txt" PIP_DISABLE_PIP_VERSION_CHECK=1
+venv=$2 distribution=${3:-}
+export PIP_CONSTRAINT="$PWD/constraints${distribution:+-$distribution}.txt" PIP_DISABLE_PIP_VERSION_CHECK=1
 
 # PyPI's torch for Linux carries CUDA (gigabytes). Without an NVIDIA driver take PyTorch's own CPU wheels.
 torch_index() {
@@ -30,16 +31,23 @@ dependencies() {
   "$venv/bin/python" -m pip install -q pip setuptools wheel
   # shellcheck disable=SC2046  # no word where there is no extra index
   "$venv/bin/python" -m pip install -q torch==2.13.0 $(torch_index)
-  "$venv/bin/python" - "$venv" <<'PYTHON' > "$venv/requirements.txt"
+  "$venv/bin/python" - "$venv" "$distribution" <<'PYTHON' > "$venv/requirements.txt"
 import sys
 import tomllib
 
 with open("pyproject.toml", "rb") as stream:
     project = tomllib.load(stream)
 extras = project["project"]["optional-dependencies"]
-print(*project["build-system"]["requires"], *project["project"]["dependencies"], *extras["ros"], *extras["dev"], sep="\n")
+build, source = project["build-system"]["requires"], extras["sam2"]
+if sys.argv[2] == "jazzy":
+    tools = [line for line in build if line.startswith(("setuptools", "cmake", "ninja"))]
+    testing = [line for line in extras["dev"] if line.startswith(("pytest", "hypothesis", "viser"))]
+    wanted, source = [*tools, *extras["ros-jazzy"], *testing], []
+else:
+    wanted = [*build, *extras["ros"], *extras["dev"]]
+print(*project["project"]["dependencies"], *wanted, sep="\n")
 with open(f"{sys.argv[1]}/from_source.txt", "w") as stream:
-    print(*extras["sam2"], sep="\n", file=stream)
+    print(*source, sep="\n", file=stream)
 PYTHON
   "$venv/bin/python" -m pip install -q -r "$venv/requirements.txt"
   # sam2 comes as source and builds against torch: by itself pip would fetch another torch (gigabytes) to build it
@@ -60,5 +68,5 @@ package() {
 
 case $1 in
   dependencies | package) "$1" ;;
-  *) echo "usage: scripts/install.sh dependencies|package VENV" >&2; exit 2 ;;
+  *) echo "usage: scripts/install.sh dependencies|package VENV [jazzy]" >&2; exit 2 ;;
 esac

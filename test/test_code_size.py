@@ -30,7 +30,7 @@ def f(
 
 
 def test_lines_and_files() -> None:
-    assert sum(len(m.lines) for m in FOUND) <= 14_850
+    assert sum(len(m.lines) for m in FOUND) <= 14_890
     assert len(FOUND) <= 170
     assert {m.name: len(m.lines) for m in FOUND if len(m.lines) > 400} == {}
 
@@ -43,7 +43,12 @@ def test_functions() -> None:
 
 def test_parameters_and_constants() -> None:
     assert len(list(leaves(NodeConfig))) <= 120
-    assert len(code_size.steering(FOUND)) <= 251
+    assert len(code_size.steering(FOUND)) <= 201
+
+
+def test_constants_said_to_steer_nothing_are_there() -> None:
+    known = {f"{m.name.removesuffix('.py')}:{name}" for m in FOUND for name in m.constants()}
+    assert {name for names in code_size.NEUTRAL.values() for name in names} - known == set()
 
 
 def test_names() -> None:
@@ -64,4 +69,4 @@ def test_docstrings_comments_and_blank_lines_are_no_code(tmp_path: Path, monkeyp
     module = code_size.read_module(path)
     assert len(module.lines) == 6
     assert list(module.functions().values()) == [4]
-    assert code_size.steering([module]) == ["raster/thing.py:NEAR"]
+    assert code_size.steering([module]) == ["raster/thing:NEAR"]

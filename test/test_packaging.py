@@ -127,15 +127,34 @@ def test_a_missing_extra_fails_where_all_are_to_be_there(monkeypatch: pytest.Mon
         need("no_such_package", "clip")
 
 
+def pins(file: str) -> dict[str, str]:
+    """Name -> version of a file of constraints."""
+    return dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / file).read_text(), re.MULTILINE))
+
+
 def test_every_direct_requirement_is_pinned() -> None:
     file = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*file["build-system"]["requires"], *file["project"]["dependencies"]]
-    for extra in file["project"]["optional-dependencies"].values():
-        wanted += extra
-    pins = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
-    names = {re.sub(r"[-_.]+", "-", re.split(r"[\[=<>!~ ]", line)[0]).lower() for line in wanted}
-    assert names - pins.keys() == set()
-    assert pins["torch"] == "2.13.0"
+    core, extras = file["project"]["dependencies"], file["project"]["optional-dependencies"]
+    jazzy = [*core, *extras.pop("ros-jazzy")]
+    kilted = [*core, *file["build-system"]["requires"], *(line for extra in extras.values() for line in extra)]
+    for wanted, constraints in ((kilted, "constraints.txt"), (jazzy, "constraints-jazzy.txt")):
+        names = {re.sub(r"[-_.]+", "-", re.split(r"[\[=<>!~ ]", line)[0]).lower() for line in wanted}
+        assert names - pins(constraints).keys() == set()
+        assert pins(constraints)["torch"] == "2.13.0"
+
+
+def test_jazzy_is_tested_with_ubuntus_numpy_and_else_with_the_same_packages() -> None:
+    kilted, jazzy = pins("constraints.txt"), pins("constraints-jazzy.txt")
+    others = {name for name in kilted.keys() & jazzy.keys() if not name.startswith("ros-")}
+    assert {name: jazzy[name] for name in others if jazzy[name] != kilted[name]} == {
+        "numpy": "1.26.4", "scipy": "1.11.4", "opencv-python-headless": "4.6.0.66", "plyfile": "1.1.3",
+    }  # fmt: skip
+
+
+def test_generated_messages_lie_in_the_environment_that_they_were_generated_for() -> None:
+    import ig_ros.msg
+
+    assert Path(ig_ros.msg.__file__).is_relative_to(sys.prefix), "they hide those of every other ROS: run make build"
 
 
 class Recorded:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 METHODS = {  # table -> what its classes have
     "SEGMENTERS": ("name", "segment"),
     "ENCODERS": ("from_config", "encode_text", "relevancy"),
-    "POSE_SOURCES": ("at", "restart", "note_image"),
+    "POSE_SOURCES": ("at", "mounting", "restart", "note_image"),
     "DATASET_READERS": ("known_by", "recognises", "__len__", "__getitem__"),
 }
 TABLES = {

@@ -189,10 +189,10 @@ LISTENER = """
 import rclpy
 from sensor_msgs.msg import PointCloud2
 from ig_ros.nodes.topics import LATCHED
-with rclpy.init():
-    node = rclpy.create_node("listener")
-    node.create_subscription(PointCloud2, "ig/instance_cloud", lambda m: print("a cloud", flush=True), LATCHED)
-    rclpy.spin(node)
+rclpy.init()
+node = rclpy.create_node("listener")
+node.create_subscription(PointCloud2, "ig/instance_cloud", lambda m: print("a cloud", flush=True), LATCHED)
+rclpy.spin(node)
 """
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 
 from benchmarks.soak.faults import FAULTS, Fault
 from benchmarks.soak.robot import LONG, Robot
@@ -23,6 +22,7 @@ from ig_ros.evaluation.label_transfer import transfer_ids
 from ig_ros.evaluation.metrics import instance_score
 from ig_ros.nodes.clouds import points_from_cloud
 from ig_ros.nodes.player import Player, PlayOptions
+from ig_ros.nodes.process import started_ros
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.types import FloatArray, Frame
 
@@ -131,7 +131,7 @@ def robot_in(frames: Sequence[Frame], plan: Plan, out: Path, more: Mapping[str, 
     settings = SETTINGS | {"map_directory": str(out.resolve())} | dict(more or {})
     command = [sys.executable, "-m", "benchmarks.soak.node", "--ros-args"]
     command += [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
-    with child(command, out / "node.log") as node, rclpy.init(args=[]):
+    with child(command, out / "node.log") as node, started_ros([]):
         options = PlayOptions(wait=LONG)
         robot = Robot(node, Player(options), Player(options), MapClient(LONG), frames, plan.rate, out)
         if not robot.player.wait_for_subscribers():

@@ -14,7 +14,7 @@ from ig_ros.registries import POSE_SOURCES
 class LimitsConfig:
     """The largest message of each kind that the node takes; a larger one is refused with a count or an answer."""
 
-    image_pixels: int = param(2_100_000, "of an image received or drawn (1920x1080 fits)", 1, 1_000_000_000)
+    image_pixels: int = param(40_000_000, "of an image received; above 2.1 million it is reduced", 1, 1_000_000_000)
     masks: int = param(2000, "masks of one image, object ids in one request", 1, 65535)
     embedding: int = param(4096, "numbers in the embedding of a mask", 1, 1_000_000)
     cloud_points: int = param(1_000_000, "points of one map_points cloud", 1, 1_000_000_000)
@@ -23,6 +23,7 @@ class LimitsConfig:
 
 
 TRUTHS = {"": None, "true": True, "false": False}
+RECTIFIED = ("auto", "true", "false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class EachCameraConfig:
         """Returns the optical frame of that camera, empty = that of its images."""
         return _entry(self.camera_frame, place) or common
 
-    def optical(self, place: int, common: bool) -> bool:
-        """Returns whether that camera's poses are of the optical frame. Raises ConfigError for another text."""
+    def optical(self, place: int, common: bool | None) -> bool | None:
+        """Returns whether that camera's poses are of the optical frame, else `common`. Raises ConfigError."""
         value = _entry(self.pose_is_optical, place).lower()
         if value not in TRUTHS:
             raise ConfigError(f"parameter 'each.pose_is_optical' has {value!r}: must be of 'true', 'false'")
@@ -74,6 +75,9 @@ class NodeConfig:
     map_frame: str = param("map", "frame of the map, of every output and default of queries")
     camera_frame: str = param("", "optical frame of the camera for tf; empty = header.frame_id of the image")
     pose_is_optical: bool = param(True, "poses are of the optical frame (z forward), not of a body frame (x forward)")
+    image_is_rectified: str = param(
+        "auto", "images have no distortion any more, P is their camera; auto = by the topic's name", choices=RECTIFIED
+    )
     pose_timeout: float = param(1.0, "an image waits this long for its pose, s", 0.0, 60.0)
     pose_max_gap: float = param(0.5, "poses further apart than this are not interpolated, s", 0.001, 60.0)
     sync_tolerance: float = param(

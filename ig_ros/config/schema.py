@@ -82,6 +82,8 @@ def check(leaf: Leaf, value: Any) -> Any:
         value = float(value)
     if wanted is tuple and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
         value = tuple(value)
+    if leaf.choices and isinstance(value, bool):
+        value = str(value).lower()  # YAML reads a choice "true" as a truth
     if type(value) is not wanted:
         raise ConfigError(f"parameter '{leaf.name}' must be {wanted.__name__}, got {value!r}")
     if leaf.choices and value not in leaf.choices:

@@ -9,8 +9,8 @@ import numpy as np
 
 from ig_ros.config import NodeConfig
 from ig_ros.errors import DatasetError
-from ig_ros.geometry import inverse, pose_from_quaternion
-from ig_ros.message_decoding import nanoseconds
+from ig_ros.geometry import inverse
+from ig_ros.message_decoding import matrix_from_pose, nanoseconds
 from ig_ros.pose_buffer import PoseBuffer
 from ig_ros.types import FloatArray
 
@@ -33,7 +33,7 @@ class Transforms:
         for item in message.transforms:
             child, parent = item.child_frame_id.lstrip("/"), item.header.frame_id.lstrip("/")
             self._parents[child] = parent
-            T = matrix_of(item)
+            T = matrix_from_pose(item)
             if fixed:
                 self._fixed[child] = T
             else:
@@ -66,12 +66,3 @@ class Transforms:
                 return None
             T = step @ T
         return T
-
-
-def matrix_of(message: Any) -> FloatArray:
-    """Returns (4, 4) of a message that carries a pose or a transform, however deep. Raises ValueError for NaN."""
-    while hasattr(message, "pose") or hasattr(message, "transform"):
-        message = message.pose if hasattr(message, "pose") else message.transform
-    p = message.position if hasattr(message, "position") else message.translation
-    q = message.orientation if hasattr(message, "orientation") else message.rotation
-    return pose_from_quaternion(np.array([p.x, p.y, p.z]), np.array([q.w, q.x, q.y, q.z]))

@@ -13,16 +13,18 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ig_ros.config import NodeConfig
-from ig_ros.datasets.bag_poses import Transforms, matrix_of, recorded_poses
+from ig_ros.datasets.bag_poses import Transforms, recorded_poses
 from ig_ros.datasets.bag_topics import COMPRESSED, BagTopic, describe, listing, select
 from ig_ros.datasets.base import SceneTruth
+from ig_ros.depth_alignment import STEADY, aligned_depth, steady_offset
 from ig_ros.errors import DatasetError, FrameError
-from ig_ros.geometry import T_BODY_OPTICAL, inverse, reproject_depth
+from ig_ros.geometry import T_BODY_OPTICAL, inverse
 from ig_ros.lens_distortion import Rectifier, is_rectified_topic
 from ig_ros.message_decoding import (
     depth_from_compressed,
     depth_from_image,
     masks_from_message,
+    matrix_from_pose,
     nanoseconds,
     rgb_from_compressed,
     rgb_from_raw,
@@ -35,7 +37,6 @@ PoseAt: TypeAlias = Callable[[int], FloatArray | None]  # stamp (ns) -> T_world_
 SUFFIXES = (".mcap", ".db3")
 TOPICS = ("image", "camera_info", "pose", "depth", "masks")
 OPTIONS = (*TOPICS, "pose_frame", "map_frame", "sync_tolerance")
-LATEST, STEADY = 0.1, 0.005  # s: depth stamped beside its image by a steady offset below the first, within the second
 
 
 class BagDataset:
@@ -110,12 +111,9 @@ class BagDataset:
         if T_world_then is None:  # the poses end before this depth
             return None
         depth = depth_from_compressed(message) if _is(message, COMPRESSED) else depth_from_image(message)
-        lens = self._depth_camera or self._rectifier
-        depth = np.asarray(lens.nearest(depth), np.float32)
-        if self._depth_camera is None and T_world_then is T_world_color:
-            return depth
         T_color_depth = inverse(T_world_color) @ T_world_then @ self._T_color_depth
-        return reproject_depth(depth, lens.camera, T_color_depth, self._rectifier.camera)
+        moved = self._depth_camera is not None or T_world_then is not T_world_color
+        return aligned_depth(depth, self._rectifier, self._depth_camera, T_color_depth if moved else None)
 
     def _masks(self, stamp: int) -> Masks | None:
         message = self._message("masks", stamp)
@@ -160,8 +158,8 @@ class BagDataset:
             message = self._decoded(connection, raw)
             child = getattr(message, "child_frame_id", "")
             try:
-                poses.add(nanoseconds(message.header.stamp), matrix_of(message))
-            except ValueError:
+                poses.add(nanoseconds(message.header.stamp), matrix_from_pose(message))
+            except FrameError:
                 continue  # a pose that was lost (NaN): the images of that time have none
         T_pose_camera = self._mounting(topic, child.lstrip("/"))
         return lambda stamp: None if (T := poses.at(stamp).T_world_camera) is None else T @ T_pose_camera
@@ -198,7 +196,7 @@ class BagDataset:
         late = np.abs(offsets) > close / 1e9
         if not late.any():
             return close
-        if part == "depth" and abs(middle) <= LATEST and float(np.median(np.abs(offsets - middle))) <= STEADY:
+        if part == "depth" and steady_offset(offsets) is not None:
             log.warning(
                 "%s: depth is stamped %.0f ms beside its image throughout: it is used with the pose of its own stamp",
                 self._path, 1000 * middle,

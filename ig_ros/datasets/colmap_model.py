@@ -18,7 +18,7 @@ from ig_ros.datasets.base import SparsePoints
 from ig_ros.datasets.files import refuse_missing
 from ig_ros.errors import DatasetError, FrameError
 from ig_ros.geometry import inverse, pose_from_quaternion
-from ig_ros.lens_distortion import Rectifier
+from ig_ros.lens_distortion import Lens, Rectifier
 from ig_ros.types import Camera, FloatArray
 
 LAYOUT = "a COLMAP model holds cameras, images and points3D, all of them as .bin or all as .txt"
@@ -59,7 +59,7 @@ class ColmapCamera:
         distortion[: len(rest)] = rest  # k1, k2, p1, p2, k3..k6: the order of COLMAP and of OpenCV
         try:
             camera = Camera(K, self.width, self.height).resized(width, height)
-            return Rectifier.of(camera, distortion, "FISHEYE" in self.model)
+            return Rectifier.of(Lens(camera, distortion, "FISHEYE" in self.model))
         except FrameError as error:
             raise DatasetError(f"COLMAP camera {self.model}: {error}") from error
 

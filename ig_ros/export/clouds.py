@@ -17,12 +17,17 @@ from ig_ros.types import Array, FloatArray, IntArray, MapSnapshot
 
 XYZ, RGB = ("x", "y", "z"), ("red", "green", "blue")
 POINT = [*((name, "<f4") for name in XYZ), *((name, "u1") for name in RGB)]
+FLOAT_REACH = 8000.0  # m: beyond, float32 rounds by more than half a millimetre
 COLUMNS = [*POINT, ("instance", "<i4"), ("confidence", "<f4"), ("opacity", "<f4")]
 
 
 def point_table(columns: list[tuple[str, str]], xyz: FloatArray, rgb: Array) -> npt.NDArray[np.void]:
-    """Returns a structured array (N,) with the columns of POINT filled in from xyz (N, 3) m and rgb (N, 3) u8."""
-    table = np.zeros(len(xyz), columns)
+    """Returns a structured array (N,) with the columns of POINT filled in from xyz (N, 3) m and rgb (N, 3) u8.
+
+    Coordinates beyond FLOAT_REACH are doubles.
+    """
+    far = np.abs(xyz).max(initial=0.0) > FLOAT_REACH
+    table = np.zeros(len(xyz), [(name, "<f8" if far and name in XYZ else kind) for name, kind in columns])
     for names, values in ((XYZ, xyz), (RGB, rgb)):
         for column, name in enumerate(names):
             table[name] = values[:, column]

@@ -53,13 +53,12 @@ def painted(gaussians: GaussianBatch, point_ids: IntArray) -> GaussianBatch:
 
 def chosen(gaussians: GaussianBatch, rows: npt.NDArray[np.bool_]) -> GaussianBatch:
     """Returns the Gaussians of a mask (N,)."""
-    keep = torch.from_numpy(rows)
-    return GaussianBatch(*(getattr(gaussians, f.name)[keep] for f in dataclasses.fields(gaussians)))
+    return gaussians.rows(torch.from_numpy(rows))
 
 
 def columns(gaussians: GaussianBatch, axes: Axes) -> FloatArray:
     """Returns (N, 17) float32 in the order of PROPERTIES."""
-    means, quats = gaussians.means.detach().cpu(), gaussians.quats.detach().cpu()
+    means, quats = torch.from_numpy(gaussians.world_means()), gaussians.quats.detach().cpu()
     if axes is Axes.VIEWER:
         means, quats = y_down(means, quats)
     quats = torch.nn.functional.normalize(quats, dim=1)

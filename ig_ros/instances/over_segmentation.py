@@ -117,6 +117,7 @@ def _tiles(xyz: FloatArray, size: float) -> list[IntArray]:
 
 def _clusters(space: torch.Tensor, seeds: IntArray, steps: int) -> IntArray:
     """(n,) dense cluster of each point (n, D): nearest seed, then `steps` of k-means [Lloyd 1982]."""
+    space = space - space.mean(0)  # float32 products of far coordinates would round away what tells cells apart
     centers = space[torch.from_numpy(seeds)]
     labels = _nearest(space, centers)
     for _ in range(steps):

@@ -99,6 +99,11 @@ def snapshot_points(snapshot: MapSnapshot, chosen: IntArray | None = None) -> Po
     return points
 
 
+def rounding(xyz: FloatArray) -> float:
+    """Returns the step (m) to which a cloud of float32 rounds the farthest of points (N, 3) m."""
+    return float(np.spacing(np.abs(xyz).max(initial=0.0).astype(np.float32)))
+
+
 def snapshot_cloud(snapshot: MapSnapshot | None, head: Header, chosen: IntArray | None = None) -> PointCloud2:
     """PointCloud2 of a snapshot's Gaussians, or of the rows `chosen`; empty for None.
 
@@ -130,25 +135,16 @@ def _fields(kind: np.dtype[Any]) -> list[PointField]:
     ]
 
 
-def surface_points(snapshot: MapSnapshot, rows: IntArray, normals: FloatArray) -> Points:
-    """SURFACE_TYPE array of the rows (n,) of a snapshot with their normals (n, 3)."""
+def surface_points(snapshot: MapSnapshot, rows: IntArray, normals: FloatArray, T_frame_world: FloatArray) -> Points:
+    """SURFACE_TYPE array of the rows (n,) of a snapshot with their normals (n, 3), in the frame of T_frame_world."""
     points = np.zeros(len(rows), SURFACE_TYPE)
     plain = snapshot_points(snapshot, rows)
     for name in CLOUD_TYPE.names or ():
         points[name] = plain[name]
+    xyz, turned = transform(T_frame_world, snapshot.xyz[rows]), normals @ T_frame_world[:3, :3].T
     for axis, name in enumerate("xyz"):
-        points[f"normal_{name}"] = normals[:, axis]
+        points[name], points[f"normal_{name}"] = xyz[:, axis], turned[:, axis]
     return points
-
-
-def turned(points: Points, T_a_b: FloatArray) -> Points:
-    """SURFACE_TYPE points of frame b expressed in frame a."""
-    moved = points.copy()
-    xyz = transform(T_a_b, np.stack([points[name] for name in "xyz"], axis=1))
-    normals = np.stack([points[f"normal_{name}"] for name in "xyz"], axis=1) @ T_a_b[:3, :3].T
-    for axis, name in enumerate("xyz"):
-        moved[name], moved[f"normal_{name}"] = xyz[:, axis], normals[:, axis]
-    return moved
 
 
 def thinned(count: int, limit: int) -> IntArray | None:

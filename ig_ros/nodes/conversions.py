@@ -1,7 +1,7 @@
 """Core types -> ROS messages, and back by `ig_ros.message_decoding`. One conversion per message type.
 
-cv_bridge and sensor_msgs_py are used where they import; NumPy does the same otherwise, byte for byte. ROS puts the
-centre of the first pixel at 0, the core at 0.5: calibration is shifted at this border and nowhere else.
+cv_bridge is not used: it shears images whose rows are padded by no whole pixel. ROS puts the centre of the first pixel
+at 0, the core at 0.5: calibration is shifted at this border and nowhere else.
 """
 
 from __future__ import annotations
@@ -9,20 +9,13 @@ from __future__ import annotations
 import array
 
 import numpy as np
-import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from ig_ros.geometry import quaternion_from_matrix
-from ig_ros.message_decoding import rgb_from_compressed, rgb_from_raw
 from ig_ros.types import Array, Camera, FloatArray
-
-try:
-    from cv_bridge import CvBridge
-except ImportError:
-    CvBridge = None
 
 
 def byte_array(values: Array) -> array.array[int]:
@@ -40,12 +33,6 @@ def time_message(stamp: int) -> Time:
 def header(stamp: int, frame_id: str) -> Header:
     """Message header from nanoseconds and a frame name."""
     return Header(stamp=time_message(stamp), frame_id=frame_id)
-
-
-def rgb_from_image(message: Image) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a raw image, see `decoding.rgb_from_raw`; by cv_bridge where it is installed."""
-    rgb = rgb_from_raw(message)  # checks encoding and size for both
-    return rgb if CvBridge is None else np.asarray(CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8"))
 
 
 def image_message(pixels: Array, encoding: str, head: Header) -> Image:
@@ -79,8 +66,3 @@ def pose_message(T: FloatArray) -> Pose:
     q = quaternion_from_matrix(T[:3, :3])
     pose.orientation.w, pose.orientation.x, pose.orientation.y, pose.orientation.z = (float(v) for v in q)
     return pose
-
-
-def rgb_from_message(message: Image | CompressedImage) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a colour message, raw or compressed."""
-    return rgb_from_compressed(message) if isinstance(message, CompressedImage) else rgb_from_image(message)

@@ -6,20 +6,24 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo
 
+from ig_ros.config import NodeConfig
+from ig_ros.depth_alignment import aligned_depth
 from ig_ros.errors import FrameError
+from ig_ros.geometry import inverse
 from ig_ros.lens_distortion import Rectifier
-from ig_ros.message_decoding import depth_from_image, masks_from_message
+from ig_ros.message_decoding import depth_from_message, masks_from_message, rgb_from_message
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import rgb_from_message
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, Worker
 from ig_ros.nodes.message_checks import Calibration, MessageLimits
 from ig_ros.nodes.synchronizer import Bundle, Late
-from ig_ros.types import Array, Camera, FloatArray, Frame, Masks
+from ig_ros.nodes.transforms import TfLookup
+from ig_ros.scaffold.keyframes import demand_usable
+from ig_ros.types import Array, FloatArray, Frame, Masks
 
 FULL = ("decoder_full", "images come faster than they are decoded: lower the camera's rate or size")
+INFO_REMEDY = "publish the camera_info of this image size (its binning and roi count)"
 BLANK = 6  # grey levels: an image without any greater difference shows nothing
 
 
@@ -28,25 +32,22 @@ class FrameBuilder:
     `submit_masks`, and every problem to `problems`."""
 
     def __init__(
-        self, camera: tuple[str, int], submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None],
-        problems: Problems, limits: MessageLimits,
+        self, config: NodeConfig, place: int, submit: Callable[[Frame], None],
+        submit_masks: Callable[[int, Masks], None], problems: Problems, tf: TfLookup,
     ) -> None:  # fmt: skip
-        """`camera` is its name and its place among the cameras; stamps are shifted by so many nanoseconds, so that
-        those of several cameras triggered together stay unique."""
-        self.calibration = Calibration()
-        self._name, self._shift = camera
-        self._submit, self._submit_masks, self._problems, self._limits = submit, submit_masks, problems, limits
+        """`place` is the camera's among the cameras; stamps are shifted by so many nanoseconds, so that those of
+        several cameras triggered together stay unique."""
+        width = config.core.input.max_width
+        self.calibration, self.depth_calibration = Calibration(width), Calibration(width)
+        self._name, self._shift, self._input = config.cameras[place], place, config.core.input
+        self._submit, self._submit_masks, self._problems, self._tf = submit, submit_masks, problems, tf
+        self._limits = MessageLimits(config.limits)
         self._worker = Worker(f"decoder_{self._name}", JOBS, problems, FULL)
         self.stop = self._worker.stop
         self.clear = self._worker.clear
 
     def __len__(self) -> int:
         return len(self._worker)
-
-    def calibrate(self, info: CameraInfo, now: float) -> None:
-        """Take a camera_info; its undistortion maps are computed on the decoder's thread."""
-        if self.calibration.is_news(info):
-            self._worker.put(lambda: self.calibration.update(info, now))
 
     def put(self, bundle: Bundle) -> None:
         """Never blocks: the oldest waiting bundle makes room."""
@@ -57,16 +58,15 @@ class FrameBuilder:
         self._worker.put(lambda: self._attach(late))
 
     def _attach(self, late: Late) -> None:
-        masks = self._masks(late.masks, self.calibration.rectifier)
+        masks = self._masks(late.masks, self.calibration.at(late.stamp))
         if masks is not None:
             self._submit_masks(late.stamp + self._shift, masks)
 
     def build(self, bundle: Bundle) -> Frame:
         """The frame of a bundle. Unusable depth or masks are reported and left out; FrameError when the image is."""
-        rectifier = self.calibration.rectifier
-        rgb = rgb_from_message(bundle.image)
-        remedy = "publish the camera_info of this image size"
-        demand_size("image_size", "image", rgb, rectifier.camera, "camera_info says", remedy)
+        rectifier = self.calibration.at(bundle.stamp)
+        rgb = rgb_from_message(bundle.image, rectifier.lens.reduction)
+        demand_size("image_size", "image", rgb, rectifier, "camera_info says", INFO_REMEDY)
         if int(np.ptp(rgb[::4, ::4])) < BLANK:
             raise FrameError("image_blank", "image dropped: it is of one colour; check lens cap, exposure and light")
         depth, masks = self._depth(bundle, rectifier), self._masks(bundle.masks, rectifier)
@@ -76,16 +76,44 @@ class FrameBuilder:
         )  # fmt: skip
 
     def _depth(self, bundle: Bundle, rectifier: Rectifier) -> FloatArray | None:
-        if bundle.depth is None:
+        if bundle.depth is None or not self._input.use_depth:
             return None
         try:
-            depth = depth_from_image(bundle.depth)
-            remedy = "publish depth registered to the image"
-            demand_size("depth_size", "depth", depth, rectifier.camera, "the image is", remedy)
+            depth = np.asarray(rectifier.fitted(depth_from_message(bundle.depth)), np.float32)
+            registered = depth.shape == (rectifier.camera.height, rectifier.camera.width)
+            depth = aligned_depth(depth, rectifier, *self._mounting(bundle, registered))
+            demand_usable(depth, self._input)
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without depth)")
             return None
-        return np.asarray(rectifier.nearest(depth), np.float32)
+        return depth
+
+    def _mounting(self, bundle: Bundle, registered: bool) -> tuple[Rectifier | None, FloatArray | None]:
+        """Returns the calibration of a depth camera of its own and T_color_depth (4, 4); None for registered depth.
+
+        `registered` says whether depth has the image's size. Raises FrameError `depth_frame` where depth is of another
+        frame and its camera_info or tf is missing.
+        """
+        assert bundle.depth is not None
+        T_now_then = None
+        if bundle.T_world_depth is not None:
+            T_now_then = inverse(bundle.T_world_camera) @ bundle.T_world_depth
+        color, depth = (message.header.frame_id.lstrip("/") for message in (bundle.image, bundle.depth))
+        same, known = depth in ("", color), self.depth_calibration.known
+        if same and (registered or not known):
+            return None, T_now_then
+        text = f"depth is of '{depth[:60]}', the image of '{color[:60]}'"
+        remedy = "publish depth registered to the image, in its frame_id"
+        if not known:
+            raise FrameError("depth_frame", f"{text}, and no depth/camera_info has come: publish it, or {remedy}")
+        own = self.depth_calibration.rectifier
+        if same:
+            return own, T_now_then
+        try:
+            T_color_depth = self._tf.matrix(color, depth, None)
+        except FrameError as error:
+            raise FrameError("depth_frame", f"{text}; {error}; or {remedy}") from error
+        return own, T_color_depth if T_now_then is None else T_now_then @ T_color_depth
 
     def _masks(self, message: SegmentedImage | None, rectifier: Rectifier) -> Masks | None:
         if message is None:
@@ -93,16 +121,18 @@ class FrameBuilder:
         try:
             masks = masks_from_message(message)
             self._limits.labels(masks.labels)
-            remedy = "segment the full image"
-            demand_size("mask_size", "label image", masks.labels, rectifier.camera, "the image is", remedy)
+            labels = rectifier.fitted(masks.labels)
+            demand_size("mask_size", "label image", labels, rectifier, "the image is", "segment the full image")
         except FrameError as error:
             self._problems.add(error.cause, f"{error} (the image is used without masks)")
             return None
-        return dataclasses.replace(masks, labels=np.asarray(rectifier.nearest(masks.labels), np.int32))
+        return dataclasses.replace(masks, labels=np.asarray(rectifier.nearest(labels), np.int32))
 
 
-def demand_size(cause: str, what: str, pixels: Array, camera: Camera, other: str, remedy: str) -> None:
-    """Raises FrameError unless pixels (H, W, ...) have the size of the camera's image."""
-    height, width = pixels.shape[:2]
+def demand_size(cause: str, what: str, pixels: Array, rectifier: Rectifier, other: str, remedy: str) -> None:
+    """Raises FrameError unless pixels (H, W, ...) have the size of the camera's images."""
+    camera, n, (height, width) = rectifier.camera, rectifier.lens.reduction, pixels.shape[:2]
     if (width, height) != (camera.width, camera.height):
-        raise FrameError(cause, f"{what} is {width}x{height}, {other} {camera.width}x{camera.height}: {remedy}")
+        once = n if what == "image" else 1  # what has not been reduced
+        size, wanted = f"{width * once}x{height * once}", f"{camera.width * n}x{camera.height * n}"
+        raise FrameError(cause, f"{what} is {size}, {other} {wanted}: {remedy}")

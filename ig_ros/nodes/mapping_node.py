@@ -22,8 +22,9 @@ from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.planning_services import PixelLocator, PlanningServices
 from ig_ros.nodes.process import bound_heaps, freeze_loaded_objects, prepare_process, run_node
 from ig_ros.nodes.publishers import Outputs
-from ig_ros.nodes.query_service import QueryService, make_frame_finder
+from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.nodes.subscriptions import Inputs
+from ig_ros.nodes.transforms import TfLookup
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 from ig_ros.types import Frame
 
@@ -143,13 +144,10 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
     def _build(self) -> None:
         config, problems = self.config, self.problems
         self._mapper = mapper = self._make_mapper(config.core)
-        self._inputs = Inputs(self, config, mapper, problems, self._on_frame)
+        tf = TfLookup(self, config.pose_max_gap)
+        self._inputs = Inputs(self, config, mapper, problems, self._on_frame, tf)
         self._outputs = Outputs(self, config, mapper, self._inputs, problems)
-        frames, limits, show = (
-            make_frame_finder(self, config.map_frame),
-            MessageLimits(config.limits),
-            self._outputs.show,
-        )
+        frames, limits, show = FrameFinder(config.map_frame, tf), MessageLimits(config.limits), self._outputs.show
         pixels = PixelLocator(mapper, self._inputs, config.cameras)
         self._planning = planning = PlanningServices(self, mapper, frames, limits, pixels, show)
         commands = MapServices(mapper, config.map_directory, limits, self._on_new_map)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +14,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from ig_ros.config import LimitsConfig
 from ig_ros.errors import FrameError, QueryError
-from ig_ros.lens_distortion import Rectifier
+from ig_ros.lens_distortion import MOST_KEPT, Lens, Rectifier, Rectifiers
+from ig_ros.message_decoding import CONFIG, PNG, nanoseconds, rvl_size
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.synchronizer import SILENT
+from ig_ros.nodes.topics import SILENT
 from ig_ros.types import IntArray
 
 COEFFICIENTS = 14  # of the longest distortion model
@@ -32,14 +34,11 @@ class MessageLimits:
 
     def image(self, message: Image | CompressedImage) -> None:
         """A colour or depth image, raw or compressed."""
-        if isinstance(message, CompressedImage):
-            self._pixels("image", *compressed_size(message, 4 * self.limits.image_pixels))
-        else:
-            self._raw("image", message)
+        self._picture("image", message)
 
-    def depth(self, message: Image) -> None:
-        """A depth image."""
-        self._raw("depth", message)
+    def depth(self, message: Image | CompressedImage) -> None:
+        """A depth image, raw or compressed."""
+        self._picture("depth", message)
 
     def masks(self, message: SegmentedImage) -> None:
         """A label image with its masks, their names and embeddings."""
@@ -84,10 +83,16 @@ class MessageLimits:
             raise QueryError(f"request names {len(ids)} objects, limits.masks allows {self.limits.masks}: ask in parts")
 
     def view(self, width: int, height: int) -> None:
-        """Size of a view to be drawn. Raises QueryError."""
-        if width * height > self.limits.image_pixels:
-            limit = self.limits.image_pixels
-            raise QueryError(f"a view of {width}x{height} px exceeds limits.image_pixels = {limit}: ask for less")
+        """Size of a view to be drawn, which takes far more memory than an image does. Raises QueryError."""
+        limit = min(MOST_KEPT, self.limits.image_pixels)
+        if width * height > limit:
+            raise QueryError(f"a view of {width}x{height} px exceeds the limits, {limit} pixels: ask for less")
+
+    def _picture(self, what: str, message: Image | CompressedImage) -> None:
+        if isinstance(message, CompressedImage):
+            self._pixels(what, *compressed_size(what, message, 4 * self.limits.image_pixels))
+        else:
+            self._raw(what, message)
 
     def _raw(self, what: str, message: Image) -> None:
         self._pixels(what, int(message.width), int(message.height))
@@ -98,16 +103,19 @@ class MessageLimits:
         _demand(what, "pixels", width * height, self.limits.image_pixels, "limits.image_pixels")
 
 
-def compressed_size(message: CompressedImage, most: int) -> tuple[int, int]:
-    """Width and height that a JPEG or PNG of at most `most` bytes says it has, read from its header alone."""
+def compressed_size(what: str, message: CompressedImage, most: int) -> tuple[int, int]:
+    """Width and height that a JPEG, PNG or RVL of at most `most` bytes says it has, read from its header alone."""
     data: Any = message.data
-    _demand("image", "bytes", len(data), most, "limits.image_pixels")
+    _demand(what, "bytes", len(data), most, "limits.image_pixels")
+    if what == "depth" and "rvl" in message.format:
+        return rvl_size(np.frombuffer(data, np.uint8))
+    start = CONFIG if what == "depth" and bytes(data[: len(PNG)]) != PNG else 0
     try:
-        with Picture.open(io.BytesIO(memoryview(data)), formats=FORMATS) as picture:
+        with Picture.open(io.BytesIO(memoryview(data)[start:]), formats=FORMATS) as picture:
             return picture.size
     except Exception as error:  # Pillow has no common class: a broken header, a bomb, an unknown format
-        text = f"compressed image ('{message.format[:40]}', {len(data)} bytes) cannot be decoded: publish jpeg or png"
-        raise FrameError("image_data", text) from error
+        text = f"compressed {what} ('{message.format[:40]}', {len(data)} bytes) cannot be decoded: publish jpeg or png"
+        raise FrameError(f"{what}_data", text) from error
 
 
 def _demand(cause: str, unit: str, count: int, most: int, name: str) -> None:
@@ -116,6 +124,7 @@ def _demand(cause: str, unit: str, count: int, most: int, name: str) -> None:
 
 
 SETTLE = 3.0  # s: a changed calibration must stay for so long to be believed
+RECENT = 300  # calibrations of a lens that focuses: of the images of ten seconds, as long as any waits
 
 
 class OneSender:
@@ -138,36 +147,46 @@ class OneSender:
 
 
 class Calibration:
-    """The camera_info in force. A new one is believed once it has stayed: one that flickers is a fault."""
+    """The camera_info in force. A new one is believed once it has stayed: one that flickers is a fault.
+
+    One that differs as little as an autofocus changes it is believed at once, for the images from its stamp on.
+    """
 
     rectified = False  # whether the images are undistorted already, so that P is their camera
 
-    def __init__(self) -> None:
-        self._believed: Rectifier | None = None
+    def __init__(self, least_width: int = 0) -> None:
+        """Large images are reduced, to no less than `least_width` px."""
+        self._least_width = least_width
+        self._recent: tuple[tuple[int, Lens], ...] = ()  # stamp (ns) and lens of those believed lately
+        self._rectifiers = Rectifiers()
         self._content: tuple[object, ...] = ()
-        self._candidate: tuple[object, ...] | None = None  # a change that has not stayed yet ...
+        self._candidate: Lens | None = None  # a change that has not stayed yet ...
         self._since = 0.0  # ... first seen then
 
     @property
     def known(self) -> bool:
         """Whether any usable camera_info has come."""
-        return self._believed is not None
+        return bool(self._recent)
 
     @property
     def rectifier(self) -> Rectifier:
-        """The calibration for the images of now. Raises FrameError while there is none to trust."""
-        if self._believed is None:
+        """The calibration of now, see `at`."""
+        return self.at(sys.maxsize)
+
+    def at(self, stamp: int) -> Rectifier:
+        """Returns the calibration of the image of a stamp (ns); computes undistortion maps where it needs new ones.
+
+        Raises FrameError while there is none to trust.
+        """
+        if not self._recent:
             raise FrameError("no_camera_info", "image dropped: no usable camera_info")
         if self._candidate is not None:
             raise FrameError(
                 "calibration_changed",
                 f"image dropped: camera_info has changed; it is believed when it stays for {SETTLE:g} s",
             )
-        return self._believed
-
-    def is_news(self, info: CameraInfo) -> bool:
-        """Whether `update` has anything to do: the usual camera_info repeats the one before."""
-        return self._candidate is not None or content_of(info) != self._content
+        before = (lens for since, lens in reversed(self._recent) if since <= stamp)
+        return self._rectifiers.of(next(before, self._recent[-1][1]))
 
     def update(self, info: CameraInfo, now: float) -> None:
         """Take a camera_info in; FrameError for an unusable one, which leaves the earlier one in force."""
@@ -175,13 +194,19 @@ class Calibration:
         if content == self._content:
             self._candidate = None
             return
-        if self._believed is not None and content != self._candidate:
-            Rectifier.from_info(info, self.rectified)
-            self._candidate, self._since = content, now
-        if self._believed is None or now - self._since >= SETTLE:
-            self._believed, self._content, self._candidate = Rectifier.from_info(info, self.rectified), content, None
+        lens, recent = Lens.from_info(info, self.rectified, self._least_width), self._recent
+        if recent and not lens.near(recent[-1][1]):
+            if self._candidate is None or not lens.near(self._candidate):
+                self._candidate, self._since = lens, now
+            if now - self._since < SETTLE:
+                return
+            recent = ()
+        self._recent = (*recent[-RECENT:], (nanoseconds(info.header.stamp), lens))
+        self._content, self._candidate = content, None
 
 
 def content_of(info: CameraInfo) -> tuple[object, ...]:
     """What makes two camera_info messages equal; without their stamps."""
-    return (info.width, info.height, info.distortion_model, tuple(info.k), tuple(info.d), tuple(info.p))
+    roi = info.roi
+    window = (roi.x_offset, roi.y_offset, roi.width, roi.height, info.binning_x, info.binning_y)
+    return (info.width, info.height, window, info.distortion_model, tuple(info.k), tuple(info.d), tuple(info.p))

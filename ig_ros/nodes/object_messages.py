@@ -12,7 +12,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from ig_ros.colors import id_colors
 from ig_ros.geometry import box_edges, inverse
 from ig_ros.msg import Mask, Object, ObjectArray, SegmentedImage
-from ig_ros.nodes.clouds import cloud_message, surface_points, turned
+from ig_ros.nodes.clouds import cloud_message, surface_points
 from ig_ros.nodes.conversions import image_message, pose_message, time_message
 from ig_ros.planning import object_surface
 from ig_ros.types import FloatArray, Instances, MapSnapshot, Masks, ObjectInstance
@@ -42,8 +42,7 @@ def add_surface(message: Object, snapshot: MapSnapshot, T_frame_world: FloatArra
     """Fill in what grasping needs, in the frame of the header: points with normals, support, free side."""
     surface = object_surface(snapshot, message.id)
     T = np.eye(4) if T_frame_world is None else T_frame_world
-    points = surface_points(snapshot, surface.rows, surface.normals)
-    message.cloud = cloud_message(points if T_frame_world is None else turned(points, T), message.header)
+    message.cloud = cloud_message(surface_points(snapshot, surface.rows, surface.normals, T), message.header)
     message.support_id, message.clearance = surface.support, surface.clearance
     if surface.plane is not None:
         message.support_plane = surface.plane @ inverse(T)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -19,6 +18,7 @@ from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.bag_writer import BagRecorder
 from ig_ros.nodes.conversions import depth_message, header, image_message, info_message, pose_message
 from ig_ros.nodes.object_messages import segmented_message
+from ig_ros.nodes.process import started_ros
 from ig_ros.types import Frame
 
 # A reliable publisher matches both kinds of subscriber; to a best-effort one it still sends best effort.
@@ -117,7 +117,7 @@ def play(
     `args` are ROS arguments (remaps); `progress` is called with the number of frames so far. Raises DatasetError.
     """
     published = 0
-    with rclpy.init(args=args):
+    with started_ros(args):
         player = Player(options)
         if not player.wait_for_subscribers():
             player.get_logger().warning(

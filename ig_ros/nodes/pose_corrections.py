@@ -5,24 +5,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from nav_msgs.msg import Path
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ig_ros.config import NodeConfig
 from ig_ros.errors import FrameError
-from ig_ros.geometry import T_BODY_OPTICAL
 from ig_ros.message_decoding import matrix_from_pose, nanoseconds
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.executor import Worker
+from ig_ros.nodes.executor import Worker, steady_clock
 from ig_ros.nodes.message_checks import MessageLimits
-from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.topics import KINDS
+from ig_ros.nodes.transforms import TfLookup
 from ig_ros.scaffold.pose_correction import Correction, Odometry, Trajectory
 from ig_ros.types import FloatArray, Frame
 
@@ -41,8 +40,11 @@ class PoseCorrections:
     """
 
     def __init__(
-        self, node: Node, config: NodeConfig, mapper: LiveMapper, problems: Problems, tf: TfLookup | None
-    ) -> None:
+        self, node: Node, config: NodeConfig, mapper: LiveMapper, problems: Problems, tf: TfLookup,
+        mountings: Sequence[Callable[[int], FloatArray]],
+    ) -> None:  # fmt: skip
+        """`mountings` give for each camera T_pose_camera (4, 4) at a stamp (ns) of the poses in its pose_graph."""
+        self._mountings = dict(zip(config.cameras, mountings, strict=True))
         self._config, self._mapper, self._problems, self._tf = config, mapper, problems, tf
         self._guard = MessageLimits(config.limits)
         self._trajectories = {name: Trajectory(config.pose_max_gap) for name in config.cameras}
@@ -56,12 +58,10 @@ class PoseCorrections:
         for name in named:  # of a robot of its own
             own = functools.partial(self._on_path, camera=name)
             node.create_subscription(KINDS["pose_graph"], f"{name}/pose_graph", own, QOS, callback_group=group)
-        common = config.pose_source if "tf" in config.each.pose_source else "tf"  # else tf is everybody's, or nobody's
-        on_tf = [name for place, name in enumerate(config.cameras) if config.each.source(place, common) == "tf"]
-        self._on_tf = frozenset(on_tf)
-        if tf is not None and config.odom_frame:
-            steady = Clock(clock_type=ClockType.STEADY_TIME)
-            node.create_timer(PERIOD, self._look_soon, group, clock=steady)
+        on_tf = [n for place, n in enumerate(config.cameras) if config.each.source(place, config.pose_source) == "tf"]
+        self._on_tf = frozenset(on_tf if config.odom_frame else ())
+        if self._on_tf:
+            node.create_timer(PERIOD, self._look_soon, group, clock=steady_clock())
 
     def stop(self) -> None:
         """End the threads."""
@@ -72,9 +72,8 @@ class PoseCorrections:
         """Hand a frame to the mapper, with the pose it has by now: returned."""
         place = self._config.cameras.index(frame.source)
         with self._lock:
-            pair = (
-                self._odom_at(frame.stamp - place) if frame.source in self._on_tf else None
-            )  # the builder has shifted it by so much
+            stamp = frame.stamp - place  # the builder has shifted it by so much
+            pair = self._odom_at(stamp) if frame.source in self._on_tf else None
             if pair is not None:
                 T = self._odometry.add(frame.stamp, frame.T_world_camera, *pair)
                 frame = dataclasses.replace(frame, T_world_camera=T)
@@ -95,9 +94,7 @@ class PoseCorrections:
             self._odometry.clear()
 
     def _odom_at(self, stamp: int) -> tuple[FloatArray, FloatArray] | None:
-        """T_map_odom at a stamp (ns) and now, both (4, 4); None where tf does not know, or is not asked."""
-        if self._tf is None or not self._config.odom_frame:
-            return None
+        """T_map_odom at a stamp (ns) and now, both (4, 4); None where tf does not know."""
         map_frame, odom_frame = self._config.map_frame, self._config.odom_frame
         try:
             return self._tf.matrix(map_frame, odom_frame, stamp), self._tf.matrix(map_frame, odom_frame, None)
@@ -118,10 +115,9 @@ class PoseCorrections:
 
     def _correct(self, message: Path, camera: str | None = None) -> None:
         """A path corrects its camera, or that of the first camera all, which are then of one robot."""
-        path = {nanoseconds(p.header.stamp): matrix_from_pose(p.pose) for p in message.poses}
         name = self._config.cameras[0] if camera is None else camera
-        if not self._config.each.optical(self._config.cameras.index(name), self._config.pose_is_optical):
-            path = {stamp: T @ T_BODY_OPTICAL for stamp, T in path.items()}
+        path = {nanoseconds(p.header.stamp): matrix_from_pose(p) for p in message.poses}
+        path = {stamp: T @ self._mountings[name](stamp) for stamp, T in path.items()}
         with self._lock:
             correction = self._trajectories[name].compare(path)
             if camera is not None:
@@ -139,7 +135,6 @@ class PoseCorrections:
             self._worker.put(self._look_at_tf)
 
     def _look_at_tf(self) -> None:
-        assert self._tf is not None
         with self._lock:
             try:
                 T = self._tf.matrix(self._config.map_frame, self._config.odom_frame, None)

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry
 
 from ig_ros.config import NodeConfig
-from ig_ros.errors import ConfigError, FrameError
-from ig_ros.geometry import T_BODY_OPTICAL, pose_from_quaternion
+from ig_ros.errors import FrameError
+from ig_ros.geometry import T_BODY_OPTICAL
 from ig_ros.message_decoding import matrix_from_pose, nanoseconds
 from ig_ros.nodes.diagnostics import Problems
+from ig_ros.nodes.transforms import TfLookup
 from ig_ros.pose_buffer import PoseAnswer, PoseBuffer
 from ig_ros.registries import POSE_SOURCES, load
 from ig_ros.types import FloatArray
@@ -32,7 +33,12 @@ class PoseSourceSetup:
     place: int  # of the camera in the parameter cameras
     subscribe: Callable[[str, type, Callable[[Any], None]], None]  # topic below the camera's namespace, type, callback
     problems: Problems
-    tf: Callable[[], TfLookup]  # the node's only one, made when first asked for
+    tf: TfLookup
+
+    @property
+    def optical(self) -> bool | None:
+        """Whether the user says that poses are of the optical frame, or that they are not; None = neither."""
+        return self.config.each.optical(self.place, None if self.config.pose_is_optical else False)
 
 
 class PoseSource(Protocol):
@@ -40,6 +46,10 @@ class PoseSource(Protocol):
 
     def at(self, stamp: int) -> PoseAnswer:
         """Returns T_world_camera (4, 4) of the optical frame at a stamp, without waiting."""
+        ...
+
+    def mounting(self, stamp: int) -> FloatArray:
+        """Returns T_pose_camera (4, 4), from the frame whose poses a pose_graph holds. Raises FrameError."""
         ...
 
     def restart(self, boundary: int) -> None:
@@ -59,30 +69,61 @@ def make_pose_source(setup: PoseSourceSetup) -> PoseSource:
 
 
 class PoseTopic(PoseBuffer):
-    """Poses of the topic `pose`; a pose of a body frame is turned to the optical frame."""
+    """Poses of the topic `pose`. Those of another frame than the camera's are turned to it, by tf where it is named."""
 
     topic: ClassVar[str] = "pose"
     kind: ClassVar[type] = PoseStamped
 
     def __init__(self, setup: PoseSourceSetup) -> None:
         super().__init__(setup.config.pose_max_gap)
-        self._map_frame, self._problems = setup.config.map_frame, setup.problems
-        self._optical = setup.config.each.optical(setup.place, setup.config.pose_is_optical)
+        self._map_frame, self._problems, self._tf = setup.config.map_frame, setup.problems, setup.tf
+        self._optical = setup.optical
+        self._camera = self._given = setup.config.each.frame(setup.place, setup.config.camera_frame)
+        self._child = ""
         setup.subscribe(self.topic, self.kind, self._on_message)
 
     def note_image(self, frame_id: str) -> None:
-        """Does nothing: the parameters say whose poses these are."""
+        """Takes the frame_id of an image: the camera's, where no camera_frame is set."""
+        self._camera = self._given or frame_id.lstrip("/")
+
+    def at(self, stamp: int) -> PoseAnswer:
+        """Returns the camera's pose, or why there is none."""
+        answer = super().at(stamp)
+        if answer.T_world_camera is None:
+            return answer
+        try:
+            return PoseAnswer(answer.T_world_camera @ self.mounting(stamp))
+        except FrameError as error:
+            return PoseAnswer(None, True, error.cause, str(error))
+
+    def mounting(self, stamp: int) -> FloatArray:
+        """Returns T_pose_camera (4, 4). Raises FrameError `pose_mounting` where it is not known."""
+        if self._optical is False:
+            return T_BODY_OPTICAL
+        if self._optical or self._child in ("", self._camera):
+            return np.eye(4)
+        try:
+            return self._tf.matrix(self._child, self._camera, stamp)
+        except FrameError as error:
+            text = (
+                f"{self.topic} is the pose of '{self._child[:60]}', images are of '{self._camera[:60]}', and {error}: "
+                "publish that transform, or say which axes the poses have: each.pose_is_optical: ['true'] or ['false']"
+            )
+            raise FrameError("pose_mounting", text) from error
 
     def _on_message(self, message: Any) -> None:
         frame = message.header.frame_id
         if frame not in ("", self._map_frame):
             text = f"poses are in '{frame[:60]}', outputs in '{self._map_frame}': set map_frame to that"
             self._problems.add("pose_frame", text)
-        T = matrix_from_pose(self._pose(message))
-        self.add(nanoseconds(message.header.stamp), T if self._optical else T @ T_BODY_OPTICAL)
+        self._child = getattr(message, "child_frame_id", "").lstrip("/")
+        self.add(nanoseconds(message.header.stamp), matrix_from_pose(message))
 
-    def _pose(self, message: Any) -> Any:
-        return message.pose
+
+class CovariantPoseTopic(PoseTopic):
+    """Poses of the topic `pose_with_covariance`."""
+
+    topic, kind = "pose_with_covariance", PoseWithCovarianceStamped
 
 
 class OdometryTopic(PoseTopic):
@@ -90,25 +131,33 @@ class OdometryTopic(PoseTopic):
 
     topic, kind = "odometry", Odometry
 
-    def _pose(self, message: Any) -> Any:
-        return message.pose.pose
+
+class TransformTopic(PoseTopic):
+    """Poses of the topic `transform`."""
+
+    topic, kind = "transform", TransformStamped
 
 
 class TfPoses:
-    """Poses from tf, when tf2_ros is installed (a full ROS); tf interpolates by itself."""
+    """Poses from tf, when tf2_ros is installed (a full ROS)."""
 
     def __init__(self, setup: PoseSourceSetup) -> None:
         """Raises ConfigError when tf2_ros is missing."""
-        self._lookup, self._map_frame = setup.tf(), setup.config.map_frame
+        setup.tf.demand()
+        self._tf, self._map_frame, self._optical = setup.tf, setup.config.map_frame, setup.optical
         self._frame = setup.config.each.frame(setup.place, setup.config.camera_frame)
         self._image_frame = ""
 
     def restart(self, boundary: int) -> None:
-        """Does nothing: tf drops its transforms itself when the clock jumps back."""
+        """Does nothing: transforms are dropped when the first of the new ones comes."""
 
     def note_image(self, frame_id: str) -> None:
         """Takes the frame_id of an image: where no camera_frame is set, its poses are asked for."""
         self._image_frame = frame_id
+
+    def mounting(self, stamp: int) -> FloatArray:  # noqa: ARG002
+        """Returns T_pose_camera (4, 4): of a body, x forward, where the parameters say so."""
+        return T_BODY_OPTICAL if self._optical is False else np.eye(4)
 
     def at(self, stamp: int) -> PoseAnswer:
         """Returns the pose of the camera frame that tf has for a stamp (ns)."""
@@ -118,32 +167,6 @@ class TfPoses:
                 None, False, "no_pose", "image has no frame_id: set it in the driver, or set camera_frame"
             )
         try:
-            return PoseAnswer(self._lookup.matrix(self._map_frame, frame, stamp))
+            return PoseAnswer(self._tf.matrix(self._map_frame, frame, stamp))
         except FrameError as error:
-            return PoseAnswer(None, True, "no_pose", str(error))
-
-
-class TfLookup:
-    """Transforms between frames from tf."""
-
-    def __init__(self, node: Any) -> None:
-        """Starts listening to /tf and /tf_static; raises ConfigError when tf2_ros is missing."""
-        try:
-            import tf2_ros
-        except ImportError as error:
-            text = "tf needs the package tf2_ros, which is not here: install ROS 2's tf2_ros, or use pose_source: pose"
-            raise ConfigError(text) from error
-        self._errors = tf2_ros.TransformException
-        self._buffer = tf2_ros.Buffer()
-        self._listener = tf2_ros.TransformListener(self._buffer, node)
-
-    def matrix(self, target: str, source: str, stamp: int | None) -> FloatArray:
-        """T_target_source (4, 4) at a stamp (ns), or the newest for None. Raises FrameError `no_transform`."""
-        from rclpy.time import Time
-
-        try:
-            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp or 0)).transform
-        except self._errors as error:
-            raise FrameError("no_transform", f"tf has no transform from '{source}' to '{target}': {error}") from error
-        t, q = found.translation, found.rotation
-        return pose_from_quaternion(np.array([t.x, t.y, t.z]), np.array([q.w, q.x, q.y, q.z]))
+            return PoseAnswer(None, error.cause == "no_pose", error.cause, str(error))

@@ -31,13 +31,19 @@ MALLOPT = (
 )
 
 
+def ros_prefixes() -> list[Path]:
+    """Returns the folders that may hold lib/ and share/ of ROS packages: of a sourced ROS, and of the wheels."""
+    return [
+        Path(prefix) for prefix in (*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix) if prefix
+    ]
+
+
 def share_file(relative: str) -> Path | None:
     """Returns a file of the share directory (config/..., launch/...) from the source tree or an installation."""
     source = Path(__file__).resolve().parents[2] / relative
     if source.is_file():
         return source
-    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
-    installed = (Path(prefix) / "share" / "ig_ros" / relative for prefix in prefixes if prefix)
+    installed = (prefix / "share" / "ig_ros" / relative for prefix in ros_prefixes())
     return next((path for path in installed if path.is_file()), None)
 
 
@@ -47,7 +53,8 @@ def prepare_process() -> None:
     profile = share_file("config/fastdds.xml")
     if profile is not None:
         os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(profile))
-        if os.environ.get("ROS_DISTRO") in FAST_DDS_2:  # newer ones warn about this name
+        wheels = (path for prefix in ros_prefixes() for path in prefix.glob("lib/libfastrtps.so*"))  # set no ROS_DISTRO
+        if os.environ.get("ROS_DISTRO") in FAST_DDS_2 or any(wheels):  # newer ones warn about this name
             os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profile))
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,7 +16,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from ig_ros.config import NodeConfig
-from ig_ros.nodes.clouds import snapshot_cloud, thinned
+from ig_ros.nodes.clouds import rounding, snapshot_cloud, thinned
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.diagnostics import Diagnosis, Problems, mapping_error, mapping_state, mapping_values
 from ig_ros.nodes.executor import Worker, steady_clock
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
 
 PATH_STEP = 0.03  # m: the path gets a new point after this much motion
+COARSE = 0.005  # m: clouds rounded more than this are of no use to a gripper
 PATH_LENGTH = 5000  # points; beyond, every second one goes
 NOTHING = Instances(np.zeros(0, np.int32), np.zeros(0, np.float32))
 
@@ -92,6 +93,13 @@ class Outputs:
 
     def _cloud_message(self, snapshot: MapSnapshot | None, head: Header) -> PointCloud2:
         rows = thinned(len(snapshot.xyz), self._config.max_cloud_points) if snapshot is not None else None
+        if snapshot is not None and (step := rounding(snapshot.xyz)) > COARSE:
+            text = (
+                f"clouds are rounded to {step:.3f} m: the map is so far from the origin of '{self._config.map_frame}'"
+            )
+            self._problems.add(
+                "far_from_origin", f"{text} (poses of objects are exact); use a map frame near the robot"
+            )
         return snapshot_cloud(snapshot, head, rows)
 
     def _publish_diagnostics(self) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
 from rclpy.executors import SingleThreadedExecutor
@@ -23,6 +22,7 @@ from std_srvs.srv import Trigger
 
 from ig_ros.errors import QueryError
 from ig_ros.msg import ObjectArray
+from ig_ros.nodes.process import started_ros
 from ig_ros.nodes.topics import LATCHED
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 
@@ -137,7 +137,7 @@ class MapClient(Node):  # type: ignore[misc]  # rclpy has no types for mypy here
 @contextmanager
 def connected(timeout: float) -> Iterator[MapClient]:
     """A client with ROS started around it, for programs that are not nodes themselves."""
-    with rclpy.init(args=[]):
+    with started_ros([]):
         yield MapClient(timeout)
 
 
@@ -162,7 +162,7 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument("--frame", default="", help="frame in which to answer, empty = the map frame")
     given = parser.parse_args(remove_ros_args(["query_client", *arguments])[1:])
     try:
-        with rclpy.init(args=arguments):
+        with started_ros(arguments):
             response = MapClient().query(given.text, given.max_results, given.min_score, given.frame)
     except QueryError as error:
         sys.stderr.write(f"query_client: {error}\n")

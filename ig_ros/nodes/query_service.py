@@ -7,17 +7,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rclpy.node import Node
+from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from ig_ros.errors import FrameError, IgError, QueryError
+from ig_ros.errors import FrameError, QueryError
 from ig_ros.geometry import inverse
 from ig_ros.language import Scope, Viewpoint
-from ig_ros.message_decoding import matrix_from_pose
+from ig_ros.message_decoding import matrix_from_pose, nanoseconds
 from ig_ros.nodes.conversions import header
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import add_surface, object_message
-from ig_ros.nodes.pose_sources import TfLookup
+from ig_ros.nodes.transforms import TfLookup
 from ig_ros.nodes.visualization import highlight_message
 from ig_ros.srv import QueryObject
 from ig_ros.thread_settings import single_threaded
@@ -30,31 +30,29 @@ NAME, REASON = 60, 300  # characters of a caller's frame_id, and of tf's words a
 
 
 class FrameFinder:
-    """T_frame_map for the frames in which answers are wanted."""
+    """Where the frames stand in which questions are asked and answers wanted."""
 
-    def __init__(self, map_frame: str, tf: TfLookup | None) -> None:
-        """`tf` is None where tf2_ros is not installed: then only the map frame is known."""
+    def __init__(self, map_frame: str, tf: TfLookup) -> None:
+        """Without tf2_ros only the map frame is known."""
         self.map_frame = map_frame
         self._tf = tf
 
-    def find(self, frame_id: str) -> FloatArray | None:
-        """None for the map frame itself; raises QueryError for a frame that nobody knows."""
+    def find(self, frame_id: str, stamp: int = 0) -> tuple[FloatArray, int] | None:
+        """Returns T_map_frame (4, 4) at a stamp (ns), 0 = the newest, and its stamp, 0 where the frame stands still.
+
+        None for the map frame itself; raises QueryError for a frame that nobody knows.
+        """
         if frame_id in ("", self.map_frame):
             return None
-        name = frame_id[:NAME]
-        if self._tf is None:
-            raise QueryError(
-                f"unknown frame_id '{name}': without tf2_ros only the map frame '{self.map_frame}' is known"
-            )
         try:
-            return inverse(self._tf.matrix(self.map_frame, frame_id, None))
+            return self._tf.stamped(self.map_frame, frame_id, stamp or None)
         except FrameError as error:
-            raise QueryError(f"unknown frame_id '{name}': {str(error)[:REASON]}") from error
+            raise QueryError(f"unknown frame_id '{frame_id[:NAME]}': {str(error)[:REASON]}") from error
 
-    def in_map(self, T_frame_pose: FloatArray, frame_id: str) -> FloatArray:
-        """A pose (4, 4) given in some frame, in the map frame. Raises QueryError for a frame that nobody knows."""
-        T_frame_map = self.find(frame_id)
-        return T_frame_pose if T_frame_map is None else inverse(T_frame_map) @ T_frame_pose
+    def in_map(self, T_frame_pose: FloatArray, head: Header) -> FloatArray:
+        """A pose (4, 4) given in the frame and at the stamp of a header, in the map frame. Raises QueryError."""
+        found = self.find(head.frame_id, nanoseconds(head.stamp))
+        return T_frame_pose if found is None else found[0] @ T_frame_pose
 
 
 class QueryService:
@@ -73,7 +71,8 @@ class QueryService:
         scope = self._scope(request)
         if not request.text.strip() and not scope.narrow:
             raise QueryError("empty query text: say what to look for, or give an id or a box")
-        T_frame_map = self._frames.find(request.frame_id)
+        where = self._frames.find(request.frame_id)
+        T_frame_map, stamp = (inverse(where[0]), where[1]) if where else (None, 0)
         snapshot = self._mapper.snapshot()
         with single_threaded():
             result = self._mapper.query(request.text, request.max_results or sys.maxsize, request.min_score, scope)
@@ -82,7 +81,7 @@ class QueryService:
         if snapshot is None or not result.hits:
             self._show(highlight_message((), header(0, self._frames.map_frame)))
             return
-        head = header(snapshot.stamp, request.frame_id or self._frames.map_frame)
+        head = header(stamp or snapshot.stamp, request.frame_id or self._frames.map_frame)
         for hit in result.hits:
             found = object_message(hit.object, head, hit.score, T_frame_map)
             if request.with_cloud and (snapshot.instances.point_ids == found.id).any():  # else it is paged out to disk
@@ -96,25 +95,15 @@ class QueryService:
         size = np.array([request.within_size.x, request.within_size.y, request.within_size.z])
         T_box = None
         if size.any():
-            T_box = self._frames.in_map(matrix_from_pose(box.pose), box.header.frame_id)
+            T_box = self._frames.in_map(matrix_from_pose(box), box.header)
         viewpoint = None
         if view.header.frame_id:
-            viewpoint = self._observer(matrix_from_pose(view.pose), view.header.frame_id)
+            viewpoint = self._observer(matrix_from_pose(view), view.header)
         elif request.frame_id not in ("", self._frames.map_frame):
-            viewpoint = self._observer(np.eye(4), request.frame_id)
+            viewpoint = self._observer(np.eye(4), Header(frame_id=request.frame_id))
         return Scope(viewpoint, T_box, size if T_box is not None else None, request.id)
 
-    def _observer(self, T_frame_view: FloatArray, frame_id: str) -> Viewpoint:
-        T_view = self._frames.in_map(T_frame_view, frame_id)
-        optical = "optical" in frame_id  # REP 103: such frames look along z
+    def _observer(self, T_frame_view: FloatArray, head: Header) -> Viewpoint:
+        T_view = self._frames.in_map(T_frame_view, head)
+        optical = "optical" in head.frame_id  # REP 103: such frames look along z
         return Viewpoint.of_camera(T_view) if optical else Viewpoint.of_body(T_view)
-
-
-def make_frame_finder(node: Node, map_frame: str) -> FrameFinder:
-    """With tf where tf2_ros is installed, else for the map frame alone."""
-    try:
-        tf = TfLookup(node)
-    except IgError as error:
-        node.get_logger().debug(str(error))
-        tf = None
-    return FrameFinder(map_frame, tf)

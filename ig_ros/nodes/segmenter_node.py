@@ -13,28 +13,30 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import Config, NodeConfig
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import ImageEncoder, embed_masks, make_image_encoder
-from ig_ros.message_decoding import camera_from_info, depth_from_image, nanoseconds
+from ig_ros.lens_distortion import Lens, Rectifier
+from ig_ros.message_decoding import depth_from_message, nanoseconds, rgb_from_message
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import rgb_from_message
 from ig_ros.nodes.diagnostics import Diagnosis, Problems
-from ig_ros.nodes.frame_builder import demand_size
+from ig_ros.nodes.frame_builder import INFO_REMEDY, demand_size
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.process import run_node
-from ig_ros.nodes.synchronizer import SILENT
+from ig_ros.nodes.topics import KINDS, LATCHED, SILENT, ImageTopic, is_latched
 from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import Camera, FloatArray
+from ig_ros.types import FloatArray
 
 DEPTHS = 8  # newest depth images, of which one may belong to the image
 RELIABLE = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
@@ -55,17 +57,17 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self._guard = MessageLimits(self.config.limits)
         self.received = self.skipped = self.done = 0  # images
         self._info: CameraInfo | None = None
-        self._depths: deque[Image] = deque(maxlen=DEPTHS)
+        self._latched: Any = None  # subscription to a camera_info that was sent once
+        self._depths: deque[Image | CompressedImage] = deque(maxlen=DEPTHS)
         self._depth_seen = -math.inf  # s, steady
         self._newest: Image | CompressedImage | None = None
         self._arrived = threading.Condition()
         self._stopping = False
         self._masks = self.create_publisher(SegmentedImage, "segmented_image", RELIABLE)
-        for kind, topic, callback in (
-            (Image, "image", self._on_image), (CompressedImage, "image/compressed", self._on_image),
-            (Image, "depth", self._on_depth), (CameraInfo, "camera_info", self._on_info),
-        ):  # fmt: skip
-            self.create_subscription(kind, topic, callback, qos_profile_sensor_data)
+        self._images = ImageTopic(self, "", lambda topic: self._listen(topic, self._on_image))
+        self._listen("depth", self._on_depth)
+        self._listen("depth/compressedDepth", self._on_depth)
+        self._listen("camera_info", self._on_info)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnosis = Diagnosis(f"{self.get_fully_qualified_name()}: segmenting")
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation is diagnosed too
@@ -92,11 +94,14 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
             return False
         return True
 
+    def _listen(self, topic: str, callback: Callable[[Any], None]) -> Subscription:
+        return self.create_subscription(KINDS[topic], topic, callback, qos_profile_sensor_data)
+
     def _on_info(self, message: CameraInfo) -> None:
         if self._admit(self._guard.info, message):
             self._info = message
 
-    def _on_depth(self, message: Image) -> None:
+    def _on_depth(self, message: Image | CompressedImage) -> None:
         if self._admit(self._guard.depth, message):
             with self._arrived:
                 self._depths.append(message)
@@ -104,6 +109,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
                 self._arrived.notify()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
+        self._images.note()
         if not self._admit(self._guard.image, message):
             return
         with self._arrived:
@@ -133,28 +139,29 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
     def _segment(self, message: Image | CompressedImage) -> SegmentedImage:
         if self._info is None:
             raise IgError("no camera_info yet: publish it beside the image")
-        rgb, camera = rgb_from_message(message), camera_from_info(self._info)
-        remedy = "publish the camera_info of this image size"
-        demand_size("image_size", "image", rgb, camera, "camera_info says", remedy)
-        masks = self.segmenter.segment(rgb, self._depth(message, camera), camera)
+        lens = Lens.from_info(self._info, least_width=self.config.core.input.max_width)
+        rectifier = Rectifier(lens.camera, lens)  # masks are of the image as it came, whatever its distortion
+        rgb = rgb_from_message(message, lens.reduction)
+        demand_size("image_size", "image", rgb, rectifier, "camera_info says", INFO_REMEDY)
+        masks = self.segmenter.segment(rgb, self._depth(message, rectifier), lens.camera)
         masks = embed_masks(self.encoder, rgb, masks)
         return segmented_message(masks, message.header, masks.encoder)
 
-    def _depth(self, message: Image | CompressedImage, camera: Camera) -> FloatArray | None:
+    def _depth(self, message: Image | CompressedImage, rectifier: Rectifier) -> FloatArray | None:
         """Returns the depth image of the same moment, None where there is none or it cannot be used."""
         found = self._wait_for_depth(nanoseconds(message.header.stamp))
         if found is None:
             return None
         try:
-            depth = depth_from_image(found)
+            depth = rectifier.fitted(depth_from_message(found))
             remedy = "publish depth registered to the image"
-            demand_size("depth_size", "depth", depth, camera, "the image is", remedy)
+            demand_size("depth_size", "depth", depth, rectifier, "the image is", remedy)
         except FrameError as error:
             self.problems.add(error.cause, f"{error} (the image is segmented without depth)")
             return None
-        return depth
+        return np.asarray(depth, np.float32)
 
-    def _wait_for_depth(self, stamp: int) -> Image | None:
+    def _wait_for_depth(self, stamp: int) -> Image | CompressedImage | None:
         """Returns the depth nearest to a stamp (ns) within the tolerance; it may come after its image."""
         deadline, tolerance = time.monotonic() + self.config.depth_timeout, self.config.sync_tolerance * 1e9
         with self._arrived:
@@ -176,6 +183,8 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         return None
 
     def _publish_diagnostics(self) -> None:
+        if self._info is None and not self._latched and is_latched(self, "camera_info"):  # sent once, before the start
+            self._latched = self.create_subscription(CameraInfo, "camera_info", self._on_info, LATCHED)
         numbers = {"images in": self.received, "images done": self.done, "images skipped": self.skipped}
         values = {name: str(number) for name, number in numbers.items()}
         now, state = self.get_clock().now().nanoseconds, "segmenting" if self.received else "waiting for images"

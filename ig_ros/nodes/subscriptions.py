@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from ig_ros.config import NodeConfig
@@ -21,11 +25,12 @@ from ig_ros.nodes.clouds import sparse_points
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, CallbackDelays, Worker, steady_clock
 from ig_ros.nodes.frame_builder import FrameBuilder
-from ig_ros.nodes.message_checks import MessageLimits, OneSender
+from ig_ros.nodes.message_checks import Calibration, MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
-from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
-from ig_ros.nodes.synchronizer import Problem, Synchronizer, Waits
-from ig_ros.nodes.topics import KINDS
+from ig_ros.nodes.pose_sources import PoseSourceSetup, make_pose_source
+from ig_ros.nodes.synchronizer import Synchronizer, Waits
+from ig_ros.nodes.topics import KINDS, LATCHED, ImageTopic, is_latched, topic_of
+from ig_ros.nodes.transforms import TfLookup
 from ig_ros.types import FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
@@ -33,7 +38,9 @@ if TYPE_CHECKING:
 
 
 # Topics whose callbacks' delays are measured: the many cheap poses would hide how late images are.
-IMAGES = ("image", "image/compressed", "depth", "segmented_image")
+IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
+STAMPLESS = ("camera_info", "depth/camera_info")  # topics whose stamps mean nothing
+LOOK = 0.5  # s between looks for a latched camera_info
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
 POSE_QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -44,16 +51,20 @@ class CameraInput:
 
     def __init__(
         self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: CallbackDelays,
-        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: Callable[[], TfLookup],
+        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: TfLookup,
     ) -> None:  # fmt: skip
         """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks with the
         frame's stamp to `submit_masks`."""
         self._node, self._config, self._problems, self._delays = node, config, problems, delays
         self._name = config.cameras[place]
         self._limits = MessageLimits(config.limits)
-        self._builder = FrameBuilder((self._name, place), submit, submit_masks, problems, self._limits)
-        topic = node.resolve_topic_name(f"{self._name}/image" if self._name else "image")
-        self._builder.calibration.rectified = is_rectified_topic(topic)
+        self._builder = FrameBuilder(config, place, submit, submit_masks, problems, tf)
+        rectified = {
+            t: is_rectified_topic(node.resolve_topic_name(topic_of(self._name, t))) for t in ("image", "depth")
+        }
+        said = {"true": True, "false": False, "auto": rectified["image"]}
+        self._builder.calibration.rectified = said[config.image_is_rectified]
+        self._builder.depth_calibration.rectified = rectified["depth"]
         self._group = MutuallyExclusiveCallbackGroup()
         self._poses = make_pose_source(PoseSourceSetup(config, place, self._subscribe_poses, problems, tf))
         waits = Waits(
@@ -61,6 +72,8 @@ class CameraInput:
         )
         self._line = Synchronizer(waits, self._poses)
         self._forgotten = False
+        self._looked = 0.0  # s, when a latched camera_info was looked for
+        self._hears_latched = False
         self._subscribe()
         # A steady clock: with use_sim_time and a paused clock the line still moves when something arrives.
         node.create_timer(TICK, self._advance, self._group, clock=steady_clock())
@@ -80,10 +93,14 @@ class CameraInput:
         return self._builder.calibration.rectifier
 
     def _subscribe(self) -> None:
-        self._listen("image", self._on_image, self._limits.image)
-        self._listen("image/compressed", self._on_image, self._limits.image)
-        self._listen("camera_info", self._on_camera_info, self._limits.info)
+        listen = functools.partial(self._listen, callback=self._on_image, check=self._limits.image)
+        self._images = ImageTopic(self._node, self._name, listen)
+        for topic, calibration in (
+            ("camera_info", self._builder.calibration), ("depth/camera_info", self._builder.depth_calibration),
+        ):  # fmt: skip
+            self._listen(topic, functools.partial(self._on_camera_info, calibration), self._limits.info)
         self._listen("depth", self._on_depth, self._limits.depth)
+        self._listen("depth/compressedDepth", self._on_depth, self._limits.depth)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
 
     def _subscribe_poses(self, topic: str, kind: type, callback: Callable[[Any], None]) -> None:
@@ -92,13 +109,16 @@ class CameraInput:
     def _listen(
         self, topic: str, callback: Callable[[Any], None], check: Callable[[Any], None] | None,
         kind: type | None = None, qos: QoSProfile = qos_profile_sensor_data,
-    ) -> None:  # fmt: skip
-        name = f"{self._name}/{topic}" if self._name else topic
+    ) -> Subscription:  # fmt: skip
+        name = topic_of(self._name, topic)
         sender = OneSender()
 
         def receive(message: Any, info: Mapping[str, Any]) -> None:
             try:
                 sender.demand(name, message.header.frame_id, self._now())
+                if topic not in STAMPLESS and not nanoseconds(message.header.stamp):
+                    text = f"{name} has the stamp 0, which tells no time: let its sender stamp its messages"
+                    raise FrameError("no_stamp", text)
                 if check is not None:
                     check(message)
                 callback(message)
@@ -107,7 +127,7 @@ class CameraInput:
             if topic in IMAGES:
                 self._delays.add(int(info["received_timestamp"]))
 
-        self._node.create_subscription(kind or KINDS[topic], name, receive, qos, callback_group=self._group)
+        return self._node.create_subscription(kind or KINDS[topic], name, receive, qos, callback_group=self._group)
 
     def stop(self) -> None:
         """End the decoding thread."""
@@ -121,25 +141,43 @@ class CameraInput:
         return float(self._node.get_clock().now().nanoseconds) / 1e9
 
     def _on_image(self, message: Image | CompressedImage) -> None:
+        self._images.note()
         self._poses.note_image(message.header.frame_id)
-        self._report(self._line.add_image(nanoseconds(message.header.stamp), message, self._now()))
+        self._line.add_image(nanoseconds(message.header.stamp), message, self._now())
         self._advance()
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._builder.calibrate(message, self._now())
+    def _on_camera_info(self, calibration: Calibration, message: CameraInfo) -> None:
+        calibration.update(message, self._now())
 
-    def _on_depth(self, message: Image) -> None:
+    def _on_depth(self, message: Image | CompressedImage) -> None:
         self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())
 
     def _on_masks(self, message: SegmentedImage) -> None:
-        self._report(self._line.add_masks(nanoseconds(message.header.stamp), message, self._now()))
+        self._line.add_masks(nanoseconds(message.header.stamp), message, self._now())
         self._advance()
 
-    def _report(self, problem: Problem | None) -> None:
-        if problem is not None:
-            self._problems.add(problem.cause, problem.message)
+    def restart(self, boundary: int) -> None:
+        """The clock had passed `boundary` (ns) and has been set back before it."""
+        self._line.restart(boundary, self._now())
+
+    def mounting(self, stamp: int) -> FloatArray:
+        """T_pose_camera (4, 4), from the frame whose poses a pose_graph holds to the camera's. Raises FrameError."""
+        return self._poses.mounting(stamp)
+
+    def _look_for_latched_info(self) -> None:
+        """Listens to a camera_info that was sent once: such a subscription would make other publishers warn."""
+        now, topic = self._now(), topic_of(self._name, "camera_info")
+        if self._builder.calibration.known or self._hears_latched or abs(now - self._looked) < LOOK:
+            return
+        self._looked = now
+        if is_latched(self._node, topic):
+            self._hears_latched = True
+            callback = functools.partial(self._on_camera_info, self._builder.calibration)
+            self._listen("camera_info", callback, self._limits.info, qos=LATCHED)
 
     def _advance(self) -> None:
+        self._images.look()
+        self._look_for_latched_info()
         if self._forgotten:
             self._forgotten = False
             self._line.clear()
@@ -147,7 +185,7 @@ class CameraInput:
         self._line.calibrated = self._builder.calibration.known
         bundles, problems = self._line.advance(self._now())
         for problem in problems:
-            self._report(problem)
+            self._problems.add(problem.cause, problem.message)
         for bundle in bundles:
             self._builder.put(bundle)
         for late in self._line.take_late():
@@ -161,8 +199,9 @@ class Inputs:
     """Hands frames, points and corrections to the mapper while it is open."""
 
     def __init__(
-        self, node: Node, config: NodeConfig, mapper: LiveMapper, problems: Problems, used: Callable[[Frame], None]
-    ) -> None:
+        self, node: Node, config: NodeConfig, mapper: LiveMapper, problems: Problems, used: Callable[[Frame], None],
+        tf: TfLookup,
+    ) -> None:  # fmt: skip
         """`used` is told of every frame that goes to the mapper. Raises ConfigError for equal camera names."""
         if len(set(config.cameras)) < len(config.cameras) or not config.cameras:
             raise ConfigError(f"parameter 'cameras' = {list(config.cameras)}: give every camera a name of its own")
@@ -171,19 +210,16 @@ class Inputs:
         self.delays = CallbackDelays()
         self._limits = MessageLimits(config.limits)
         config.each.check(len(config.cameras))
-        lookups: list[TfLookup] = []
-
-        def tf() -> TfLookup:
-            if not lookups:
-                lookups.append(TfLookup(node))
-            return lookups[0]
-
+        self._tf = tf
         self._cameras = [
             CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_masks, tf)
             for place in range(len(config.cameras))
         ]
+        back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
+        self._jumps = node.get_clock().create_jump_callback(back, post_callback=self._on_clock_back)
+        self._clock = node.get_clock()
         self._points = Worker("map_points", JOBS, problems, FULL)
-        self._corrections = PoseCorrections(node, config, mapper, problems, lookups[0] if lookups else None)
+        self._corrections = PoseCorrections(node, config, mapper, problems, tf, [c.mounting for c in self._cameras])
         group = MutuallyExclusiveCallbackGroup()
         node.create_subscription(
             KINDS["map_points"], "map_points", self._on_map_points, qos_profile_sensor_data, callback_group=group
@@ -211,6 +247,7 @@ class Inputs:
     def stop(self) -> None:
         """End the threads."""
         self.open = False
+        self._jumps.unregister()
         self._points.stop()
         self._corrections.stop()
         for camera in self._cameras:
@@ -221,6 +258,12 @@ class Inputs:
         for camera in self._cameras:
             camera.forget()
         self._corrections.forget()
+
+    def _on_clock_back(self, jump: TimeJump) -> None:
+        """A simulation or a bag has begun again."""
+        self._tf.clear()
+        for camera in self._cameras:
+            camera.restart(self._clock.now().nanoseconds - jump.delta.nanoseconds // 2)
 
     def _on_map_points(self, message: PointCloud2, info: Mapping[str, Any]) -> None:
         frame, map_frame = message.header.frame_id, self._config.map_frame

@@ -2,21 +2,29 @@
 
 An image leaves in one of two ways: as a Bundle, or dropped with a cause. It needs a calibration and a pose; it takes
 along the depth and masks within `tolerance` of its stamp, and waits for each only while that stream is alive. Masks
-that come when their image has left without them leave on their own, for the keyframe that it became.
+that come when their image has left without them leave on their own, for the keyframe that it became. Depth whose stamps
+lie beside those of the images by a steady offset is found by that offset, and has the pose of its own stamp.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ig_ros.depth_alignment import steady_offset
 from ig_ros.nodes.pose_sources import PoseSource
+from ig_ros.nodes.topics import SILENT
+from ig_ros.pose_buffer import PoseAnswer
 from ig_ros.types import FloatArray
 
-SILENT = 5.0  # s: a stream silent for longer is not waited for, and may get another sender
 LEFT = 600  # stamps of images that have left are remembered for masks to come: twenty seconds at 30 Hz
-EXACT = 10  # images in a row with companions of their very stamp: from then on others are not theirs; and back again
+# Images in a row with companions of their very stamp: from then on others are not theirs; and back again. Or depth
+# images in a row that belong to no image: then it is judged how far beside them they are stamped.
+EXACT = 10
 RESTART = 5  # images in order but older than the newest: the clock (a looping bag) has started again
 
 
@@ -40,6 +48,7 @@ class Bundle:
     T_world_camera: FloatArray
     depth: Any | None
     masks: Any | None
+    T_world_depth: FloatArray | None = None  # where the camera was when depth was taken, None = as for the image
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,8 @@ class _Companions:
         self._last_arrival: float | None = None
         self._equal: set[int] = set()  # stamps of images in a row that found a companion of that stamp, up to EXACT
         self._apart: set[int] = set()  # stamps of images that were refused a near one since
+        self._offset = 0  # ns by which they are stamped after their images
+        self._missed: dict[int, int] = {}  # stamps of those in a row that found none -> ns after the nearest image
 
     def add(self, stamp: int, message: Any, now: float) -> bool:
         """Whether the oldest one has made room without having found its image."""
@@ -90,18 +101,27 @@ class _Companions:
         self._last_arrival = now
         return lost
 
-    def clear(self) -> None:
-        self._items.clear()
+    def restart(self, boundary: int) -> None:
+        """Drops those received up to the last one later than `boundary` (ns)."""
+        stay = list(itertools.takewhile(lambda item: item[0] <= boundary, reversed(self._items)))
+        self._items = deque(reversed(stay), self._items.maxlen)
         self._used.clear()
         self._apart.clear()
+        self._missed.clear()
+        if not stay:
+            self._last_arrival = None
 
     @property
     def _strict(self) -> bool:
         return len(self._equal) == EXACT
 
-    def find(self, stamp: int) -> Any | None:
-        nearest = min(self._items, key=lambda item: abs(item[0] - stamp), default=None)
-        if nearest is None or abs(nearest[0] - stamp) > self._tolerance:
+    def _nearest(self, stamp: int) -> tuple[int, Any] | None:
+        return min(self._items, key=lambda item: abs(item[0] - stamp - self._offset), default=None)
+
+    def find(self, stamp: int) -> tuple[int, Any] | None:
+        """Returns stamp and message of what belongs to an image of this stamp."""
+        nearest = self._nearest(stamp)
+        if nearest is None or abs(nearest[0] - stamp - self._offset) > self._tolerance:
             return None
         if nearest[0] == stamp:
             self._apart.clear()
@@ -115,18 +135,41 @@ class _Companions:
             self._equal.clear()  # never equal all the time, or no more
             self._apart.clear()
         self._used.add(nearest[0])
-        return nearest[1]
+        self._missed.clear()
+        return nearest
 
     def use(self, stamp: int) -> None:
         """A message of this stamp has found its image in another way."""
         self._used.add(stamp)
+
+    def judge(self, stamp: int) -> Problem | None:
+        """An image leaves without depth: returns what is wrong once the stamps of some in a row have been beside it."""
+        nearest = self._nearest(stamp)
+        if nearest is None or nearest[0] in self._used or abs(nearest[0] - stamp - self._offset) <= self._tolerance:
+            return None
+        beside = nearest[0] - stamp
+        self._missed[nearest[0]] = min(beside, self._missed.get(nearest[0], beside), key=abs)
+        if len(self._missed) < EXACT:
+            return None
+        offsets = np.array(list(self._missed.values())) / 1e9
+        del self._missed[next(iter(self._missed))]
+        offset, middle = steady_offset(offsets), 1000 * float(np.median(offsets))
+        if offset is not None:
+            self._offset = round(offset * 1e9)
+            text = f"depth is stamped {middle:.0f} ms after its image throughout: used with the pose of its own stamp"
+            return Problem("depth_offset", text)
+        return Problem(
+            "depth_apart",
+            f"image used without depth: the nearest is stamped {middle:.0f} ms after it, and not steadily so; let the "
+            f"driver stamp both alike, or raise sync_tolerance = {self._tolerance / 1e9:g} s",
+        )
 
     def expected(self, waiting: _Waiting, now: float) -> bool:
         """Whether a companion of this image may still come: the stream lives and has not passed the image yet."""
         if self._last_arrival is None or now - self._last_arrival > SILENT:
             return False
         tolerance = 0 if self._strict else self._tolerance
-        passed = any(stamp > waiting.stamp + tolerance for stamp, _ in self._items)
+        passed = any(stamp > waiting.stamp + self._offset + tolerance for stamp, _ in self._items)
         return not passed and now - waiting.arrived < self._timeout
 
     def overdue(self, waiting: _Waiting, now: float) -> bool:
@@ -145,7 +188,8 @@ class Synchronizer:
         self._left: OrderedDict[int, bool] = OrderedDict()  # stamps of images that left, and whether with masks
         self._late: list[Late] = []
         self._newest: int | None = None
-        self._older: list[int] = []  # stamps of refused images in a row, in order
+        self._held: list[_Waiting] = []  # images in order, but older than the newest
+        self._problems: list[Problem] = []  # to be told
         self.alone: Counter[str] = Counter(depth=0, masks=0)  # dropped, because no image of their stamp came
         self.calibrated = False  # set once a usable camera_info has come
 
@@ -156,63 +200,76 @@ class Synchronizer:
         """Offer a depth image."""
         self.alone["depth"] += self._depth.add(stamp, message, now)
 
-    def add_masks(self, stamp: int, message: Any, now: float) -> Problem | None:
-        """Offer a label image. It waits for its image, or is late for it, see `take_late`, or is too late: then why."""
+    def add_masks(self, stamp: int, message: Any, now: float) -> None:
+        """Offer a label image. It waits for its image, or is late for it, see `take_late`, or is too late."""
         self.alone["masks"] += self._masks.add(stamp, message, now)
-        if self._newest is None or stamp > self._newest:
-            return None
+        tolerance = self._waits.tolerance * 1e9
+        if self._newest is None or stamp > self._newest or any(abs(w.stamp - stamp) <= tolerance for w in self._held):
+            return
         near = [waiting.stamp for waiting in self._line] + list(self._left)
         image = min(near, key=lambda known: abs(known - stamp), default=None)
-        if image is None or abs(image - stamp) > self._waits.tolerance * 1e9:
-            return Problem("masks_too_late", "masks came for an image that is not known, or not any more: dropped")
-        if not self._left.get(image, True):
+        if image is None or abs(image - stamp) > tolerance:
+            text = "masks came for an image that is not known, or not any more: dropped"
+            self._problems.append(Problem("masks_too_late", text))
+        elif not self._left.get(image, True):
             self._left[image] = True
             self._masks.use(stamp)
             self._late.append(Late(image, message))
-        return None
 
     def take_late(self) -> list[Late]:
         """The masks that have come for images which `advance` has given out without any."""
         late, self._late = self._late, []
         return late
 
-    def add_image(self, stamp: int, image: Any, now: float) -> Problem | None:
-        """Put an image into the line, or say why not: stamps must grow, unless the whole stream has started again."""
-        if self._newest is not None and stamp <= self._newest and not self._restarted(stamp):
-            behind = (self._newest - stamp) / 1e9
-            return Problem(
-                "image_out_of_order", f"image is {behind:.3f} s older than the one before: publish images in order"
-            )
-        self._older.clear()
-        self._newest = stamp
-        self._line.append(_Waiting(stamp, image, now))
-        return None
+    def add_image(self, stamp: int, image: Any, now: float) -> None:
+        """Put an image into the line. Stamps must grow, unless the whole stream has started again.
 
-    def _restarted(self, stamp: int) -> bool:
-        if self._older and stamp <= self._older[-1]:
-            self._older.clear()
-        self._older.append(stamp)
-        if len(self._older) < RESTART:
-            return False
-        assert self._newest is not None
-        self._poses.restart((self._newest + stamp) // 2)
-        self.clear()
-        return True
+        An image older than the newest is held until that is clear: so that no image of a new beginning is lost.
+        """
+        waiting = _Waiting(stamp, image, now)
+        if self._newest is None or stamp > self._newest:
+            self._refuse_held()
+            self._newest = stamp
+            self._line.append(waiting)
+            return
+        if self._held and stamp <= self._held[-1].stamp:
+            self._refuse_held()
+        self._held.append(waiting)
+        if len(self._held) == RESTART:
+            self.restart((self._newest + stamp) // 2, now)
 
-    def clear(self) -> None:
-        """Forget everything that waits and every stamp."""
+    def _refuse_held(self) -> None:
+        for waiting in self._held:
+            assert self._newest is not None
+            behind = (self._newest - waiting.stamp) / 1e9
+            text = f"image is {behind:.3f} s older than the one before: publish images in order"
+            self._problems.append(Problem("image_out_of_order", text))
+        self._held.clear()
+
+    def restart(self, boundary: int, now: float) -> None:
+        """The clock had passed `boundary` (ns) and has started again before it: keep what has come since."""
+        held = self._held
+        self.clear(boundary)
+        self._poses.restart(boundary)
+        self._line.extend(_Waiting(waiting.stamp, waiting.image, now) for waiting in held)
+        self._newest = held[-1].stamp if held else None
+
+    def clear(self, boundary: int = -1) -> None:
+        """Forget everything that waits and every stamp; keep depth and masks since the last one after `boundary`."""
         self._line.clear()
         self._left.clear()
         self._late.clear()
-        self._older.clear()
-        self._depth.clear()
-        self._masks.clear()
+        self._held = []
+        self._depth.restart(boundary)
+        self._masks.restart(boundary)
         self._newest = None
 
     def advance(self, now: float) -> tuple[list[Bundle], list[Problem]]:
         """Everything that is complete, or has waited long enough, from the front of the line."""
+        if self._held and now - self._held[-1].arrived > SILENT:
+            self._refuse_held()
         bundles: list[Bundle] = []
-        problems: list[Problem] = []
+        problems, self._problems = self._problems, []
         while self._line:
             full = len(self._line) > self._waits.capacity
             outcome, notes = self._settle(self._line[0], now, full)
@@ -242,22 +299,30 @@ class Synchronizer:
             wait_on = answer.may_come and not impatient
             return None if wait_on else self._refusal(answer.cause, answer.message, full and answer.may_come), []
         depth, masks = self._depth.find(waiting.stamp), self._masks.find(waiting.stamp)
-        missing = [
-            (name, stream)
-            for name, item, stream in (("depth", depth, self._depth), ("masks", masks, self._masks))
-            if item is None
-        ]
+        streams = (("depth", depth, self._depth), ("masks", masks, self._masks))
+        missing = [(name, stream) for name, item, stream in streams if item is None]
         if not full and any(stream.expected(waiting, now) for _, stream in missing):
             return None, []
+        then = None if depth is None else self._pose_of_depth(depth[0], waiting.stamp)
+        if then and then.may_come and not impatient:
+            return None, []
         notes = [
-            Problem(
-                f"{name}_late",
-                f"{name} of an image did not come within {name.rstrip('s')}_timeout: the image is used without",
-            )
+            Problem(f"{name}_late", f"{name} of an image did not come within {name.rstrip('s')}_timeout: {_WITHOUT}")
             for name, stream in missing
             if stream.overdue(waiting, now)
         ]
-        return Bundle(waiting.stamp, waiting.image, answer.T_world_camera, depth, masks), notes
+        if depth is None and (problem := self._depth.judge(waiting.stamp)):
+            notes.append(problem)
+        if then and then.T_world_camera is None:
+            notes.append(Problem("depth_pose", f"depth has no pose at its own stamp, {then.message}: {_WITHOUT}"))
+            depth = None
+        T_world_depth = then.T_world_camera if then else None
+        parts = (depth[1] if depth else None, masks[1] if masks else None)
+        return Bundle(waiting.stamp, waiting.image, answer.T_world_camera, *parts, T_world_depth), notes
+
+    def _pose_of_depth(self, stamp: int, image: int) -> PoseAnswer | None:
+        """Where the camera was when depth was taken; None = taken as of the moment of its image."""
+        return self._poses.at(stamp) if abs(stamp - image) > self._waits.tolerance * 1e9 else None
 
     def _refusal(self, cause: str, message: str, full: bool) -> Problem:
         if not full:
@@ -265,4 +330,5 @@ class Synchronizer:
         return Problem("queue_full", f"image dropped, more than queue_size = {self._waits.capacity} wait: {message}")
 
 
+_WITHOUT = "the image is used without"
 _NO_CAMERA_INFO = "no usable camera_info has been received: publish it beside the image, or remap camera_info"

@@ -5,11 +5,13 @@ The node makes its publishers and subscriptions from these tables; docs/interfac
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PointStamped, PoseStamped
+from geometry_msgs.msg import PointStamped, PoseStamped, PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -34,14 +36,22 @@ class Topic:
 
 IN = (
     Topic("image", Image, "rgb8, bgr8, rgba8, bgra8 or mono8"),
-    Topic("image/compressed", CompressedImage, "the same as JPEG or PNG; launch files remap it with `image`"),
+    Topic(
+        "image/compressed",
+        CompressedImage,
+        "the same as JPEG or PNG, heard where `image` is silent; launch files remap it with `image`",
+    ),
     Topic("camera_info", CameraInfo, "calibration of the image; its distortion is removed"),
     Topic("pose", PoseStamped, "camera to map, where `pose_source` is `pose`; interpolated at the image's stamp"),
-    Topic("odometry", Odometry, "camera to map, where `pose_source` is `odometry`"),
-    Topic("depth", Image, "optional: 16UC1 mm or 32FC1 m, registered to the image"),
+    Topic("pose_with_covariance", PoseWithCovarianceStamped, "the same, where `pose_source` is `pose_with_covariance`"),
+    Topic("odometry", Odometry, "the same of `child_frame_id`, where `pose_source` is `odometry`"),
+    Topic("transform", TransformStamped, "the same of `child_frame_id`, where `pose_source` is `transform`"),
+    Topic("depth", Image, "optional: 16UC1 mm or 32FC1 m; of another frame_id or size than the image it is registered"),
+    Topic("depth/compressedDepth", CompressedImage, "the same as PNG or RVL; launch files remap it with `depth`"),
+    Topic("depth/camera_info", CameraInfo, "calibration of depth that is not registered; tf tells how its frame lies"),
     Topic("segmented_image", SegmentedImage, "optional: masks from another node or machine"),
     Topic("map_points", PointCloud2, "optional: sparse points of the SLAM system, in the map frame"),
-    Topic("pose_graph", Path, "optional: past poses of the camera as the SLAM system has corrected them"),
+    Topic("pose_graph", Path, "optional: past poses as the SLAM system has corrected them, of the same frame"),
     Topic("clicked_point", PointStamped, "RViz's Publish Point: which object is there?"),
 )
 CLICKED = "ig/clicked_object"  # published by planning_services, the others by publishers
@@ -61,7 +71,53 @@ OUT = (
 KINDS = {topic.name: topic.kind for topic in IN}
 
 
+def is_latched(node: Node, name: str) -> bool:
+    """Whether anybody publishes a topic, named as the node does, for those who subscribe late."""
+    publishers = node.get_publishers_info_by_topic(node.resolve_topic_name(name))
+    return any(p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers)
+
+
 def advertise(node: Node, name: str) -> Any:
     """The publisher of one of OUT."""
     topic = next(t for t in OUT if t.name == name)
     return node.create_publisher(topic.kind, name, LATCHED if topic.latched else topic.depth)
+
+
+def topic_of(camera: str, topic: str) -> str:
+    """Returns the name of a topic of one of `cameras`."""
+    return f"{camera}/{topic}" if camera else topic
+
+
+SILENT = 5.0  # s: a stream silent for longer is not waited for, and may get another sender
+SETTLED = 1.0  # s after which a topic that nobody has advertised is not expected to be
+
+
+class ImageTopic:
+    """Listens to raw images, or to compressed ones where only these are sent: never to both.
+
+    A driver encodes compressed images only while somebody listens to them.
+    """
+
+    def __init__(self, node: Node, camera: str, listen: Callable[[str], Any]) -> None:
+        """`listen` makes the subscription to one of the two topics of a camera."""
+        self._node, self._camera, self._listen = node, camera, listen
+        self._topic, self._other = "image", "image/compressed"
+        self._subscription = listen(self._topic)
+        self._heard = time.monotonic()
+
+    def note(self) -> None:
+        """An image has come."""
+        self._heard = time.monotonic()
+
+    def look(self) -> None:
+        """Turns to the other topic where that one is sent and this one is silent."""
+        silent = time.monotonic() - self._heard
+        if silent < SETTLED or not self._senders(self._other) or (silent < SILENT and self._senders(self._topic)):
+            return
+        self._node.destroy_subscription(self._subscription)
+        self._topic, self._other = self._other, self._topic
+        self._subscription = self._listen(self._topic)
+        self.note()
+
+    def _senders(self, topic: str) -> int:
+        return int(self._node.count_publishers(self._node.resolve_topic_name(topic_of(self._camera, topic))))

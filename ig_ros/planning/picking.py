@@ -17,7 +17,7 @@ def object_at_point(snapshot: MapSnapshot, point: FloatArray, reach: float = SUR
     rows = np.flatnonzero(snapshot.instances.point_ids > 0)
     if not len(rows):
         raise QueryError("no object has been found yet: wait for more images with masks")
-    distance = np.linalg.norm(snapshot.xyz[rows] - np.asarray(point, np.float32), axis=1)
+    distance = np.linalg.norm(snapshot.xyz[rows] - np.asarray(point, np.float64), axis=1)
     nearest = int(np.argmin(distance))
     if distance[nearest] > reach:
         where = ", ".join(f"{v:.2f}" for v in point)

@@ -24,10 +24,9 @@ def erase_object(snapshot: MapSnapshot, number: int, scaffold: Scaffold, keyfram
     object_by_id(snapshot, number)
     for keyframe in keyframes:
         paint_out(keyframe, snapshot, number)
-    position = scaffold.anchors.data["position"]
-    nearest = cKDTree(snapshot.xyz).query(position.cpu().numpy())[1]
+    nearest = cKDTree(snapshot.xyz).query(scaffold.anchors.position)[1]
     own = snapshot.instances.point_ids[nearest] == number
-    scaffold.anchors.keep(torch.from_numpy(~own).to(position.device))
+    scaffold.anchors.keep(torch.from_numpy(~own).to(scaffold.device))
     return int(own.sum())
 
 

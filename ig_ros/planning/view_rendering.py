@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -59,5 +59,4 @@ def render_view(
 
 def select(gaussians: GaussianBatch, rows: npt.NDArray[np.bool_]) -> GaussianBatch:
     """The Gaussians of rows (N,) bool."""
-    mask = torch.from_numpy(rows).to(gaussians.means.device)
-    return GaussianBatch(*(getattr(gaussians, f.name)[mask] for f in fields(GaussianBatch)))
+    return gaussians.rows(torch.from_numpy(rows).to(gaussians.means.device))

@@ -2,7 +2,6 @@
 
 from ig_ros.raster import counting
 from ig_ros.raster.adam import RowStep, adam_rows
-from ig_ros.raster.losses import image_loss
 from ig_ros.raster.rasterizer import rasterize, select_device, top_contributor
 from ig_ros.raster.request import ScreenStats
 from ig_ros.raster.visibility import (
@@ -22,7 +21,6 @@ __all__ = [
     "adam_rows",
     "believe_loose",
     "counting",
-    "image_loss",
     "rasterize",
     "select_device",
     "top_contributor",

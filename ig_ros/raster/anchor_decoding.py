@@ -119,7 +119,7 @@ def _input(library: Library, request: DecodeRequest, held: list[torch.Tensor | N
         embedding_size=embedding.shape[1],
         hidden=len(weight1),
         feature_size=0 if feature is None else feature.shape[-1],
-        feature_per_child=feature is not None and feature.dim() == 3,
+        feature_per_child=False,
         threads=threads(),
         center=request.center,
     )

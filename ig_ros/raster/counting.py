@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ig_ros.raster.library import load, threads
-from ig_ros.types import BoolArray, FloatArray, IntArray
+from ig_ros.types import FloatArray, IntArray
 
 
 def mask_counts(mask: IntArray, masks: IntArray, owner: IntArray, size: int) -> FloatArray:
@@ -75,13 +75,6 @@ def tally(
         *(_long(instance_of), np.ascontiguousarray(say, np.float32), votes.shape[1], none, votes, threads()),
     )
     return votes
-
-
-def shown_on(mask: IntArray, chosen: BoolArray) -> BoolArray:
-    """(N,) whether any view shows a point on one of the chosen masks, (M,) by number from 0 on, which is none."""
-    found = np.empty(mask.shape[1], bool)
-    load().call("ig_shown_on", *_table(mask), np.ascontiguousarray(chosen, bool), found, threads())
-    return found
 
 
 def _table(mask: IntArray) -> tuple[IntArray, int, int]:

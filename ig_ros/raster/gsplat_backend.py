@@ -104,7 +104,7 @@ def _watch(screen: ScreenStats, info: dict[str, Any], gate: torch.Tensor | None)
 
 
 def _with_features(g: GaussianBatch, features: torch.Tensor) -> GaussianBatch:
-    return GaussianBatch(g.means, g.quats, g.scales, g.opacities, features, g.anchors)
+    return GaussianBatch(g.means, g.quats, g.scales, g.opacities, features, g.anchors, g.origin)
 
 
 def _gated(g: GaussianBatch, gate: torch.Tensor) -> GaussianBatch:
@@ -115,4 +115,4 @@ def _gated(g: GaussianBatch, gate: torch.Tensor) -> GaussianBatch:
         return tensor.detach() + share * (tensor - tensor.detach())  # the value stays the same to the last bit
 
     means, quats, scales, opacities = (pass_share(t) for t in (g.means, g.quats, g.scales, g.opacities))
-    return GaussianBatch(means, quats, scales, opacities, g.features, g.anchors)
+    return GaussianBatch(means, quats, scales, opacities, g.features, g.anchors, g.origin)

@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ig_ros.errors import RasterError
@@ -35,9 +34,6 @@ X86_LEVELS = {
     "v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
 }
 
-# What ig_raster_seconds() reports, in its order.
-STAGES = ("project", "sort", "list per tile", "blend", "blend, backward", "project, backward")
-
 
 class Workspace:
     """Scratch memory of one render, kept until its backward pass has run, then used again by the next render."""
@@ -52,12 +48,6 @@ class Workspace:
             self.handle = library.call("ig_workspace_create")
         if not self.handle:
             raise MemoryError("no memory for a raster workspace")
-
-    def seconds(self) -> dict[str, float]:
-        """What each stage of the last forward and the last backward pass took here, s."""
-        found = np.empty(len(STAGES))
-        self.library.call("ig_raster_seconds", self.handle, found)
-        return dict(zip(STAGES, found.tolist(), strict=True))
 
     def __del__(self) -> None:
         handle = getattr(self, "handle", None)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.nn.functional import conv2d
 
-from ig_ros.errors import RasterError
 from ig_ros.raster.library import Library, load, threads
 from ig_ros.types import RenderResult
 
@@ -19,99 +18,49 @@ COLORS = 3  # channels; those behind them are the instance feature
 MIN_ALPHA = 0.7  # pixels the model hardly covers say nothing about instances [OG]
 
 
-def image_loss(
-    rendered: torch.Tensor,
-    target: torch.Tensor,
-    ssim_weight: float,
-    mask: torch.Tensor | None = None,
-    library: Library | None = None,
-) -> torch.Tensor:
-    """Scalar (1 - w) L1 + w (1 - SSIM), differentiable with respect to `rendered`; `target` is a constant.
-
-    rendered, target (H, W, 3) in [0, 1]; mask (H, W) weighs the pixels of both terms (the window still sees pixels of
-    weight 0); an all-zero mask gives 0. Compiled kernels on the CPU, torch elsewhere. Raises RasterError.
-    """
-    if rendered.shape != target.shape or rendered.ndim != 3 or rendered.shape[2] != 3:
-        raise RasterError(
-            f"image_loss needs two (H, W, 3) images, got {tuple(rendered.shape)} and {tuple(target.shape)}"
-        )
-    if mask is not None and mask.shape != rendered.shape[:2]:
-        raise RasterError(f"mask has shape {tuple(mask.shape)}, the images are {tuple(rendered.shape[:2])}")
-    if rendered.device.type != "cpu":
-        return image_loss_torch(rendered, target, ssim_weight, mask)
-    arguments = (library or load(), rendered, target.detach(), ssim_weight, mask)
-    loss: torch.Tensor = _ImageLoss.apply(*arguments)  # type: ignore[no-untyped-call]
-    return loss
-
-
 def image_loss_gradient(
     library: Library,
     rendered: torch.Tensor,
     target: torch.Tensor,
     ssim_weight: float,
-    mask: torch.Tensor | None,
-    gradient: torch.Tensor | None,
+    gradient: torch.Tensor,
 ) -> float:
-    """The loss as a number; its gradient is written into `gradient` (H, W, 3), which may be part of a wider image.
+    """Returns (1 - w) L1 + w (1 - SSIM) of two images; writes the gradient of `rendered` into `gradient`.
 
-    `target` (H, W, 3) may be uint8: 0 .. 255 then stand for 0 .. 1. Otherwise as image_loss.
+    rendered, target, gradient (H, W, 3), values in [0, 1], on the CPU; rendered and gradient may be part of a wider
+    image. A uint8 target means 0 .. 1 by 0 .. 255.
     """
     height, width, _ = rendered.shape
     bytes_ = target.contiguous() if target.dtype == torch.uint8 else None
     x, y = _pixels(rendered), None if bytes_ is not None else _pixels(target)
-    weight = None if mask is None else mask.detach().float().contiguous()
-    total = float(height * width) if weight is None else float(weight.sum())
     loss = np.empty(1)
     struct = library.struct(
         "ImageLossInput",
         rendered=x,
         target=y,
-        mask=weight,
+        mask=None,
         target_bytes=bytes_,
         rendered_stride=x.stride(1),
         target_stride=COLORS if y is None else y.stride(1),
-        gradient_stride=COLORS if gradient is None else gradient.stride(1),
+        gradient_stride=gradient.stride(1),
         height=height,
         width=width,
         threads=threads(),
         ssim_weight=ssim_weight,
-        scale=1 / max(COLORS * total, 1e-8),
+        scale=1 / (COLORS * height * width),
     )
     library.call("ig_image_loss", struct, gradient, loss)
     return float(loss[0])
 
 
-def image_loss_torch(
-    rendered: torch.Tensor, target: torch.Tensor, ssim_weight: float, mask: torch.Tensor | None
-) -> torch.Tensor:
-    """Returns image_loss() in plain torch, on any device and dtype."""
+def image_loss_torch(rendered: torch.Tensor, target: torch.Tensor, ssim_weight: float) -> torch.Tensor:
+    """Returns the loss of image_loss_gradient in plain torch, on any device and dtype; `target` is a constant."""
     x, y = rendered.movedim(2, 0), target.detach().to(rendered).movedim(2, 0)
     mu_x, mu_y, xx, yy, xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
     covariance, variances = xy - mu_x * mu_y, xx - mu_x**2 + yy - mu_y**2
     ssim = (2 * mu_x * mu_y + C1) * (2 * covariance + C2) / ((mu_x**2 + mu_y**2 + C1) * (variances + C2))
-    error = (1 - ssim_weight) * (x - y).abs() + ssim_weight * (1 - ssim)
-    weight = torch.ones_like(x[0]) if mask is None else mask.to(rendered)
-    loss: torch.Tensor = (error * weight).sum() / (3 * weight.sum()).clamp_min(1e-8)
+    loss: torch.Tensor = (1 - ssim_weight) * (x - y).abs().mean() + ssim_weight * (1 - ssim).mean()
     return loss
-
-
-class _ImageLoss(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        library: Library,
-        rendered: torch.Tensor,
-        target: torch.Tensor,
-        ssim_weight: float,
-        mask: torch.Tensor | None,
-    ) -> torch.Tensor:
-        gradient = torch.empty(rendered.shape) if ctx.needs_input_grad[1] else None
-        ctx.gradient = gradient
-        return rendered.new_tensor(image_loss_gradient(library, rendered, target, ssim_weight, mask, gradient))
-
-    @staticmethod
-    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        return None, ctx.gradient * upstream, None, None, None
 
 
 def _pixels(image: torch.Tensor) -> torch.Tensor:
@@ -209,9 +158,7 @@ class _ViewLoss(torch.autograd.Function):
         features = features.contiguous()
         ctx.gradient = torch.empty_like(features)
         color_gradient, feature_gradient = ctx.gradient[..., :COLORS], ctx.gradient[..., COLORS:]
-        total = color = image_loss_gradient(
-            library, features[..., :COLORS], target.rgb, ssim_weight, None, color_gradient
-        )
+        total = color = image_loss_gradient(library, features[..., :COLORS], target.rgb, ssim_weight, color_gradient)
         if target.labels is None:
             feature_gradient.zero_()
         elif features.shape[2] > COLORS:

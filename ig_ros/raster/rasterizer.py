@@ -6,10 +6,8 @@ import torch
 
 from ig_ros.errors import RasterError
 from ig_ros.raster import cpu_backend, gsplat_backend
-from ig_ros.raster.request import RasterRequest, ScreenStats, make_request
+from ig_ros.raster.request import ScreenStats, make_request
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
-
-BACKENDS = ("auto", "cpu", "gsplat")
 
 
 def rasterize(
@@ -18,15 +16,14 @@ def rasterize(
     camera: Camera,
     *,
     near: float = 0.05,
-    backend: str = "auto",
     screen: ScreenStats | None = None,
     gated_channels: slice | None = None,
     geometry_gate: torch.Tensor | None = None,
 ) -> RenderResult:
     """Blend Gaussians front to back into one image [Kerbl et al. 2023, eq. 2-5], F channels and depth in one pass.
 
-    gaussians: world frame, metres. T_world_camera (4, 4): camera-to-world, OpenCV axes, a constant. near: nearer
-    Gaussians are left out, m. backend: auto takes gsplat for CUDA tensors and the CPU kernels otherwise.
+    gaussians: world frame, metres; gsplat draws them on CUDA, the compiled kernels on the CPU. T_world_camera (4, 4):
+    camera-to-world, OpenCV axes, a constant. near: nearer Gaussians are left out, m.
     screen: filled with what growth needs to know, see ScreenStats.
     gated_channels, geometry_gate (N,) in [0, 1]: the loss on these feature channels moves means, quats, scales and
     opacities of Gaussian i only by the share gate_i, that is geometry = m g + (1 - m) stopgrad(g)
@@ -36,9 +33,8 @@ def rasterize(
     the background is zero. Raises RasterError.
     """
     request = make_request(gaussians, T_world_camera, camera, near, gated_channels, geometry_gate)
-    if _choose(request, backend) == "gsplat":
-        return gsplat_backend.render(request, screen)
-    return cpu_backend.render(request, screen)
+    render = gsplat_backend.render if gaussians.means.device.type == "cuda" else cpu_backend.render
+    return render(request, screen)
 
 
 @torch.no_grad()
@@ -67,16 +63,3 @@ def select_device(name: str) -> torch.device:
     if name == "cuda":
         gsplat_backend.require()
     return torch.device("cuda" if usable and gsplat_backend.installed() else "cpu")
-
-
-def _choose(request: RasterRequest, backend: str) -> str:
-    device = request.gaussians.means.device.type
-    if backend not in BACKENDS:
-        raise RasterError(f"unknown raster backend '{backend}': known are {', '.join(BACKENDS)}")
-    if backend == "auto":
-        backend = "gsplat" if device == "cuda" else "cpu"
-    if backend == "cpu" and device != "cpu":
-        raise RasterError(f"the cpu raster backend was given tensors on {device}: move them to the CPU or use gsplat")
-    if backend == "gsplat" and device != "cuda":
-        raise RasterError(f"the gsplat raster backend needs CUDA tensors, got {device}")
-    return backend

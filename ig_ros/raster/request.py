@@ -28,7 +28,7 @@ class RasterRequest:
     """A validated call of rasterize()."""
 
     gaussians: GaussianBatch
-    world_to_camera: npt.NDArray[np.float64]  # (4, 4)
+    world_to_camera: npt.NDArray[np.float64]  # (4, 4), of a world whose zero is the Gaussians' origin
     camera: Camera
     near: float
     gated: slice  # explicit bounds; empty without a gate
@@ -48,11 +48,12 @@ def make_request(
     _check_gaussians(gaussians)
     if isinstance(T_world_camera, torch.Tensor):
         T_world_camera = T_world_camera.detach().cpu().numpy()
-    pose = np.asarray(T_world_camera, dtype=np.float64)
+    pose = np.array(T_world_camera, dtype=np.float64)
     if pose.shape != (4, 4) or not np.isfinite(pose).all():
         raise RasterError(f"T_world_camera must be a finite (4, 4) pose, got shape {pose.shape}")
     if not near > 0:
         raise RasterError(f"near must be > 0 m, got {near}")
+    pose[:3, 3] -= gaussians.origin
     gated, gate = _gate(gaussians, gated_channels, geometry_gate)
     return RasterRequest(gaussians, np.asarray(inverse(pose), np.float64), camera, near, gated, gate)
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import RowStep, adam_rows
 from ig_ros.scaffold import rotations
+from ig_ros.types import FloatArray
 from ig_ros.validation import demand, demand_like, demand_range
 
+ORIGIN_GRID = 10.0  # m: the origin is so round that maps which begin near the world's keep that one
 WAVELENGTH = 2.0  # m, of the smooth field that new instance features are taken from: the extent of large objects
 
 
@@ -22,7 +25,7 @@ WAVELENGTH = 2.0  # m, of the smooth field that new instance features are taken 
 class NewAnchors:
     """Rows to be appended to an AnchorStore; all tensors share their first dimension."""
 
-    position: torch.Tensor  # (n, 3) m
+    position: torch.Tensor  # (n, 3) float64 m, world
     color: torch.Tensor  # (n, 3) in [0, 1]
     edge: torch.Tensor  # (n,) m, edge of the voxel the anchor stands for
     owner: torch.Tensor  # (n,) int64 uid of the keyframe that shows them
@@ -49,6 +52,7 @@ class AnchorStore:
         k, e, f = config.children, config.embedding, config.feature
         self._config, self._device, self._generator = config, device, generator
         self._next_uid = 0
+        self.origin: FloatArray = np.zeros(3)  # (3,) float64 m, world: positions are kept from here
         self._wave = (torch.randn((3, f), generator=generator) * (2 * torch.pi / WAVELENGTH)).to(device)
         self._phase = (torch.rand(f, generator=generator) * 2 * torch.pi).to(device)
 
@@ -64,7 +68,7 @@ class AnchorStore:
         }
         self.moments = {name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.parameters.items()}
         self.data = {
-            "position": empty(3),
+            "position": empty(3),  # m, from the origin
             "rotation": empty(4),  # unit wxyz: rotates what the anchor decodes, see move
             "edge": empty(),
             "uid": empty(dtype=torch.int64),
@@ -80,9 +84,17 @@ class AnchorStore:
     def __len__(self) -> int:
         return len(self.data["position"])
 
+    @property
+    def position(self) -> FloatArray:
+        """Positions (N, 3) float64 m in the world."""
+        return np.asarray(self.data["position"].cpu().numpy() + self.origin)
+
     def append(self, new: NewAnchors) -> None:
-        """Appends new rows; their moments and counts start at zero."""
+        """Appends new rows; their moments and counts start at zero. The first ones decide where the origin is."""
         n = len(new.position)
+        if not self._next_uid and n:
+            self.origin = np.round(new.position.mean(0).cpu().numpy() / ORIGIN_GRID) * ORIGIN_GRID
+        position = self._from_origin(new.position)
         # The paper starts offsets at 0; children in one spot share one gradient, so spread them inside the voxel (Own).
         offsets = torch.rand((n, self._config.children, 3), generator=self._generator) - 0.5
         offsets[:, 0] = 0.0
@@ -91,7 +103,7 @@ class AnchorStore:
             "log_scale": new.edge.log()[:, None].expand(n, 6),
             "embedding": torch.zeros(n, self._config.embedding) if new.embedding is None else new.embedding,
             "color": torch.logit(new.color.clamp(0.02, 0.98)),
-            "feature": self._first_feature(new.position) if new.feature is None else new.feature,
+            "feature": self._first_feature(position) if new.feature is None else new.feature,
         }
         for name, old in self.parameters.items():
             added = rows[name].to(old)
@@ -100,7 +112,7 @@ class AnchorStore:
         uid = torch.arange(self._next_uid, self._next_uid + n)
         self._next_uid += n
         given = {
-            "position": new.position,
+            "position": position,
             "rotation": rotations.IDENTITY.expand(n, 4) if new.rotation is None else new.rotation,
             "edge": new.edge,
             "uid": uid,
@@ -122,12 +134,16 @@ class AnchorStore:
         phase = position.to(self._device) @ self._wave + self._phase
         return torch.nn.functional.normalize(0.5 + 0.5 * torch.sin(phase), dim=-1)
 
+    def _from_origin(self, position: torch.Tensor) -> torch.Tensor:
+        """Returns positions (n, 3) float32 m from the origin of those in the world, float64."""
+        return (position.double() - torch.from_numpy(self.origin).to(position.device)).float()
+
     def move(self, position: torch.Tensor, rotation: torch.Tensor) -> None:
-        """Puts every anchor at a new position (N, 3) m, rotated by unit quaternions (N, 4) wxyz in the world.
+        """Puts every anchor at a position (N, 3) float64 m, rotated by unit quaternions (N, 4) wxyz; both in the world.
 
         The parameters are in the anchor's frame: they and their moments stay as they are.
         """
-        self.data["position"] = position
+        self.data["position"] = self._from_origin(position)
         self.data["rotation"] = torch.nn.functional.normalize(rotations.compose(rotation, self.data["rotation"]), dim=1)
         self.rotated = True
 
@@ -158,8 +174,7 @@ class AnchorStore:
         """Appends anchors that `rows` returned and `keep` dropped, with their uids, moments and counts."""
         tables = self._tables().items()
         joined = {name: torch.cat([table, *(part[name].to(table) for part in parts)]) for name, table in tables}
-        next_uid = torch.tensor([self._next_uid])
-        self.load_state(joined | {"next_uid": next_uid})
+        self.load_state(joined | self._scalars())
 
     def adam_step(
         self, rows: torch.Tensor, gradients: Mapping[str, torch.Tensor], rates: Mapping[str, float | torch.Tensor]
@@ -179,7 +194,10 @@ class AnchorStore:
 
     def state(self) -> dict[str, torch.Tensor]:
         """Returns everything as a flat dictionary name -> tensor, for storage."""
-        return self._tables() | {"next_uid": torch.tensor([self._next_uid])}
+        return self._tables() | self._scalars()
+
+    def _scalars(self) -> dict[str, torch.Tensor]:
+        return {"next_uid": torch.tensor([self._next_uid]), "origin": torch.from_numpy(self.origin.copy())}
 
     def _tables(self) -> dict[str, torch.Tensor]:
         """Returns name -> (N, ...) of all that is kept per anchor."""
@@ -207,4 +225,4 @@ class AnchorStore:
         for name in self.data:
             self.data[name] = state[f"data.{name}"].to(self._device)
         self.rotated = bool((self.data["rotation"] != rotations.IDENTITY.to(self._device)).any())
-        self._next_uid = int(state["next_uid"][0])
+        self._next_uid, self.origin = int(state["next_uid"][0]), state["origin"].cpu().numpy()

@@ -17,7 +17,7 @@ from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.model import NEAR, Scaffold
 from ig_ros.types import Array, BoolArray, FloatArray, IntArray
 
-DEPTH_NOISE, DEPTH_NOISE_SLOPE = 0.015, 0.01  # m, and m per m of distance: errors of depth and pose
+DEPTH_NOISE = 0.03  # share of a depth by which it and the pose may be wrong, as seeding.depth_margin
 NEIGHBORS = 5  # pixels square in which the nearest depth must be behind the anchor: depth is unsure at borders
 OBJECT_ANCHORS = 20  # removed at once, from which an object is gone: fewer are borders, which training repairs alone
 
@@ -36,7 +36,7 @@ class ChangeDetector:
         data = self._scaffold.anchors.data
         if not self._after or keyframe.depth is None or keyframe.estimated or not len(self._scaffold.anchors):
             return 0
-        position, edge, uid = (data[n].cpu().numpy() for n in ("position", "edge", "uid"))
+        position, edge, uid = self._scaffold.anchors.position, *(data[n].cpu().numpy() for n in ("edge", "uid"))
         through, there = looked_through(keyframe, position, edge)
         count = np.zeros(len(uid), np.int64)
         _, row, old = np.intersect1d(uid, self._uid, assume_unique=True, return_indices=True)
@@ -75,16 +75,11 @@ def looked_through(keyframe: Keyframe, position: FloatArray, edge: FloatArray) -
     inside = (z > 0) & (uv >= 0).all(1) & (uv[:, 0] < keyframe.camera.width) & (uv[:, 1] < keyframe.camera.height)
     cols, rows = uv[inside].astype(int).T
     nearest = cv2.erode(depth, np.ones((NEIGHBORS, NEIGHBORS), np.uint8))  # 0 where one is not measured
-    reach = depth_noise(z[inside]) + edge[inside]
+    reach = DEPTH_NOISE * z[inside] + edge[inside]
     through, there = np.zeros(len(z), bool), np.zeros(len(z), bool)
     through[inside] = nearest[rows, cols] > z[inside] + reach
     there[inside] = np.abs(depth[rows, cols] - z[inside]) < reach
     return through, there & ~through
-
-
-def depth_noise(z: FloatArray) -> FloatArray:
-    """Returns by how much (N,) m a depth of z (N,) m may be wrong."""
-    return DEPTH_NOISE + DEPTH_NOISE_SLOPE * z
 
 
 def silhouette_of(keyframe: Keyframe, position: FloatArray, edge: FloatArray) -> BoolArray:
@@ -99,7 +94,7 @@ def silhouette_of(keyframe: Keyframe, position: FloatArray, edge: FloatArray) ->
     mask: BoolArray = surface > 0
     if keyframe.depth is not None:
         depth = keyframe.depth.float().numpy()
-        mask &= (depth == 0) | (np.abs(depth - surface) < depth_noise(surface) + 2 * float(np.median(edge)))
+        mask &= (depth == 0) | (np.abs(depth - surface) < DEPTH_NOISE * surface + 2 * float(np.median(edge)))
     return mask
 
 

@@ -81,10 +81,9 @@ def _free_cells(
     offset = parameters["offsets"][parent, child] * scale
     if anchors.rotated:
         offset = rotate(data["rotation"][parent], offset)
-    points = data["position"][parent] + offset
-    standing = torch.cat([data["position"], *(new.position for new in planted)]).cpu().numpy()
-    taken = voxel_keys(standing, edge)
-    keys = voxel_keys(points.cpu().numpy(), edge)
+    points = anchors.position[parent.cpu().numpy()] + offset.cpu().numpy()
+    taken = voxel_keys(np.concatenate([anchors.position, *(new.position.numpy() for new in planted)]), edge)
+    keys = voxel_keys(points, edge)
     unique, first, group = np.unique(keys, return_index=True, return_inverse=True)
     free = not_among(unique, taken)
     if not free.any():
@@ -94,7 +93,7 @@ def _free_cells(
     strongest = proposals.new_full((len(unique), proposals.shape[1]), -torch.inf)
     strongest.scatter_reduce_(0, group_t[:, None].expand_as(proposals), proposals, "amax")
     chosen = torch.from_numpy(first).to(parent)[free_t]
-    position, proposer = points[chosen], parent[chosen]
+    position, proposer = torch.from_numpy(points[first[free]]), parent[chosen]
     inherits = config.growth == "anchor"
     return NewAnchors(
         position=position if inherits else ((position / edge).floor() + 0.5) * edge,

@@ -13,7 +13,8 @@ import torch
 from scipy.spatial import cKDTree
 
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
-from ig_ros.types import Camera, FloatArray, Frame, Masks
+from ig_ros.errors import FrameError
+from ig_ros.types import BoolArray, Camera, FloatArray, Frame, Masks
 
 T = TypeVar("T")
 
@@ -68,6 +69,25 @@ def _renamed(words: Mapping[int, T], number: Mapping[int, int]) -> dict[int, T]:
     return {number[i]: word for i, word in words.items() if i in number}
 
 
+def demand_usable(depth: FloatArray, config: InputConfig) -> None:
+    """Raises FrameError `depth_empty`, `depth_range` for a depth image (H, W) m without any pixel in trusted range."""
+    known = depth[depth > 0]
+    if not known.size:
+        raise FrameError("depth_empty", "no pixel of the depth image has a depth: check the depth camera and its reach")
+    near, far = float(known.min()), float(known.max())
+    if not within(known, config).any():
+        raise FrameError(
+            "depth_range",
+            f"all depth is outside input.min_depth = {config.min_depth:g} m and input.max_depth = "
+            f"{config.max_depth:g} m, it is {near:.2f} to {far:.2f} m: set these to the scene",
+        )
+
+
+def within(depth: FloatArray, config: InputConfig) -> BoolArray:
+    """Returns which depths are finite and in the trusted range, of the same shape."""
+    return np.asarray(np.isfinite(depth) & (depth >= config.min_depth) & (depth <= config.max_depth))
+
+
 def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
     """Reduces a frame to training resolution; depth outside the trusted range becomes 0."""
     camera = frame.camera
@@ -78,7 +98,7 @@ def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
     depth = None
     if frame.depth is not None and config.use_depth:
         reduced = cv2.resize(frame.depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
-        good = np.isfinite(reduced) & (reduced >= config.min_depth) & (reduced <= config.max_depth)
+        good = within(reduced, config)
         depth = torch.from_numpy(np.where(good, reduced, 0.0).astype(np.float16)) if good.any() else None
     keyframe = Keyframe(
         uid, frame.stamp, frame.index, camera, frame.T_world_camera.copy(), torch.from_numpy(rgb), depth,

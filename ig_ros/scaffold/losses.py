@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ig_ros.raster import image_loss
 from ig_ros.raster import losses as kernels
-from ig_ros.raster.losses import COLORS, MIN_ALPHA, FeatureTerms, Target
+from ig_ros.raster.losses import COLORS, MIN_ALPHA, FeatureTerms, Target, image_loss_torch
 from ig_ros.types import RenderResult
 
 MAX_DEPTH_ERROR = 0.3  # relative; what is further off pulls no more
@@ -30,7 +29,7 @@ def view_loss_torch(
 ) -> tuple[torch.Tensor, float]:
     """Does the same in plain torch: for other devices, and what the tests compare with."""
     rgb = target.rgb.to(rendered.features) / 255.0 if target.rgb.dtype == torch.uint8 else target.rgb
-    color = image_loss(rendered.features[..., :COLORS], rgb, ssim_weight, None)
+    color = image_loss_torch(rendered.features[..., :COLORS], rgb, ssim_weight)
     loss = color
     if target.depth is not None and depth_weight:
         loss = loss + depth_weight * depth_loss(rendered.depth, rendered.alpha, target.depth)

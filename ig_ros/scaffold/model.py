@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from ig_ros.config import ScaffoldConfig
@@ -41,17 +44,20 @@ class Scaffold:
     def in_view(self, camera: Camera, T_world_camera: FloatArray) -> torch.Tensor:
         """Returns the rows (n,) of the anchors inside the camera's frustum, with a border for their size."""
         position, edge = self.anchors.data["position"], self.anchors.data["edge"]
-        T = torch.as_tensor(T_world_camera, dtype=torch.float32, device=self.device)
-        local = (position - T[:3, 3]) @ T[:3, :3]
+        turn = torch.as_tensor(T_world_camera[:3, :3], dtype=torch.float32, device=self.device)
+        local = (position - self._place(T_world_camera)) @ turn
         x, y, z = local.unbind(1)
-        depth = z.clamp_min(NEAR)
-        reach = 2 * edge / depth
+        reach = 2.5 * edge  # a child in the corner of its voxel and three of its deviations
+        inside = z > NEAR - reach
         K = camera.K
-        u, v = x / depth * (K[0, 0] / camera.width), y / depth * (K[1, 1] / camera.height)
-        u0, v0 = K[0, 2] / camera.width, K[1, 2] / camera.height
-        u_reach, v_reach = reach * (K[0, 0] / camera.width) + BORDER, reach * (K[1, 1] / camera.height) + BORDER
-        inside = (u > -u0 - u_reach) & (u < 1 - u0 + u_reach) & (v > -v0 - v_reach) & (v < 1 - v0 + v_reach)
-        return torch.nonzero((z > NEAR - 2 * edge) & inside)[:, 0]
+        for across, focal, center in (
+            (x, K[0, 0] / camera.width, K[0, 2] / camera.width),
+            (y, K[1, 1] / camera.height, K[1, 2] / camera.height),
+        ):  # spheres of radius `reach` against the frustum's planes through the camera
+            low, high = center + BORDER, 1 - center + BORDER
+            inside &= focal * across > -low * z - reach * math.hypot(focal, low)
+            inside &= focal * across < high * z + reach * math.hypot(focal, high)
+        return torch.nonzero(inside)[:, 0]
 
     def decode(
         self, camera: Camera, T_world_camera: FloatArray, with_feature: bool, rows: torch.Tensor | None = None
@@ -64,9 +70,14 @@ class Scaffold:
         grad = torch.is_grad_enabled()
         gathered, position, edge = self.anchors.gather(rows)
         leaves = {name: p.requires_grad_(grad) for name, p in gathered.items()}
-        center = torch.as_tensor(T_world_camera[:3, 3], dtype=torch.float32, device=self.device)
+        center = self._place(T_world_camera)
         gaussians = self.decoder(leaves, position, rows, center, with_feature, self.anchors.rotations_of(rows))
-        return DecodedView(rows, leaves, edge, gaussians)
+        return DecodedView(rows, leaves, edge, dataclasses.replace(gaussians, origin=self.anchors.origin))
+
+    def _place(self, T_world_camera: FloatArray) -> torch.Tensor:
+        """Returns where the camera is, (3,) m from the anchors' origin."""
+        place = np.asarray(T_world_camera[:3, 3], np.float64) - self.anchors.origin
+        return torch.as_tensor(place, dtype=torch.float32, device=self.device)
 
     @torch.no_grad()
     def render(self, camera: Camera, T_world_camera: FloatArray, with_feature: bool = False) -> RenderResult:
@@ -89,9 +100,8 @@ class Scaffold:
         rows = torch.arange(len(anchors), device=self.device)
         position = anchors.data["position"]
         center = position.mean(0) if len(position) else torch.zeros(3, device=self.device)
-        batch = self.decoder(anchors.parameters, position, rows, center, True, anchors.rotations_of(rows))
+        batch: GaussianBatch = self.decoder(
+            anchors.parameters, position, rows, center, True, anchors.rotations_of(rows)
+        )
         solid = batch.opacities > self.config.min_opacity
-        return GaussianBatch(
-            batch.means[solid], batch.quats[solid], batch.scales[solid], batch.opacities[solid],
-            batch.features[solid], batch.anchors[solid],
-        )  # fmt: skip
+        return dataclasses.replace(batch, origin=anchors.origin).rows(solid)

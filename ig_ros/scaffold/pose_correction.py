@@ -14,20 +14,17 @@ from scipy.spatial.transform import Rotation
 
 from ig_ros.errors import FrameError
 from ig_ros.geometry import interpolate, inverse, is_rigid
+from ig_ros.pose_buffer import SAME_STAMP
 from ig_ros.scaffold.anchors import AnchorStore
-from ig_ros.scaffold.keyframes import Keyframe
+from ig_ros.scaffold.keyframes import MAX_MASK_DELAY, Keyframe
 from ig_ros.types import BoolArray, FloatArray, Frame, IntArray
 
 Item = TypeVar("Item")
 
-SAME_PLACE = 1e-3  # m: a smaller change of a keyframe is none ...
-SAME_ANGLE = 1e-3  # rad
-SAME_STAMP = 1_000_000  # ns
-JUMP = 0.02  # m at the camera, or ...
-TURN = np.radians(0.5)  # ... of the odometry frame in the map, from frame to frame: less is noise, or drift made good
+ORTHOGONAL = 1e-3  # how far a rotation may be from orthonormal
+SAME = 1e-3  # a keyframe that changes by less, see `change`, stays where it is
+JUMP = 0.02  # ... of the odometry frame in the map, from frame to frame: less is noise, or drift made good
 RECENT = 256  # corrections of which waiting frames, and keyframes which waiting corrections, may not know
-BACK = 300  # frames: an older one comes after newer ones when its masks were late ...
-OLDER = 30_000_000_000  # ... ns: and then it is older than them by less
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +40,17 @@ class Correction:
         return self.sources is None or source in self.sources
 
     def apply(self, poses: Mapping[int, FloatArray]) -> dict[int, FloatArray]:
-        """New poses (4, 4) by stamp (ns), those that change by more than SAME_PLACE or SAME_ANGLE."""
+        """New poses (4, 4) by stamp (ns), those that change by more than SAME."""
         if not poses or not len(self.stamps):
             return {}
         own, old = np.array(list(poses), np.int64), np.stack(list(poses.values()))
-        new = old.copy()
         high = np.searchsorted(self.stamps, own).clip(0, len(self.stamps) - 1)
         low = (high - 1).clip(0)
         span = np.maximum(self.stamps[high] - self.stamps[low], 1)
-        share = ((own - self.stamps[low]) / span).clip(0, 1)[:, None]
-        before, after = self.motions[low], self.motions[high]
-        ends = [(D[:, :3, :3] @ old[:, :3, 3:])[..., 0] + D[:, :3, 3] for D in (before, after)]
-        new[:, :3, 3] = (1 - share) * ends[0] + share * ends[1]
-        first = Rotation.from_matrix(before[:, :3, :3])
-        turn = (first.inv() * Rotation.from_matrix(after[:, :3, :3])).as_rotvec()
-        turned = first * Rotation.from_rotvec(share * turn) * Rotation.from_matrix(old[:, :3, :3])
-        new[:, :3, :3] = turned.as_matrix()
-        moved = np.linalg.norm(new[:, :3, 3] - old[:, :3, 3], axis=1) > SAME_PLACE
-        angle = (turned * Rotation.from_matrix(old[:, :3, :3]).inv()).magnitude()
-        return {int(own[i]): new[i] for i in np.nonzero(moved | (angle > SAME_ANGLE))[0]}
+        begin, rest = self.motions[low] @ old, self.motions[high] @ np.linalg.inv(self.motions[low])
+        new = shares(rest, begin, ((own - self.stamps[low]) / span).clip(0, 1)) @ begin
+        changed = change(new @ np.linalg.inv(old), old) > SAME
+        return {int(own[i]): new[i] for i in np.flatnonzero(changed)}
 
     def after(self, stamp: int) -> Correction:
         """The part of it that matters to stamps (ns) from this one on."""
@@ -152,7 +141,7 @@ class Odometry:
 
         It may have waited, for its depth or its turn, while the odometry frame jumped.
         """
-        if jumps(T_map_camera[None], T_map_odom[None], T_now)[0]:
+        if jumps(T_map_camera[None], T_map_odom[None], T_now).any():
             T_map_camera, T_map_odom = T_now @ inverse(T_map_odom) @ T_map_camera, T_now
         self._base = T_map_odom if self._base is None else self._base
         self._frames[stamp] = T_map_camera, T_map_odom
@@ -165,7 +154,7 @@ class Odometry:
         if not self._frames or self._base is None:
             return nothing
         newest = next(reversed(self._frames.values()))[0][None]
-        if not jumps(newest, self._base[None], T_now)[0]:
+        if not jumps(newest, self._base[None], T_now).any():
             return nothing
         stamps = np.array(sorted(self._frames), np.int64)
         cameras, odoms = (np.stack([self._frames[s][part] for s in stamps.tolist()]) for part in (0, 1))
@@ -189,14 +178,16 @@ class Odometry:
         self._since = last
 
 
-def jumps(cameras: FloatArray, before: FloatArray, after: FloatArray) -> BoolArray:
-    """(N,) whether T_map_odom (N, 4, 4) `before` and `after` differ by a jump where the cameras (N, 4, 4) are."""
-    motions = after @ np.linalg.inv(before)
+def change(motions: FloatArray, cameras: FloatArray) -> FloatArray:
+    """Returns how much (N,) motions (N, 4, 4) move cameras (N, 4, 4): m at the camera plus rad of the turn."""
     places = cameras[:, :3, 3:]
     far = np.linalg.norm(motions[:, :3, :3] @ places + motions[:, :3, 3:] - places, axis=(1, 2))
-    turned = Rotation.from_matrix(motions[:, :3, :3]).magnitude()
-    jumped: BoolArray = (far >= JUMP) | (turned >= TURN)
-    return jumped
+    return np.asarray(far + Rotation.from_matrix(motions[:, :3, :3]).magnitude())
+
+
+def jumps(cameras: FloatArray, before: FloatArray, after: FloatArray) -> BoolArray:
+    """Returns where (N,) T_map_odom (N, 4, 4) `before` and `after` differ by a jump at the cameras (N, 4, 4)."""
+    return np.asarray(change(after @ np.linalg.inv(before), cameras) >= JUMP)
 
 
 def shares(motions: FloatArray, cameras: FloatArray, share: FloatArray) -> FloatArray:
@@ -209,9 +200,6 @@ def shares(motions: FloatArray, cameras: FloatArray, share: FloatArray) -> Float
     way = share[:, None, None] * (motions[:, :3, :3] @ places + motions[:, :3, 3:] - places)
     part[:, :3, 3:] = places + way - part[:, :3, :3] @ places
     return part
-
-
-ORTHOGONAL = 1e-3  # how far a rotation may be from orthonormal
 
 
 def correct_poses(keyframes: Sequence[Keyframe], anchors: AnchorStore, poses: Mapping[int, FloatArray]) -> int:
@@ -228,8 +216,10 @@ def correct_poses(keyframes: Sequence[Keyframe], anchors: AnchorStore, poses: Ma
     motions = np.tile(np.eye(4), (len(keyframes), 1, 1))
     for i, T in wanted:
         motions[i] = T @ inverse(keyframes[i].T_world_camera)
-    owners = np.array([k.uid for k in keyframes], np.int64)
-    move_anchors(anchors, owners, motions, [k.source for k in keyframes])
+    if len(anchors):
+        uids, data = np.array([k.uid for k in keyframes], np.int64), anchors.data
+        moved, turn = carry(anchors.position, data["owner"], uids, motions, [k.source for k in keyframes])
+        anchors.move(torch.from_numpy(moved), turn.to(data["rotation"]))
     for i, T in wanted:
         keyframes[i].T_world_camera = T.copy()
     return len(wanted)
@@ -242,24 +232,25 @@ def check_rigid(T: FloatArray) -> None:
 
 
 @torch.no_grad()
-def move_anchors(
-    anchors: AnchorStore, uids: IntArray, motions: FloatArray, sources: Sequence[str] | None = None
-) -> None:
-    """Move every anchor by the motions (K, 4, 4) of the keyframes with growing `uids` (K,), blended around its owner.
+def carry(
+    position: FloatArray,
+    owner: torch.Tensor,
+    uids: IntArray,
+    motions: FloatArray,
+    sources: Sequence[str] | None = None,
+) -> tuple[FloatArray, torch.Tensor]:
+    """Returns positions (N, 3) float64 m, world, moved with their owners (N,), and rotations (N, 4) wxyz by which.
 
-    Owner, predecessor and successor count 1/2, 1/4 and 1/4, so that ground which two keyframes share does not tear;
-    where the owner has been forgotten, its neighbours stand for it by their nearness. One motion of all keyframes moves
-    the map as a rigid body. With `sources` (K,), the keyframes' cameras, predecessor and successor are those of the
-    owner's camera: another one may be on another robot.
+    motions (K, 4, 4) are those of the keyframes with growing `uids` (K,), blended around the owner. Owner, predecessor
+    and successor count 1/2, 1/4 and 1/4, so that ground which two keyframes share does not tear; where the owner has
+    been forgotten, its neighbours stand for it by their nearness. One motion of all keyframes moves the map as a rigid
+    body. With `sources` (K,), the keyframes' cameras, predecessor and successor are those of the owner's camera:
+    another one may be on another robot.
     """
-    if not len(anchors) or not len(uids):
-        return
-    owners, group = np.unique(anchors.data["owner"].cpu().numpy(), return_inverse=True)
+    owners, group = np.unique(owner.cpu().numpy(), return_inverse=True)
     matrices, rotations = blended_motions(owners, uids, motions, sources)
-    position = anchors.data["position"]
-    matrix = torch.from_numpy(matrices[group]).to(position.device)
-    moved = (matrix[:, :3, :3] @ position.double()[..., None])[..., 0] + matrix[:, :3, 3]
-    anchors.move(moved.to(position), torch.from_numpy(rotations[group]).to(position))
+    moved = (matrices[group, :3, :3] @ position[..., None])[..., 0] + matrices[group, :3, 3]
+    return moved, torch.from_numpy(rotations[group]).float()
 
 
 def blended_motions(
@@ -326,14 +317,12 @@ class CorrectionLog:
             check_rigid(motion)
         later = {stamp for number, stamp in self._inserted if number > submitted}
         newest = max((stamp for _, stamp in self._inserted), default=0)
-        self._corrections.append((submitted, correction.after(newest - OLDER)))
+        self._corrections.append((submitted, correction.after(newest - MAX_MASK_DELAY)))
         concerned = (k for k in keyframes if k.stamp not in later and correction.concerns(k.source))
         return correction.apply({k.stamp: k.T_world_camera for k in concerned})
 
     def bring_up_to_date(self, number: int, frame: Frame) -> Frame:
-        """Returns frame `number`, counted from 1, with its present pose; numbers fall back by BACK at most."""
-        while self._corrections and self._corrections[0][0] + BACK < number:
-            self._corrections.popleft()
+        """Returns frame `number`, counted from 1, with its present pose."""
         self._inserted.append((number, frame.stamp))
         for submitted, correction in self._corrections:
             if number <= submitted and correction.concerns(frame.source):

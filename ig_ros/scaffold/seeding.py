@@ -81,7 +81,7 @@ def plant(
     values = np.concatenate([points, color], axis=1)
     mean = np.stack([np.bincount(group, weights=v) for v in values.T], axis=1) / count[:, None]
     return NewAnchors(
-        position=torch.from_numpy(mean[free, :3]).float(),
+        position=torch.from_numpy(mean[free, :3]),
         color=torch.from_numpy(mean[free, 3:]).float(),
         edge=torch.from_numpy(edges[first[free]]).float(),
         owner=torch.full((int(free.sum()),), owner),

@@ -24,7 +24,6 @@ from benchmarks.bench.instantiation import Scene, cut, tiled
 from benchmarks.bench.questions import Asker, questions
 from benchmarks.bench.report import GOALS, compose
 from ig_ros.instances import Children, PointSet
-from ig_ros.raster.library import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,10 +142,11 @@ def test_a_fresh_clone_keeps_the_committed_figures_of_other_parts(tmp_path: Path
 def test_the_stages_of_the_rasteriser_are_reported() -> None:
     g, T, view, _ = raster.scene(300, (48, 36))
     found = raster.stages(g, T, view, 2)
-    assert set(found) == set(STAGES)
+    assert list(found) == list(raster.STAGES)
+    assert all(ms > 0 for ms in found.values())
     ms = {"raster_ms": 1.0, "raster_visible": 300, "raster_gflops": 1.0, "peak_gflops": 4.0}
     page = "\n".join(compose(ms | {"raster_stages_ms": found}, ""))
-    assert all(f"| {stage} |" in page for stage in STAGES)
+    assert all(f"| {stage} |" in page for stage in raster.STAGES)
 
 
 @pytest.mark.parametrize("size", [2000, 8000, 20_000])

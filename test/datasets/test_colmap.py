@@ -206,7 +206,7 @@ def test_labels_go_through_the_lens_with_their_picture(tmp_path: Path) -> None:
     rgb, mask = dataset[2].rgb.astype(int), selection.masks(2)["red card"]
     red = middle(rgb[..., 0] > 2 * rgb[..., 2] + 10)
     bent = frames[2].rgb.astype(int)
-    assert np.abs(middle(bent[..., 0] > 2 * bent[..., 2] + 10) - red).max() > 1.5, "the lens bends this picture"
+    assert np.abs(middle(bent[..., 0] > 2 * bent[..., 2] + 10) - red).max() > 1.0, "twice what may be wrong below"
     assert np.abs(middle(mask) - red).max() < 0.5
 
 

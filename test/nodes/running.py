@@ -11,17 +11,20 @@ from nodes.doubles import MaskMapper
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
+from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.mapping_node import MappingNode
 
 
 class Running:
     """The node and the mapper that it has made last."""
 
-    def __init__(self, context: object, **settings: object) -> None:
-        """Settings are parameters; two underscores stand for a dot."""
+    def __init__(self, context: object, arguments: list[str] | None = None, **settings: object) -> None:
+        """Settings are parameters; two underscores stand for a dot. Arguments are ROS's, remaps for instance."""
         given = [Parameter(name.replace("__", "."), value=value) for name, value in settings.items()]
         self.mapper: MaskMapper | None = None
-        self.node = MappingNode(self._make, context=context, parameter_overrides=given)
+        self.warnings: list[str] = []
+        self.node = MappingNode(self._make, context=context, cli_args=arguments, parameter_overrides=given)
+        self.node.problems = Problems(self.warnings.append)
 
     def _make(self, config: object) -> MaskMapper:
         self.mapper = MaskMapper(config)
@@ -29,9 +32,9 @@ class Running:
 
 
 @contextmanager
-def running(context: object, **settings: object) -> Iterator[Running]:
+def running(context: object, arguments: list[str] | None = None, **settings: object) -> Iterator[Running]:
     """A spinning node; configured and active unless `autostart=False`."""
-    made = Running(context, **settings)
+    made = Running(context, arguments, **settings)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(made.node)
     thread = threading.Thread(target=executor.spin, daemon=True)

@@ -11,10 +11,10 @@ import itertools
 import sys
 import time
 
-import rclpy
 from nodes.scene import small_frame
 
 from ig_ros.nodes.player import PARTS, Player, PlayOptions
+from ig_ros.nodes.process import started_ros
 from ig_ros.nodes.query_client import MapClient
 
 PATIENCE = 40.0  # s, for anything to happen
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--masks", action="store_true")
     given = parser.parse_args()
-    with rclpy.init(args=[]):
+    with started_ros([]):
         client, player = MapClient(PATIENCE), Player(PlayOptions(masks=False))
         wait(client, "diagnostics", lambda: client.diagnostics)
         wait(client, "subscriber", player.wait_for_subscribers)

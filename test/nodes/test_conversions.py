@@ -16,7 +16,7 @@ from ig_ros import message_decoding
 from ig_ros.errors import FrameError
 from ig_ros.geometry import pose_from_quaternion, rotation_angle
 from ig_ros.lens_distortion import Rectifier, is_rectified_topic
-from ig_ros.message_decoding import depth_from_image, labels_from_image, masks_from_message
+from ig_ros.message_decoding import depth_from_image, labels_from_image, masks_from_message, rgb_from_message
 from ig_ros.nodes import clouds, conversions
 from ig_ros.nodes.object_messages import array_message, segmented_message
 from ig_ros.types import Instances, ObjectInstance
@@ -40,20 +40,20 @@ def test_every_colour_encoding_gives_the_same_rgb(encoding: str, pixels: np.ndar
     rows = np.pad(pixels.reshape(6, -1), ((0, 0), (0, padding)), constant_values=99)
     message = conversions.image_message(pixels, encoding, HEAD)
     message.step, message.data = rows.shape[1], conversions.byte_array(rows)
-    np.testing.assert_array_equal(conversions.rgb_from_message(message), RGB)
+    np.testing.assert_array_equal(rgb_from_message(message), RGB)
 
 
 def test_mono_becomes_grey() -> None:
-    rgb = conversions.rgb_from_message(conversions.image_message(RGB[..., 0].copy(), "mono8", HEAD))
+    rgb = rgb_from_message(conversions.image_message(RGB[..., 0].copy(), "mono8", HEAD))
     np.testing.assert_array_equal(rgb, np.repeat(RGB[..., :1], 3, axis=2))
 
 
 def test_compressed_png_is_lossless_and_rubbish_is_refused() -> None:
     png = cv2.imencode(".png", RGB[..., ::-1])[1]
     message = CompressedImage(format="png", data=conversions.byte_array(png))
-    np.testing.assert_array_equal(conversions.rgb_from_message(message), RGB)
+    np.testing.assert_array_equal(rgb_from_message(message), RGB)
     with pytest.raises(FrameError, match="publish jpeg or png"):
-        conversions.rgb_from_message(CompressedImage(format="jpeg", data=conversions.byte_array(RGB)))
+        rgb_from_message(CompressedImage(format="jpeg", data=conversions.byte_array(RGB)))
 
 
 @pytest.mark.parametrize("big_endian", [False, True])
@@ -75,7 +75,7 @@ def test_impossible_images_are_refused_by_name(spoil: dict) -> None:
     for name, value in spoil.items():
         setattr(message, name, value)
     with pytest.raises(FrameError) as caught:
-        conversions.rgb_from_message(message)
+        rgb_from_message(message)
     assert caught.value.cause == ("image_encoding" if "encoding" in spoil else "image_data")
 
 
@@ -202,7 +202,7 @@ def test_bayer_patterns_give_their_colour(order: str) -> None:
     for place, channel in enumerate(BAYER[order]):
         mosaic[place // 2 :: 2, place % 2 :: 2] = FLAT[0, 0, channel]
     message = Image(height=6, width=8, step=8, encoding=f"bayer_{order}8", data=mosaic.tobytes())
-    assert np.abs(conversions.rgb_from_message(message).astype(int)[1:-1, 1:-1] - FLAT[1:-1, 1:-1]).max() <= 1
+    assert np.abs(rgb_from_message(message).astype(int)[1:-1, 1:-1] - FLAT[1:-1, 1:-1]).max() <= 1
 
 
 @pytest.mark.parametrize(("encoding", "order"), [("yuv422", "UYVY"), ("yuv422_yuy2", "YUYV")])
@@ -211,7 +211,7 @@ def test_yuv_gives_its_colour(encoding: str, order: str) -> None:
     y, u, v = round(16 + y * 219 / 255), 128 + (u - 128) * 224 // 255 * 1, 128 + (v - 128) * 224 // 255
     values = iter((u, y, v, y) if order == "UYVY" else (y, u, y, v))
     data = bytes(values) * (6 * 4)
-    rgb = conversions.rgb_from_message(Image(height=6, width=8, step=16, encoding=encoding, data=data))
+    rgb = rgb_from_message(Image(height=6, width=8, step=16, encoding=encoding, data=data))
     assert rgb.shape == (6, 8, 3)
     assert (np.argsort(rgb[0, 0]) == np.argsort(FLAT[0, 0])).all()  # red is red: u and v are not exchanged
     assert (rgb == rgb[0, 0]).all()
@@ -223,7 +223,7 @@ def test_yuv_gives_its_colour(encoding: str, order: str) -> None:
 def test_opencv_types_and_16_bits_are_read(encoding: str, pixels: np.ndarray) -> None:
     data = np.ascontiguousarray(pixels).tobytes()
     message = Image(height=6, width=8, step=len(data) // 6, encoding=encoding, data=data)
-    assert np.array_equal(conversions.rgb_from_message(message), FLAT)
+    assert np.array_equal(rgb_from_message(message), FLAT)
 
 
 def test_depth_in_the_wrong_unit_is_recognised_or_refused() -> None:
@@ -275,4 +275,4 @@ def test_names_of_rectified_topics(topic: str, rectified: bool) -> None:
 
 def test_yuv_of_an_odd_width_is_refused() -> None:
     with pytest.raises(FrameError, match="5x6 pixels"):
-        conversions.rgb_from_message(Image(height=6, width=5, step=10, encoding="yuv422", data=bytes(60)))
+        rgb_from_message(Image(height=6, width=5, step=10, encoding="yuv422", data=bytes(60)))

@@ -50,10 +50,9 @@ class Robot:
         for frame in frames:
             now = frame.stamp / 1e9
             self.poses.add(frame.stamp, frame.T_world_camera)
-            assert self.line.add_image(frame.stamp, frame, now) is None
+            self.line.add_image(frame.stamp, frame, now)
             if busy is not None and now >= done_at:
-                problem = self.line.add_masks(busy.stamp, busy.masks, now)
-                self.causes += [problem.cause] if problem else []
+                self.line.add_masks(busy.stamp, busy.masks, now)
                 self.sent.append(busy.stamp)
                 busy = None
             if busy is None:
@@ -119,13 +118,13 @@ def test_masks_of_an_image_that_has_left_without_are_given_out_once_and_stranger
     line = make_line()
     line.add_image(100_000_000, "image", 0.0)
     assert [b.masks for b in line.advance(0.0)[0]] == [None]
-    assert line.add_masks(90_000_000, "masks", 0.5) is None
+    line.add_masks(90_000_000, "masks", 0.5)
     assert line.take_late() == [Late(100_000_000, "masks")]
-    assert line.add_masks(100_000_000, "masks again", 0.6) is None
+    line.add_masks(100_000_000, "masks again", 0.6)
     assert line.take_late() == []
-    problem = line.add_masks(40_000_000, "of no image", 0.7)
-    assert problem is not None
-    assert problem.cause == "masks_too_late"
+    assert line.advance(0.6) == ([], [])
+    line.add_masks(40_000_000, "of no image", 0.7)
+    assert [problem.cause for problem in line.advance(0.7)[1]] == ["masks_too_late"]
 
 
 def test_masks_of_an_image_that_waits_go_with_it() -> None:
@@ -133,7 +132,7 @@ def test_masks_of_an_image_that_waits_go_with_it() -> None:
     line.add_masks(0, "masks of before", 0.0)
     line.add_image(100_000_000, "image", 0.0)
     assert line.advance(0.0)[0] == []
-    assert line.add_masks(100_000_000, "masks", 0.1) is None
+    line.add_masks(100_000_000, "masks", 0.1)
     assert [b.masks for b in line.advance(0.1)[0]] == ["masks"]
     assert line.take_late() == []
 

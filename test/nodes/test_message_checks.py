@@ -56,7 +56,6 @@ def test_a_calibration_that_flickers_is_not_believed_and_meanwhile_no_image_is_u
     with pytest.raises(FrameError, match="no usable camera_info"):
         _ = calibration.rectifier
     calibration.update(info(50.0), 0.0)
-    assert not calibration.is_news(info(50.0))
     calibration.update(info(70.0), 1.0)
     calibration.update(info(70.0), 1.0 + 0.9 * SETTLE)
     with pytest.raises(FrameError, match="believed when it stays"):
@@ -148,9 +147,10 @@ def test_only_images_are_timed() -> None:
     }
     for name, callback in heard.items():
         before = len(camera._delays)  # type: ignore[arg-type]
-        kind = {"pose": PoseStamped, "segmented_image": SegmentedImage, "image/compressed": CompressedImage}
+        kind = dict.fromkeys(("image/compressed", "depth/compressedDepth"), CompressedImage)
+        kind |= {"pose": PoseStamped, "segmented_image": SegmentedImage}
         callback(big[name] if name in big else kind[name](), {"received_timestamp": 7})
-        timed = name in ("image", "image/compressed", "depth", "segmented_image")
+        timed = name in ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
         assert len(camera._delays) - before == timed, name  # type: ignore[arg-type]
 
 

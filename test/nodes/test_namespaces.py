@@ -40,9 +40,8 @@ class Network:
         environment = os.environ | {
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "FASTDDS_DEFAULT_PROFILES_FILE": str(profile),
             "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join((str(ROOT / "test"), str(ROOT))),
-            "ROS_LOG_DIR": str(log.parent),
+            "ROS_LOG_DIR": str(log.parent), "FASTRTPS_DEFAULT_PROFILES_FILE": str(profile),
         }  # fmt: skip
-        environment.pop("FASTRTPS_DEFAULT_PROFILES_FILE", None)  # the older name, with shared memory
         inside = ["ip", "netns", "exec", self.name, "unshare", "--mount", "sh", "-c",
                   'mount -t tmpfs tmpfs /dev/shm && exec "$@"', "sh"]  # fmt: skip
         with log.open("w") as sink:

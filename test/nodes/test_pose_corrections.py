@@ -51,7 +51,9 @@ class Slam:
         config = small_config(keyframes__min_translation=0.0, keyframes__new_area=0.0)
         self.live, self.tf = LiveMapper(config), tf
         self.problems = Problems(print)
-        self.corrections = PoseCorrections(node, NodeConfig(), self.live, self.problems, tf)  # type: ignore[arg-type]
+        self.corrections = PoseCorrections(
+            node, NodeConfig(pose_source="tf" if tf else "pose"), self.live, self.problems, tf, [lambda _: np.eye(4)]
+        )
         self.node = node
         self.frames = orbit(20)
         self.sent: dict[int, FloatArray] = {}  # stamp -> T_odom_camera

@@ -39,11 +39,11 @@ FRAMES = {  # T_map_frame
 class FakeTf:
     """Knows FRAMES."""
 
-    def matrix(self, target: str, source: str, stamp: int | None) -> FloatArray:
-        assert (target, stamp) == ("map", None)
+    def stamped(self, target: str, source: str, stamp: int | None) -> tuple[FloatArray, int]:
+        assert target == "map"
         if source not in FRAMES:
-            raise FrameError("no_transform", f"tf knows no '{source}'")
-        return FRAMES[source]
+            raise FrameError("no_pose", f"tf knows no '{source}'")
+        return FRAMES[source], stamp or 0
 
 
 class Answering:

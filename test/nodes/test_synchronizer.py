@@ -20,11 +20,10 @@ class Line:
         self.line = Synchronizer(waits, self.poses)
         self.line.calibrated = calibrated
 
-    def image(self, ms: int, now: float = 0.0, pose: bool = True) -> str:
+    def image(self, ms: int, now: float = 0.0, pose: bool = True) -> None:
         if pose:
             self.poses.add(ms * MS, np.eye(4))
-        problem = self.line.add_image(ms * MS, f"image {ms}", now)
-        return problem.cause if problem else ""
+        self.line.add_image(ms * MS, f"image {ms}", now)
 
     def advance(self, now: float = 0.0) -> tuple[list, list[str]]:
         bundles, problems = self.line.advance(now)
@@ -143,15 +142,41 @@ def test_without_calibration_images_are_dropped_after_the_timeout() -> None:
 def test_older_and_equal_stamps_are_refused(stamp: int) -> None:
     line = Line()
     line.image(33)
-    assert line.image(stamp) == "image_out_of_order"
-    assert line.image(66) == ""
+    line.image(stamp)
+    line.image(66)
+    assert line.advance() == ([(33, None, None), (66, None, None)], ["image_out_of_order"])
 
 
-def test_a_restarted_clock_is_accepted_after_five_images_in_order() -> None:
+def test_an_older_image_after_which_nothing_comes_is_refused_after_a_while() -> None:
+    line = Line()
+    line.image(33)
+    line.image(0, 1.0)
+    assert line.advance(1.0) == ([(33, None, None)], [])
+    assert line.advance(6.1) == ([], ["image_out_of_order"])
+
+
+def test_a_restarted_clock_is_accepted_after_five_images_in_order_and_none_of_them_is_lost() -> None:
     line = Line()
     line.image(100_000)
-    assert [line.image(ms) for ms in (0, 33, 66, 100, 133)] == ["image_out_of_order"] * 4 + [""]
-    assert line.advance()[0] == [(133, None, None)]
+    line.line.add_depth(100_000 * MS, "depth before", 0.0)
+    assert line.advance() == ([(100_000, "depth before", None)], [])
+    for ms in (0, 33, 66, 100):
+        line.line.add_depth(ms * MS, f"depth {ms}", 0.0)
+        line.image(ms)
+        assert line.advance() == ([], [])
+    line.line.add_depth(133 * MS, "depth 133", 0.0)
+    line.image(133)
+    assert line.advance() == ([(ms, f"depth {ms}", None) for ms in (0, 33, 66, 100, 133)], [])
+
+
+def test_a_clock_that_is_known_to_be_set_back_needs_no_five_images() -> None:
+    line = Line()
+    line.image(100_000)
+    assert line.advance() == ([(100_000, None, None)], [])
+    line.image(0)
+    line.line.restart(50_000 * MS, 0.0)
+    line.image(33)
+    assert line.advance() == ([(0, None, None), (33, None, None)], [])
 
 
 def test_images_of_the_second_pass_of_a_bag_have_poses_of_the_second_pass() -> None:
@@ -159,16 +184,63 @@ def test_images_of_the_second_pass_of_a_bag_have_poses_of_the_second_pass() -> N
     line, elsewhere = Line(), np.eye(4)
     elsewhere[0, 3] = 5.0
     for ms in range(0, 3000, 100):
-        assert line.image(ms) == ""
+        line.image(ms)
     assert len(line.advance()[0]) == 30
-    got = []
+    got, causes = [], []
     for ms in range(0, 1500, 100):
         line.poses.add((ms - 50) * MS, elsewhere)
         line.image(ms, pose=False)
         bundles, problems = line.line.advance(0.0)
-        assert problems == []
+        causes += [problem.cause for problem in problems]
         got += [(b.stamp // MS, float(b.T_world_camera[0, 3])) for b in bundles]
-    assert got == [(ms, 5.0) for ms in range(400, 1400, 100)]
+    assert got == [(ms, 5.0) for ms in range(0, 1400, 100)]
+    assert causes == []
+
+
+def test_depth_stamped_beside_its_images_by_a_steady_offset_gets_the_pose_of_its_own_stamp() -> None:
+    line = Line()
+    taken, causes = [], []
+    for ms in range(0, 3000, 100):
+        T = np.eye(4)
+        T[0, 3] = ms / 1000
+        line.poses.add(ms * MS, T)
+        line.line.add_image(ms * MS, "image", ms / 1000)
+        line.line.add_depth((ms + 40) * MS, ms, ms / 1000 + 0.05)
+        bundles, problems = line.line.advance(ms / 1000 + 0.05)
+        causes += [problem.cause for problem in problems]
+        taken += [(b.stamp // MS, b.depth, b.T_world_depth is not None and b.T_world_depth[0, 3]) for b in bundles]
+    assert causes == ["depth_offset"]
+    assert [depth for _, depth, _ in taken[:10]] == [None] * 10
+    assert len(taken) >= 28
+    for stamp, depth, x in taken[10:]:
+        assert depth == stamp
+        assert x == pytest.approx((stamp + 40) / 1000)
+
+
+def test_depth_stamped_beside_its_images_anyhow_is_told_with_the_offset() -> None:
+    line = Line()
+    told = []
+    for i, ms in enumerate(range(0, 3000, 100)):
+        line.image(ms, ms / 1000)
+        line.line.add_depth((ms + 25 + 5 * (i * 7 % 10)) * MS, ms, ms / 1000 + 0.09)
+        told += line.line.advance(ms / 1000 + 0.09)[1]
+    assert {problem.cause for problem in told} == {"depth_apart"}
+    assert len(told) >= 10
+    assert "sync_tolerance = 0.02 s" in told[0].message
+
+
+def test_depth_at_a_tenth_of_the_images_rate_is_no_problem() -> None:
+    line, taken, causes = Line(), [], []
+    for i in range(400):
+        if i % 30 == 0:
+            line.line.add_depth(33 * i * MS, i, 0.033 * i)
+        line.image(33 * i, 0.033 * i)
+        bundles, problems = line.advance(0.033 * i)
+        taken += [depth for _, depth, _ in bundles if depth is not None]
+        causes += problems
+    assert taken == list(range(0, 400, 30))[: len(taken)]
+    assert len(taken) >= 13
+    assert set(causes) <= {"depth_late"}
 
 
 def test_a_full_line_drops_the_oldest_without_pose_and_releases_the_oldest_without_masks() -> None:

@@ -95,15 +95,6 @@ def test_every_view_is_a_vote(points: int, threads: int) -> None:
     np.testing.assert_array_equal(votes, want)
 
 
-@pytest.mark.parametrize("points", [1, 700, 40_000])
-def test_a_point_is_found_where_any_view_shows_it_on_a_chosen_mask(points: int, threads: int) -> None:
-    mask, masks, _ = sight(8, points)
-    chosen = np.arange(masks.sum() + 1) % 5 == 2
-    want = ((mask > 0) & chosen[np.maximum(mask, 0)]).any(axis=0)
-    np.testing.assert_array_equal(counting.shown_on(mask, chosen), want)
-    assert points == 1 or 0.1 < want.mean() < 0.9
-
-
 def test_nothing_counts_to_nothing() -> None:
     none, no_masks = np.zeros((0, 5), np.int32), np.zeros(0, np.int64)
     owner = np.zeros(5, np.int64)
@@ -112,4 +103,3 @@ def test_nothing_counts_to_nothing() -> None:
     dominant, weight = counting.dominant_masks(np.zeros((2, 0), np.float32), no_masks, LEAST, DOMINANCE, FULL)
     assert dominant.shape == weight.shape == (2, 0)
     assert counting.tally(none, np.arange(5), np.zeros(1, np.int64), np.ones(1), 3, 0.5).sum() == 0
-    assert not counting.shown_on(none, np.ones(1, bool)).any()

@@ -76,7 +76,7 @@ def test_cuda_without_a_gpu() -> None:
 )
 def test_real_gsplat_agrees_with_the_cpu_backend() -> None:
     g, view, T = room(2000, 9), camera(80, 60), pose()
-    fields = [getattr(g, f.name).cuda() for f in dataclasses.fields(g)]
+    fields = [getattr(g, f.name).cuda() for f in dataclasses.fields(g)[:-1]]
     ours = cpu_backend.render(make_request(g, T, view, 0.05, None, None), None)
     theirs = gsplat_backend.render(make_request(GaussianBatch(*fields), T, view, 0.05, None, None), None)
     assert float((ours.features - theirs.features.cpu()).abs().mean()) < 1e-3

@@ -34,7 +34,7 @@ class Elsewhere(torch.Tensor):
 
 
 def moved(g: GaussianBatch) -> GaussianBatch:
-    return GaussianBatch(*(getattr(g, f.name).as_subclass(Elsewhere) for f in dataclasses.fields(g)))
+    return GaussianBatch(*(getattr(g, f.name).as_subclass(Elsewhere) for f in dataclasses.fields(g)[:-1]))
 
 
 def test_the_stand_in_is_as_unreadable_as_a_gpu() -> None:
@@ -67,7 +67,7 @@ def test_a_map_on_another_device_is_described(monkeypatch: pytest.MonkeyPatch, t
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_top_contributor_of_gaussians_on_a_gpu() -> None:
     g, view, T = room(300, 3, size=2.0), camera(40, 30), pose()
-    there = GaussianBatch(*(getattr(g, f.name).cuda() for f in dataclasses.fields(g)))
+    there = GaussianBatch(*(getattr(g, f.name).cuda() for f in dataclasses.fields(g)[:-1]))
     found = top_contributor(there, T, view)
     assert found.is_cuda
     assert torch.equal(found.cpu(), top_contributor(g, T, view))

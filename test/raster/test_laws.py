@@ -16,14 +16,14 @@ from ig_ros.types import GaussianBatch
 
 
 def rows(g: GaussianBatch, index: torch.Tensor) -> GaussianBatch:
-    return GaussianBatch(*(getattr(g, f.name)[index] for f in dataclasses.fields(g)))
+    return g.rows(index)
 
 
 def gradients(g: GaussianBatch, screen: ScreenStats | None = None) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     own = leaves(g)
     result = rasterize(own, pose(), camera(61, 37), screen=screen)
     (result.features.square().sum() + result.depth.sum() + result.alpha.sum()).backward()
-    found = {f.name: getattr(own, f.name).grad for f in dataclasses.fields(g) if f.name != "anchors"}
+    found = {f.name: getattr(own, f.name).grad for f in dataclasses.fields(g) if f.name not in ("anchors", "origin")}
     return result.features.detach(), found
 
 

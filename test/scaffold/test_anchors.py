@@ -86,7 +86,7 @@ def test_keep_drops_the_same_rows_everywhere() -> None:
     anchors.keep(mask)
     after = anchors.state()
     for name in before:
-        expected = before[name] if name == "next_uid" else before[name][mask]
+        expected = before[name] if name in ("next_uid", "origin") else before[name][mask]
         assert torch.equal(after[name], expected), name
 
 

@@ -196,7 +196,7 @@ def test_survivors_of_growth_and_pruning_keep_everything_and_new_rows_start_fres
     after, kept = anchors.state(), [0, 1, 3, 4, 5, 6, 8, 9]
     assert len(anchors) == 8 + planted
     for name, tensor in after.items():
-        if name not in ("next_uid", "data.gradient_sum", "data.gradient_count"):
+        if name not in ("next_uid", "origin", "data.gradient_sum", "data.gradient_count"):
             assert torch.equal(tensor[:8], before[name][kept]), name
         if name.startswith("moment") or name in ("data.visits", "data.lessons", "data.gradient_sum"):
             assert not tensor[8:].any(), name

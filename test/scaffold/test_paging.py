@@ -18,7 +18,7 @@ from ig_ros.errors import StorageError
 from ig_ros.map_io import TILES, load_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold.keyframes import make_keyframe
-from ig_ros.scaffold.paging import cell_distance, sees
+from ig_ros.scaffold.paging import sees
 from ig_ros.types import FloatArray, Frame
 
 BUDGET = 2000
@@ -38,7 +38,7 @@ def anchors_by_uid(mapper: Mapper) -> dict[int, FloatArray]:
     """Everything known about each anchor in memory, in one row."""
     state = mapper.scaffold.anchors.state()
     uid = state.pop("data.uid").tolist()
-    state.pop("next_uid")
+    del state["next_uid"], state["origin"]
     table = torch.cat([state[name].double().flatten(1) if state[name].dim() > 1 else state[name].double()[:, None]
                        for name in sorted(state)], dim=1)  # fmt: skip
     return dict(zip(uid, table.numpy(), strict=True))
@@ -153,9 +153,7 @@ def test_a_lost_tile_is_planted_anew(caplog: pytest.LogCaptureFixture) -> None:
     assert float((mapper.scaffold.render(view.camera, view.T_world_camera).alpha > 0.5).float().mean()) > 0.9
 
 
-def test_distance_of_cells_and_what_a_keyframe_sees() -> None:
-    low = np.array([[0.0, 0, 0], [2, 0, 0], [0, 3, 4]])
-    np.testing.assert_allclose(cell_distance(low, 1.0, np.array([0.5, 0.5, 0.5])), [0.0, 1.5, np.hypot(2.5, 3.5)])
+def test_a_keyframe_sees_what_is_inside_its_image_and_not_behind_a_surface() -> None:
     keyframe = make_keyframe(0, drive([0.0])[0], small_config().input)
     points = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, -0.5], [0.0, 0.0, 0.3], [9.0, 0.0, 0.0], [0.0, -0.3, 2.0]])
     assert sees(keyframe, points).tolist() == [True, False, True, False, False]

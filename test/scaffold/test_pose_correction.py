@@ -44,7 +44,7 @@ def trained(poses: list[FloatArray] | None = None, steps: int = 30, frames: int 
 def test_turns_are_rotations(a: list[float], b: list[float], v: list[float]) -> None:
     first, second = (torch.nn.functional.normalize(torch.tensor(q, dtype=torch.float64), dim=0) for q in (a, b))
     vector = torch.tensor(v, dtype=torch.float64)
-    truth = Rotation.from_quat(first.numpy(), scalar_first=True) * Rotation.from_quat(second.numpy(), scalar_first=True)
+    truth = Rotation.from_quat(first[[1, 2, 3, 0]]) * Rotation.from_quat(second[[1, 2, 3, 0]])
     np.testing.assert_allclose(rotations.rotate(rotations.compose(first, second), vector), truth.apply(v), atol=1e-9)
     np.testing.assert_allclose(
         rotations.rotate(rotations.inverse(first), rotations.rotate(first, vector)), v, atol=1e-9

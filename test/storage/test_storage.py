@@ -15,7 +15,6 @@ from helpers import orbit, small_config
 from safetensors.torch import load_file
 from storage.maps import make
 
-import ig_ros.atomic_write
 from ig_ros.errors import StorageError
 from ig_ros.map_io import CLOUD, KEYFRAMES, MANIFEST, MODEL, SCHEMA, load_map, read_snapshot, save_map
 from ig_ros.mapper import Mapper
@@ -170,11 +169,11 @@ def test_everything_is_on_the_disk_before_the_name(
     mapper: Mapper, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    sync, exchange = os.fsync, ig_ros.atomic_write._exchange
+    sync, rename = os.fsync, os.rename
     monkeypatch.setattr(os, "fsync", lambda h: (events.append(Path(os.readlink(f"/proc/self/fd/{h}")).name), sync(h)))
-    monkeypatch.setattr(ig_ros.atomic_write, "_exchange", lambda a, b: events.append("rename") or exchange(a, b))
+    monkeypatch.setattr(os, "rename", lambda a, b: events.append("rename") or rename(a, b))
     save_map(mapper, saved)
-    before, after = events[: events.index("rename")], events[events.index("rename") + 1 :]
+    before, after = events[: events.index("rename")], events[events.index("rename") + 2 :]
     assert {MANIFEST, MODEL, KEYFRAMES, CLOUD} <= set(before)
     assert before[-1].startswith(".map.")
     assert after == [saved.parent.name]
