@@ -185,7 +185,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
 
     def _on_new_map(self) -> None:
         self._inputs.forget()
-        self._outputs.path.clear()
+        self._outputs.begin_anew()
 
     def close(self) -> None:
         """Stop all threads, at most for STOP_TIMEOUT; harmless when nothing runs."""
