@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,7 @@ def test_only_images_are_timed() -> None:
     camera._config, camera._limits = NodeConfig(), MessageLimits(LimitsConfig(image_pixels=1))
     camera._now = lambda: 0.0  # type: ignore[method-assign]
     camera._on_masks = lambda _: None  # type: ignore[method-assign]
+    camera._builder = SimpleNamespace(calibration=Calibration(), depth_calibration=Calibration())  # type: ignore[assignment]
     camera._subscribe()
     camera._subscribe_poses("pose", PoseStamped, lambda _: None)
     big = {
@@ -148,7 +150,7 @@ def test_only_images_are_timed() -> None:
     for name, callback in heard.items():
         before = len(camera._delays)  # type: ignore[arg-type]
         kind = dict.fromkeys(("image/compressed", "depth/compressedDepth"), CompressedImage)
-        kind |= {"pose": PoseStamped, "segmented_image": SegmentedImage}
+        kind |= {"pose": PoseStamped, "segmented_image": SegmentedImage, "depth/camera_info": CameraInfo}
         callback(big[name] if name in big else kind[name](), {"received_timestamp": 7})
         timed = name in ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
         assert len(camera._delays) - before == timed, name  # type: ignore[arg-type]
