@@ -28,9 +28,10 @@ from ig_ros.language import Scope
 from ig_ros.map_io import read_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.memory_relief import is_out_of_memory, relieve
+from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.thread_settings import lean, step_back
-from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,13 +211,12 @@ class LiveMapper:
         """Answer from the newest snapshot; waits for nothing. Raises QueryError for an unusable text."""
         return self._mapper.query(text, max_results, min_score, scope)
 
-    def view(self, stamp: int | None = None, source: str | None = None) -> tuple[Camera, FloatArray]:
-        """Camera at training resolution and pose (4, 4) of the keyframe at `stamp` (ns), None = the newest one.
+    def view(self, stamp: int | None = None, source: str | None = None) -> Keyframe:
+        """The keyframe at `stamp` (ns), None = the newest one; of one camera, or of all.
 
-        Of one camera, or of all. Raises QueryError where there is none so near in time.
+        Raises QueryError where there is none so near in time.
         """
-        keyframe = self._mapper.view(stamp, source)
-        return keyframe.camera, keyframe.T_world_camera
+        return self._mapper.view(stamp, source)
 
     def keyframe_poses(self) -> dict[int, FloatArray]:
         """Pose (4, 4) of every keyframe by its stamp (ns)."""

@@ -70,6 +70,7 @@ class CameraInput:
             config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
         )
         self._line = Synchronizer(waits, self._poses)
+        self.frame_id = ""  # optical frame of the newest image
         self._forgotten = False
         self._looked = 0.0  # s, when a latched camera_info was looked for
         self._latched: set[str] = set()  # topics of which what was sent once is heard
@@ -146,6 +147,7 @@ class CameraInput:
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._images.note()
+        self.frame_id = message.header.frame_id
         self._poses.note_image(message.header.frame_id)
         self._line.add_image(nanoseconds(message.header.stamp), message, self._now())
         self._advance()
@@ -239,6 +241,11 @@ class Inputs:
     def rectifier(self, camera: str) -> Rectifier:
         """The calibration of a camera by its name. Raises FrameError while there is none to trust."""
         return self._cameras[self._config.cameras.index(camera)].rectifier
+
+    def frame_id(self, camera: str) -> str:
+        """The optical frame of a camera by its name; empty before its first image and for one of a saved map."""
+        names = self._config.cameras
+        return self._cameras[names.index(camera)].frame_id if camera in names else ""
 
     def alone(self) -> Counter[str]:
         """Depth images and masks dropped so far because no image of their stamp came, by kind."""
