@@ -68,20 +68,27 @@ def _renamed(words: Mapping[int, T], number: Mapping[int, int]) -> dict[int, T]:
     return {number[i]: word for i, word in words.items() if i in number}
 
 
-def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
-    """Reduces a frame to training resolution; depth outside the trusted range becomes 0."""
-    camera = frame.camera
-    if camera.width > config.max_width:
-        camera = camera.resized(config.max_width, round(camera.height * config.max_width / camera.width))
+def reduced(frame: Frame, width: int) -> Frame:
+    """Returns a frame at most `width` px wide, without its masks."""
+    camera, depth = frame.camera, frame.depth
+    if camera.width > width:
+        camera = camera.resized(width, round(camera.height * width / camera.width))
     size = (camera.width, camera.height)
     rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
+    if depth is not None:
+        depth = cv2.resize(depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
+    return dataclasses.replace(frame, rgb=rgb, camera=camera, depth=depth, masks=None)
+
+
+def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
+    """Reduces a frame to training resolution; depth outside the trusted range becomes 0."""
+    small = reduced(frame, config.max_width)
     depth = None
-    if frame.depth is not None and config.use_depth:
-        reduced = cv2.resize(frame.depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
-        good = np.isfinite(reduced) & (reduced >= config.min_depth) & (reduced <= config.max_depth)
-        depth = torch.from_numpy(np.where(good, reduced, 0.0).astype(np.float16)) if good.any() else None
+    if small.depth is not None and config.use_depth:
+        good = np.isfinite(small.depth) & (small.depth >= config.min_depth) & (small.depth <= config.max_depth)
+        depth = torch.from_numpy(np.where(good, small.depth, 0.0).astype(np.float16)) if good.any() else None
     keyframe = Keyframe(
-        uid, frame.stamp, frame.index, camera, frame.T_world_camera.copy(), torch.from_numpy(rgb), depth,
+        uid, frame.stamp, frame.index, small.camera, frame.T_world_camera.copy(), torch.from_numpy(small.rgb), depth,
         source=frame.source,
     )  # fmt: skip
     if frame.masks is not None:
