@@ -8,12 +8,10 @@ import torch
 
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import rasterize
+from ig_ros.raster.request import NEAR
 from ig_ros.scaffold.anchors import AnchorStore
 from ig_ros.scaffold.decoder import Decoder
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
-
-NEAR = 0.05  # m, Gaussians nearer to the camera are not drawn
-BORDER = 0.05  # share of the image's size: anchors further outside are not decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Scaffold:
         K = camera.K
         u, v = x / depth * (K[0, 0] / camera.width), y / depth * (K[1, 1] / camera.height)
         u0, v0 = K[0, 2] / camera.width, K[1, 2] / camera.height
-        u_reach, v_reach = reach * (K[0, 0] / camera.width) + BORDER, reach * (K[1, 1] / camera.height) + BORDER
+        u_reach, v_reach = reach * (K[0, 0] / camera.width), reach * (K[1, 1] / camera.height)
         inside = (u > -u0 - u_reach) & (u < 1 - u0 + u_reach) & (v > -v0 - v_reach) & (v < 1 - v0 + v_reach)
         return torch.nonzero((z > NEAR - 2 * edge) & inside)[:, 0]
 
