@@ -14,8 +14,9 @@ import torch
 
 from ig_ros.depth_alignment import DEPTH_NOISE
 from ig_ros.geometry import inverse, project, transform
+from ig_ros.raster.request import NEAR
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
-from ig_ros.scaffold.model import NEAR, Scaffold
+from ig_ros.scaffold.model import Scaffold
 from ig_ros.types import Array, BoolArray, FloatArray, IntArray
 
 NEIGHBORS = 5  # pixels square in which the nearest depth must be behind the anchor: depth is unsure at borders
