@@ -348,7 +348,7 @@ def blended_motions(
     if sources is not None and len(set(sources)) > 1:
         known = uids[places[:, 0]] == owners
         places[known, 1:] = _neighbors(sources)[places[known, 0]]
-    quaternions = Rotation.from_matrix(motions[:, :3, :3]).as_quat(scalar_first=True)
+    quaternions = Rotation.from_matrix(motions[:, :3, :3]).as_quat()[:, [3, 0, 1, 2]]  # SciPy 1.11 puts the scalar last
     blended = np.einsum("ow,owij->oij", weights, motions[places])  # linear in the points: exact where all are equal
     near = quaternions[places]
     near *= np.where(np.einsum("owi,oi->ow", near, near[:, 0]) < 0, -1.0, 1.0)[..., None]  # q and -q are one rotation
