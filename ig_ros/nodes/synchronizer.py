@@ -247,11 +247,13 @@ class Synchronizer:
 
     def restart(self, boundary: int, now: float) -> None:
         """The clock had passed `boundary` (ns) and has started again before it: keep what has come since."""
-        held = self._held
+        if self._newest is not None and self._newest > boundary:
+            self._problems.append(Problem("clock_back", "the clock was set back: images of before it are dropped"))
+        stay = [waiting for waiting in (*self._line, *self._held) if waiting.stamp <= boundary]
         self.clear(boundary, now)
         self._poses.restart(boundary)
-        self._line.extend(_Waiting(waiting.stamp, waiting.image, now) for waiting in held)
-        self._newest = held[-1].stamp if held else None
+        self._line.extend(_Waiting(waiting.stamp, waiting.image, now) for waiting in stay)
+        self._newest = stay[-1].stamp if stay else None
 
     def clear(self, boundary: int = -1, now: float | None = None) -> None:
         """Forget everything that waits and every stamp; keep depth and masks since the last one after `boundary`."""
