@@ -41,14 +41,14 @@ class PixelLocator:
         stamp = nanoseconds(request.stamp) or None
         T = self._inputs.pose_at(name, stamp)
         if T is None:  # a map from disk, or an image of before the node's start
-            _, T = self._mapper.view(stamp, name)
+            T = self._mapper.view(stamp, name).T_world_camera
         u, v = request.u + 0.5, request.v + 0.5
         if not request.width:
-            return self._mapper.view(None, name)[0], T, u, v
+            return self._mapper.view(None, name).camera, T, u, v
         try:
             lens = self._inputs.rectifier(name)
         except FrameError:  # nothing is known of the lens: take the pixel for one of the undistorted image
-            camera, _ = self._mapper.view(None, name)
+            camera = self._mapper.view(None, name).camera
             scale = camera.width / request.width
             return camera, T, u * scale, v * scale
         scale = lens.camera.width / request.width
@@ -95,7 +95,7 @@ class PlanningServices:
         self._limits.ids(request.only)
         self._limits.ids(request.without)
         T, stamp = self._frames.in_map(matrix_from_pose(request.pose), request.pose.header)
-        camera = camera_from_info(request.camera_info) if request.camera_info.width else self._mapper.view()[0]
+        camera = camera_from_info(request.camera_info) if request.camera_info.width else self._mapper.view().camera
         snapshot = self._snapshot()
         view = render_view(snapshot, camera, T, request.only, request.without)
         head = header(stamp or snapshot.stamp, request.pose.header.frame_id or self._frames.map_frame)

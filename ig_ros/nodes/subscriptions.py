@@ -70,9 +70,10 @@ class CameraInput:
             config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
         )
         self._line = Synchronizer(waits, self._poses)
+        self.frame_id = ""  # optical frame of the newest image
         self._forgotten = False
         self._looked = 0.0  # s, when a latched camera_info was looked for
-        self._hears_latched = False
+        self._latched: set[str] = set()  # topics of which what was sent once is heard
         self._subscribe()
         # A steady clock: with use_sim_time and a paused clock the line still moves when something arrives.
         node.create_timer(TICK, self._advance, self._group, clock=steady_clock())
@@ -96,11 +97,16 @@ class CameraInput:
         depths = functools.partial(self._listen, callback=self._on_depth, check=self._limits.depth)
         self._images = RawOrCompressed(self._node, self._name, "image", images)
         self._depths = RawOrCompressed(self._node, self._name, "depth", depths)
-        for topic, calibration in (
-            ("camera_info", self._builder.calibration), ("depth/camera_info", self._builder.depth_calibration),
-        ):  # fmt: skip
-            self._listen(topic, functools.partial(self._on_camera_info, calibration), self._limits.info)
+        self._calibrations = {
+            "camera_info": self._builder.calibration, "depth/camera_info": self._builder.depth_calibration,
+        }  # fmt: skip
+        for topic in self._calibrations:
+            self._listen_to_info(topic, qos_profile_sensor_data)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
+
+    def _listen_to_info(self, topic: str, qos: QoSProfile) -> None:
+        take = functools.partial(self._on_camera_info, self._calibrations[topic])
+        self._listen(topic, take, self._limits.info, qos=qos)
 
     def _subscribe_poses(self, topic: str, kind: type, callback: Callable[[Any], None]) -> None:
         self._listen(topic, callback, None, kind, POSE_QOS)
@@ -141,6 +147,7 @@ class CameraInput:
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._images.note()
+        self.frame_id = message.header.frame_id
         self._poses.note_image(message.header.frame_id)
         self._line.add_image(nanoseconds(message.header.stamp), message, self._now())
         self._advance()
@@ -165,15 +172,15 @@ class CameraInput:
         return self._poses.mounting(stamp)
 
     def _look_for_latched_info(self) -> None:
-        """Listens to a camera_info that was sent once: such a subscription would make other publishers warn."""
-        now, topic = self._now(), topic_of(self._name, "camera_info")
-        if self._builder.calibration.known or self._hears_latched or abs(now - self._looked) < LOOK:
+        """Listens to a camera_info that was sent once; asked for of other publishers, it would make them warn."""
+        now = time.monotonic()
+        if now - self._looked < LOOK:
             return
         self._looked = now
-        if is_latched(self._node, topic):
-            self._hears_latched = True
-            callback = functools.partial(self._on_camera_info, self._builder.calibration)
-            self._listen("camera_info", callback, self._limits.info, qos=LATCHED)
+        for topic in self._calibrations.keys() - self._latched:
+            if not self._calibrations[topic].known and is_latched(self._node, topic_of(self._name, topic)):
+                self._latched.add(topic)
+                self._listen_to_info(topic, LATCHED)
 
     def _advance(self) -> None:
         self._look_for_latched_info()
@@ -234,6 +241,11 @@ class Inputs:
     def rectifier(self, camera: str) -> Rectifier:
         """The calibration of a camera by its name. Raises FrameError while there is none to trust."""
         return self._cameras[self._config.cameras.index(camera)].rectifier
+
+    def frame_id(self, camera: str) -> str:
+        """The optical frame of a camera by its name; empty before its first image and for one of a saved map."""
+        names = self._config.cameras
+        return self._cameras[names.index(camera)].frame_id if camera in names else ""
 
     def alone(self) -> Counter[str]:
         """Depth images and masks dropped so far because no image of their stamp came, by kind."""

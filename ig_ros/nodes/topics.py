@@ -48,7 +48,11 @@ IN = (
     Topic("odometry", Odometry, "the same of `child_frame_id`, where `pose_source` is `odometry`"),
     Topic("transform", TransformStamped, "the same of `child_frame_id`, where `pose_source` is `transform`"),
     Topic("depth", Image, "optional: 16UC1 mm or 32FC1 m; of another frame_id or size than the image it is registered"),
-    Topic("depth/compressedDepth", CompressedImage, "the same as PNG or RVL; launch files remap it with `depth`"),
+    Topic(
+        "depth/compressedDepth",
+        CompressedImage,
+        "the same as PNG or RVL, heard where `depth` is silent; launch files remap it with `depth`",
+    ),
     Topic("depth/camera_info", CameraInfo, "calibration of depth that is not registered; tf tells how its frame lies"),
     Topic("segmented_image", SegmentedImage, "optional: masks from another node or machine"),
     Topic("map_points", PointCloud2, "optional: sparse points of the SLAM system, in the map frame"),

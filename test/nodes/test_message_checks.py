@@ -25,6 +25,7 @@ def info(focal: float) -> CameraInfo:
     return CameraInfo(width=64, height=48, k=[focal, 0.0, 32.0, 0.0, focal, 24.0, 0.0, 0.0, 1.0])
 
 
+@pytest.mark.field("wrong", "a rectified image and D != 0", "not undistorted again, P used")
 def test_rectified_images_take_the_camera_of_p_and_are_not_undistorted() -> None:
     """Drivers repeat the lens of the raw image beside the rectified one: P is the camera then."""
     message = info(50.0)
