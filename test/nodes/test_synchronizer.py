@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ig_ros.nodes.synchronizer import Synchronizer, Waits
+from ig_ros.config import NodeConfig
+from ig_ros.nodes.synchronizer import Synchronizer
 from ig_ros.pose_buffer import PoseBuffer
 
 MS = 1_000_000
@@ -16,8 +17,7 @@ class Line:
 
     def __init__(self, capacity: int = 30, calibrated: bool = True) -> None:
         self.poses = PoseBuffer(max_gap=0.5)
-        waits = Waits(tolerance=0.02, pose=1.0, depth=0.2, masks=2.0, capacity=capacity)
-        self.line = Synchronizer(waits, self.poses)
+        self.line = Synchronizer(NodeConfig(queue_size=capacity), self.poses)
         self.line.calibrated = calibrated
 
     def image(self, ms: int, now: float = 0.0, pose: bool = True) -> None:
