@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import cv2
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from nodes.processes import Start, stop
 from nodes.running import until
@@ -17,11 +19,11 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.message_decoding import masks_from_message, nanoseconds
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import depth_message, header, image_message, info_message
+from ig_ros.nodes.conversions import byte_array, depth_message, header, image_message, info_message
 from ig_ros.nodes.segmenter_node import RELIABLE, SegmenterNode
 from ig_ros.types import Camera, FloatArray, Masks
 
@@ -216,3 +218,19 @@ def test_an_image_of_another_size_than_its_camera_info_is_refused(robot: Robot, 
             between=lambda: (robot.send_image(0, 60_000_000_000), robot.listen(0.1)),
         )
         assert len(segmenter.depths) == done
+
+
+def test_compressed_images_are_segmented_where_nobody_sends_raw_ones(context: object) -> None:
+    driver, segmenter = rclpy.create_node("driver", context=context), Noting()
+    images = driver.create_publisher(CompressedImage, "image/compressed", 1)
+    infos = driver.create_publisher(CameraInfo, "camera_info", 1)
+    _, data = cv2.imencode(".png", small_frame(0).rgb)
+
+    def send() -> None:
+        head = header(driver.get_clock().now().nanoseconds, "camera")
+        infos.publish(info_message(small_frame(0).camera, head))
+        images.publish(CompressedImage(header=head, format="png", data=byte_array(data)))
+
+    with segmenting(context, segmenter):
+        assert until(lambda: segmenter.depths, between=send)
+    driver.destroy_node()
