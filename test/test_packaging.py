@@ -114,8 +114,11 @@ def test_executable_of_pip_and_script_of_colcon_start_the_same(name: str) -> Non
 def test_a_workspace_has_the_command(tmp_path: Path) -> None:
     """The rules of CMakeLists.txt, run as a script of their own."""
     rules = re.findall(r"install\((PROGRAMS .*?)\)", (ROOT / "CMakeLists.txt").read_text())
-    text = "".join(f"file(INSTALL {' '.join(absolute(word) for word in rule.split()[1:-2])} "
-                   f'DESTINATION "{tmp_path}/{rule.split()[-1]}" USE_SOURCE_PERMISSIONS)\n' for rule in rules)  # fmt: skip
+    text = ""
+    for rule in rules:
+        _, *sources, _, folder = rule.split()
+        files = " ".join(f'"{ROOT / source}"' for source in sources)
+        text += f'file(INSTALL {files} DESTINATION "{tmp_path}/{folder}" USE_SOURCE_PERMISSIONS)\n'
     script = tmp_path / "install.cmake"
     script.write_text(text.replace("${PROJECT_NAME}", "ig_ros"))
     cmake = shutil.which("cmake", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
@@ -124,10 +127,6 @@ def test_a_workspace_has_the_command(tmp_path: Path) -> None:
     for folder in ("bin", "lib/ig_ros"):
         done = subprocess.run([sys.executable, tmp_path / folder / "ig", "--help"], capture_output=True, text=True)
         assert "Usage: ig" in done.stdout, done.stderr
-
-
-def absolute(source: str) -> str:
-    return f'"{ROOT / source}"'
 
 
 def test_versions_agree() -> None:
