@@ -20,11 +20,11 @@ from ig_ros.nodes.map_services import MapServices, Resuming
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.planning_services import PixelLocator, PlanningServices
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.process import bound_heaps, freeze_loaded_objects, prepare_process, run_node
 from ig_ros.nodes.publishers import Outputs
 from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.nodes.subscriptions import Inputs
-from ig_ros.nodes.transforms import TfLookup
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 from ig_ros.types import Frame
 
