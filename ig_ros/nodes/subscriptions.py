@@ -92,13 +92,13 @@ class CameraInput:
     def _subscribe(self) -> None:
         images = functools.partial(self._listen, callback=self._on_image, check=self._limits.image)
         depths = functools.partial(self._listen, callback=self._on_depth, check=self._limits.depth)
-        self._images = RawOrCompressed(self._node, self._name, "image", images)
-        self._depths = RawOrCompressed(self._node, self._name, "depth", depths)
         self._calibrations = {
             "camera_info": self._builder.calibration, "depth/camera_info": self._builder.depth_calibration,
         }  # fmt: skip
-        for topic in self._calibrations:
+        for topic in self._calibrations:  # first: of what waits together, the executor takes the oldest subscription
             self._listen_to_info(topic, qos_profile_sensor_data)
+        self._images = RawOrCompressed(self._node, self._name, "image", images)
+        self._depths = RawOrCompressed(self._node, self._name, "depth", depths)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
 
     def _listen_to_info(self, topic: str, qos: QoSProfile) -> None:

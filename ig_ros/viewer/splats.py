@@ -78,7 +78,7 @@ def is_thing(thing: ObjectInstance) -> bool:
 
 def covariances(gaussians: GaussianBatch) -> FloatArray:
     """(N, 3, 3) m^2, world: R diag(scale^2) R^T."""
-    rotation = Rotation.from_quat(gaussians.quats.numpy(force=True), scalar_first=True).as_matrix()
+    rotation = Rotation.from_quat(gaussians.quats.numpy(force=True)[:, [1, 2, 3, 0]]).as_matrix()
     half = rotation.astype(np.float32) * gaussians.scales.numpy(force=True)[:, None, :]
     return np.asarray(half @ half.transpose(0, 2, 1))
 

@@ -48,14 +48,14 @@ class Device:
             self._outlets[name].publish(message)
 
     def frame(self, with_depth: bool = False, **messages: Any) -> Frame:
-        """The next frame that the mapper gets of it."""
+        """The next frame that the mapper gets of it, of messages that are sent from now on."""
         mine: list[Frame] = []
+        begin = self._node.get_clock().now().nanoseconds
 
         def got() -> bool:
-            mine[:] = [f for f in self._made.mapper.frames if f.source == self._name]
+            mine[:] = [f for f in self._made.mapper.frames if f.source == self._name and f.stamp >= begin]
             return bool(mine) and (not with_depth or mine[-1].depth is not None)
 
-        self._made.mapper.frames.clear()
         assert until(got, between=lambda: self.send(**messages)), self._made.node.problems.counts()
         return mine[-1]
 
