@@ -31,7 +31,7 @@ LAYERS = (  # from the bottom up
     ("nodes", "cli", "evaluation", "report", "export", "viewer"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-ROS = ("rclpy", "tf2_ros", "cv_bridge", "sensor_msgs_py", "sensor_msgs", "geometry_msgs", "std_msgs", "nav_msgs")
+ROS = ("rclpy", "tf2_ros", "cv_bridge", "sensor_msgs", "geometry_msgs", "std_msgs", "nav_msgs")
 
 
 def sources() -> list[Path]:

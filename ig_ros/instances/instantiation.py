@@ -70,7 +70,7 @@ class Instantiator:
             near = aside.submit(nearest_points, xyz, min(config.vote_neighbors, len(xyz)))
             self._views = prepare_views(views, self._views)
             seen = observe_gaussians(xyz, self._views, config.depth_tolerance)
-            sub_objects = split_sub_objects(coarse.result()[anchor], xyz, seen.observed, seen.normal)
+            sub_objects = split_sub_objects(coarse.result()[anchor], xyz, seen.observed, seen.normal, config.min_points)
             group, histograms = _group(points, children, sub_objects, seen, config, refine)
         matches = assign_masks(histograms)
         patch = seldom_recognised(matches, histograms, config)

@@ -22,7 +22,7 @@ from ig_ros.types import FloatArray, IntArray
 QUANTUM = 127  # steps of a normal's component: sums of integers do not depend on their order
 CLOSE = 0.5  # of the tolerance, within which a view shows a point closely
 ENOUGH = 3  # such views; with fewer all that show a point within the tolerance count
-DEEPER, WHERE = 0.01, 0.01  # a view is another when its depth differs by this share on this share of its pixels
+CHANGED = 0.01  # a view is another when on more than this share of its pixels the depth differs by more than this share
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +97,4 @@ def _alike(a: LabelledView, b: LabelledView) -> bool:
         return False
     if a.labels is not b.labels and not np.array_equal(a.labels, b.labels):
         return False
-    return a.depth is b.depth or bool((np.abs(a.depth - b.depth) > DEEPER * np.abs(a.depth)).mean() <= WHERE)
+    return a.depth is b.depth or bool((np.abs(a.depth - b.depth) > CHANGED * np.abs(a.depth)).mean() <= CHANGED)

@@ -18,7 +18,6 @@ from ig_ros.instances.visibility import LabelledView
 from ig_ros.types import FloatArray, IntArray
 
 NEIGHBORS = 10  # nearest points looked at
-SMOOTH = 5  # px, window over which a depth image's slope is taken
 JUMP = 0.04  # relative depth difference between pixels that are not on one surface
 CREASE = 0.35, 8.0  # concavity, of unit normals 2 sin(half the angle), at which a crease is half believed, sharpness
 COLOR_STEP = 0.22, 20.0  # RGB distance at which a change of colour is half believed, sharpness

@@ -150,7 +150,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         frames, limits, show = FrameFinder(config.map_frame, tf), MessageLimits(config.limits), self._outputs.show
         pixels = PixelLocator(mapper, self._inputs, config.cameras)
         self._planning = planning = PlanningServices(self, mapper, frames, limits, pixels, show)
-        commands = MapServices(self, mapper, config.map_directory, problems, limits, self._on_new_map)
+        commands = MapServices(mapper, config.map_directory, limits, self._on_new_map)
         self._service_pool = ServicePool(self, problems)
         for kind, name, handler in (
             (QueryObject, "query_object", QueryService(mapper, frames, limits, show).query),
@@ -185,7 +185,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
 
     def _on_new_map(self) -> None:
         self._inputs.forget()
-        self._outputs.path.clear()
+        self._outputs.begin_anew()
 
     def close(self) -> None:
         """Stop all threads, at most for STOP_TIMEOUT; harmless when nothing runs."""

@@ -29,7 +29,8 @@ from ig_ros.registries import POSE_SOURCES, load
 from ig_ros.types import FloatArray
 
 KEPT = 10_000_000_000  # ns of transforms that tf remembers, tf2's own default
-RESTARTED = 1_000_000_000  # ns: a transform older by more than the newest of its frame is of a clock set back
+LATE = 1_000_000_000  # ns: a transform older by more than the newest of its frame is a stray, unless ...
+RESTART = 5  # ... so many come in a row: then the clock (a looping bag) has started again. Images likewise
 MISSING = "tf needs the package tf2_ros, which is not here: install ROS 2's tf2_ros, or use pose_source: pose"
 
 
@@ -193,6 +194,7 @@ class TfLookup:
         self._lock = threading.Lock()
         self._parents: dict[str, str] = {}
         self._stamps: dict[str, list[int]] = {}  # of the transforms of each moving frame, in order
+        self._held: list[Any] = []  # transforms in a row that are LATE
         self._buffer: Any = None
         try:
             import tf2_ros
@@ -211,14 +213,17 @@ class TfLookup:
         """Takes a transform of a moving frame, as the listener hears it."""
         child, stamp = self._note_parent(message), nanoseconds(message.header.stamp)
         with self._lock:
-            restarted = bool(stamps := self._stamps.setdefault(child, [])) and stamp < stamps[-1] - RESTARTED
+            stamps = self._stamps.setdefault(child, [])
+            late = bool(stamps) and stamp < stamps[-1] - LATE
+            self._held = [*self._held, message] if late else []
+            restarted = len(self._held) == RESTART
+            if not late:
+                bisect.insort(stamps, stamp)
+                del stamps[: bisect.bisect_left(stamps, stamps[-1] - KEPT)]
         if restarted:
             self.clear()
-        with self._lock:
-            stamps = self._stamps.setdefault(child, [])
-            bisect.insort(stamps, stamp)
-            del stamps[: bisect.bisect_left(stamps, stamps[-1] - KEPT)]
-        self._buffer.set_transform(message, authority)
+        elif not late:
+            self._buffer.set_transform(message, authority)
 
     def set_transform_static(self, message: Any, authority: str) -> None:
         """Takes a transform that does not change."""
@@ -226,11 +231,14 @@ class TfLookup:
         self._buffer.set_transform_static(message, authority)
 
     def clear(self) -> None:
-        """Forgets all transforms but the static ones."""
+        """The clock has been set back: forgets all transforms but the static ones, and those that came since."""
         with self._lock:
             self._stamps.clear()
+            since, self._held = self._held, []
         if self._buffer is not None:
             self._buffer.clear()
+        for message in since:
+            self.set_transform(message, "")
 
     def matrix(self, target: str, source: str, stamp: int | None) -> FloatArray:
         """Returns T_target_source (4, 4) at a stamp (ns), or the newest for None.

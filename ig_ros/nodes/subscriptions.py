@@ -6,7 +6,6 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 # Topics whose callbacks' delays are measured: the many cheap poses would hide how late images are.
 IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
-STAMPLESS = ("camera_info", "depth/camera_info")  # topics whose stamps mean nothing
+STAMPLESS = ("camera_info", "depth/camera_info")  # topics that are of use without a stamp
 LOOK = 0.5  # s between looks for a latched camera_info
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
@@ -71,6 +70,7 @@ class CameraInput:
             config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
         )
         self._line = Synchronizer(waits, self._poses)
+        self.frame_id = ""  # optical frame of the newest image
         self._forgotten = False
         self._looked = 0.0  # s, when a latched camera_info was looked for
         self._latched: set[str] = set()  # topics of which what was sent once is heard
@@ -120,7 +120,7 @@ class CameraInput:
 
         def receive(message: Any, info: Mapping[str, Any]) -> None:
             try:
-                sender.demand(name, message.header.frame_id, self._now())
+                sender.demand(name, message.header.frame_id, time.monotonic())  # whatever becomes of the node's clock
                 if topic not in STAMPLESS and not nanoseconds(message.header.stamp):
                     text = f"{name} has the stamp 0, which tells no time: let its sender stamp its messages"
                     raise FrameError("no_stamp", text)
@@ -147,6 +147,7 @@ class CameraInput:
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._images.note()
+        self.frame_id = message.header.frame_id
         self._poses.note_image(message.header.frame_id)
         self._line.add_image(nanoseconds(message.header.stamp), message, self._now())
         self._advance()
@@ -235,11 +236,16 @@ class Inputs:
 
         No stamp means the newest image.
         """
-        return self._corrections.pose_at(camera, stamp)
+        return self._corrections.history.at(camera, stamp)
 
     def rectifier(self, camera: str) -> Rectifier:
         """The calibration of a camera by its name. Raises FrameError while there is none to trust."""
         return self._cameras[self._config.cameras.index(camera)].rectifier
+
+    def frame_id(self, camera: str) -> str:
+        """The optical frame of a camera by its name; empty before its first image and for one of a saved map."""
+        names = self._config.cameras
+        return self._cameras[names.index(camera)].frame_id if camera in names else ""
 
     def alone(self) -> Counter[str]:
         """Depth images and masks dropped so far because no image of their stamp came, by kind."""
@@ -262,7 +268,7 @@ class Inputs:
         """Nothing that waits now belongs to the map after a reset. May be called from any thread."""
         for camera in self._cameras:
             camera.forget()
-        self._corrections.forget()
+        self._corrections.history.clear()
 
     def _on_clock_back(self, jump: TimeJump) -> None:
         """A simulation or a bag has begun again."""
@@ -285,12 +291,7 @@ class Inputs:
     def _plant(self, message: PointCloud2) -> None:
         xyz, rgb = sparse_points(message)
         if self.open:
-            self._mapper.submit_points(xyz, rgb).add_done_callback(self._report_points)
-
-    def _report_points(self, planted: Future[int]) -> None:
-        error = planted.exception()
-        if error is not None:
-            self._problems.add(error.cause if isinstance(error, FrameError) else "internal", str(error))
+            self._problems.watch(self._mapper.submit_points(xyz, rgb))
 
     def _submit(self, frame: Frame) -> None:
         if self.open:

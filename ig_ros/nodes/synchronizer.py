@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ig_ros.depth_alignment import steady_offset
-from ig_ros.nodes.pose_sources import PoseSource
+from ig_ros.nodes.pose_sources import RESTART, PoseSource
 from ig_ros.nodes.topics import SILENT
 from ig_ros.pose_buffer import PoseAnswer
 from ig_ros.types import FloatArray
@@ -27,7 +27,6 @@ LEFT = 600  # stamps of images that have left are remembered for masks to come: 
 # images in a row that belong to no image: then it is judged how far beside them they are stamped.
 EXACT = 10
 HEAVY = 250_000_000  # bytes of images, depth or masks that wait at most: ten raw images of 4K, 40 of 1080p
-RESTART = 5  # images in order but older than the newest: the clock (a looping bag) has started again
 
 
 @dataclass(frozen=True, slots=True)

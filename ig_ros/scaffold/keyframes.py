@@ -13,6 +13,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
+from ig_ros.depth_alignment import filled_depth, reduced_depth
 from ig_ros.errors import FrameError
 from ig_ros.types import BoolArray, Camera, FloatArray, Frame, Masks
 
@@ -85,20 +86,28 @@ def within(depth: FloatArray, config: InputConfig) -> BoolArray:
     return np.asarray(np.isfinite(depth) & (depth >= config.min_depth) & (depth <= config.max_depth))
 
 
-def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
-    """Reduces a frame to training resolution; depth outside the trusted range becomes 0."""
-    camera = frame.camera
-    if camera.width > config.max_width:
-        camera = camera.resized(config.max_width, round(camera.height * config.max_width / camera.width))
+def reduced(frame: Frame, width: int) -> Frame:
+    """Returns a frame at most `width` px wide, without its masks."""
+    camera, depth = frame.camera, frame.depth
+    if camera.width > width:
+        camera = camera.resized(width, round(camera.height * width / camera.width))
     size = (camera.width, camera.height)
     rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
+    if depth is not None:
+        depth = reduced_depth(depth, size)
+    return dataclasses.replace(frame, rgb=rgb, camera=camera, depth=depth, masks=None)
+
+
+def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
+    """Reduces a frame to training resolution; depth outside the trusted range becomes 0."""
+    small = reduced(frame, config.max_width)
     depth = None
-    if frame.depth is not None and config.use_depth:
-        reduced = cv2.resize(frame.depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
-        good = within(reduced, config)
-        depth = torch.from_numpy(np.where(good, reduced, 0.0).astype(np.float16)) if good.any() else None
+    if small.depth is not None and config.use_depth:
+        filled = filled_depth(small.depth)
+        good = within(filled, config)
+        depth = torch.from_numpy(np.where(good, filled, 0.0).astype(np.float16)) if good.any() else None
     keyframe = Keyframe(
-        uid, frame.stamp, frame.index, camera, frame.T_world_camera.copy(), torch.from_numpy(rgb), depth,
+        uid, frame.stamp, frame.index, small.camera, frame.T_world_camera.copy(), torch.from_numpy(small.rgb), depth,
         source=frame.source,
     )  # fmt: skip
     if frame.masks is not None:

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from ig_ros.segmentation.depth_surface import DepthSurface, Mask
+from ig_ros.segmentation.depth_surface import RADII, DepthSurface, Mask
 from ig_ros.segmentation.label_images import compact
 from ig_ros.types import FloatArray, IntArray
 
 CREASE = np.sin(np.radians(28.0))  # normals that close by more than this angle meet in a concave crease
-BASELINE = 4  # px over which normals are compared: a crease is found half as far on both of its sides
+BASELINE = max(RADII)  # px over which normals are compared: a crease is found half as far on both of its sides
 
 
 def split_convex(surface: DepthSurface, off_plane: Mask, least: int) -> IntArray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ig_ros.segmentation.depth_surface import DepthSurface, Mask
+from ig_ros.segmentation.depth_surface import DepthSurface, Mask, tolerance
 from ig_ros.types import FloatArray, IntArray
 
 HYPOTHESES = 80  # tangent planes tried for each plane
@@ -27,11 +27,6 @@ class Plane:
     def height(self, points: FloatArray) -> FloatArray:
         """Returns the signed distance (...) in m of points (..., 3)."""
         return points @ self.normal + self.offset
-
-
-def tolerance(depth: FloatArray) -> FloatArray:
-    """Returns how far from its plane a measured point may lie, m: noise and warp of a structured-light sensor."""
-    return 0.006 + 0.0015 * depth**2 + 0.0008 * depth**3
 
 
 def find_planes(surface: DepthSurface, generator: np.random.Generator) -> list[Plane]:

@@ -93,8 +93,8 @@ def test_a_frame_whose_masks_were_late_gets_the_corrections_of_its_time() -> Non
 
 
 def test_corrections_of_a_robot_that_stands_for_days_are_not_kept() -> None:
-    mapper = Mapper(small_config())
-    mapper.insert(orbit(4)[0], 1)
+    mapper, frames = Mapper(small_config()), orbit(4)
+    mapper.insert(frames[0], 1)
     whole = Correction(np.arange(-99, 1) * 10**9, np.tile(shift(1e-4), (100, 1, 1)))
     for number in range(1000):
         mapper.correct(whole, number)
@@ -102,6 +102,7 @@ def test_corrections_of_a_robot_that_stands_for_days_are_not_kept() -> None:
     assert {len(c.stamps) for _, c in mapper.state.corrections._corrections} == {31}, (
         "the last half minute matters to what waits"
     )
+    assert mapper.state.corrections.bring_up_to_date(2000, frames[1]) is frames[1], "a later frame knows of them"
 
 
 class Slow:
