@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ LEFT = 600  # stamps of images that have left are remembered for masks to come: 
 # Images in a row with companions of their very stamp: from then on others are not theirs; and back again. Or depth
 # images in a row that belong to no image: then it is judged how far beside them they are stamped.
 EXACT = 10
+HEAVY = 250_000_000  # bytes of images, depth or masks that wait at most: ten raw images of 4K, 40 of 1080p
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,10 @@ class _Companions:
 
     def add(self, stamp: int, message: Any, now: float) -> bool:
         """Whether the oldest one has made room without having found its image."""
-        lost = len(self._items) == self._items.maxlen and self._items[0][0] not in self._used
-        if len(self._items) == self._items.maxlen:
-            self._used.discard(self._items[0][0])
+        full = len(self._items) == self._items.maxlen or heavy([item for _, item in self._items])
+        lost = full and self._items[0][0] not in self._used
+        if full:
+            self._used.discard(self._items.popleft()[0])
         self._items.append((stamp, message))
         self._last_arrival = now
         return lost
@@ -262,7 +265,7 @@ class Synchronizer:
         bundles: list[Bundle] = []
         problems, self._problems = self._problems, []
         while self._line:
-            full = len(self._line) > self._config.queue_size
+            full = len(self._line) > self._config.queue_size or heavy([waiting.image for waiting in self._line])
             outcome, notes = self._settle(self._line[0], now, full)
             if outcome is None:
                 break
@@ -318,7 +321,13 @@ class Synchronizer:
     def _refusal(self, cause: str, message: str, full: bool) -> Problem:
         if not full:
             return Problem(cause, f"image dropped: {message}")
-        return Problem("queue_full", f"image dropped, more than queue_size = {self._config.queue_size} wait: {message}")
+        limits = f"queue_size = {self._config.queue_size} or {HEAVY // 10**6} MB"
+        return Problem("queue_full", f"image dropped, more than {limits} wait: {message}")
+
+
+def heavy(messages: Sequence[Any]) -> bool:
+    """Whether messages, more than one, hold more than HEAVY bytes of pixels."""
+    return len(messages) > 1 and sum(len(getattr(getattr(m, "labels", m), "data", b"")) for m in messages) > HEAVY
 
 
 _WITHOUT = "the image is used without"

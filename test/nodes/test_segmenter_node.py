@@ -25,6 +25,7 @@ from ig_ros.message_decoding import masks_from_message, nanoseconds
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.conversions import byte_array, depth_message, header, image_message, info_message
 from ig_ros.nodes.segmenter_node import RELIABLE, SegmenterNode
+from ig_ros.nodes.topics import LATCHED
 from ig_ros.types import Camera, FloatArray, Masks
 
 
@@ -204,6 +205,22 @@ def test_without_any_depth_nothing_waits(robot: Robot, context: object) -> None:
     with segmenting(context, segmenter, depth_timeout=50.0) as node:
         meet(robot, node, segmenter, depth=False)
         assert "depth_late" not in node.problems.counts()
+
+
+def test_a_latched_calibration_and_large_images(robot: Robot, context: object) -> None:
+    """Masks of an image above 2.1 million pixels are those of the reduced one."""
+    segmenter, frame = Noting(), small_frame(0, 1920, 1440)
+    latched = robot.create_publisher(CameraInfo, "camera_info", LATCHED)
+    latched.publish(info_message(frame.camera, header(1, "camera")))
+    stamps = iter(range(1, 1000))
+    with segmenting(context, segmenter, diagnostics_period=0.2):
+
+        def send() -> None:
+            robot._image.publish(image_message(frame.rgb, "rgb8", header(next(stamps), "camera")))
+            robot.listen(0.2)
+
+        assert until(lambda: robot.got, between=send)
+    assert (robot.got[-1].labels.width, robot.got[-1].labels.height) == (960, 720)
 
 
 def test_an_image_of_another_size_than_its_camera_info_is_refused(robot: Robot, context: object) -> None:

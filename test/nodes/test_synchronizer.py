@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ig_ros.config import NodeConfig
-from ig_ros.nodes.synchronizer import Synchronizer
+from ig_ros.nodes.synchronizer import HEAVY, Synchronizer
 from ig_ros.pose_buffer import PoseBuffer
 
 MS = 1_000_000
@@ -273,3 +273,25 @@ def test_depth_and_masks_that_make_room_without_having_found_their_image_are_cou
         line.line.add_depth(ms * MS, "depth", 0.0)
         line.line.add_masks(ms * MS, "masks", 0.0)
         assert line.line.alone == {"depth": alone, "masks": alone}
+
+
+class Picture:
+    """A message of a large image, or with label image."""
+
+    def __init__(self) -> None:
+        self.data = bytes(HEAVY // 4)
+
+
+def test_large_images_and_depth_do_not_fill_the_memory_while_they_wait() -> None:
+    line, picture = Line(), Picture()
+    for i in range(7):
+        line.line.add_image(33 * i * MS, picture, 0.0)
+        line.line.add_depth(33 * i * MS, picture, 0.0)
+        line.advance()
+        assert len(line.line) <= 4
+    assert line.line.alone["depth"] == 2
+    line.poses.add(33 * 6 * MS, np.eye(4))
+    line.poses.add(33 * 3 * MS, np.eye(4))
+    bundles, _ = line.line.advance(0.1)
+    assert [b.stamp // MS for b in bundles] == [99, 132, 165, 198]
+    assert all(b.depth is picture for b in bundles)
