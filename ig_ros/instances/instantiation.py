@@ -125,7 +125,7 @@ def _group(
     group = drop_small(merged, config.min_anchors, np.bincount(sub_objects))
     count = int(group.max(initial=NONE)) + 1
     spacing = float(np.median(points.edge))
-    part_of = join_coplanar(xyz, group[sub_objects], spacing, histograms.grouped(group, count))
+    part_of = join_coplanar(xyz, group[sub_objects], spacing, histograms.grouped(group, count), config)
     group = in_order(np.append(NONE, np.append(part_of, NONE)[group]))[1:] - 1
     return group[sub_objects], histograms.grouped(group, int(group.max(initial=NONE)) + 1)
 

@@ -153,16 +153,10 @@ def feature_prior(distance: FloatArray, gap: float) -> FloatArray:
     return belief
 
 
-SURE = 0.6  # share of the views seeing both that must give them one mask: the plane speaks for them already
-VIEWS = 3.0  # weight of views seeing both from which on they have a say
 FLAT = 0.8  # share of a group's points near its plane
 BEHIND = 0.02  # share of the scene's points that may stand behind a plane of its shell
 LARGE = 0.4  # m, width of a piece of the shell in both directions
-MAX_TURN = 5.0  # deg between the planes of two pieces
-FEWEST = 50  # points that make a plane
-TRIMS = 3
-MEMBERS = 4_000  # points of a group that are asked for its plane
-SAMPLE = 20_000  # points of the scene asked whether they stand behind
+SAMPLE = 4_000  # points of a group that are asked for its plane, and of the scene whether they stand behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +167,9 @@ class ShellPlane:
     distance: float
 
 
-def join_coplanar(xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms) -> IntArray:
+def join_coplanar(
+    xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms, config: InstanceConfig
+) -> IntArray:
     """Returns (G,) the group that each group becomes a part of: itself, or a lower one on the same plane of the shell.
 
     A wall on both sides of a door is one. xyz (P, 3) m, group (P,) from 0, -1 = none; spacing m of the points'
@@ -192,7 +188,7 @@ def join_coplanar(xyz: FloatArray, group: IntArray, spacing: float, histograms: 
     for s in flat.tolist():
         others = flat[flat > s]
         same, both = histograms.agreement(np.full(len(others), s), others)
-        apart[s, others] = apart[others, s] = (both >= VIEWS) & (same < SURE * both)
+        apart[s, others] = apart[others, s] = (both >= config.min_views) & (same < config.dominance * both)
         pairs += [(s, t) for t in others.tolist() if _coplanar(planes[s], planes[t], xyz, rows[t], tolerance)]
     for s, t in sorted(pairs, key=lambda pair: -min(len(rows[pair[0]]), len(rows[pair[1]]))):
         one, other = label == label[s], label == label[t]
@@ -204,16 +200,17 @@ def join_coplanar(xyz: FloatArray, group: IntArray, spacing: float, histograms: 
 def flat_plane(points: FloatArray, tolerance: float) -> ShellPlane | None:
     """The plane of a large flat group (n, 3), turned to either side; None for everything else."""
     # Of points in a box with diagonal d no plane has a second variance above d^2 / 8.
-    if len(points) < FEWEST or 1.5 * (np.ptp(points, axis=0).astype(np.float64) ** 2).sum() < LARGE**2:
+    if len(points) < 3 or 1.5 * (np.ptp(points, axis=0).astype(np.float64) ** 2).sum() < LARGE**2:
         return None
-    points = points[:: max(1, len(points) // MEMBERS)]
-    near = points
-    for _ in range(TRIMS):  # trimmed least squares: things that stand on the surface do not tilt it
+    points = points[:: max(1, len(points) // SAMPLE)]
+    near, trimmed = points, True
+    while trimmed:  # least squares without outliers: things that stand on the surface do not tilt it
         center = near.mean(0)
         offset = near - center
         spread, axes = np.linalg.eigh(offset.T @ offset / max(len(near) - 1, 1))
         normal = axes[:, 0]
-        near = points[np.abs((points - center) @ normal) < 2 * tolerance]
+        before, near = len(near), near[np.abs(offset @ normal) < 2 * tolerance]
+        trimmed = len(near) < before
         if len(near) < FLAT * len(points):
             return None
     flat = (np.abs((points - center) @ normal) < tolerance).mean() >= FLAT
@@ -231,6 +228,5 @@ def facing_in(flat: ShellPlane, scene: FloatArray, tolerance: float) -> ShellPla
 
 
 def _coplanar(a: ShellPlane, b: ShellPlane, xyz: FloatArray, rows_of_b: IntArray, tolerance: float) -> bool:
-    if a.normal @ b.normal < np.cos(np.radians(MAX_TURN)):
-        return False
-    return bool(np.median(np.abs(xyz[rows_of_b] @ a.normal - a.distance)) < 2 * tolerance)
+    """Whether most points of the second piece lie on the plane of the first, and both face the same way."""
+    return bool(a.normal @ b.normal > 0 and np.median(np.abs(xyz[rows_of_b] @ a.normal - a.distance)) < 2 * tolerance)
