@@ -9,12 +9,7 @@ import numpy.typing as npt
 from ig_ros.segmentation.depth_surface import Mask
 from ig_ros.types import Array, FloatArray, IntArray
 
-CELL = 16  # px, edge of the cells of which each gives one colour to the background estimate
-REACH = 4  # cells on each side over which the plane's own colour is the median
 MIN_DIFFERENCE = 16.0  # Lab units (lightness at half weight) from the plane's own colour
-
-CONTACT = 4  # px between a flat object and the object that it may be the rim of
-MIN_CONTACT = 0.6  # of the smaller one's diameter
 
 
 def find_flat_objects(rgb: Array, planes: IntArray, least: int) -> IntArray:
@@ -33,45 +28,10 @@ def find_flat_objects(rgb: Array, planes: IntArray, least: int) -> IntArray:
 
 
 def color_outliers(lab: FloatArray, region: Mask) -> Mask:
-    """Returns (H, W) bool: pixels that differ from their region's local median colour more than its texture does."""
-    difference = np.linalg.norm(lab - background(lab, region), axis=-1)
+    """Returns (H, W) bool: pixels that differ from their region's median colour more than its texture does."""
+    difference = np.linalg.norm(lab - np.median(lab[region], axis=0), axis=-1)
     texture = float(np.median(difference[region]))
     patch = (region & (difference > max(MIN_DIFFERENCE, 4.0 * texture))).astype(np.uint8)
     opened = cv2.morphologyEx(patch, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     closed: npt.NDArray[np.uint8] = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     return (closed > 0) & region
-
-
-def background(lab: FloatArray, region: Mask) -> npt.NDArray[np.float32]:
-    """Returns (H, W, 3) median colour of the region's pixels over a wide window around each pixel."""
-    everywhere = np.median(lab[region], axis=0)
-    colors, inside = lab[::CELL, ::CELL], region[::CELL, ::CELL]
-    medians = np.empty(colors.shape, np.float32)
-    for row, col in np.ndindex(inside.shape):
-        window = np.s_[max(0, row - REACH) : row + REACH + 1, max(0, col - REACH) : col + REACH + 1]
-        seen = colors[window][inside[window]]
-        medians[row, col] = np.median(seen, axis=0) if len(seen) > REACH else everywhere
-    smooth: npt.NDArray[np.float32] = cv2.resize(medians, region.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return smooth
-
-
-def merge_rims(flat: IntArray, solid: IntArray) -> tuple[IntArray, IntArray]:
-    """Merges flat objects that are the coloured rim of a larger solid one; returns solid and flat labels (H, W).
-
-    Colour and depth of a structured-light sensor are some pixels apart, so an object with height also shows as a patch
-    beside itself.
-    """
-    merged, left = solid.copy(), flat.copy()
-    kernel = np.ones((2 * CONTACT + 1, 2 * CONTACT + 1), np.uint8)
-    for label in range(1, int(flat.max()) + 1):
-        patch = flat == label
-        area = int(patch.sum())
-        touched = solid[(cv2.dilate(patch.astype(np.uint8), kernel) > 0) & (solid > 0)]
-        if not len(touched):
-            continue
-        neighbor = int(np.bincount(touched).argmax())
-        body = solid == neighbor
-        contact = int((touched == neighbor).sum()) / (CONTACT * np.sqrt(min(area, int(body.sum()))))
-        if contact > MIN_CONTACT and area < body.sum():
-            merged[patch], left[patch] = neighbor, 0
-    return merged, left

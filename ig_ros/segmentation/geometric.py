@@ -13,7 +13,7 @@ from skimage.segmentation import felzenszwalb
 from ig_ros.config import SegmentationConfig
 from ig_ros.segmentation.convex_segments import grow_within, split_convex
 from ig_ros.segmentation.depth_surface import fit_surface
-from ig_ros.segmentation.flat_objects import find_flat_objects, merge_rims
+from ig_ros.segmentation.flat_objects import find_flat_objects
 from ig_ros.segmentation.label_images import compact, least_pixels, without_slivers
 from ig_ros.segmentation.planes import find_planes, label_planes
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
@@ -65,7 +65,7 @@ class GeometricSegmenter:
         generator = np.random.default_rng(0)  # the same image always gives the same masks
         planes, models = label_planes(surface, find_planes(surface, generator))
         flat = find_flat_objects(rgb, planes, least)
-        solid, flat = merge_rims(flat, split_convex(surface, planes == 0, least))
+        solid = split_convex(surface, planes == 0, least)
         labels = planes.copy()
         labels[solid > 0] = solid[solid > 0] + len(models)
         labels[flat > 0] = flat[flat > 0] + labels.max()
