@@ -11,15 +11,9 @@ from ig_ros.config import InstanceConfig
 from ig_ros.instances.groups import map_groups, rows_of
 from ig_ros.instances.mask_histograms import FULL_WEIGHT, MaskHistograms
 from ig_ros.instances.region_graph import Boundaries
+from ig_ros.instances.witnesses import Edges, make_witnesses
 from ig_ros.raster import counting
 from ig_ros.types import FloatArray, IntArray
-
-GOES_ON = 0.58  # share of smooth contacts at which the surface is undecided: the middle between creases and noise
-SHARPNESS = 12.0  # of that decision
-SAME = 0.25  # of feature_gap: trained features closer than this are all but one ...
-SAME_CLARITY = 0.7  # ... and say so less loud than views that all agree: before training all are one
-ALIKE, UNLIKE = 2.0, 6.0  # times larger: parts of one thing, and what a segmenter takes for a part of its support
-SMOOTH_TRUST = 0.15  # of boundary_trust's unit, for a surface that goes on: things may lie flush, so it says little
 
 
 def merge_sub_objects(
@@ -54,7 +48,7 @@ class _Merger:
         config: InstanceConfig,
     ) -> None:
         size = len(feature)
-        self.config, self.masks = config, histograms.masks
+        self.config, self.masks, self.witnesses = config, histograms.masks, make_witnesses(config)
         self.count, self.dominant = histograms.count.copy(), histograms.dominant.copy()
         self.weight = histograms.weight.copy()
         self.group = np.arange(size)
@@ -72,17 +66,15 @@ class _Merger:
             heapq.heappush(self.heap, (-value, a, b, self.version[a], self.version[b]))
 
     def score(self, s: IntArray, t: IntArray, contacts: FloatArray) -> FloatArray:
-        """Returns the score (n,) of merging sub-objects s with t (n,), from masks, features and the surface between."""
-        config = self.config
+        """Returns the score (n,) of merging sub-objects s with t (n,), from masks and witnesses."""
         weight = np.minimum(self.weight[s], self.weight[t])
-        same, both = (weight * (self.dominant[s] == self.dominant[t])).sum(1), weight.sum(1)
+        said, total = (weight * (self.dominant[s] == self.dominant[t])).sum(1), weight.sum(1)
         distance = np.sqrt(((self.mean[t] - self.mean[s]) ** 2).sum(1))
-        prior = feature_prior(distance, config.feature_gap)
-        clear = clarity(distance, unequal(self.mass[s], self.mass[t]), config.feature_gap)
-        said = config.feature_trust + config.feature_share * clear * both
-        alike, trust = surface_prior(contacts, config.boundary_trust)
-        trust *= both + 1.0
-        score: FloatArray = (same + said * prior + trust * alike) / np.maximum(both + said + trust, 1e-9)
+        edges = Edges(total, distance, np.stack([self.mass[s], self.mass[t]]), contacts)
+        for witness in self.witnesses:
+            belief, trust = witness.judge(edges)
+            said, total = said + trust * belief, total + trust
+        score: FloatArray = said / np.maximum(total, 1e-9)
         return score
 
     def merge(self, s: int, t: int) -> None:
@@ -121,36 +113,6 @@ def _take_over(neighbors: list[dict[int, tuple[float, float]]], s: int, t: int) 
             old = neighbors[s].get(u, (0.0, 0.0))
             neighbors[s][u] = neighbors[u][s] = (old[0] + smooth, old[1] + length)
     neighbors[t] = {}
-
-
-def surface_prior(contact: FloatArray, trust: float) -> tuple[FloatArray, FloatArray]:
-    """Belief (n,) in [0, 1] that the surface goes on, and its weight (n,) per view, from (smooth, all) contacts (n, 2).
-
-    Few contacts are no evidence: two undecided ones are added.
-    """
-    share = (contact[:, 0] + 2.0 * GOES_ON) / (contact[:, 1] + 2.0)
-    belief = 1.0 / (1.0 + np.exp(-SHARPNESS * (share - GOES_ON)))
-    return belief, np.where(belief < 0.5, trust, trust * SMOOTH_TRUST)
-
-
-def unequal(size: FloatArray, others: FloatArray) -> FloatArray:
-    """(n,) in [0, 1]: from nothing where the larger is up to ALIKE times the smaller to all from UNLIKE times on."""
-    ratio = np.maximum(size / others, others / size)
-    share: FloatArray = np.clip(np.log(ratio / ALIKE) / np.log(UNLIKE / ALIKE), 0.0, 1.0)
-    return share
-
-
-def clarity(distance: FloatArray, sizes: FloatArray, gap: float) -> FloatArray:
-    """(n,) in [0, 1]: how surely a feature distance (n,) tells one thing from two; `sizes` (n,) is `unequal`."""
-    same = SAME_CLARITY * np.clip(1.0 - distance / (SAME * gap + 1e-9), 0.0, 1.0)
-    share: FloatArray = np.where(distance < gap, same, sizes)
-    return share
-
-
-def feature_prior(distance: FloatArray, gap: float) -> FloatArray:
-    """Belief in [0, 1] that two sub-objects are one thing from their feature distance; 0.5 at `gap` (gamma)."""
-    belief: FloatArray = 1.0 / (1.0 + np.exp(np.clip((distance - gap) / (0.25 * gap + 1e-9), -30, 30)))
-    return belief
 
 
 FLAT = 0.8  # share of a group's points near its plane
