@@ -67,7 +67,7 @@ def test_masks_correct_the_group_of_a_point() -> None:
     owner, share = vote(np.random.default_rng(0).random((9, 3)), group, 2, observed, assigned(group, observed), PLAIN)
     assert owner.tolist() == [0] * 4 + [1] * 5
     assert share[0] == pytest.approx(1.0)
-    say = 0.75  # of both masks: four fifths of their points are of group 1
+    say = (4 / 5) ** 2  # of both masks: four fifths of their points are of group 1
     assert share[4] == pytest.approx(2 * say / (2 * say + 0.5))  # against half a view: none backs its group
 
 
