@@ -1,7 +1,7 @@
 """What all Gaussians look like in all views: the mask and the normal that each view shows there.
 
 A surface has some thickness, so what lies little behind it counts as seen: the table under the rim of a plate, too.
-But such a point is seen better from elsewhere. Where several views show a point closely, the others do not count.
+But such a point is seen better from elsewhere. Where enough views show a point closely, the others do not count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from ig_ros.types import FloatArray, IntArray
 
 QUANTUM = 127  # steps of a normal's component: sums of integers do not depend on their order
 CLOSE = 0.5  # of the tolerance, within which a view shows a point closely
-ENOUGH = 3  # such views; with fewer all that show a point within the tolerance count
 CHANGED = 0.01  # a view is another when on more than this share of its pixels the depth differs by more than this share
 
 
@@ -56,10 +55,12 @@ def prepare_views(views: Sequence[LabelledView], before: Sequence[PreparedView])
         return list(pool.map(lambda v: _same(v, known.get(v.T_world_camera.tobytes(), [])) or _prepared(v), views))
 
 
-def observe_gaussians(xyz: FloatArray, views: Sequence[PreparedView], tolerance: float) -> GaussianObservations:
+def observe_gaussians(
+    xyz: FloatArray, views: Sequence[PreparedView], tolerance: float, enough: int
+) -> GaussianObservations:
     """Looks up Gaussians xyz (G, 3) m in views: one is visible if it lies within tolerance * depth of the surface.
 
-    Where ENOUGH views show it closely, it counts as hidden in others.
+    Where `enough` views show it closely, it counts as hidden in others.
     """
     count = [len(v.labels) for v in views]
     first = np.cumsum([0, *count])
@@ -71,7 +72,7 @@ def observe_gaussians(xyz: FloatArray, views: Sequence[PreparedView], tolerance:
         for v, begin, row in zip(views, first[:-1].tolist(), mask, strict=True)
     ]
     points.add(projections, CLOSE)
-    believe_loose(mask, np.flatnonzero(closely < ENOUGH))
+    believe_loose(mask, np.flatnonzero(closely < enough))
     observed = Observations(
         mask,
         np.append(0, np.repeat(np.arange(len(views)), count)).astype(np.int32),

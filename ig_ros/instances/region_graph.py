@@ -14,10 +14,10 @@ import torch
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
+from ig_ros.config import InstanceConfig
 from ig_ros.instances.visibility import LabelledView
 from ig_ros.types import FloatArray, IntArray
 
-NEIGHBORS = 10  # nearest points looked at
 JUMP = 0.04  # relative depth difference between pixels that are not on one surface
 CREASE = 0.35, 8.0  # concavity, of unit normals 2 sin(half the angle), at which a crease is half believed, sharpness
 COLOR_STEP = 0.22, 20.0  # RGB distance at which a change of colour is half believed, sharpness
@@ -52,22 +52,22 @@ def normal_image(view: LabelledView) -> FloatArray:
 
 
 def find_boundaries(
-    xyz: FloatArray, normal: FloatArray, color: FloatArray, reach: FloatArray, labels: IntArray, voxel: float
+    xyz: FloatArray, normal: FloatArray, color: FloatArray, reach: FloatArray, labels: IntArray, config: InstanceConfig
 ) -> Boundaries:
     """Returns the pairs of sub-objects with points within reach of each other, and how the surface runs across.
 
-    xyz, normal, color (P, 3), reach (P,) m, labels (P,) sub-objects; points of one sub-object in a voxel (m) are taken
+    xyz, normal, color (P, 3), reach (P,) m, labels (P,) sub-objects; points of one sub-object in a voxel are taken
     together.
     """
     key = labels.astype(np.int64)
     for column in xyz.T:
-        cell = np.floor(column / voxel).astype(np.int64)
+        cell = np.floor(column / config.voxel).astype(np.int64)
         cell -= cell.min()
         key = key * (cell.max() + 1) + cell
     first, group = _equal(key)
     p, n, c = _means(group, len(first), (xyz, normal, color))
     owner, r = labels[first].astype(np.int32), reach[first]
-    i, j = contacts(p, r, owner, nearest_points(p, min(NEIGHBORS, len(p))))
+    i, j = contacts(p, r, owner, nearest_points(p, min(config.vote_neighbors, len(p))))
     return _by_pair(owner[i], owner[j], smoothness(p, n, c, i, j))
 
 

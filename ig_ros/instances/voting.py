@@ -17,7 +17,9 @@ from ig_ros.types import BoolArray, FloatArray, IntArray
 NONE = -1
 CHUNK = 4096  # points whose votes are counted at once: few of the instances get any, so they are kept sparse
 HALF_VIEW = 0.5  # what a view without a mask weighs, for segmenters miss more than they invent, and the prior at least:
-PRIOR_SHARE = 0.4  # the group a point was merged into has this share of its votes, so that errors that repeat do not win
+PRIOR_SHARE = (
+    0.4  # the group a point was merged into has this share of its votes, so that errors that repeat do not win
+)
 
 
 @dataclass(frozen=True, slots=True)
