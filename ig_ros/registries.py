@@ -2,7 +2,7 @@
 
 A table maps a name, for most the one that users write, to a class, written "module:Class". A class is imported only
 when it is chosen, so that an optional package is needed only by those who choose it, and so that the configuration,
-which takes the choices of its parameters from here, loads none of them. docs/development.md shows how to add one of each.
+which takes the choices of its parameters from here, loads none of them. docs/development.md shows how to add one.
 """
 
 from __future__ import annotations

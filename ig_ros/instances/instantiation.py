@@ -68,7 +68,7 @@ class Instantiator:
         with ThreadPoolExecutor(1) as aside:  # what needs no masks is done beside looking them up
             coarse = aside.submit(over_segment, points, config, use_feature=True)
             near = aside.submit(nearest_points, xyz, min(config.vote_neighbors, len(xyz)))
-            self._views = prepare_views(views, self._views)
+            self._views = prepare_views(views, self._views, config.depth_tolerance)
             seen = observe_gaussians(xyz, self._views, config.depth_tolerance, config.min_views)
             sub_objects = split_sub_objects(coarse.result()[anchor], xyz, seen.observed, seen.normal, config.min_points)
             group, histograms = _group(points, children, sub_objects, seen, config, refine)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ig_ros.config import InstanceConfig
+from ig_ros.instances.boxes import STRAY
 from ig_ros.instances.groups import map_groups, rows_of
 from ig_ros.instances.mask_histograms import FULL_WEIGHT, MaskHistograms
 from ig_ros.instances.region_graph import Boundaries
@@ -116,7 +117,6 @@ def _take_over(neighbors: list[dict[int, tuple[float, float]]], s: int, t: int) 
 
 
 FLAT = 0.8  # share of a group's points near its plane
-BEHIND = 0.02  # share of the scene's points that may stand behind a plane of its shell
 LARGE = 0.4  # m, width of a piece of the shell in both directions
 SAMPLE = 4_000  # points of a group that are asked for its plane, and of the scene whether they stand behind
 
@@ -186,7 +186,7 @@ def facing_in(flat: ShellPlane, scene: FloatArray, tolerance: float) -> ShellPla
     height = scene @ flat.normal - flat.distance
     if np.median(height) < 0:
         flat, height = ShellPlane(-flat.normal, -flat.distance), -height
-    return None if (height < -2 * tolerance).mean() > BEHIND else flat
+    return None if (height < -2 * tolerance).mean() > STRAY else flat
 
 
 def _coplanar(a: ShellPlane, b: ShellPlane, xyz: FloatArray, rows_of_b: IntArray, tolerance: float) -> bool:

@@ -43,16 +43,21 @@ class PreparedView:
     normal: IntArray  # (H * W, 3) int8 in the world, in steps of 1 / QUANTUM
 
 
-def prepare_views(views: Sequence[LabelledView], before: Sequence[PreparedView]) -> list[PreparedView]:
+def prepare_views(
+    views: Sequence[LabelledView], before: Sequence[PreparedView], tolerance: float
+) -> list[PreparedView]:
     """Prepares views side by side; takes those over from `before` that show the same.
 
+    `tolerance` is the share of the depth by which neighbouring pixels of one surface may differ.
     Keyframes stay, whatever the training moves: this is most of the time that a rerun saves.
     """
     known: dict[bytes, list[PreparedView]] = {}
     for old in before:
         known.setdefault(old.view.T_world_camera.tobytes(), []).append(old)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return list(pool.map(lambda v: _same(v, known.get(v.T_world_camera.tobytes(), [])) or _prepared(v), views))
+        return list(
+            pool.map(lambda v: _same(v, known.get(v.T_world_camera.tobytes(), [])) or _prepared(v, tolerance), views)
+        )
 
 
 def observe_gaussians(
@@ -82,9 +87,9 @@ def observe_gaussians(
     return GaussianObservations(observed, total / np.maximum(lengths(total.astype(np.float64))[:, None], 1e-6))
 
 
-def _prepared(view: LabelledView) -> PreparedView:
+def _prepared(view: LabelledView, tolerance: float) -> PreparedView:
     ids, place, count = mask_places(view.labels)
-    world = normal_image(view).reshape(-1, 3) @ view.T_world_camera[:3, :3].T.astype(np.float32)
+    world = normal_image(view, tolerance).reshape(-1, 3) @ view.T_world_camera[:3, :3].T.astype(np.float32)
     return PreparedView(view, ids, count, (place + 1).astype(np.int32), np.round(QUANTUM * world).astype(np.int8))
 
 

@@ -13,7 +13,6 @@ from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 IMPURITY = 0.15  # mean share of visible points outside a view's top mask, from which a sub-object is looked at
-GAIN = 0.5  # a split must take away at least this share of the impurity
 ROUNDS = 3  # in which parts may be split again, and of each two-means
 
 
@@ -97,7 +96,7 @@ def _second_part(mask: IntArray, least: int) -> IntArray | None:
     before = _outside_top(signatures.count(part >= 0), signatures.view_of).sum()
     after = sum(_outside_top(signatures.count(part == c), signatures.view_of).sum() for c in (0, 1))
     size = np.bincount(part, minlength=2)
-    if size.min() < least or after > GAIN * before:
+    if size.min() < least or 2 * after > before:
         return None
     return np.flatnonzero(part == size.argmin())
 

@@ -16,10 +16,8 @@ from ig_ros.types import BoolArray, FloatArray, IntArray
 
 NONE = -1
 CHUNK = 4096  # points whose votes are counted at once: few of the instances get any, so they are kept sparse
-HALF_VIEW = 0.5  # what a view without a mask weighs, for segmenters miss more than they invent, and the prior at least:
-PRIOR_SHARE = (
-    0.4  # the group a point was merged into has this share of its votes, so that errors that repeat do not win
-)
+HALF = 0.5  # a view without a mask counts half, for segmenters miss more than they invent; so does the prior, the group
+# that a point was merged into, beside all votes and one more: errors that repeat do not win
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,9 @@ def tally(
     parts = [Rows.of(np.zeros((0, instances + 1), np.float32))]
     rows = np.arange(len(prior))
     for some in np.split(rows, np.arange(CHUNK, len(rows), CHUNK)):
-        votes = counting.tally(observed.mask, some, instance_of, say, instances, HALF_VIEW)
+        votes = counting.tally(observed.mask, some, instance_of, say, instances, HALF)
         total, mine = votes.sum(1), (np.arange(len(some)), prior[some])
-        prior_votes = HALF_VIEW + PRIOR_SHARE * (votes[mine] > 0) * total
+        prior_votes = HALF * (1.0 + (votes[mine] > 0) * total)
         votes[mine] += prior_votes
         cast = Rows.of(votes)
         parts.append(cast._replace(data=cast.data / np.repeat(total + prior_votes, cast.length)))

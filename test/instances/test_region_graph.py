@@ -87,7 +87,7 @@ def test_normals_of_a_tilted_plane_point_at_the_camera(tilt: float) -> None:
     depth = normal[2] / (rays @ normal)
     view = LabelledView(camera, np.eye(4), np.zeros(depth.shape, np.int32), depth.astype(np.float32))
     points = (rays * depth[..., None])[5:-5:7, 5:-5:7].reshape(-1, 3)
-    seen = observe_gaussians(points, prepare_views([view], []), 0.03, 2)
+    seen = observe_gaussians(points, prepare_views([view], [], 0.03), 0.03, 2)
     angle = np.degrees(np.arccos(np.clip(seen.normal @ normal, -1, 1)))
     assert angle.max() < 2.0
 

@@ -112,5 +112,5 @@ def test_a_mask_that_shows_much_else_has_less_say() -> None:
     assert say == {1: 0.25, 2: 1.0, 3: 1.0}  # half of it, squared
     owner, share = vote(np.random.default_rng(0).random((12, 3)), group, 2, observed, assigned(group, observed), PLAIN)
     assert owner.tolist() == [0] * 6 + [1] * 6
-    assert share[6] == pytest.approx((1 + 0.5 + 0.4 * 1.25) / (1.25 + 0.5 + 0.4 * 1.25))
+    assert share[6] == pytest.approx((1 + 0.5 + 0.5 * 1.25) / (1.25 + 0.5 + 0.5 * 1.25))
     assert share[7] == pytest.approx(0.5 / 0.75)  # one contradicted mask does not overrule the merge
