@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ MOST_KEPT = 2_100_000  # pixels: larger images are reduced, neither training nor
 DRIFT = 0.005  # of the focal length: calibrations nearer to each other are one lens that focuses
 NARROWINGS = 70  # steps of 1 % by which a view is narrowed at most, to half of it
 
+Kind = TypeVar("Kind", bound=np.generic)
 Maps = tuple[FloatArray, FloatArray]  # source column and row of each pixel, (H, W) each
 
 
@@ -152,7 +153,7 @@ class Rectifier:
         K = _shifted(self.camera.K, -0.5) @ np.linalg.inv(self.lens.K) @ lens.K
         return Rectifier(Camera(_shifted(K, 0.5), self.camera.width, self.camera.height), lens, self.maps)
 
-    def fitted(self, pixels: Array) -> Array:
+    def fitted(self, pixels: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
         """Returns depth or labels (h, w) of the whole image reduced as that is (nearest pixel); others as they are."""
         n = self.lens.reduction
         whole = pixels.shape == (self.camera.height * n, self.camera.width * n)

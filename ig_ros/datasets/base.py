@@ -46,7 +46,7 @@ class Dataset(Protocol):
     """Posed frames in the order of their numbers, loaded when asked for.
 
     A recorded one may also have `sparse_points` (SparsePoints | None, of structure from motion), `missing_truth`
-    (tuple[str, ...]) and `selection` (SelectionTruth | None, labels of single views).
+    (tuple[str, ...]), `selection` (SelectionTruth | None, labels of single views) and `chosen` (str, what is read).
     """
 
     @property

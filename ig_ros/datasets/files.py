@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ig_ros.errors import DatasetError
+from ig_ros.errors import DatasetError, FrameError
+from ig_ros.message_decoding import labels_from_png
 from ig_ros.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,14 @@ def read_depth(path: Path, per_metre: float = 1000.0) -> FloatArray:
 
 
 def read_labels(path: Path, content: str = "labels") -> IntArray:
-    """Returns (H, W) int32 from an 8- or 16-bit PNG with one channel."""
+    """Returns (H, W) int32 from an 8- or 16-bit PNG with one channel; of labels also with a palette or of colours."""
+    if content == "labels":
+        try:
+            return labels_from_png(path.read_bytes(), str(path))
+        except (OSError, FrameError) as error:
+            raise DatasetError(
+                f"cannot read {path}: expected a 16-bit PNG with one channel (labels): {error}"
+            ) from error
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
         found = "an unreadable file" if image is None else f"{image.dtype} {image.shape}"

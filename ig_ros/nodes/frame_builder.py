@@ -17,8 +17,8 @@ from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, Worker
 from ig_ros.nodes.message_checks import Calibration, MessageLimits
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.synchronizer import Bundle, Late
-from ig_ros.nodes.transforms import TfLookup
 from ig_ros.scaffold.keyframes import demand_usable
 from ig_ros.types import Array, FloatArray, Frame, Masks
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ig_ros.depth_alignment import steady_offset
-from ig_ros.nodes.pose_sources import PoseSource
+from ig_ros.nodes.pose_sources import RESTART, PoseSource
 from ig_ros.nodes.topics import SILENT
 from ig_ros.pose_buffer import PoseAnswer
 from ig_ros.types import FloatArray
@@ -25,7 +25,6 @@ LEFT = 600  # stamps of images that have left are remembered for masks to come: 
 # Images in a row with companions of their very stamp: from then on others are not theirs; and back again. Or depth
 # images in a row that belong to no image: then it is judged how far beside them they are stamped.
 EXACT = 10
-RESTART = 5  # images in order but older than the newest: the clock (a looping bag) has started again
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +100,15 @@ class _Companions:
         self._last_arrival = now
         return lost
 
-    def restart(self, boundary: int) -> None:
-        """Drops those received up to the last one later than `boundary` (ns)."""
+    def restart(self, boundary: int, now: float | None = None) -> None:
+        """Drops those received up to the last one later than `boundary` (ns); `now` where the clock was set."""
+        if now is not None and self._last_arrival is not None:
+            self._last_arrival = now
         stay = list(itertools.takewhile(lambda item: item[0] <= boundary, reversed(self._items)))
         self._items = deque(reversed(stay), self._items.maxlen)
         self._used.clear()
         self._apart.clear()
         self._missed.clear()
-        if not stay:
-            self._last_arrival = None
 
     @property
     def _strict(self) -> bool:
@@ -249,19 +248,19 @@ class Synchronizer:
     def restart(self, boundary: int, now: float) -> None:
         """The clock had passed `boundary` (ns) and has started again before it: keep what has come since."""
         held = self._held
-        self.clear(boundary)
+        self.clear(boundary, now)
         self._poses.restart(boundary)
         self._line.extend(_Waiting(waiting.stamp, waiting.image, now) for waiting in held)
         self._newest = held[-1].stamp if held else None
 
-    def clear(self, boundary: int = -1) -> None:
+    def clear(self, boundary: int = -1, now: float | None = None) -> None:
         """Forget everything that waits and every stamp; keep depth and masks since the last one after `boundary`."""
         self._line.clear()
         self._left.clear()
         self._late.clear()
         self._held = []
-        self._depth.restart(boundary)
-        self._masks.restart(boundary)
+        self._depth.restart(boundary, now)
+        self._masks.restart(boundary, now)
         self._newest = None
 
     def advance(self, now: float) -> tuple[list[Bundle], list[Problem]]:

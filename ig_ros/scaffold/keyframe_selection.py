@@ -14,7 +14,6 @@ from ig_ros.errors import FrameError
 from ig_ros.geometry import back_project, rotation_angle, transform
 from ig_ros.types import FloatArray, Frame, IntArray
 
-SHARPNESS_WIDTH = 320  # px, to which images are reduced: blur that cannot be seen at training resolution does no harm
 SHARPNESS_WINDOW = 8  # previous images that an image's sharpness is compared with
 CELL = 0.25  # m, edge of the cells of seen area: noise of depth and pose stays within a cell and its neighbours
 GRID = 32  # pixels sampled along the longer side of a depth image; a frame with fewer measured pixels shows no area
@@ -23,7 +22,9 @@ GRID = 32  # pixels sampled along the longer side of a depth image; a frame with
 class Sharpness:
     """Variance of the Laplacian [Pech-Pacheco et al. 2000] of an image relative to the median of those just before."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        """Compares images `width` px wide: blur that cannot be seen at training resolution does no harm."""
+        self._width = width
         self._recent: deque[float] = deque(maxlen=SHARPNESS_WINDOW)
 
     def compare(self, rgb: IntArray) -> float:
@@ -31,18 +32,18 @@ class Sharpness:
 
         The absolute value depends on the texture of what is seen; the predecessors show about the same.
         """
-        own = laplacian_variance(rgb)
+        own = laplacian_variance(rgb, self._width)
         usual = float(np.median(self._recent)) if self._recent else own
         self._recent.append(own)
         return own / usual if usual > 0 else 1.0
 
 
-def laplacian_variance(rgb: IntArray) -> float:
-    """Returns the variance of the Laplacian of the grey image, at most SHARPNESS_WIDTH pixels wide."""
+def laplacian_variance(rgb: IntArray, most: int) -> float:
+    """Returns the variance of the Laplacian of the grey image (H, W), reduced to at most so many pixels of width."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     height, width = grey.shape
-    if width > SHARPNESS_WIDTH:
-        size = (SHARPNESS_WIDTH, max(1, height * SHARPNESS_WIDTH // width))
+    if width > most:
+        size = (most, max(1, height * most // width))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
 
@@ -119,8 +120,9 @@ class CameraHistory:
 class KeyframeGate:
     """Admits frames that saw something new, each camera judged by its own motion and sharpness."""
 
-    def __init__(self, config: KeyframeConfig) -> None:
-        self._config = config
+    def __init__(self, config: KeyframeConfig, width: int) -> None:
+        """`width` in px is that of the images used for training."""
+        self._config, self._width = config, width
         self._cameras: dict[str, CameraHistory] = {}
         self._area = SeenArea(config.capacity)
 
@@ -135,7 +137,7 @@ class KeyframeGate:
         masks come for some frames only, a frame with masks is compared with the last keyframe that has some. Raises
         FrameError for a pose that jumped; a jump that two frames agree on (the SLAM system relocalised) is accepted.
         """
-        camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness()))
+        camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness(self._width)))
         self._check_jump(camera, frame)
         blurred = camera.sharpness.compare(frame.rgb) < self._config.blur_ratio
         moved = _moved(camera.keyframe, frame, self._config)
@@ -156,7 +158,7 @@ class KeyframeGate:
 
         If so, the frame counts as one that has masks.
         """
-        camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness()))
+        camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness(self._width)))
         if not _moved(camera.masked, frame, self._config):
             return False
         camera.masked = frame.T_world_camera

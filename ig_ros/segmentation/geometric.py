@@ -11,6 +11,7 @@ from skimage.graph import cut_threshold, rag_mean_color
 from skimage.segmentation import felzenszwalb
 
 from ig_ros.config import SegmentationConfig
+from ig_ros.depth_alignment import filled_depth, reduced_depth
 from ig_ros.segmentation.convex_segments import grow_within, split_convex
 from ig_ros.segmentation.depth_surface import fit_surface
 from ig_ros.segmentation.flat_objects import find_flat_objects
@@ -53,8 +54,7 @@ class GeometricSegmenter:
         if depth is None:
             labels = segment_colors(reduced, least_pixels(self.min_region, small.height, small.width))
         else:
-            depth = np.where(np.isfinite(depth), depth, 0).astype(np.float32)
-            labels = self.label(reduced, cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST), small)
+            labels = self.label(reduced, filled_depth(reduced_depth(depth, size)), small)
         full = cv2.resize(labels, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST)
         return Masks(full)
 

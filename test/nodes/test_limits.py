@@ -27,6 +27,7 @@ from ig_ros.msg import Mask, SegmentedImage
 from ig_ros.nodes.conversions import byte_array, header, image_message
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.player import Player, PlayOptions
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RenderView, SaveMap
@@ -126,8 +127,8 @@ def test_what_a_message_repeats_of_a_senders_text_is_cut() -> None:
     zip_file = CompressedImage(format=LONG, data=b"no picture")
 
     class Tf:
-        def matrix(self, _target: str, source: str, _stamp: int | None) -> object:
-            raise FrameError("no_transform", f"nobody knows '{source}'")
+        def stamped(self, _target: str, source: str, _stamp: int | None) -> object:
+            raise FrameError("no_pose", f"nobody knows '{source}'")
 
     for refuse in (
         lambda: rgb_from_raw(picture),
@@ -135,7 +136,7 @@ def test_what_a_message_repeats_of_a_senders_text_is_cut() -> None:
         lambda: labels_from_image(picture),
         lambda: rgb_from_compressed(zip_file),
         lambda: depth_from_compressed(zip_file),
-        lambda: FrameFinder("map", None).find(LONG),
+        lambda: FrameFinder("map", TfLookup(None, 0.5)).find(LONG),
         lambda: FrameFinder("map", Tf()).find(LONG),
     ):
         with pytest.raises(IgError) as caught:
@@ -145,8 +146,6 @@ def test_what_a_message_repeats_of_a_senders_text_is_cut() -> None:
 
 def test_a_frame_id_of_a_megabyte_makes_no_long_warning(context: object) -> None:
     with running(context) as made:
-        warnings: list[str] = []
-        made.node.problems._warn = warnings.append
         player = Player(PlayOptions(), context=context)
         assert player.wait_for_subscribers()
         foreign = player.messages(small_frame(0), 5)["pose"]
@@ -156,7 +155,7 @@ def test_a_frame_id_of_a_megabyte_makes_no_long_warning(context: object) -> None
         )
         assert until(lambda: "other_frame_id" in made.node.problems.counts(),
                      between=lambda: player.send({"pose": player.messages(small_frame(0), 5)["pose"]}))  # fmt: skip
-        assert max(map(len, warnings)) < 500
+        assert max(map(len, made.warnings)) < 500
         player.destroy_node()
 
 
