@@ -30,7 +30,7 @@ def aligned_depth(
     the image's camera, None = the same. Raises FrameError `depth_size` where depth and its calibration differ in size.
     """
     lens = own or color
-    depth = np.asarray(lens.fitted(depth), np.float32)
+    depth = fitted_depth(depth, lens)
     height, width = depth.shape
     if (width, height) != (lens.camera.width, lens.camera.height):
         size, whose = f"{lens.camera.width}x{lens.camera.height}", "its camera_info" if own else "the image"
@@ -40,6 +40,13 @@ def aligned_depth(
     if own is None and T_color_depth is None:
         return depth
     return reproject_depth(depth, lens.camera, np.eye(4) if T_color_depth is None else T_color_depth, color.camera)
+
+
+def fitted_depth(depth: FloatArray, lens: Rectifier) -> FloatArray:
+    """Returns depth (h, w) m of the whole image, float32, reduced as its images are; of another size as it is."""
+    camera, n = lens.camera, lens.lens.reduction
+    whole = n > 1 and depth.shape == (camera.height * n, camera.width * n)
+    return reduced_depth(depth, (camera.width, camera.height)) if whole else np.asarray(depth, np.float32)
 
 
 def reduced_depth(depth: FloatArray, size: tuple[int, int]) -> FloatArray:

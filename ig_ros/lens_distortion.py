@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ig_ros.errors import FrameError
 from ig_ros.message_decoding import camera_from_info
-from ig_ros.types import Array, Camera, FloatArray
+from ig_ros.types import Array, Camera, FloatArray, IntArray
 
 FISHEYE = ("equidistant", "fisheye")  # distortion models of camera_info
 POLYNOMIAL = ("plumb_bob", "rational_polynomial", "")  # one family in OpenCV: drivers mix the names and the lengths
@@ -25,7 +25,6 @@ MOST_KEPT = 2_100_000  # pixels: larger images are reduced, neither training nor
 DRIFT = 0.005  # of the focal length: calibrations nearer to each other are one lens that focuses
 NARROWINGS = 70  # steps of 1 % by which a view is narrowed at most, to half of it
 
-Kind = TypeVar("Kind", bound=np.generic)
 Maps = tuple[FloatArray, FloatArray]  # source column and row of each pixel, (H, W) each
 
 
@@ -153,11 +152,11 @@ class Rectifier:
         K = _shifted(self.camera.K, -0.5) @ np.linalg.inv(self.lens.K) @ lens.K
         return Rectifier(Camera(_shifted(K, 0.5), self.camera.width, self.camera.height), lens, self.maps)
 
-    def fitted(self, pixels: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
-        """Returns depth or labels (h, w) of the whole image reduced as that is (nearest pixel); others as they are."""
+    def fitted(self, labels: IntArray) -> IntArray:
+        """Returns labels (h, w) of the whole image, reduced as that is (nearest pixel); of another size as they are."""
         n = self.lens.reduction
-        whole = pixels.shape == (self.camera.height * n, self.camera.width * n)
-        return pixels[n // 2 :: n, n // 2 :: n] if whole else pixels
+        whole = labels.shape == (self.camera.height * n, self.camera.width * n)
+        return labels[n // 2 :: n, n // 2 :: n] if whole else labels
 
     def point(self, u: float, v: float) -> tuple[float, float]:
         """Returns where a pixel of the distorted image is in the undistorted one; pixel centres are at +0.5 in both."""

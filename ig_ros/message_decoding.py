@@ -263,6 +263,8 @@ def camera_from_info(message: Any, rectified: bool = False) -> Camera:
     roi, binning = message.roi, np.maximum((message.binning_x, message.binning_y), 1)
     whole = np.array((message.width, message.height), np.int64)
     offset, size = np.array((roi.x_offset, roi.y_offset)), np.array((roi.width or whole[0], roi.height or whole[1]))
+    if (size == whole).all():  # nothing of that size lies beside the corner: the region itself was calibrated
+        offset = np.zeros(2, np.int64)
     if (offset + size > whole).any():
         text = f"roi {size[0]}x{size[1]} at {offset[0]}, {offset[1]} lies outside the {whole[0]}x{whole[1]} pixels"
         remedy = "width, height and K are of the whole sensor, or let roi be 0"

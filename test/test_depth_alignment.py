@@ -7,7 +7,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ig_ros.depth_alignment import filled_depth, reduced_depth
+from ig_ros.depth_alignment import filled_depth, fitted_depth, reduced_depth
+from ig_ros.lens_distortion import Lens, Rectifier
+from ig_ros.types import Camera
 
 
 def slope(share: float, seed: int = 0) -> np.ndarray:
@@ -15,6 +17,15 @@ def slope(share: float, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     floor = np.tile(np.linspace(1.0, 2.0, 640, dtype=np.float32), (480, 1))
     return np.where(rng.random(floor.shape) < share, floor, 0).astype(np.float32)
+
+
+def test_depth_of_an_image_that_is_reduced_while_it_is_decoded_is_reduced_with_it() -> None:
+    camera = Camera(np.array([[160.0, 0, 160], [0, 160.0, 120], [0, 0, 1]]), 320, 240)
+    rectifier = Rectifier.of(Lens(camera, np.zeros(5), reduction=2))
+    whole = slope(0.24)
+    np.testing.assert_array_equal(fitted_depth(whole, rectifier), reduced_depth(whole, (320, 240)))
+    for other in (whole[:240, :320], whole[:, :600]):
+        np.testing.assert_array_equal(fitted_depth(other, rectifier), other)
 
 
 def test_a_quarter_of_the_pixels_is_enough() -> None:

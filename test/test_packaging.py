@@ -110,6 +110,25 @@ def test_executable_of_pip_and_script_of_colcon_start_the_same(name: str) -> Non
         assert wanted in done.stdout + done.stderr
 
 
+@pytest.mark.field("ros", "ig after colcon build", "on the PATH of the sourced workspace, and by ros2 run ig_ros ig")
+def test_a_workspace_has_the_command(tmp_path: Path) -> None:
+    """The rules of CMakeLists.txt, run as a script of their own."""
+    rules = re.findall(r"install\((PROGRAMS .*?)\)", (ROOT / "CMakeLists.txt").read_text())
+    text = ""
+    for rule in rules:
+        _, *sources, _, folder = rule.split()
+        files = " ".join(f'"{ROOT / source}"' for source in sources)
+        text += f'file(INSTALL {files} DESTINATION "{tmp_path}/{folder}" USE_SOURCE_PERMISSIONS)\n'
+    script = tmp_path / "install.cmake"
+    script.write_text(text.replace("${PROJECT_NAME}", "ig_ros"))
+    cmake = shutil.which("cmake", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    assert cmake is not None
+    subprocess.run([cmake, "-P", str(script)], check=True, capture_output=True)
+    for folder in ("bin", "lib/ig_ros"):
+        done = subprocess.run([sys.executable, tmp_path / folder / "ig", "--help"], capture_output=True, text=True)
+        assert "Usage: ig" in done.stdout, done.stderr
+
+
 def test_versions_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     manifest = ElementTree.parse(ROOT / "package.xml").getroot()

@@ -95,7 +95,7 @@ class BagDataset:
                 raise FrameError(
                     "image_size",
                     f"image is {rgb.shape[1] * n}x{rgb.shape[0] * n}, its camera_info (with binning and roi) "
-                    f"{camera.width * n}x{camera.height * n}",
+                    f"{camera.width * n}x{camera.height * n}: name the one of this size with --camera-info",
                 )
             depth, masks = self._depth(stamp, T, rectifier), self._masks(stamp, rectifier)
             return Frame(stamp, rectifier.color(rgb), camera, T, depth, masks, place)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ig_ros.instances.groups import in_order
+from ig_ros.instances.region_graph import CREASE
 from ig_ros.instances.visibility import UNLABELLED, Observations
 from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 IMPURITY = 0.15  # mean share of visible points outside a view's top mask, from which a sub-object is looked at
-GAIN = 0.5  # a split must take away at least this share of the impurity
 ROUNDS = 3  # in which parts may be split again, and of each two-means
 
 
@@ -96,7 +96,7 @@ def _second_part(mask: IntArray, least: int) -> IntArray | None:
     before = _outside_top(signatures.count(part >= 0), signatures.view_of).sum()
     after = sum(_outside_top(signatures.count(part == c), signatures.view_of).sum() for c in (0, 1))
     size = np.bincount(part, minlength=2)
-    if size.min() < least or after > GAIN * before:
+    if size.min() < least or 2 * after > before:
         return None
     return np.flatnonzero(part == size.argmin())
 
@@ -152,10 +152,7 @@ def _outside_top(count: FloatArray, view_of: IntArray) -> FloatArray:
     return outside
 
 
-MAX_COSINE = 0.6  # of the normals of the two parts
-CONCAVITY = 0.5  # least (normal - other normal) @ direction to the other part; the region graph halves its belief
 FLAT = 0.8  # least length of each part's mean normal: what is round has no two sides
-MIN_SHARE = 0.1  # of the sub-object, in each part
 
 
 def crease_parts(labels: IntArray, xyz: FloatArray, normal: FloatArray, least: int) -> IntArray:
@@ -201,10 +198,8 @@ def _is_crease(count: IntArray, mean: FloatArray, center: FloatArray, least: int
     unit = mean / np.maximum(length, 1e-9)[..., None]
     way = center[:, 1] - center[:, 0]
     way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9)
-    turned = (unit[:, 0] * unit[:, 1]).sum(1) < MAX_COSINE
-    concave = ((unit[:, 0] - unit[:, 1]) * way).sum(1) > CONCAVITY
-    large = count.min(1) >= np.maximum(least, MIN_SHARE * count.sum(1))
-    return np.asarray(turned & concave & large & (length.min(1) > FLAT))
+    concave = ((unit[:, 0] - unit[:, 1]) * way).sum(1) > CREASE[0]
+    return np.asarray(concave & (count.min(1) >= least) & (length.min(1) > FLAT))
 
 
 def _sums(label: IntArray, value: FloatArray, size: int) -> FloatArray:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ig_ros.config import NodeConfig
-from ig_ros.depth_alignment import aligned_depth
+from ig_ros.depth_alignment import aligned_depth, fitted_depth
 from ig_ros.errors import FrameError
 from ig_ros.geometry import inverse
 from ig_ros.lens_distortion import Rectifier
@@ -79,7 +79,7 @@ class FrameBuilder:
         if bundle.depth is None or not self._input.use_depth:
             return None
         try:
-            depth = np.asarray(rectifier.fitted(depth_from_message(bundle.depth)), np.float32)
+            depth = fitted_depth(depth_from_message(bundle.depth), rectifier)
             registered = depth.shape == (rectifier.camera.height, rectifier.camera.width)
             depth = aligned_depth(depth, rectifier, *self._mounting(bundle, registered))
             demand_usable(depth, self._input)

@@ -149,7 +149,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         self._outputs = Outputs(self, config, mapper, self._inputs, problems)
         frames, limits, show = FrameFinder(config.map_frame, tf), MessageLimits(config.limits), self._outputs.show
         pixels = PixelLocator(mapper, self._inputs, config.cameras)
-        self._planning = planning = PlanningServices(self, mapper, frames, limits, pixels, show)
+        planning = PlanningServices(self, mapper, frames, limits, pixels, show)
         commands = MapServices(mapper, config.map_directory, limits, self._on_new_map)
         self._service_pool = ServicePool(self, problems)
         for kind, name, handler in (

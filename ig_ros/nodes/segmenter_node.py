@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -22,6 +21,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import Config, NodeConfig
+from ig_ros.depth_alignment import fitted_depth
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import ImageEncoder, embed_masks, make_image_encoder
 from ig_ros.lens_distortion import Lens, Rectifier
@@ -153,13 +153,13 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         if found is None:
             return None
         try:
-            depth = rectifier.fitted(depth_from_message(found))
+            depth = fitted_depth(depth_from_message(found), rectifier)
             remedy = "publish depth registered to the image"
             demand_size("depth_size", "depth", depth, rectifier, "the image is", remedy)
         except FrameError as error:
             self.problems.add(error.cause, f"{error} (the image is segmented without depth)")
             return None
-        return np.asarray(depth, np.float32)
+        return depth
 
     def _wait_for_depth(self, stamp: int) -> Image | CompressedImage | None:
         """Returns the depth nearest to a stamp (ns) within the tolerance; it may come after its image."""

@@ -28,7 +28,7 @@ from ig_ros.nodes.frame_builder import FrameBuilder
 from ig_ros.nodes.message_checks import Calibration, MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
 from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
-from ig_ros.nodes.synchronizer import Synchronizer, Waits
+from ig_ros.nodes.synchronizer import Synchronizer
 from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of
 from ig_ros.types import FloatArray, Frame, Masks
 
@@ -66,10 +66,7 @@ class CameraInput:
         self._builder.depth_calibration.rectified = rectified["depth"]
         self._group = MutuallyExclusiveCallbackGroup()
         self._poses = make_pose_source(PoseSourceSetup(config, place, self._subscribe_poses, problems, tf))
-        waits = Waits(
-            config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
-        )
-        self._line = Synchronizer(waits, self._poses)
+        self._line = Synchronizer(config, self._poses)
         self.frame_id = ""  # optical frame of the newest image
         self._forgotten = False
         self._looked = 0.0  # s, when a latched camera_info was looked for

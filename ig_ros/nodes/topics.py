@@ -36,7 +36,7 @@ class Topic:
 
 
 IN = (
-    Topic("image", Image, "rgb8, bgr8, rgba8, bgra8 or mono8"),
+    Topic("image", Image, "RGB, BGR, grey, of 8 or 16 bits, Bayer or YUV 4:2:2; of any size"),
     Topic(
         "image/compressed",
         CompressedImage,

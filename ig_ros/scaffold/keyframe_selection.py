@@ -14,6 +14,7 @@ from ig_ros.errors import FrameError
 from ig_ros.geometry import back_project, rotation_angle, transform
 from ig_ros.types import FloatArray, Frame, IntArray
 
+BLUR_PATIENCE = 3  # blurred images refused in a row at most
 SHARPNESS_WINDOW = 8  # previous images that an image's sharpness is compared with
 CELL = 0.25  # m, edge of the cells of seen area: noise of depth and pose stays within a cell and its neighbours
 GRID = 32  # pixels sampled along the longer side of a depth image; a frame with fewer measured pixels shows no area
@@ -133,7 +134,7 @@ class KeyframeGate:
     def judge(self, frame: Frame) -> Verdict:
         """Judges whether the camera has moved or turned since its last keyframe or its depth shows new area, sharply.
 
-        At most `blur_patience` blurred candidates in a row are refused: a blurred image is better than none. Where
+        At most BLUR_PATIENCE blurred candidates in a row are refused: a blurred image is better than none. Where
         masks come for some frames only, a frame with masks is compared with the last keyframe that has some. Raises
         FrameError for a pose that jumped; a jump that two frames agree on (the SLAM system relocalised) is accepted.
         """
@@ -144,7 +145,7 @@ class KeyframeGate:
         moved = moved or (frame.masks is not None and _moved(camera.masked, frame, self._config))
         if not moved and self._area.new_share(frame) <= self._config.new_area:
             return Verdict.NOT_NEW
-        if blurred and camera.blurred < self._config.blur_patience:
+        if blurred and camera.blurred < BLUR_PATIENCE:
             camera.blurred += 1
             return Verdict.BLURRED
         camera.blurred = 0

@@ -16,6 +16,7 @@ from ig_ros.types import Camera, FloatArray
 
 Mask = npt.NDArray[np.bool_]
 
+COS_NORMAL = np.cos(np.radians(20.0))  # normals of one surface differ by less than this angle
 RADII = (1, 2, 4)  # window half sizes, px; the largest that keeps clear of a gap is used
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from helpers import ground_frame, look_at, small_config
 
+from ig_ros.config import NodeConfig
 from ig_ros.frame_queue import REMEMBERED, Intake, LateMasks
 from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
-from ig_ros.nodes.synchronizer import Late, Synchronizer, Waits
+from ig_ros.nodes.synchronizer import Late, Synchronizer
 from ig_ros.pose_buffer import PoseBuffer
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.types import Frame, Masks
@@ -37,7 +38,7 @@ class Robot:
     def __init__(self, latency: float) -> None:
         self.latency = latency
         poses = PoseBuffer(max_gap=0.5)
-        self.line = Synchronizer(Waits(0.005, pose=1.0, depth=0.2, masks=2.0, capacity=30), poses)
+        self.line = Synchronizer(NodeConfig(sync_tolerance=0.005), poses)
         self.line.calibrated = True
         self.poses = poses
         config = small_config(instances__interval=1000.0)
@@ -109,7 +110,7 @@ def test_masks_of_a_slow_segmenter_reach_the_keyframes_of_their_images(latency: 
 
 def make_line() -> Synchronizer:
     poses = PoseBuffer(max_gap=0.5)
-    line = Synchronizer(Waits(0.02, pose=1.0, depth=0.2, masks=2.0, capacity=3), poses)
+    line = Synchronizer(NodeConfig(queue_size=3), poses)
     line.calibrated = True
     for ms in range(0, 1000, 100):
         poses.add(ms * 1_000_000, np.eye(4))

@@ -30,7 +30,7 @@ from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.nodes.query_service import FrameFinder, QueryService
-from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RenderView, SaveMap
+from ig_ros.srv import QueryObject
 
 SMALL = LimitsConfig(image_pixels=1200, masks=5, embedding=8, cloud_points=10, path_poses=3, text=20)
 HEAD = header(1, "camera")
@@ -182,15 +182,11 @@ def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_pat
         assert made.mapper.frames == []
         assert made.mapper.points == 0
         long = "x" * 21
-        for kind, name, request in (
-            (QueryObject, "query_object", QueryObject.Request(text=long)),
-            (SaveMap, "save_map", SaveMap.Request(name=long)),
-            (LoadMap, "load_map", LoadMap.Request(name=long)),
-            (RenderView, "render_view", RenderView.Request(camera_info=CameraInfo(width=40000, height=40000))),
-            (RenderView, "render_view", RenderView.Request(only=[1] * 5)),
-            (RenderView, "render_view", RenderView.Request(without=[1] * 5)),
-        ):
-            answer = client._call(kind, f"ig/{name}", request)
+        for answer in (
+            client.query(long), client.save(long), client.load(long), client.render_view(only=[1] * 5),
+            client.render_view(camera_info=CameraInfo(width=40000, height=40000)),
+            client.render_view(without=[1] * 5),
+        ):  # fmt: skip
             assert not answer.success
             assert "limits" in answer.message, answer.message
 
@@ -199,6 +195,6 @@ def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_pat
             client.listen(0.1)
 
         assert until(lambda: made.mapper.frames, between=good), counts()
-        assert not client._call(ObjectAt, "ig/object_at", ObjectAt.Request()).success
+        assert not client.object_at().success
         player.destroy_node()
         client.destroy_node()

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from ig_ros.config import KeyframeConfig
 from ig_ros.errors import FrameError
-from ig_ros.scaffold.keyframe_selection import KeyframeGate, SeenArea, Verdict, laplacian_variance
+from ig_ros.scaffold.keyframe_selection import BLUR_PATIENCE, KeyframeGate, SeenArea, Verdict, laplacian_variance
 from ig_ros.types import Frame, Masks
 
 GATE = KeyframeConfig(min_translation=0.05, min_rotation=5.0, max_speed=2.0)
@@ -129,7 +129,7 @@ def test_where_all_is_blurred_some_are_taken() -> None:
     for i in range(4):
         gate.judge(ground(0.06 * i, i))
     verdicts = [gate.judge(ground(0.06 * i, i, blur=3.0)) for i in range(4, 16)]
-    patience = GATE.blur_patience
+    patience = BLUR_PATIENCE
     assert verdicts[: patience + 1] == [Verdict.BLURRED] * patience + [Verdict.KEYFRAME]
     assert verdicts[-4:] == [Verdict.KEYFRAME] * 4  # by now the neighbours are as blurred
 
