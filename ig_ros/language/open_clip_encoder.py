@@ -17,9 +17,9 @@ import torch
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
-from ig_ros.segmentation.label_images import LEAST
 from ig_ros.types import Array, FloatArray, Masks
 
+MIN_PIXELS = 8  # smaller masks are not looked at
 SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 OPERATORS = ("nms", "qnms")  # those that torchvision describes at import whether or not they are there
 _declared: list[torch.library.Library] = []  # a declaration holds as long as its library object exists
@@ -90,7 +90,7 @@ class OpenClipEncoder:
     def encode_masks(self, rgb: Array, masks: Masks) -> dict[int, FloatArray]:
         """Mask id -> (E,) float32 unit embedding: mean of its crops' at SCALES; regions of a few pixels have none."""
         ids, counts = np.unique(masks.labels[masks.labels > 0], return_counts=True)
-        ids = ids[counts >= LEAST]
+        ids = ids[counts >= MIN_PIXELS]
         wanted = [(i, scale) for i in ids for scale in SCALES]
         rows: list[FloatArray] = []
         for start in range(0, len(wanted), BATCH):

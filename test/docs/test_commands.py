@@ -25,7 +25,7 @@ SEEN = ("bash", "console")
 SHORT: tuple[tuple[str, str], ...] = (  # pattern -> what is run in its place
     (r" \|\| echo .*$", ""),  # what a command ends with is judged here, not by the shell
     (r"^make ([\w-]+)$", r"make -n \1 VENV=.venv"),  # the plan of a build or a test run; both are run by CI itself
-    (r"--seconds \d+", "--steps 12"),
+    (r"--seconds \d+", "--steps 24"),
     (r"^ig map (.*)$", r"ig map \1 --set instances.sub_objects=200 --set seeding.voxel=0.06"),
     (r"sim:tabletop\?(frames=40)?", "sim:tabletop?width=80&frames=9&"),
     (r"sim:tabletop(?![?\w])", "'sim:tabletop?width=80&frames=9'"),
