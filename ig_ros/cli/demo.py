@@ -24,7 +24,7 @@ from rich.table import Table
 from ig_ros.config import Config
 from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
 from ig_ros.errors import QueryError
-from ig_ros.evaluation.held_out import render_held_out
+from ig_ros.evaluation.held_out import render_all
 from ig_ros.evaluation.label_transfer import transfer_ids
 from ig_ros.evaluation.metrics import instance_score, score_entry
 from ig_ros.map_io import MANIFEST, load_map
@@ -178,7 +178,7 @@ def judge(dataset: Dataset, out: Path, answers: dict[str, Any]) -> dict[str, Any
     truth = dataset.truth
     frozen = mapper.freeze()
     snapshot = mapper.instantiate(frozen)
-    views = [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in split(len(dataset))[1]]
+    views = list(render_all(mapper, frozen, snapshot, dataset, split(len(dataset))[1]).values())
     d = answers.pop("diagnostics")
     figures: dict[str, Any] = {
         "scene": dataset.name,
