@@ -105,7 +105,7 @@ class StampedFolder(PosedFolder):
         return [row for row, whole in zip(rows, good, strict=True) if whole]
 
     def poses(self, path: Path, unit: int, scalar_first: bool, T_body_camera: FloatArray) -> PoseBuffer:
-        """Returns the poses of a table of stamp (in units of `unit` ns), position and quaternion, each times T_body_camera."""
+        """Returns the poses of a table: stamp (in `unit` ns), position, quaternion; each times T_body_camera (4, 4)."""
         buffer = recorded_poses()
         for row in self.rows(path, 8):
             try:
