@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent
 PACKAGE = "ig_ros"
 GENERATED = "lib/ig_ros/python"  # messages of an editable installation, below the prefix
 EXECUTABLES = {  # lib/ig_ros/NAME -> module and arguments
+    "ig": "ig_ros.cli",
     "mapping_node": "ig_ros.nodes mapping_node",
     "segmenter_node": "ig_ros.nodes segmenter_node",
     "player": "ig_ros.cli play",

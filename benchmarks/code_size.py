@@ -25,20 +25,20 @@ SHOWN = ("cli", "evaluation", "export", "nodes", "report", "viewer")  # their co
 # Numbers that steer nothing: change them, together with whoever shares them, and map and answers stay what they were.
 NEUTRAL = {
     "codes and empty values": (
-        "atomic_write:AT_FDCWD", "atomic_write:RENAME_EXCHANGE", "datasets/files:NO_VALUE", "geometry:T_BODY_OPTICAL",
+        "datasets/files:NO_VALUE", "geometry:T_BODY_OPTICAL",
         "instances/tracking:NO_IDS", "instances/visibility:HIDDEN", "instances/visibility:UNLABELLED",
         "instances/voting:NONE", "lens_distortion:_LENGTHS", "map_io:SCHEMA", "map_validation:IDS",
         "map_validation:STAMPS", "raster/anchor_decoding:MLPS", "raster/losses:COLORS", "raster/visibility:LOOSE",
         "scaffold/rotations:IDENTITY", "scaffold/keyframes:MASK_ID_LIMIT",
     ),
     "how much is worked on at once": (
-        "datasets/fused_truth:BATCH", "instances/over_segmentation:CHUNK", "instances/voting:CHUNK",
+        "datasets/replica:BATCH", "instances/over_segmentation:CHUNK", "instances/voting:CHUNK",
         "language/encoders:CACHE_SIZE", "language/open_clip_encoder:BATCH", "raster/counting:MANY",
         "segmentation/sam:BATCH",
     ),
     "lengths of queues and messages, restarts of threads": (
-        "datasets/files:NAMED_AT_MOST", "frame_queue:REMEMBERED", "frame_queue:PATIENCE", "live:SPARE", "live:HEALTHY",
-        "live:INBOX", "live:READY", "live:IDLE", "message_decoding:NAME", "thread_settings:NICENESS",
+        "datasets/files:NAMED_AT_MOST", "frame_queue:REMEMBERED", "live:HEALTHY",
+        "live:IDLE", "message_decoding:NAME", "thread_settings:NICENESS",
     ),
     "definitions: Adam, SSIM, gsplat, ImageNet": (
         "raster/adam:BETA1", "raster/adam:BETA2", "raster/adam:EPSILON", "raster/losses:RADIUS", "raster/losses:SIGMA",
@@ -46,8 +46,8 @@ NEUTRAL = {
         "segmentation/sam2:MEAN", "segmentation/sam2:DEVIATION",
     ),
     "how a map is judged and drawn": (
-        "colors:GOLDEN", "colors:TABLE", "datasets/base:HELD_OUT_EVERY", "datasets/fused_truth:VOXEL",
-        "datasets/fused_truth:COLUMNS", "datasets/replica:FUSED_VIEWS",
+        "colors:GOLDEN", "colors:TABLE", "datasets/base:HELD_OUT_EVERY", "datasets/replica:VOXEL",
+        "datasets/replica:COLUMNS", "datasets/replica:FUSED_VIEWS",
     ),
 }  # fmt: skip
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

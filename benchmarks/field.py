@@ -35,10 +35,10 @@ class Row:
 
     @property
     def result(self) -> str:
-        """MISS if any test failed, else ok; skipped only where none ran."""
-        if "failed" in self.outcomes:
+        """MISS if any test failed or none came to its end, else ok; skipped with the reason where none ran."""
+        if "failed" in self.outcomes or not self.outcomes:
             return "MISS"
-        return "ok" if "passed" in self.outcomes else "skipped"
+        return "ok" if "passed" in self.outcomes else f"skipped: {self.reasons[0]}"
 
 
 class Recorder:
@@ -75,12 +75,10 @@ def table(rows: list[Row]) -> str:
         own = [row for row in rows if row.section == section]
         if own:
             lines += ["", f"## {title}", "", "| input | wanted | result |", "|---|---|---|"]
-            lines += [
-                f"| {r.sent} | {r.wanted} | {r.result}{': ' + r.reasons[0] if r.result == 'skipped' else ''} |"
-                for r in own
-            ]
+            lines += [f"| {row.sent} | {row.wanted} | {row.result} |" for row in own]
     held = sum(row.result == "ok" for row in rows)
-    missed, skipped = (sum(row.result == kind for row in rows) for kind in ("MISS", "skipped"))
+    missed = sum(row.result == "MISS" for row in rows)
+    skipped = len(rows) - held - missed
     return "\n".join([*lines, "", f"{len(rows)} rows: {held} hold, {missed} missed, {skipped} skipped"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -44,12 +45,7 @@ _NUMBERS = np.array([COLOR_NAMES.index(name) for _, name in _HUES])
 
 def color_numbers(rgb: FloatArray) -> IntArray:
     """(n,) place in COLOR_NAMES of colours rgb (n, 3) in [0, 1]."""
-    value, low = rgb.max(axis=1), rgb.min(axis=1)
-    spread = np.where(value > low, value - low, 1.0)
-    r, g, b = rgb.T
-    sixth = np.select([value == r, value == g], [(g - b) / spread, 2 + (b - r) / spread], 4 + (r - g) / spread)
-    hue = np.where(value > low, sixth * 60 % 360, 0.0)
-    saturation = (value - low) / np.maximum(value, 1e-9)
+    hue, saturation, value = cv2.cvtColor(rgb.astype(np.float32)[:, None], cv2.COLOR_RGB2HSV).reshape(-1, 3).T
     number = _NUMBERS[np.searchsorted(_ENDS, hue)]
     number = np.where((number == COLOR_NAMES.index("orange")) & (value < BROWN), COLOR_NAMES.index("brown"), number)
     grey = np.where(value > PALE, COLOR_NAMES.index("white"), COLOR_NAMES.index("grey"))

@@ -1,4 +1,4 @@
-"""What becomes of a frame before the trainer sees it: judged, segmented, and remembered for masks that come late.
+"""Judges and segments frames before the trainer sees them, and remembers them for masks that come late.
 
 A slow segmenter answers when its image has long been judged. Those masks go to the keyframe that the image became; did
 it become none, then it becomes one now, if its camera has moved since the newest keyframe that has masks.
@@ -17,11 +17,11 @@ import numpy as np
 from ig_ros.errors import FrameError
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold import Verdict
+from ig_ros.scaffold.keyframes import reduced
 from ig_ros.types import Frame, Masks
 
 REMEMBERED = 150  # frames: five seconds at 30 Hz, about 80 MB at 320x240
 OLD_MAP = "of_the_old_map"  # cause of what is dropped because the map has been emptied or replaced since
-PATIENCE = 4 * REMEMBERED  # frames without late masks, after which none are remembered any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class _Seen:
 
 
 class Inbox:
-    """Frames and late masks that wait for the intake; the oldest makes room and is counted."""
+    """Queues frames and late masks for the intake; drops and counts the oldest when it is full."""
 
     def __init__(self, capacity: int, dropped: Counter[str]) -> None:
         self._items: deque[tuple[int, Frame | LateMasks]] = deque()
@@ -48,8 +48,11 @@ class Inbox:
         self._filled = threading.Condition()
         self.frames = 0  # put in so far; each frame's number is the count at its coming
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def put(self, item: Frame | LateMasks) -> None:
-        """Never blocks."""
+        """Queues a frame or late masks; never blocks."""
         with self._filled:
             self.frames += isinstance(item, Frame)
             if len(self._items) >= self._capacity:
@@ -59,38 +62,41 @@ class Inbox:
             self._filled.notify()
 
     def take(self, timeout: float) -> tuple[int, Frame | LateMasks] | None:
-        """The oldest with its number, None when nothing came within `timeout` seconds."""
+        """Returns the oldest with its number, None when nothing came within `timeout` seconds."""
         with self._filled:
             if not self._items:
                 self._filled.wait(timeout)
             return self._items.popleft() if self._items else None
 
     def wake(self) -> None:
-        """End the wait of whoever takes."""
+        """Ends the wait of `take`."""
         with self._filled:
             self._filled.notify_all()
 
 
 class Intake:
-    """Takes frames and late masks in the order of arrival; for one thread, but for `begin_anew` and `admits`."""
+    """Judges and segments frames and late masks in the order of arrival.
+
+    One thread may use it; `begin_anew` and `admits` are for any.
+    """
 
     def __init__(self, mapper: Mapper) -> None:
         self._mapper = mapper
         self._map = mapper.state
         self._seen: OrderedDict[int, _Seen] = OrderedDict()  # by stamp
-        self._patience = 0
+        self._late_masks = False  # whether any have come: frames are remembered from then on
         self._last_old = 0  # number of the newest frame that is not for this map
 
     def begin_anew(self, frames: int) -> None:
-        """The map is about to be emptied or replaced: the first `frames` frames are not for the next one."""
+        """Keeps the first `frames` frames out of the map that comes now: it is about to be emptied or replaced."""
         self._last_old = frames
 
     def admits(self, number: int) -> bool:
-        """Whether a frame of this number is for the map that stands now."""
+        """Returns whether a frame of this number is for the present map."""
         return number > self._last_old
 
     def take(self, number: int, item: Frame | LateMasks) -> tuple[int, Frame | LateMasks] | str:
-        """What goes to the trainer, or the cause why nothing does. Raises IgError for what cannot be used."""
+        """Returns what goes to the trainer, or the cause why nothing does. Raises IgError for what cannot be used."""
         if self._map is not self._mapper.state:  # another map: what was seen before is not of this one
             self._map = self._mapper.state
             self._seen.clear()
@@ -103,15 +109,14 @@ class Intake:
         return (number, self._mapper.segment(item)) if verdict is Verdict.KEYFRAME else verdict.value
 
     def _remember(self, number: int, frame: Frame, verdict: Verdict) -> None:
-        self._patience -= 1
-        if self._patience < 0 or frame.masks is not None:
+        if not self._late_masks or frame.masks is not None:
             return
         self._seen[frame.stamp] = _Seen(number, reduced(frame, self._mapper.config.input.max_width), verdict)
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
     def _late(self, late: LateMasks) -> tuple[int, Frame | LateMasks] | str:
-        self._patience = PATIENCE
+        self._late_masks = True
         seen = self._seen.pop(late.stamp, None)
         if seen is None:
             raise FrameError(
@@ -129,17 +134,3 @@ class Intake:
             assert masks is not None
             return seen.number, LateMasks(late.stamp, masks)
         return (seen.number, self._mapper.segment(frame)) if wanted else Verdict.NOT_NEW.value
-
-
-def reduced(frame: Frame, width: int) -> Frame:
-    """The frame at most `width` pixels wide."""
-    camera = frame.camera
-    if camera.width <= width:
-        return frame
-    camera = camera.resized(width, round(camera.height * width / camera.width))
-    size = (camera.width, camera.height)
-    rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
-    depth = frame.depth
-    if depth is not None:
-        depth = cv2.resize(depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
-    return dataclasses.replace(frame, rgb=rgb, camera=camera, depth=depth)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ig_ros.errors import FrameError
 from ig_ros.message_decoding import camera_from_info
-from ig_ros.types import Array, Camera, FloatArray
+from ig_ros.types import Array, Camera, FloatArray, IntArray
 
 FISHEYE = ("equidistant", "fisheye")  # distortion models of camera_info
 POLYNOMIAL = ("plumb_bob", "rational_polynomial", "")  # one family in OpenCV: drivers mix the names and the lengths
@@ -152,11 +152,11 @@ class Rectifier:
         K = _shifted(self.camera.K, -0.5) @ np.linalg.inv(self.lens.K) @ lens.K
         return Rectifier(Camera(_shifted(K, 0.5), self.camera.width, self.camera.height), lens, self.maps)
 
-    def fitted(self, pixels: Array) -> Array:
-        """Returns depth or labels (h, w) of the whole image reduced as that is (nearest pixel); others as they are."""
+    def fitted(self, labels: IntArray) -> IntArray:
+        """Returns labels (h, w) of the whole image, reduced as that is (nearest pixel); of another size as they are."""
         n = self.lens.reduction
-        whole = pixels.shape == (self.camera.height * n, self.camera.width * n)
-        return pixels[n // 2 :: n, n // 2 :: n] if whole else pixels
+        whole = labels.shape == (self.camera.height * n, self.camera.width * n)
+        return labels[n // 2 :: n, n // 2 :: n] if whole else labels
 
     def point(self, u: float, v: float) -> tuple[float, float]:
         """Returns where a pixel of the distorted image is in the undistorted one; pixel centres are at +0.5 in both."""

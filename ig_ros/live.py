@@ -7,6 +7,7 @@ in bounded queues; no lock is held across a training step, a segmentation or an 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import queue
 import threading
@@ -28,17 +29,19 @@ from ig_ros.language import Scope
 from ig_ros.map_io import read_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.memory_relief import is_out_of_memory, relieve
+from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.thread_settings import lean, step_back
-from ig_ros.types import Camera, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LiveStats:
     """Counters for diagnostics."""
 
     frames_in: int = 0
     frames_used: int = 0
+    waiting: int = 0  # frames and late masks that have not been judged yet
     keyframes: int = 0
     dropped: dict[str, int] = field(default_factory=dict)  # cause -> frames
     steps: int = 0
@@ -56,57 +59,36 @@ class LiveStats:
     error: str = ""  # why the trainer stopped, empty while it runs
 
 
-SPARE = 1  # restarts
-HEALTHY = 600.0  # s: who has worked for so long since has recovered; two errors within it are a fault that stays
-
-
-class Watchdog:
-    """The restarts that one worker has left, from now on."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` in seconds."""
-        self._clock = clock
-        self._left, self._begin = SPARE, clock()
-
-    def restarts(self) -> bool:
-        """The worker has failed now: whether it is to be started again."""
-        now = self._clock()
-        if now - self._begin >= HEALTHY:
-            self._left = SPARE
-        self._left, self._begin = self._left - 1, now
-        return self._left >= 0
-
-
 T = TypeVar("T")
 
 
 class Commands:
-    """Commands in line, each with the future of its result; put on any thread, obeyed on one."""
+    """A queue of functions to be called on one thread, each with the future of its result; for any thread."""
 
     def __init__(self) -> None:
         self._waiting: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
 
     def put(self, command: Callable[[], T]) -> Future[T]:
-        """Get in line; never blocks."""
+        """Queues a command and returns the future of its result; never blocks."""
         future: Future[T] = Future()
         self._waiting.put((command, future))
         return future
 
-    def obey(self) -> None:
-        """Do all that waits. What a command raises is its future's."""
-        for command, future in self._taken():
+    def run(self) -> None:
+        """Calls all commands that wait; what one raises goes to its future."""
+        for command, future in self._take():
             try:
                 future.set_result(command())
             except Exception as error:
                 future.set_exception(error)
 
     def refuse(self, error: Exception) -> None:
-        """Let all that wait fail; on any thread, on several at once too."""
-        for _, future in self._taken():
+        """Lets all commands that wait fail; may be called on several threads at once."""
+        for _, future in self._take():
             future.set_exception(error)
 
-    def _taken(self) -> Iterator[tuple[Callable[[], Any], Future[Any]]]:
-        """Those in line, without the cancelled ones, until none is left."""
+    def _take(self) -> Iterator[tuple[Callable[[], Any], Future[Any]]]:
+        """Yields the commands that wait, without the cancelled ones, until none is left."""
         while True:
             try:
                 command, future = self._waiting.get_nowait()  # between a look and a get another thread may take it
@@ -118,8 +100,10 @@ class Commands:
 
 log = logging.getLogger(__name__)
 
-INBOX = 8  # frames waiting for the gate and the segmenter
-READY = 16  # keyframes waiting for the trainer
+HEALTHY = (
+    600.0  # s: a worker that failed before so long ago is started again; one that fails sooner has a lasting fault
+)
+WAITING = 8  # frames at most that wait for the gate and the segmenter, and keyframes that wait for the trainer
 IDLE = 0.02  # s between looks for work while there is nothing to train
 
 
@@ -129,24 +113,18 @@ class LiveMapper:
     def __init__(self, config: Config, mapper: Mapper | None = None) -> None:
         self.config = config
         self._mapper = mapper if mapper is not None else Mapper(config)
-        self._ready: queue.Queue[tuple[int, Frame | LateMasks]] = queue.Queue(READY)
+        self._ready: queue.Queue[tuple[int, Frame | LateMasks]] = queue.Queue(WAITING)
         self._intake = Intake(self._mapper)
         self._commands = Commands()  # for the trainer
         self._wanted: list[Future[MapSnapshot]] = []  # waiting for the next instantiation
         self._wake_instantiation = threading.Event()
         self._stopping = threading.Event()
         self._paused = threading.Event()
-        self._restarts = 0
-        self._seen = time.monotonic()  # the trainer, between two steps
+        self._seen = time.monotonic()  # when the trainer was last between two steps
         self._dropped: Counter[str] = Counter()
-        self._inbox = Inbox(INBOX, self._dropped)
-        self._frames_used = 0
-        self._loss = 0.0
-        self._gaussians = 0
-        self._rate = 0.0
+        self._inbox = Inbox(WAITING, self._dropped)
+        self._stats = LiveStats()  # what the threads count; `stats` adds the rest
         self._instantiated_at: float | None = None
-        self._instantiation_duration = 0.0
-        self._error = ""
         self._dead: set[str] = set()  # names of the workers that stopped on an error
         self._threads: list[threading.Thread] = []
         self._process = psutil.Process()
@@ -154,15 +132,16 @@ class LiveMapper:
     # -- life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the three threads."""
+        """Starts the three threads."""
         for work in (self._ingest, self._train, self._instantiate):
             thread = threading.Thread(target=self._guard, args=(work,), name=f"ig{work.__name__}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Ask all threads to end after what they are doing and wait for them at most `timeout` seconds."""
+        """Lets all threads finish what they are doing and waits for them at most `timeout` seconds."""
         self._stopping.set()
+        self._refuse_waiting()
         self._wake_instantiation.set()
         self._inbox.wake()
         deadline = time.monotonic() + timeout
@@ -171,7 +150,7 @@ class LiveMapper:
         self._mapper.state.pager.close()
 
     def pause(self, paused: bool = True) -> None:
-        """Stop training and periodic instantiation, or go on; commands and queries are still obeyed and answered."""
+        """Stops training and periodic instantiation, or goes on; commands and queries are still answered."""
         if paused:
             self._paused.set()
         else:
@@ -180,19 +159,19 @@ class LiveMapper:
     # -- input ----------------------------------------------------------------------------------------------------
 
     def submit(self, frame: Frame) -> None:
-        """Hand over a frame; never blocks. The oldest waiting frame is dropped and counted when the inbox is full."""
+        """Queues a frame; never blocks. The oldest waiting frame is dropped and counted when the inbox is full."""
         self._inbox.put(frame)
 
     def submit_masks(self, stamp: int, masks: Masks) -> None:
-        """Hand over masks of a frame (ns) that was submitted without any, its image in whatever size; never blocks."""
+        """Queues masks, in whatever size, of the frame of a stamp (ns), submitted without any; never blocks."""
         self._inbox.put(LateMasks(stamp, masks))
 
     def submit_points(self, xyz: FloatArray, rgb: IntArray | None) -> Future[int]:
-        """Hand over sparse points (P, 3) m world with optional rgb (P, 3) u8; the result is how many became anchors."""
+        """Plants sparse points (P, 3) m world with optional rgb (P, 3) u8; returns how many became anchors."""
         return self._on_trainer(lambda: self._mapper.add_points(xyz, rgb))
 
     def correct_poses(self, correction: Correction) -> Future[int]:
-        """Move the frames submitted so far, those that wait included, and the map with them: how many keyframes moved.
+        """Moves the frames submitted so far, those that wait included, and the map; returns how many keyframes moved.
 
         The future raises FrameError for a motion that is not rigid.
         """
@@ -202,31 +181,30 @@ class LiveMapper:
     # -- output ---------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> MapSnapshot | None:
-        """The newest immutable snapshot."""
+        """Returns the newest immutable snapshot."""
         return self._mapper.latest
 
     def query(self, text: str, max_results: int = 1, min_score: float = 0.0, scope: Scope | None = None) -> QueryResult:
-        """Answer from the newest snapshot; waits for nothing. Raises QueryError for an unusable text."""
+        """Answers from the newest snapshot; waits for nothing. Raises QueryError for an unusable text."""
         return self._mapper.query(text, max_results, min_score, scope)
 
-    def view(self, stamp: int | None = None, source: str | None = None) -> tuple[Camera, FloatArray]:
-        """Camera at training resolution and pose (4, 4) of the keyframe at `stamp` (ns), None = the newest one.
+    def view(self, stamp: int | None = None, source: str | None = None) -> Keyframe:
+        """Returns the keyframe at `stamp` (ns), None = the newest one; of one camera, or of all.
 
-        Of one camera, or of all. Raises QueryError where there is none so near in time.
+        Raises QueryError where there is none so near in time.
         """
-        keyframe = self._mapper.view(stamp, source)
-        return keyframe.camera, keyframe.T_world_camera
+        return self._mapper.view(stamp, source)
 
     def keyframe_poses(self) -> dict[int, FloatArray]:
-        """Pose (4, 4) of every keyframe by its stamp (ns)."""
+        """Returns the pose (4, 4) of every keyframe by its stamp (ns)."""
         return {keyframe.stamp: keyframe.T_world_camera for keyframe in list(self._mapper.keyframes.items)}
 
     def remove_object(self, number: int) -> Future[int]:
-        """Take an object out of the map between two steps: how many anchors went. The future raises QueryError."""
+        """Removes an object from the map; returns how many anchors it had. The future raises QueryError."""
         return self._on_trainer(lambda: self._mapper.remove_object(number))
 
     def instantiate(self) -> Future[MapSnapshot]:
-        """Ask for an instantiation of the map as it is now."""
+        """Groups the map as it is now into objects."""
         future: Future[MapSnapshot] = Future()
         self._wanted.append(future)
         self._wake_instantiation.set()
@@ -234,48 +212,42 @@ class LiveMapper:
         return future
 
     def reset(self) -> Future[None]:
-        """Forget the map between two steps, and the frames submitted by then; its ids are not given again."""
+        """Forgets the map and the frames submitted by then; its ids are not given again."""
         return self._on_trainer(self._reset)
 
     def save(self, directory: Path) -> Future[Path]:
-        """Write the map between two steps. The future raises StorageError."""
+        """Writes the map. The future raises StorageError."""
         return self._on_trainer(lambda: lean(partial(save_map, self._mapper, directory)))
 
     def load(self, directory: Path) -> Future[None]:
-        """Replace the map, and forget the frames submitted by then; nothing where the future raises StorageError."""
+        """Replaces the map and forgets the frames submitted by then; neither where the future raises StorageError."""
         return self._on_trainer(lambda: lean(partial(self._load, directory)))
 
     def stats(self) -> LiveStats:
-        """Counters as of now."""
-        age = None if self._instantiated_at is None else time.monotonic() - self._instantiated_at
-        latest = self._mapper.latest
-        return LiveStats(
+        """Returns the counters as of now."""
+        now, latest = time.monotonic(), self._mapper.latest
+        return dataclasses.replace(
+            self._stats,
             frames_in=self._inbox.frames,
-            frames_used=self._frames_used,
+            waiting=len(self._inbox),
             keyframes=len(self._mapper.keyframes),
             dropped=dict(self._dropped + Counter(masks_encoder=self._mapper.masks_encoder)),
             steps=self._mapper.trainer.step,
-            steps_per_second=self._rate,
             anchors=len(self._mapper.scaffold.anchors),
             anchors_on_disk=self._mapper.state.pager.count(),
-            gaussians=self._gaussians,
-            loss=self._loss,
-            instantiation_age=age,
-            instantiation_duration=self._instantiation_duration,
+            instantiation_age=None if self._instantiated_at is None else now - self._instantiated_at,
             objects=len(latest.instances.objects) if latest else 0,
             memory_bytes=self._process.memory_info().rss,
-            restarts=self._restarts,
-            silence=time.monotonic() - self._seen if self._threads and not self._stopping.is_set() else 0.0,
-            error=self._error,
+            silence=now - self._seen if self._threads and not self._stopping.is_set() else 0.0,
         )
 
     # -- threads --------------------------------------------------------------------------------------------------
 
     def _guard(self, work: Callable[[], None]) -> None:
-        """A worker that fails is started again; if it fails soon it is dead, and says so where diagnostics read it."""
+        """Starts a worker that fails again; after a second failure within HEALTHY seconds it is dead, see `stats`."""
         step_back()
-        watchdog = Watchdog()
-        while work.__name__ not in self._dead:
+        failed = float("-inf")
+        while True:
             try:
                 work()
                 return
@@ -284,24 +256,26 @@ class LiveMapper:
                     return
                 reason = f"{work.__name__.strip('_')} thread stopped: {type(error).__name__}: {error}"
                 log.exception(reason)
-                if watchdog.restarts():
-                    self._restarts += 1
-                    continue
-                self._error = reason
-                self._dead.add(work.__name__)
-                self._refuse_waiting()
+                before, failed = failed, time.monotonic()
+                if failed - before < HEALTHY:
+                    self._stats.error = reason
+                    self._dead.add(work.__name__)
+                    self._refuse_waiting()
+                    return
+                self._stats.restarts += 1
 
     def _refuse_waiting(self) -> None:
-        """Nobody is left to answer these: say so instead of letting the callers wait."""
-        if "_train" in self._dead:
-            self._commands.refuse(IgError(self._error))
-        if "_instantiate" in self._dead:
+        """Lets the callers fail whom nobody is left to answer."""
+        reason = IgError(self._stats.error or "the mapper is stopping")
+        if "_train" in self._dead or self._stopping.is_set():
+            self._commands.refuse(reason)
+        if "_instantiate" in self._dead or self._stopping.is_set():
             waiting, self._wanted = self._wanted, []
             for future in waiting:
-                future.set_exception(IgError(self._error))
+                future.set_exception(reason)
 
     def _ingest(self) -> None:
-        """Gate and segment frames, newest work first in line for the trainer."""
+        """Judges and segments frames; queues keyframes for the trainer."""
         while not self._stopping.is_set():
             item = self._inbox.take(0.2)
             if item is None:
@@ -328,10 +302,10 @@ class LiveMapper:
                 continue
 
     def _train(self) -> None:
-        """Insert, obey, step; the only thread that touches the model."""
+        """Runs commands, inserts keyframes, trains; the only thread that touches the model."""
         while not self._stopping.is_set():
             self._seen = time.monotonic()
-            self._commands.obey()
+            self._commands.run()
             if self._paused.is_set():
                 time.sleep(IDLE)
                 continue
@@ -342,12 +316,14 @@ class LiveMapper:
                 time.sleep(IDLE)
                 continue
             seconds = time.perf_counter() - begin
-            self._rate = 0.95 * self._rate + 0.05 / seconds if self._rate else 1 / seconds
-            self._loss = 0.95 * self._loss + 0.05 * result.loss if self._loss else result.loss
-            self._gaussians = result.gaussians
+            stats = self._stats
+            rate = stats.steps_per_second
+            stats.steps_per_second = 0.95 * rate + 0.05 / seconds if rate else 1 / seconds
+            stats.loss = 0.95 * stats.loss + 0.05 * result.loss if stats.loss else result.loss
+            stats.gaussians = result.gaussians
 
     def _within_memory(self, work: Callable[[], T]) -> T | None:
-        """What `work` returns; where memory ends, the map shrinks, and what was being done is left undone."""
+        """Returns what `work` does; where memory ends, shrinks the map and leaves the work undone."""
         try:
             return work()
         except Exception as error:
@@ -378,7 +354,7 @@ class LiveMapper:
                 self._dropped["masks_too_late"] += 1
         else:
             self._mapper.insert(item, number)
-            self._frames_used += 1
+            self._stats.frames_used += 1
 
     def _on_trainer(self, command: Callable[[], T]) -> Future[T]:
         future = self._commands.put(command)
@@ -386,12 +362,14 @@ class LiveMapper:
         return future
 
     def _instantiate(self) -> None:
-        """Every interval, or when asked: freeze between two steps, group beside the training.
+        """Freezes the map between two steps, every interval or when asked, and groups it beside the training.
 
-        At least as long as a run took passes before the next one, so that half of the machine stays with the training.
+        The next run waits at least as long as this one took, so that half of the machine stays with the training.
         """
         while not self._stopping.is_set():
-            asked = self._wake_instantiation.wait(max(self.config.instances.interval, self._instantiation_duration))
+            asked = self._wake_instantiation.wait(
+                max(self.config.instances.interval, self._stats.instantiation_duration)
+            )
             if self._stopping.is_set():
                 return
             self._wake_instantiation.clear()
@@ -400,29 +378,18 @@ class LiveMapper:
                 continue
             begin = time.perf_counter()
             try:
-                frozen = self._wait_for(self._on_trainer(self._mapper.freeze))
-                if frozen is None:
-                    return
+                frozen = self._on_trainer(self._mapper.freeze).result()
                 snapshot = lean(partial(self._mapper.instantiate, frozen))
             except Exception as error:
                 for future in waiting:
                     future.set_exception(error)
-                famine = is_out_of_memory(error)
-                if not (famine or isinstance(error, IgError)) or "_train" in self._dead:
+                no_memory = is_out_of_memory(error)
+                if not (no_memory or isinstance(error, IgError)) or "_train" in self._dead or self._stopping.is_set():
                     raise
-                self._dropped["out_of_memory"] += famine
+                self._dropped["out_of_memory"] += no_memory
                 log.warning("no objects this time: %s", error or "out of memory")  # for example of another encoder
                 continue
-            self._instantiation_duration = time.perf_counter() - begin
+            self._stats.instantiation_duration = time.perf_counter() - begin
             self._instantiated_at = time.monotonic()
             for future in waiting:
                 future.set_result(snapshot)
-
-    def _wait_for(self, future: Future[T]) -> T | None:
-        """The future's result, or None when the threads are stopping."""
-        while not self._stopping.is_set():
-            try:
-                return future.result(timeout=0.2)
-            except TimeoutError:
-                continue
-        return None

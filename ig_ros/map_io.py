@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ TILES = "tiles"  # folder of what was paged out, where anything was
 FIELDS = {
     "config": dict, "step": int, "rng": dict, "keyframes": list, "next_keyframe": int, "labels": list, "paging": dict,
 }  # fmt: skip  # what every manifest has
+OF_KEYFRAME = ("uid", "stamp", "index", "T_world_camera", "estimated", "loss", "uses", "last_used", "source")
+OF_MASKS = ("names", "scores", "embeddings", "encoder")
+OF_SNAPSHOT, OF_INSTANCES = ("version", "step", "stamp"), ("encoder", "threshold", "merged_into", "vanished")
+CLOUD_OF_SNAPSHOT, CLOUD_OF_INSTANCES = ("xyz", "rgb", "opacity"), ("point_ids", "point_confidence", "embeddings")
 
 
 def save_map(mapper: Mapper, directory: Path) -> Path:
@@ -91,7 +95,7 @@ def _write(mapper: Mapper, directory: Path) -> None:
     }
     if latest is not None:
         save_file(_snapshot_arrays(latest), directory / CLOUD)
-    (directory / MANIFEST).write_text(json.dumps(manifest))
+    (directory / MANIFEST).write_text(json.dumps(manifest, default=lambda array: array.tolist()))
 
 
 def _optimizer_state(mapper: Mapper) -> dict[str, torch.Tensor]:
@@ -211,29 +215,16 @@ def _manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
+def _pick(thing: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Returns some attributes by name, mappings as plain dictionaries."""
+    values = {name: getattr(thing, name) for name in names}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
 def _keyframe_entry(k: Keyframe) -> dict[str, Any]:
-    masks = None
-    if k.masks is not None:
-        masks = {
-            "names": {str(i): n for i, n in k.masks.names.items()},
-            "scores": {str(i): float(s) for i, s in k.masks.scores.items()},
-            "embeddings": {str(i): np.asarray(e).tolist() for i, e in k.masks.embeddings.items()},
-            "encoder": k.masks.encoder,
-        }
-    return {
-        "uid": k.uid,
-        "stamp": k.stamp,
-        "index": k.index,
-        "K": k.camera.K.tolist(),
-        "size": [k.camera.width, k.camera.height],
-        "T_world_camera": k.T_world_camera.tolist(),
-        "estimated": k.estimated,
-        "loss": k.loss,
-        "uses": k.uses,
-        "last_used": k.last_used,
-        "source": k.source,
-        "masks": masks,
-    }
+    masks = None if k.masks is None else _pick(k.masks, OF_MASKS)
+    size = [k.camera.width, k.camera.height]
+    return _pick(k, OF_KEYFRAME) | {"K": k.camera.K, "size": size, "masks": masks}
 
 
 def _read_keyframe(entry: dict[str, Any], images: dict[str, torch.Tensor]) -> Keyframe:
@@ -245,42 +236,21 @@ def _read_keyframe(entry: dict[str, Any], images: dict[str, torch.Tensor]) -> Ke
         names, scores = ({int(i): v for i, v in m[n].items()} for n in ("names", "scores"))
         masks = Masks(labels.numpy(), names, scores, embeddings, m["encoder"])
     camera = Camera(np.array(entry["K"], float), *entry["size"])
-    return Keyframe(
-        uid, entry["stamp"], entry["index"], camera, np.array(entry["T_world_camera"], float),
-        images[f"{uid}.rgb"], images.get(f"{uid}.depth"), entry["estimated"], labels, masks,
-        entry["loss"], entry["uses"], entry["last_used"], source=entry["source"],
-    )  # fmt: skip
+    own = {name: entry[name] for name in OF_KEYFRAME} | {"T_world_camera": np.array(entry["T_world_camera"], float)}
+    rgb, depth = images[f"{uid}.rgb"], images.get(f"{uid}.depth")
+    return Keyframe(**own, camera=camera, rgb=rgb, depth=depth, labels=labels, masks=masks)
 
 
 def _snapshot_entry(snapshot: MapSnapshot | None) -> dict[str, Any] | None:
     if snapshot is None:
         return None
     objects = [dataclasses.asdict(o) for o in snapshot.instances.objects]
-    for entry in objects:
-        entry["T_world_box"], entry["size"] = entry["T_world_box"].tolist(), entry["size"].tolist()
-    return {
-        "version": snapshot.version,
-        "step": snapshot.step,
-        "stamp": snapshot.stamp,
-        "encoder": snapshot.instances.encoder,
-        "threshold": snapshot.instances.threshold,
-        "T_world_view": None if snapshot.T_world_view is None else snapshot.T_world_view.tolist(),
-        "objects": objects,
-        "merged_into": {str(a): b for a, b in snapshot.instances.merged_into.items()},
-        "vanished": list(snapshot.instances.vanished),
-    }
+    own = _pick(snapshot, OF_SNAPSHOT) | _pick(snapshot.instances, OF_INSTANCES)
+    return own | {"T_world_view": snapshot.T_world_view, "objects": objects}
 
 
 def _snapshot_arrays(snapshot: MapSnapshot) -> dict[str, torch.Tensor]:
-    i = snapshot.instances
-    arrays = {
-        "xyz": snapshot.xyz,
-        "rgb": snapshot.rgb,
-        "opacity": snapshot.opacity,
-        "point_ids": i.point_ids,
-        "point_confidence": i.point_confidence,
-        "embeddings": i.embeddings,
-    }
+    arrays = _pick(snapshot, CLOUD_OF_SNAPSHOT) | _pick(snapshot.instances, CLOUD_OF_INSTANCES)
     return {n: torch.from_numpy(np.ascontiguousarray(a)) for n, a in arrays.items()}
 
 

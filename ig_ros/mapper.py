@@ -71,8 +71,9 @@ class MapState:
         """Returns the state of a map without keyframes, whose ids count from `first_id`."""
         scaffold = Scaffold(config.scaffold, device, config.training.seed)
         keyframes = KeyframeStore(config.keyframes)
+        gate = KeyframeGate(config.keyframes, config.input.max_width)
         return MapState(
-            KeyframeGate(config.keyframes), scaffold, keyframes, Trainer(config, scaffold, keyframes),
+            gate, scaffold, keyframes, Trainer(config, scaffold, keyframes),
             Pager(scaffold.anchors, keyframes, config.memory),
             ChangeDetector(scaffold, keyframes, config.memory.vanish_after), ObjectTracker(first_id),
         )  # fmt: skip

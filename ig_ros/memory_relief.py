@@ -6,10 +6,10 @@ import dataclasses
 
 import torch
 
+from ig_ros.config import SeedingConfig, leaves
 from ig_ros.mapper import Mapper
 
 SHARE = 0.1  # of the anchors and of the keyframes
-LEAST_ANCHORS, LEAST_KEYFRAMES = 100, 2  # the smallest budgets the configuration knows
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -25,19 +25,19 @@ def shrink(mapper: Mapper, share: float = SHARE) -> tuple[int, int]:
     What is left becomes the budget: the map does not grow back into the same lack of memory.
     """
     anchors, keyframes = mapper.scaffold.anchors, mapper.keyframes
-    count = max(int(len(anchors) * (1 - share)), min(len(anchors), LEAST_ANCHORS))
+    least = int(next(leaf.low or 0 for leaf in leaves(SeedingConfig) if leaf.name == "max_anchors"))
+    count = max(int(len(anchors) * (1 - share)), min(len(anchors), least))
     if count < len(anchors):
         keep = torch.zeros(len(anchors), dtype=torch.bool, device=anchors.data["opacity"].device)
         keep[anchors.data["opacity"].topk(count).indices] = True
         anchors.keep(keep)
-    views = max(int(len(keyframes) * (1 - share)), min(len(keyframes), LEAST_KEYFRAMES))
-    keyframes.shrink(views)
+    keyframes.shrink(int(len(keyframes) * (1 - share)))
     config = mapper.config
-    seeding = dataclasses.replace(config.seeding, max_anchors=max(count, LEAST_ANCHORS))
+    seeding = dataclasses.replace(config.seeding, max_anchors=max(count, least))
     mapper.config = mapper.trainer.config = dataclasses.replace(config, seeding=seeding)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return count, views
+    return count, len(keyframes)
 
 
 def relieve(mapper: Mapper) -> str:

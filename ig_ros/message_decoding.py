@@ -6,11 +6,15 @@ puts the centre of the first pixel at 0, the core at 0.5: calibration is shifted
 
 from __future__ import annotations
 
+import io
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as Picture
 
 from ig_ros.errors import FrameError
 from ig_ros.geometry import pose_from_quaternion
@@ -18,6 +22,7 @@ from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 
 NAME = 40  # characters of a sender's text that are repeated in a message about it
 PNG = b"\x89PNG\r\n\x1a\n"
+MOST_NAMED = 65535  # largest id that a Mask message can have
 CONFIG = 12  # bytes before the picture of compressedDepth
 _COLOR_FLAGS = {
     1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -49,13 +54,7 @@ _DEPTH_TYPES: dict[str, tuple[str, float]] = {  # encoding -> NumPy type, metres
     "mono16": ("u2", 0.001),
     "32FC1": ("f4", 1.0),
 }
-_LABEL_TYPES: dict[str, tuple[str, float]] = {
-    "16UC1": ("u2", 1.0),
-    "mono16": ("u2", 1.0),
-    "mono8": ("u1", 1.0),
-    "8UC1": ("u1", 1.0),
-    "32SC1": ("i4", 1.0),
-}
+_LABEL_TYPES = {"mono16": "u2", "mono8": "u1", "8UC1": "u1"}  # encoding -> NumPy type
 FARTHEST = 100.0  # m: no depth camera measures farther, so a median beyond it is in millimetres
 NEAREST = 0.02  # m: nor as near, so a 16-bit median below it is in metres
 
@@ -169,15 +168,87 @@ def _metres(depth: FloatArray, encoding: str) -> FloatArray:
 
 
 def labels_from_image(message: Any) -> IntArray:
-    """(H, W) int32 mask ids, 0 = none, from a 16-bit (16UC1, mono16), 8-bit (8UC1, mono8) or 32SC1 image."""
-    if message.encoding not in _LABEL_TYPES:
-        known = ", ".join(_LABEL_TYPES)
-        raise FrameError(
-            "mask_encoding",
-            f"label image encoding '{message.encoding[:NAME]}' is not supported: publish one of {known}",
-        )
-    labels = _pixels(message, _LABEL_TYPES[message.encoding][0], 1, "mask_data").astype(np.int32)
-    return np.asarray(np.maximum(labels, 0))  # signed labels mark "none" by -1
+    """Returns (H, W) int32 mask ids, 0 = none, of a label image.
+
+    Raw: 8, 16 or 32 bits; colours, R + 256 G + 65536 B; 16UCn and 32SCn, n layers of ids that overlap. Compressed: see
+    `labels_from_png`. Raises FrameError `mask_encoding`, `mask_data`.
+    """
+    if _is_compressed(message):
+        return _small_ids(labels_from_png(bytes(message.data), f"compressed label image ('{message.format[:NAME]}')"))
+    layers = re.fullmatch(r"(16U|32S)C([1-9]\d?)", message.encoding)
+    if layers:
+        dtype, count = {"16U": "u2", "32S": "i4"}[layers[1]], int(layers[2])
+        pixels = np.maximum(_pixels(message, dtype, count, "mask_data").astype(np.int32), 0)
+        return _small_ids(np.asarray(pixels if count == 1 else _on_top(pixels)))
+    if message.encoding in _LABEL_TYPES:
+        return _pixels(message, _LABEL_TYPES[message.encoding], 1, "mask_data").astype(np.int32)
+    if _COLOR_CODES.get(message.encoding, ("", 0))[:2] in (("u1", 3), ("u1", 4)):
+        return _small_ids(_coded(rgb_from_raw(message)))
+    known = ", ".join((*_LABEL_TYPES, "16UC1", "32SC1", "rgb8", "bgr8"))
+    raise FrameError(
+        "mask_encoding", f"label image encoding '{message.encoding[:NAME]}' is not supported: publish one of {known}"
+    )
+
+
+def labels_from_png(data: bytes, what: str) -> IntArray:
+    """Returns (H, W) int32 of a PNG: its grey values, indices of its palette, or R + 256 G + 65536 B of its colours.
+
+    Raises FrameError `mask_data`, in which `what` is its name, for anything else; a JPEG blurs ids.
+    """
+    if data.startswith(PNG):
+        try:
+            with Picture.open(io.BytesIO(data), formats=("PNG",)) as picture:
+                if picture.mode == "P":
+                    return np.asarray(picture).astype(np.int32)
+        except (OSError, ValueError, SyntaxError, Picture.DecompressionBombError):
+            data = b""
+        pixels = _picture(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is not None and pixels.ndim == 2:
+            return pixels.astype(np.int32)
+        if pixels is not None and pixels.dtype == np.uint8:
+            return _coded(pixels[..., 2::-1])
+    raise FrameError("mask_data", f"{what} is no PNG of grey values, a palette or 8-bit colours: send labels as such")
+
+
+def _coded(colors: npt.NDArray[np.uint8]) -> IntArray:
+    """Returns (H, W) int32 R + 256 G + 65536 B of colours (H, W, 3), as COCO's panoptic format writes ids."""
+    return np.asarray(colors.astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32))
+
+
+def _small_ids(labels: IntArray) -> IntArray:
+    """Returns (H, W) ids, of which those that no Mask can name are renumbered where they exceed a million."""
+    if labels.max() < 1 << 20:
+        return labels
+    nameless = labels > MOST_NAMED
+    labels[nameless] = MOST_NAMED + 1 + np.unique(labels[nameless], return_inverse=True)[1]
+    return labels
+
+
+def _on_top(layers: IntArray) -> IntArray:
+    """Returns (H, W) ids of layers (H, W, N) of masks that overlap: the smallest mask is on top."""
+    ids, place, areas = np.unique(layers, return_inverse=True, return_counts=True)
+    area = np.where(ids > 0, areas, layers.size + 1)[place].reshape(layers.shape)
+    return np.asarray(np.take_along_axis(layers, area.argmin(2)[..., None], 2)[..., 0])
+
+
+def overlaid(parts: Sequence[Masks]) -> Masks:
+    """Returns the masks of all parts of one image, whose ids are their own. Raises FrameError for different sizes."""
+    if len(parts) == 1:
+        return parts[0]
+    if len({masks.labels.shape for masks in parts}) > 1:
+        raise FrameError("mask_size", "label images of one stamp differ in size: segment the full image in each")
+    layers: list[IntArray] = []
+    names: dict[int, str] = {}
+    scores: dict[int, float] = {}
+    embeddings: dict[int, FloatArray] = {}
+    first = 0
+    for masks in parts:
+        layers.append(np.where(masks.labels > 0, masks.labels + first, 0))
+        names |= {i + first: name for i, name in masks.names.items()}
+        scores |= {i + first: score for i, score in masks.scores.items()}
+        embeddings |= {i + first: vector for i, vector in masks.embeddings.items()}
+        first = max(int(layers[-1].max()), first)
+    return Masks(_on_top(np.stack(layers, 2)), names, scores, embeddings, parts[0].encoder)
 
 
 def camera_from_info(message: Any, rectified: bool = False) -> Camera:
@@ -192,6 +263,8 @@ def camera_from_info(message: Any, rectified: bool = False) -> Camera:
     roi, binning = message.roi, np.maximum((message.binning_x, message.binning_y), 1)
     whole = np.array((message.width, message.height), np.int64)
     offset, size = np.array((roi.x_offset, roi.y_offset)), np.array((roi.width or whole[0], roi.height or whole[1]))
+    if (size == whole).all():  # nothing of that size lies beside the corner: the region itself was calibrated
+        offset = np.zeros(2, np.int64)
     if (offset + size > whole).any():
         text = f"roi {size[0]}x{size[1]} at {offset[0]}, {offset[1]} lies outside the {whole[0]}x{whole[1]} pixels"
         remedy = "width, height and K are of the whole sensor, or let roi be 0"
@@ -214,7 +287,9 @@ def matrix_from_pose(message: Any) -> FloatArray:
 
 
 def masks_from_message(message: Any) -> Masks:
-    """Returns masks of a SegmentedImage; FrameError for an unreadable label image. Unnamed ids keep their pixels."""
+    """Returns masks of a SegmentedImage or a label image; FrameError for a bad one. Unnamed ids keep their pixels."""
+    if not hasattr(message, "labels"):
+        return Masks(labels_from_image(message))
     named = [mask for mask in message.masks if mask.label]
     described = [mask for mask in message.masks if len(mask.embedding)]
     return Masks(

@@ -1,8 +1,8 @@
-"""What can be chosen by name: segmenters, encoders, pose sources and dataset readers, one table each.
+"""What one line adds: segmenters, encoders, pose sources, dataset readers and edge witnesses, one table each.
 
-A table maps the name that users write to a class, written "module:Class". A class is imported only when it is chosen,
-so that an optional package is needed only by those who choose it, and so that the configuration, which takes the
-choices of its parameters from here, loads none of them. docs/development.md shows how to add one of each.
+A table maps a name, for most the one that users write, to a class, written "module:Class". A class is imported only
+when it is chosen, so that an optional package is needed only by those who choose it, and so that the configuration,
+which takes the choices of its parameters from here, loads none of them. docs/development.md shows how to add one.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ DATASET_READERS: Mapping[str, str] = {  # ig_ros.datasets.DatasetReader, found b
     "ScanNet": "ig_ros.datasets.scannet:ScanNetDataset",
     "Replica of vMAP or NICE-SLAM": "ig_ros.datasets.replica:ReplicaDataset",
     "COLMAP and LERF": "ig_ros.datasets.colmap:ColmapDataset",
+}
+WITNESSES: Mapping[str, str] = {  # ig_ros.instances.witnesses.Witness; all of them judge every edge
+    "features": "ig_ros.instances.witnesses:FeatureWitness",
+    "surface": "ig_ros.instances.witnesses:SurfaceWitness",
 }
 
 

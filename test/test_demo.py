@@ -26,8 +26,8 @@ def test_demo_maps_a_stream_and_answers(tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "demo.json").read_text())
     assert figures["frames"] == 21, logs  # 24 less the 3 held out
     assert figures["psnr"] > 15
-    assert figures["instances_found"] >= 0.5 * figures["instances_true"]
-    assert max(figures["slowest_answer_ms"].values()) < 2000  # 500 is the goal; a busy CI machine is no planner's
+    assert figures["instance"]["found"] >= 0.5 * figures["instance"]["true"]
+    assert 0 < figures["slowest_answer_ms"] < 2000  # 500 is the goal; a busy CI machine is no planner's
     assert figures["right_object"], f"{figures['query']!r} was answered by {figures['object']!r}"
     assert done.returncode == 0
     assert "mapped by the node" in (tmp_path / "report.html").read_text()

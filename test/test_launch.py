@@ -1,12 +1,14 @@
-"""Launch files, RViz and ready parameters: what they name exists. `launch` is not on PyPI: recorders stand for it."""
+"""Launch files, RViz and ready parameters: what they name exists, and what is given arrives."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from runpy import run_path
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -19,6 +21,9 @@ from ig_ros.nodes.topics import IN, OUT
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH = sorted(ROOT.glob("launch/*.launch.py"))
+MAPPING = ROOT / "launch" / "mapping.launch.py"
+ACTIONS = {"DeclareLaunchArgument", "OpaqueFunction", "Node", "IncludeLaunchDescription", "ExecuteProcess",
+           "RegisterEventHandler"}  # fmt: skip
 READY = ("rtabmap", "orbslam3", "isaac_vslam", "zed", "realsense")
 
 
@@ -27,6 +32,26 @@ class Recorder:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.args, self.kwargs = args, kwargs
+
+
+class LaunchConfiguration(Recorder):
+    """The value of an argument."""
+
+    used: ClassVar[set[str]] = set()
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.used.add(name)
+
+    def perform(self, context: Context) -> str:
+        return context.launch_configurations[self.args[0]]
+
+
+class Context:
+    """launch.LaunchContext: the arguments by name."""
+
+    def __init__(self, arguments: dict[str, str]) -> None:
+        self.launch_configurations = arguments
 
 
 class Anything(types.ModuleType):
@@ -38,121 +63,191 @@ class Anything(types.ModuleType):
         return type(name, (Recorder,), {})
 
 
-@pytest.fixture
-def described(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[Recorder]:
-    """The actions of a launch file."""
-    names = ("", ".actions", ".conditions", ".substitutions", ".launch_description_sources")
+class Launched:
+    """A launch file with what is given: its actions, and what it has warned of."""
+
+    def __init__(self, path: Path, **given: str) -> None:
+        self.actions: list[Recorder] = run_path(str(path))["generate_launch_description"]().args[0]
+        included = run_path(str(MAPPING))["declared"]() if self.of_kind("IncludeLaunchDescription") else []
+        self.own = self.declared()
+        self.actions += [a for a in included if a.args[0] not in self.own]
+        values = {name: default for name, default in self.declared().items() if default is not None}
+        for opaque in self.of_kind("OpaqueFunction"):
+            self.actions += opaque.kwargs["function"](Context(values | given))
+
+    def of_kind(self, name: str) -> list[Recorder]:
+        return [action for action in self.actions if type(action).__name__ == name]
+
+    def declared(self) -> dict[str, str | None]:
+        """Arguments with their defaults."""
+        return {a.args[0]: a.kwargs.get("default_value") for a in self.of_kind("DeclareLaunchArgument")}
+
+    def nodes(self) -> dict[str, Recorder]:
+        return {node.kwargs["executable"]: node for node in self.of_kind("Node")}
+
+
+@pytest.fixture(autouse=True)
+def warnings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """What a launch file has warned of. `launch` is not on PyPI: stands for the part of its public API that is used.
+
+    The package's share folder is the repository, in which rviz2 is installed.
+    """
+    said: list[str] = []
+    names = ("", ".actions", ".event_handlers", ".logging", ".substitutions", ".launch_description_sources")
     for name in [f"launch{n}" for n in names] + [f"launch_ros{n}" for n in ("", ".actions", ".parameter_descriptions")]:
         monkeypatch.setitem(sys.modules, name, Anything(name))
-    monkeypatch.setenv("AMENT_PREFIX_PATH", sys.prefix)
-    scope: dict[str, Any] = {}
-    exec(compile(request.param.read_text(), str(request.param), "exec"), scope)
-    actions: list[Recorder] = scope["generate_launch_description"]().args[0]
-    return actions
-
-
-def of_kind(actions: list[Recorder], name: str) -> list[Recorder]:
-    return [action for action in actions if type(action).__name__ == name]
-
-
-@pytest.mark.parametrize("described", LAUNCH, indirect=True, ids=lambda p: p.name)
-def test_every_argument_is_explained_and_every_executable_exists(described: list[Recorder]) -> None:
-    arguments = of_kind(described, "DeclareLaunchArgument")
-    assert arguments
-    for argument in arguments:
-        assert len(argument.kwargs["description"]) > 5, argument.args[0]
-    for node in of_kind(described, "Node"):
-        if node.kwargs["package"] == "ig_ros":
-            assert (ROOT / "scripts" / node.kwargs["executable"]).is_file()
+    sys.modules["launch.substitutions"].LaunchConfiguration = LaunchConfiguration  # type: ignore[attr-defined]
+    sys.modules["launch.logging"].get_logger = lambda _: types.SimpleNamespace(warning=said.append)  # type: ignore[attr-defined]
+    index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
+    index.mkdir(parents=True)
+    (tmp_path / "share" / "ig_ros").symlink_to(ROOT)
+    for package in ("ig_ros", "rviz2"):
+        (index / package).touch()
+    (tmp_path / "share" / "rviz2").mkdir()
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    return said
 
 
 @pytest.mark.parametrize("path", LAUNCH, ids=lambda p: p.name)
+def test_every_argument_is_explained_and_every_executable_exists(path: Path) -> None:
+    launched = Launched(path)
+    arguments = launched.of_kind("DeclareLaunchArgument")
+    assert arguments
+    for argument in arguments:
+        assert len(argument.kwargs["description"]) > 5, argument.args[0]
+    for name, node in launched.nodes().items():
+        assert node.kwargs["package"] == "ig_ros"
+        assert (ROOT / "scripts" / name).is_file()
+
+
+@pytest.mark.field(
+    "ros", "mapping.launch.py inside of another launch file", "the other nodes' environment stays theirs"
+)
+@pytest.mark.parametrize("path", LAUNCH, ids=lambda p: p.name)
 def test_it_needs_nothing_of_ours_and_leaves_the_environment_of_other_nodes_alone(path: Path) -> None:
+    before = dict(os.environ)
+    launched = Launched(path)
+    assert {type(action).__name__ for action in launched.actions} <= ACTIONS  # none that sets variables for all
+    assert dict(os.environ) == before
     text = path.read_text()
-    assert "SetEnvironmentVariable" not in text, "it would act on every later node of a launch file that includes this"
     assert "import ig_ros" not in text
     assert "from ig_ros" not in text
 
 
 @pytest.mark.parametrize("path", LAUNCH, ids=lambda p: p.name)
 def test_what_is_used_is_declared(path: Path) -> None:
-    text = path.read_text()
-    for name in re.findall(r'LaunchConfiguration\("(\w+)"\)', text):
-        declared = (f'DeclareLaunchArgument("{name}"', f'            "{name}",', f'    "{name}": "')
-        assert any(form in text for form in declared), name
+    LaunchConfiguration.used.clear()
+    launched = Launched(path, rviz="true")
+    assert launched.declared().keys() >= LaunchConfiguration.used
 
 
 @pytest.mark.parametrize("path", [p for p in LAUNCH if "Include" in p.read_text()], ids=lambda p: p.name)
 def test_included_launch_files_know_the_arguments(path: Path) -> None:
-    text, mapping = path.read_text(), (ROOT / "launch" / "mapping.launch.py").read_text()
-    passed = re.search(r"(?:for name in|passed =) \(([^)]*)\)", text)
-    assert passed is not None
-    for name in re.findall(r'"(\w+)"', passed[1]):
-        assert f'"{name}"' in mapping, name
+    [include] = Launched(path).of_kind("IncludeLaunchDescription")
+    assert {name for name, _ in include.kwargs["launch_arguments"]} <= Launched(MAPPING).declared().keys()
 
 
-def said(parts: list[Any], **given: str) -> str:
-    """The text of a Python expression, its launch configurations replaced by what is given."""
-    return "".join(given[part.args[0]] if isinstance(part, Recorder) else part for part in parts)
+PARAMETERS = [MAPPING, ROOT / "launch" / "distributed.launch.py"]
 
 
-def declared(actions: list[Recorder]) -> dict[str, str | None]:
-    """Arguments with their defaults."""
-    return {a.args[0]: a.kwargs.get("default_value") for a in of_kind(actions, "DeclareLaunchArgument")}
+@pytest.mark.parametrize("path", PARAMETERS, ids=lambda p: p.name)
+def test_config_takes_a_name_or_a_path(path: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.touch()
+    for given, file in [*((name, ROOT / "config" / f"{name}.yaml") for name in (*READY, "mapping")), (str(own), own)]:
+        nodes = Launched(path, config=given).nodes()
+        assert nodes
+        for node in nodes.values():
+            assert Path(node.kwargs["parameters"][0]).resolve() == file
 
 
-@pytest.mark.parametrize(
-    "described",
-    [p for p in LAUNCH if p.name.startswith(("mapping", "distributed"))],
-    indirect=True,
-    ids=lambda p: p.name,
-)
-def test_config_takes_a_name_or_a_path(described: list[Recorder]) -> None:
-    nodes = [node for node in of_kind(described, "Node") if node.kwargs["package"] == "ig_ros"]
-    for node in nodes:
-        expression = node.kwargs["parameters"][0].args[0]
-        for name in (*READY, declared(described)["config"]):
-            file = Path(eval(said(expression, config=str(name))))
-            assert file.name == f"{name}.yaml"
-            assert (ROOT / "config" / file.name).is_file()
-        assert eval(said(expression, config="/home/me/own.yaml")) == "/home/me/own.yaml"
+@pytest.mark.field("ros", "config:=rtabmapp", "the launch fails, naming the file and what there is")
+@pytest.mark.parametrize("given", ["rtabmapp", "/nowhere/own.yaml", "own.yaml"])
+@pytest.mark.parametrize("path", PARAMETERS, ids=lambda p: p.name)
+def test_a_config_that_is_not_there_ends_the_launch(path: Path, given: str) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        Launched(path, config=given)
+    assert given in str(caught.value)
+    assert "isaac_vslam, mapping, orbslam3, realsense, rtabmap, zed" in str(caught.value)
 
 
-@pytest.mark.parametrize("described", LAUNCH, indirect=True, ids=lambda p: p.name)
-def test_arguments_on_the_pages_are_declared(described: list[Recorder], request: pytest.FixtureRequest) -> None:
-    file = request.node.callspec.params["described"].name
+@pytest.mark.field("ros", "rviz:=true without rviz2", "a warning, and the node runs without")
+@pytest.mark.parametrize("path", PARAMETERS, ids=lambda p: p.name)
+def test_rviz_is_shown_where_it_is_installed(path: Path, warnings: list[str], tmp_path: Path) -> None:
+    rviz = Launched(path, rviz="true").nodes()["rviz2"]
+    assert Path(rviz.kwargs["arguments"][1]).is_file()
+    assert "rviz2" not in Launched(path).nodes()
+    assert not warnings
+    (tmp_path / "share" / "ament_index" / "resource_index" / "packages" / "rviz2").unlink()
+    assert "mapping_node" in (nodes := Launched(path, rviz="true").nodes())
+    assert "rviz2" not in nodes
+    assert "rviz2 is not installed" in warnings[0]
+
+
+@pytest.mark.field("ros", "cameras: [front, rear] with topics of other names", "front/image:=... in the launch command")
+@pytest.mark.parametrize("path", PARAMETERS, ids=lambda p: p.name)
+def test_topics_of_single_cameras_are_remapped(path: Path) -> None:
+    given = {"front/image": "/f/raw", "rear/depth": "/r/depth", "rear/depth_camera_info": "/r/info", "image": "/raw"}
+    pairs = dict(Launched(path, **given).nodes()["mapping_node"].kwargs["remappings"])
+    wanted = {
+        "front/image": "/f/raw", "front/image/compressed": "/f/raw/compressed", "rear/depth": "/r/depth",
+        "rear/depth/compressedDepth": "/r/depth/compressedDepth", "rear/depth/camera_info": "/r/info",
+        "image": "/raw", "image/compressed": "/raw/compressed", "pose": "pose",
+        "depth/camera_info": "depth/camera_info",
+    }  # fmt: skip
+    assert wanted.items() <= pairs.items()
+
+
+@pytest.mark.parametrize("path", LAUNCH, ids=lambda p: p.name)
+def test_arguments_on_the_pages_are_declared(path: Path) -> None:
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *LAUNCH]
     text = "\n".join(re.sub(r"\\\n\s*", "", page.read_text()) for page in pages)
-    told = [name for given in re.findall(f" {file} (.*)", text) for name in re.findall(r"(\w+):=", given)]
-    assert told, f"no page shows {file} with an argument"
-    assert set(told) <= declared(described).keys()
+    told = [name for given in re.findall(f" {path.name} (.*)", text) for name in re.findall(r"([\w/]+):=", given)]
+    assert told, f"no page shows {path.name} with an argument"
+    assert {name.rpartition("/")[2] for name in told} <= Launched(path).declared().keys()
 
 
-@pytest.mark.parametrize("described", [ROOT / "launch" / "distributed.launch.py"], indirect=True)
-def test_robot_and_server_take_what_the_mapping_takes(described: list[Recorder]) -> None:
-    text = (ROOT / "launch" / "mapping.launch.py").read_text()
-    wanted = set(re.findall(r'LaunchConfiguration\("(\w+)"\)', text)) | set(re.findall(r'^    "(\w+)": "', text, re.M))
-    assert wanted <= declared(described).keys()
-    nodes = {node.kwargs["executable"]: node for node in of_kind(described, "Node")}
-    assert nodes.keys() == {"mapping_node", "segmenter_node", "rviz2"}
-    mapped = {name for name, _ in nodes["mapping_node"].kwargs["remappings"]}
-    assert {"pose_graph", "image/compressed"} < mapped
-    for part, rviz, shown in (("robot", "true", True), ("server", "true", False), ("both", "false", False)):
-        assert eval(said(nodes["rviz2"].kwargs["condition"].args[0].args[0], part=part, rviz=rviz)) is shown
-    for node in nodes.values():
-        assert any("use_sim_time" in group for group in node.kwargs["parameters"] if isinstance(group, dict))
+def test_robot_and_server_take_what_the_mapping_takes() -> None:
+    path = ROOT / "launch" / "distributed.launch.py"
+    assert Launched(MAPPING).declared().items() <= Launched(path).declared().items()
+    for part, started in (
+        ("robot", {"mapping_node", "rviz2"}), ("server", {"segmenter_node"}),
+        ("both", {"mapping_node", "segmenter_node", "rviz2"}),
+    ):  # fmt: skip
+        nodes = Launched(path, part=part, rviz="true").nodes()
+        assert nodes.keys() == started
+        for node in nodes.values():
+            assert any("use_sim_time" in group for group in node.kwargs["parameters"] if isinstance(group, dict))
+    mapped = {name for name, _ in Launched(path).nodes()["mapping_node"].kwargs["remappings"]}
+    assert {topic.name for topic in IN} - {"clicked_point"} <= mapped
+    with pytest.raises(RuntimeError, match="robot, server or both"):
+        Launched(path, part="servr")
 
 
-@pytest.mark.parametrize("described", [ROOT / "launch" / "demo.launch.py"], indirect=True)
-def test_the_demos_player_is_where_its_node_listens(described: list[Recorder]) -> None:
-    player = next(node for node in of_kind(described, "Node") if node.kwargs["executable"] == "player")
-    mapping = of_kind(described, "IncludeLaunchDescription")[0]
+@pytest.mark.field("ros", "replay.launch.py", "the bag plays when the node is ready")
+def test_the_bag_is_played_once_the_node_has_told_its_state() -> None:
+    launched = Launched(ROOT / "launch" / "replay.launch.py", bag="drive.mcap")
+    [ready] = launched.of_kind("ExecuteProcess")
+    assert ready.kwargs["cmd"][:3] == ["ros2", "service", "call"]
+    assert ready.kwargs["cmd"][3][1] == "/mapping_node/get_state"
+    [handler] = launched.of_kind("RegisterEventHandler")
+    exited = handler.args[0].kwargs
+    assert exited["target_action"] is ready
+    [play] = exited["on_exit"](types.SimpleNamespace(returncode=0), Context({}))
+    assert play.kwargs["cmd"][:3] == ["ros2", "bag", "play"]
+    assert exited["on_exit"](types.SimpleNamespace(returncode=1), Context({})) == []
+
+
+def test_the_demos_player_is_where_its_node_listens() -> None:
+    launched = Launched(ROOT / "launch" / "demo.launch.py")
+    player = launched.nodes()["player"]
+    [mapping] = launched.of_kind("IncludeLaunchDescription")
     passed = {name: value.args[0] for name, value in mapping.kwargs["launch_arguments"]}
     assert player.kwargs["namespace"].args[0] == passed["namespace"] == "namespace"
     remapped = {name: value.args[0] for name, value in player.kwargs["remappings"]}
     assert remapped.keys() == {topic for _, topic in PARTS.values()}
     assert remapped.items() <= passed.items()
-    assert passed.keys() <= declared(described).keys()
+    assert passed.keys() <= launched.own.keys()
 
 
 @pytest.mark.parametrize("name", READY)
@@ -181,9 +276,8 @@ def test_the_command_in_a_ready_file_remaps_existing_topics(name: str) -> None:
     given = dict(word.split(":=") for word in command[1].split())
     assert given.pop("config") == name
     assert {"image", "camera_info"} <= given.keys()
-    launch = (ROOT / "launch" / "mapping.launch.py").read_text()
     for topic, value in given.items():
-        assert f'"{topic}":' in launch
+        assert topic in Launched(MAPPING).declared()
         assert value.startswith("/")
 
 

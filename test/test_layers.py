@@ -20,6 +20,7 @@ LAYERS = (  # from the bottom up
     ("geometry",),
     ("message_decoding", "pose_buffer"),
     ("lens_distortion",),
+    ("depth_alignment",),
     ("raster",),
     (*STAGES, "named_objects"),
     ("planning",),
@@ -30,7 +31,7 @@ LAYERS = (  # from the bottom up
     ("nodes", "cli", "evaluation", "report", "export", "viewer"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-ROS = ("rclpy", "tf2_ros", "cv_bridge", "sensor_msgs_py", "sensor_msgs", "geometry_msgs", "std_msgs", "nav_msgs")
+ROS = ("rclpy", "tf2_ros", "cv_bridge", "sensor_msgs", "geometry_msgs", "std_msgs", "nav_msgs")
 
 
 def sources() -> list[Path]:

@@ -14,7 +14,7 @@ import torch
 from helpers import orbit, small_config
 
 from ig_ros.errors import EncoderError, FrameError, IgError, StorageError
-from ig_ros.live import INBOX, LiveMapper
+from ig_ros.live import WAITING, LiveMapper
 from ig_ros.mapper import Mapper
 from ig_ros.named_objects import FrozenMap
 from ig_ros.scaffold import StepResult
@@ -139,7 +139,7 @@ def test_a_full_inbox_drops_the_oldest_and_counts_it() -> None:
     config = small_config()
     live = LiveMapper(config, Mapper(config, segmenter=slow))
     live.start()
-    frames = orbit(INBOX + 6, masks=False)
+    frames = orbit(WAITING + 6, masks=False)
     try:
         live.submit(frames[0])
         assert slow.entered.wait(PATIENCE)
@@ -147,11 +147,11 @@ def test_a_full_inbox_drops_the_oldest_and_counts_it() -> None:
         for frame in frames[1:]:
             live.submit(frame)
         assert time.perf_counter() - begin < 0.5  # submit never blocks
-        assert live.stats().dropped == {"inbox_full": len(frames) - 1 - INBOX}
+        assert live.stats().dropped == {"inbox_full": len(frames) - 1 - WAITING}
         slow.go_on.set()
-        wait_for(lambda: live.stats().frames_used == INBOX + 1, "the rest to be used")
+        wait_for(lambda: live.stats().frames_used == WAITING + 1, "the rest to be used")
         stamps = [k.stamp for k in live._mapper.keyframes.items]
-        assert stamps == [f.stamp for f in (frames[0], *frames[-INBOX:])]
+        assert stamps == [f.stamp for f in (frames[0], *frames[-WAITING:])]
     finally:
         slow.go_on.set()
         live.stop()

@@ -12,7 +12,7 @@ import pytest
 from camera_messages import compressed, compressed_depth, encoded, raw, rvl
 
 from ig_ros.errors import FrameError
-from ig_ros.message_decoding import depth_from_message, rgb_from_message
+from ig_ros.message_decoding import PNG, depth_from_message, labels_from_image, rgb_from_message
 
 MM = np.array([[0, 0, 850, 852, 0], [1200, 1199, 0, 0, 9000]], np.uint16)
 DEVICE = pytest.mark.field("device", "compressedDepth, png and RVL, 16UC1 and 32FC1", "depth in metres")
@@ -61,6 +61,48 @@ def test_broken_rvl_is_refused(data: bytes) -> None:
     with pytest.raises(FrameError, match="neither a 16-bit PNG nor RVL") as caught:
         depth_from_message(compressed(data, "16UC1; compressedDepth rvl"))
     assert caught.value.cause == "depth_data"
+
+
+LABELS = np.array([[0, 3, 3], [7, 7, 0]])
+
+
+@pytest.mark.field("device", "masks as 32SC1, palette or RGB PNG", "an id for each index or colour")
+def test_colours_of_a_label_image_are_ids_as_in_coco_and_black_is_none() -> None:
+    colors = np.zeros((8, 3), np.uint8)
+    colors[3], colors[7] = (10, 20, 0), (30, 20, 1)
+    ids = np.array([0, 0, 0, 10 + 256 * 20, 0, 0, 0, 30 + 256 * 20 + 65536])
+    alpha = np.full((2, 3, 1), 255, np.uint8)
+    for message in (
+        raw(colors[LABELS], "rgb8", 3),
+        raw(colors[LABELS][..., ::-1].copy(), "bgr8"),
+        compressed(encoded(colors[LABELS][..., ::-1]), "png"),
+        compressed(encoded(np.concatenate([colors[LABELS][..., ::-1], alpha], 2)), "png"),
+    ):
+        np.testing.assert_array_equal(labels_from_image(message), ids[LABELS])
+
+
+def test_ids_beyond_any_name_are_renumbered_where_tables_over_them_would_fill_the_memory() -> None:
+    labels = np.array([[-1, 5, 65535], [2**31 - 1, 70000, 70000]], np.int32)
+    assert labels_from_image(raw(labels, "32SC1")).tolist() == [[0, 5, 65535], [65537, 65536, 65536]]
+
+
+@pytest.mark.field("device", "masks that overlap", "the smaller one on top")
+@pytest.mark.parametrize(("encoding", "dtype"), [("16UC2", "u2"), ("32SC2", "i4")])
+def test_layers_of_a_label_image_overlap(encoding: str, dtype: str) -> None:
+    table, mug = np.ones((4, 6), dtype), np.zeros((4, 6), dtype)
+    mug[1:3, 2:4] = 2
+    for layers in ((table, mug), (mug, table)):
+        assert labels_from_image(raw(np.stack(layers, 2), encoding)).tolist() == np.where(mug, 2, 1).tolist()
+
+
+@pytest.mark.parametrize("message", [
+    compressed(encoded(np.zeros((4, 4, 3), np.uint8), ".jpg"), "jpeg"), compressed(b"", "png"),
+    compressed(PNG + b"rubbish", "png"), raw(np.zeros((2, 2), np.float32), "32FC1"),
+])  # fmt: skip
+def test_label_images_that_are_none_are_refused(message: Any) -> None:
+    with pytest.raises(FrameError) as caught:
+        labels_from_image(message)
+    assert caught.value.cause in ("mask_data", "mask_encoding")
 
 
 def picture(height: int, width: int) -> np.ndarray:

@@ -12,7 +12,6 @@ import tomllib
 import types
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any
 
 import pytest
 from helpers import need
@@ -111,6 +110,25 @@ def test_executable_of_pip_and_script_of_colcon_start_the_same(name: str) -> Non
         assert wanted in done.stdout + done.stderr
 
 
+@pytest.mark.field("ros", "ig after colcon build", "on the PATH of the sourced workspace, and by ros2 run ig_ros ig")
+def test_a_workspace_has_the_command(tmp_path: Path) -> None:
+    """The rules of CMakeLists.txt, run as a script of their own."""
+    rules = re.findall(r"install\((PROGRAMS .*?)\)", (ROOT / "CMakeLists.txt").read_text())
+    text = ""
+    for rule in rules:
+        _, *sources, _, folder = rule.split()
+        files = " ".join(f'"{ROOT / source}"' for source in sources)
+        text += f'file(INSTALL {files} DESTINATION "{tmp_path}/{folder}" USE_SOURCE_PERMISSIONS)\n'
+    script = tmp_path / "install.cmake"
+    script.write_text(text.replace("${PROJECT_NAME}", "ig_ros"))
+    cmake = shutil.which("cmake", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    assert cmake is not None
+    subprocess.run([cmake, "-P", str(script)], check=True, capture_output=True)
+    for folder in ("bin", "lib/ig_ros"):
+        done = subprocess.run([sys.executable, tmp_path / folder / "ig", "--help"], capture_output=True, text=True)
+        assert "Usage: ig" in done.stdout, done.stderr
+
+
 def test_versions_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     manifest = ElementTree.parse(ROOT / "package.xml").getroot()
@@ -155,58 +173,3 @@ def test_generated_messages_lie_in_the_environment_that_they_were_generated_for(
     import ig_ros.msg
 
     assert Path(ig_ros.msg.__file__).is_relative_to(sys.prefix), "they hide those of every other ROS: run make build"
-
-
-class Recorded:
-    """Stands for any launch action or substitution: remembers how it was made."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.args, self.kwargs = args, kwargs
-
-
-@pytest.fixture
-def launch_description(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
-    """The real launch file, run against recorders: `launch` is not on PyPI."""
-
-    def module(name: str, **members: object) -> None:
-        fake = types.ModuleType(name)
-        vars(fake).update(members)
-        monkeypatch.setitem(sys.modules, name, fake)
-
-    def kind(name: str) -> type[Recorded]:
-        return type(name, (Recorded,), {})
-
-    module("launch", LaunchDescription=list)
-    module("launch.actions", DeclareLaunchArgument=kind("DeclareLaunchArgument"))
-    module("launch.conditions", IfCondition=kind("IfCondition"))
-    names = ("LaunchConfiguration", "PythonExpression")
-    substitutions = {name: kind(name) for name in names}
-    module("launch.substitutions", **substitutions)
-    module("launch_ros")
-    module("launch_ros.actions", Node=kind("Node"))
-    module("launch_ros.parameter_descriptions", ParameterValue=kind("ParameterValue"))
-    monkeypatch.setenv("AMENT_PREFIX_PATH", sys.prefix)
-    path = ROOT / "launch" / "mapping.launch.py"
-    scope: dict[str, Any] = {}
-    exec(compile(path.read_text(), str(path), "exec"), scope)
-    result: list[Recorded] = scope["generate_launch_description"]()
-    return result
-
-
-def of_kind(actions: list[Recorded], name: str) -> list[Recorded]:
-    return [action for action in actions if type(action).__name__ == name]
-
-
-def test_launch_declares_what_it_uses(launch_description: list[Recorded]) -> None:
-    declared = {action.args[0] for action in of_kind(launch_description, "DeclareLaunchArgument")}
-    used = set(re.findall(r'LaunchConfiguration\("(\w+)"\)', (ROOT / "launch" / "mapping.launch.py").read_text()))
-    topics = {"image", "camera_info", "depth", "pose", "odometry", "segmented_image", "map_points", "pose_graph"}
-    assert declared == used | topics
-    assert declared >= {"config", "use_sim_time", "rviz", "namespace"}
-
-
-def test_launch_starts_existing_executables_and_files(launch_description: list[Recorded]) -> None:
-    nodes = {node.kwargs["package"]: node for node in of_kind(launch_description, "Node")}
-    assert nodes.keys() == {"ig_ros", "rviz2"}
-    assert (Path(sys.prefix) / "lib" / "ig_ros" / nodes["ig_ros"].kwargs["executable"]).is_file()
-    assert Path(nodes["rviz2"].kwargs["arguments"][1]).is_file()

@@ -17,7 +17,7 @@ import pytest
 from helpers import CAMERA, orbit
 
 from ig_ros.config import Config, NodeConfig, leaves
-from ig_ros.registries import DATASET_READERS, ENCODERS, POSE_SOURCES, SEGMENTERS, load
+from ig_ros.registries import DATASET_READERS, ENCODERS, POSE_SOURCES, SEGMENTERS, WITNESSES, load
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = {  # table -> what its classes have
@@ -25,9 +25,11 @@ METHODS = {  # table -> what its classes have
     "ENCODERS": ("from_config", "encode_text", "relevancy"),
     "POSE_SOURCES": ("at", "mounting", "restart", "note_image"),
     "DATASET_READERS": ("known_by", "recognises", "__len__", "__getitem__"),
+    "WITNESSES": ("judge",),
 }
 TABLES = {
     "SEGMENTERS": SEGMENTERS, "ENCODERS": ENCODERS, "POSE_SOURCES": POSE_SOURCES, "DATASET_READERS": DATASET_READERS,
+    "WITNESSES": WITNESSES,
 }  # fmt: skip
 
 
@@ -49,12 +51,12 @@ def test_parameters_offer_what_the_tables_hold() -> None:
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package to which the page's four files and four lines have been added."""
+    """A copy of the package to which the page's five files and five lines have been added."""
     root = tmp_path_factory.mktemp("extended")
     shutil.copytree(ROOT / "ig_ros", root / "ig_ros", ignore=shutil.ignore_patterns("__pycache__"))
     page = (ROOT / "docs" / "development.md").read_text()
     blocks = re.findall(r"^```python\n# (ig_ros/[^\n]+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 10
     for place, code in blocks:
         path, _, table = place.partition(", ")
         target = root / path
@@ -130,6 +132,21 @@ def test_a_new_segmenter_is_among_the_choices_of_its_parameter(extended: Path) -
     said = run(extended, REFUSE)
     assert "brightness" in said
     assert "geometric" in said
+
+
+JUDGE = """
+import numpy as np
+from ig_ros.config import InstanceConfig
+from ig_ros.instances.witnesses import Edges, make_witnesses
+witnesses = make_witnesses(InstanceConfig())
+edges = Edges(np.ones(2), np.zeros(2), np.full((2, 2), 9.0), np.array([[1.0, 1.0], [9.0, 9.0]]))
+belief, weight = witnesses[0].judge(edges)
+print(type(witnesses[0]).__name__, len(witnesses), belief.round(9).tolist(), weight.tolist())
+"""
+
+
+def test_a_witness_made_as_the_page_says_judges_edges_beside_the_others(extended: Path) -> None:
+    assert run(extended, JUDGE).strip() == "SeamWitness 3 [0.1, 0.5] [0.6, 0.6]"
 
 
 NODE = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata as metadata
 import re
+import shlex
 import sys
 import tomllib
 import xml.etree.ElementTree as ElementTree
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Keys of package.xml that rosdep knows by another name than the module's.
 ROSDEP = {
     "python3-numpy": "numpy", "python3-opencv": "cv2", "python3-pil": "PIL", "python3-psutil": "psutil",
-    "python3-scipy": "scipy", "python3-yaml": "yaml",
+    "python3-scipy": "scipy", "python3-yaml": "yaml", "tf2_ros_py": "tf2_ros",
 }  # fmt: skip
 
 
@@ -35,6 +36,12 @@ def imported() -> set[str]:
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(str(node.module).split(".")[0])
     return found - sys.stdlib_module_names - {"ig_ros"}
+
+
+def test_nothing_asks_scipy_for_more_than_ubuntu_24_04_has() -> None:
+    """`scalar_first` came with SciPy 1.14; with 1.11 a correction of past poses failed inside the node."""
+    found = [path.name for path in (ROOT / "ig_ros").rglob("*.py") if "scalar_first" in path.read_text()]
+    assert found == [], "index the quaternion instead"
 
 
 def canonical(name: str) -> str:
@@ -63,7 +70,7 @@ def documented(page: str) -> list[str]:
     text = (ROOT / page).read_text().replace("\\\n", " ")
     line = re.search(r"rosdep install .* && pip install (.*)", text)
     assert line is not None
-    return line[1].split()
+    return shlex.split(line[1])
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/robot.md"])
@@ -81,6 +88,27 @@ def test_a_workspace_has_all_that_is_imported(page: str) -> None:
         if not brought & {canonical(name) for name in providers.get(module, [module])}
     }
     assert missing == set(), "add to the pip line of README.md and docs/robot.md, or to package.xml"
+
+
+@pytest.mark.field("ros", "package.xml on a headless robot", "what launch files start is a dependency, RViz is none")
+def test_what_launch_files_start_is_a_dependency() -> None:
+    keys = {e.text for e in ElementTree.parse(ROOT / "package.xml").iter() if e.tag == "exec_depend"}
+    text = "".join(path.read_text() for path in ROOT.glob("launch/*.py"))
+    verbs = {f"ros2{verb}" for verb in re.findall(r'"ros2", "(\w+)"', text)}
+    assert verbs == {"ros2bag", "ros2service"}
+    assert keys >= verbs | {"ros2launch", "launch", "launch_ros", "tf2_ros_py"}
+    assert "rviz2" not in keys
+
+
+@pytest.mark.field("ros", "README's install on Ubuntu 24.04", "a line in an environment of its own that keeps NumPy 1")
+@pytest.mark.parametrize("page", ["README.md", "docs/robot.md"])
+def test_the_line_installs_into_an_environment_that_sees_ubuntus_packages(page: str) -> None:
+    before, after = (ROOT / page).read_text().replace("\\\n", " ").split("pip install ", 1)
+    assert "python3 -m venv --system-site-packages ~/ig_venv && . ~/ig_venv/bin/activate" in before.splitlines()[-1]
+    assert after.startswith('"numpy<2" ')
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "constraints-jazzy.txt").read_text(), re.MULTILINE))
+    asked = {canonical(r.name): r for r in map(Requirement, documented(page))}
+    assert {name for name, r in asked.items() if name in pins and not r.specifier.contains(pins[name])} == set()
 
 
 def test_the_line_brings_what_segmenter_report_and_page_need() -> None:

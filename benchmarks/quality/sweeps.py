@@ -21,7 +21,7 @@ SUB_OBJECTS = (200, 500, 1000)
 VOXELS = (0.05, 0.15, 0.5)  # m
 GAMMA_FACTORS = (0.6, 1.0, 1.8)  # of the default: a 3x range
 SWEPT: dict[str, tuple[float, ...]] = {"S": SUB_OBJECTS, "voxel": VOXELS, "gamma": GAMMA_FACTORS}
-WITNESSES: dict[str, dict[str, float]] = {  # the three that judge an edge (instances/merging.py), some left out
+WITNESSES: dict[str, dict[str, float]] = {  # the three that judge an edge (instances/witnesses.py), some left out
     "masks, features and surface": {},
     "without the features": {"feature_trust": 0.0, "feature_share": 0.0},
     "without the surface": {"boundary_trust": 0.0},

@@ -275,8 +275,8 @@ def _refused_saves(robot: Robot) -> int:
 FAULTS = (
     Fault("pose jumps 5 m for one frame", "pose_jump", _pose_jump),
     Fault("NaN pose", "bad_pose", _nan_pose),
-    Fault("time goes backwards", "image_out_of_order", _shifted(-30.0)),
-    Fault("clock jumps forward", "image_out_of_order", _shifted(1000.0), _taken(0.2), after=1.0),
+    Fault("time goes backwards", "clock_back", _shifted(-30.0)),
+    Fault("clock jumps forward", "clock_back", _shifted(1000.0), _taken(0.2), after=1.0),
     Fault("duplicate stamps", "image_out_of_order", _SameStamp()),
     Fault("camera_info changes for a moment", "calibration_changed", _other_lens, after=0.5),
     Fault(

@@ -26,8 +26,8 @@ from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
 from ig_ros.errors import QueryError
 from ig_ros.evaluation.held_out import render_all
 from ig_ros.evaluation.label_transfer import transfer_ids
-from ig_ros.evaluation.metrics import instance_score, score_entry
-from ig_ros.map_io import MANIFEST, load_map
+from ig_ros.evaluation.offline import ask_all, named_by_most, score
+from ig_ros.map_io import load_map
 from ig_ros.mapper import Mapper
 from ig_ros.nodes.clouds import sparse_points
 from ig_ros.nodes.query_client import MapClient, connected
@@ -59,12 +59,14 @@ def run_demo(scene: str, seconds: float, out: Path, segmenter: str) -> int:
         with child(player, out / "player.log"):
             watch(client, seconds, console)
         client.listen(1.0)
+        shown, deadline = client.objects, time.monotonic() + SETTLE
         client.instantiate()
-        client.listen(SETTLE)
+        while client.objects is shown and time.monotonic() < deadline:
+            client.listen(1.0)
         answers = interview(client, truth) if truth is not None else {}
-        answers["saved"] = save(client, out / SAVED)
+        answers["saved"] = save(client)
         answers["diagnostics"] = client.diagnostics
-        answers["slowest_answer_ms"] = {name: round(1000 * s, 1) for name, s in client.slowest.items()}
+        answers["slowest_answer_ms"] = round(1000 * client.slowest.get("ig/query_object", 0.0), 1)
     figures = judge(dataset, out, answers)
     print_table(figures, console)
     (out / "demo.json").write_text(json.dumps(figures, indent=1))
@@ -113,7 +115,7 @@ def watch(client: MapClient, seconds: float, console: Console) -> None:
 
 
 def interview(client: MapClient, truth: SceneTruth) -> dict[str, Any]:
-    """Ask for a thing by paraphrase, for every thing, and for things that are not there."""
+    """Asks for a thing by paraphrase, for every thing, and for things that are not there."""
     names = set(truth.names.values())
     paraphrases = [(text, wanted) for text, wanted in truth.queries if text not in names]
     text, wanted = (paraphrases or list(truth.queries))[0]
@@ -121,47 +123,38 @@ def interview(client: MapClient, truth: SceneTruth) -> dict[str, Any]:
     response = client.query(text, 1)
     seconds = time.perf_counter() - begin
     first = response.objects[0] if response.objects else None
-    asked = [ask(client, t, w, truth) for t, w in truth.queries]
-    refused = [not client.query(t, 1).success for t in truth.absent]
-    error = None if first is None else box_error(first, wanted, truth)
+    asked = ask_all(truth, lambda question: ask(client, question, truth))
+    missed = [entry["text"] for entry in asked["queries"] if not entry["right"]]
     return {
         "query": text,
         "object": first.label if first else "",
         "score": round(float(first.score), 3) if first else 0.0,
         "answer_ms": round(1000 * seconds, 1),
-        "position_error_m": None if error is None else round(error, 4),
-        "right_object": ask(client, text, wanted, truth)["right"],
-        "query_accuracy": round(100 * float(np.mean([a["right"] for a in asked])), 1),
-        "absent_refused": round(100 * float(np.mean(refused)), 1),
-        "missed": [a["text"] for a in asked if not a["right"]],
+        "position_error_m": None if first is None else round(box_error(first, wanted, truth), 4),
+        "right_object": text not in missed,
+        "query_accuracy": asked["query_accuracy"],
+        "absent_refused": asked["absent_refused"],
+        "missed": missed,
     }
 
 
-def save(client: MapClient, target: Path) -> str:
-    """Have the node save its map and wait until it stands; the service's answer. Raises QueryError."""
+def save(client: MapClient) -> str:
+    """Have the node save its map; the service's answer. Raises QueryError."""
     response = client.save(SAVED)
-    deadline = time.monotonic() + START_TIMEOUT
-    while not response.success and not (target / MANIFEST).exists():
-        if time.monotonic() > deadline:
-            raise QueryError(f"the node has not saved its map: {response.message}")
-        client.listen(0.5)
-    client.listen(1.0)
+    if not response.success:
+        raise QueryError(f"the node has not saved its map: {response.message}")
     return str(response.message)
 
 
-def ask(client: MapClient, text: str, wanted: int, truth: SceneTruth) -> dict[str, Any]:
-    """Asks for a thing: its text, the wanted name, the name of what was answered, and whether they are the same."""
+def ask(client: MapClient, text: str, truth: SceneTruth) -> str | None:
+    """Returns the name of the true thing on which most points of the answer lie; None for no answer."""
     response = client.query(text, 1, with_cloud=True)
-    xyz = sparse_points(response.objects[0].cloud)[0] if response.objects else np.zeros((0, 3))
-    got = true_name(xyz, truth)
-    return {"text": text, "wanted": truth.names[wanted], "got": got, "right": got == truth.names[wanted]}
+    return true_name(sparse_points(response.objects[0].cloud)[0], truth) if response.objects else None
 
 
 def true_name(xyz: FloatArray, truth: SceneTruth) -> str:
-    """Returns the name of the true thing on which most points (N, 3) m of an answer lie, "" where most lie on none."""
-    ids = transfer_ids(truth.points, truth.ids, xyz)
-    found, count = np.unique(np.maximum(ids, 0), return_counts=True)
-    return truth.names.get(int(found[count.argmax()]), "") if len(found) else ""
+    """Returns the name of the true thing on which most points (N, 3) m of an answer lie, "" where they lie on none."""
+    return named_by_most(transfer_ids(truth.points, truth.ids, xyz), truth)
 
 
 def box_error(thing: Any, wanted: int, truth: SceneTruth) -> float:
@@ -175,25 +168,20 @@ def judge(dataset: Dataset, out: Path, answers: dict[str, Any]) -> dict[str, Any
     """Load the map the node saved and compare it with the truth and the held-out views."""
     mapper = Mapper(Config())
     load_map(mapper, out / SAVED)
-    truth = dataset.truth
     frozen = mapper.freeze()
     snapshot = mapper.instantiate(frozen)
-    views = list(render_all(mapper, frozen, snapshot, dataset, split(len(dataset))[1]).values())
+    seen = render_all(mapper, frozen, snapshot, dataset, split(len(dataset))[1])
+    views = list(seen.values())
     d = answers.pop("diagnostics")
     figures: dict[str, Any] = {
         "scene": dataset.name,
+        **score(mapper, dataset, snapshot, seen),
         "frames": int(d.get("frames in", 0)),
         "keyframes": int(d.get("keyframes", 0)),
         "steps": int(d.get("steps", 0)),
         "steps_per_second": float(d.get("steps per second", 0.0)),
-        "gaussians": len(snapshot.xyz),
-        "psnr": round(float(np.mean([v.psnr for v in views])), 2),
-        "instances": len(snapshot.instances.objects),
         **answers,
     }
-    if truth is not None:
-        score = instance_score(transfer_ids(snapshot.xyz, snapshot.instances.point_ids, truth.points), truth.ids)
-        figures |= {"instances_found": score.found, "instances_true": score.true, "instance": score_entry(score)}
     write_outputs(out, snapshot, views, figures)
     write_pictures(out, snapshot, views)
     write_report(out, Report(f"{dataset.name}, mapped by the node", "ig demo", figures), mapper, views)
@@ -208,12 +196,12 @@ def print_table(figures: dict[str, Any], console: Console) -> None:
         "training steps (steps/s)": f"{figures['steps']} ({figures['steps_per_second']:.1f})",
         "PSNR of held-out views": f"{figures['psnr']:.2f} dB",
         "objects": str(figures["instances"]),
-        "slowest service answer": f"{max(figures['slowest_answer_ms'].values()):.0f} ms, while training",
+        "slowest answer to a query": f"{figures['slowest_answer_ms']:.0f} ms, while training",
     }
     if "query" in figures:
         error = figures["position_error_m"]
         rows |= {
-            "objects found / true": f"{figures['instances_found']} / {figures['instances_true']}",
+            "objects found / true": f"{figures['instance']['found']} / {figures['instance']['true']}",
             "instance mIoU": f"{figures['instance']['miou']:.1f} %",
             f'query "{figures["query"]}"': f"{figures['object'] or 'nothing'} (score {figures['score']:.2f})",
             "answered in": f"{figures['answer_ms']:.0f} ms",

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ig_ros.cli.app import AsJson, Exit, SavedMap, app, console, examples, map_home, print_json
 from ig_ros.cli.output import print_figures, track
-from ig_ros.cli.saved_maps import open_map, with_objects
+from ig_ros.cli.saved_maps import grouped, open_map, with_objects
 from ig_ros.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
     from ig_ros.datasets import Dataset, SelectionTruth
     from ig_ros.evaluation.held_out import HeldOutView
     from ig_ros.mapper import Mapper
-    from ig_ros.types import MapSnapshot
 
 EXAMPLES = examples(
     "ig eval out/map --truth sim:tabletop",
@@ -52,10 +51,9 @@ def eval_command(
     selection = annotated_views(dataset, views and queries)
     home = map_home(directory)
     mapper, _ = open_map(home, queries)
-    snapshot = with_objects(mapper.latest, home)
-    figures = judge(mapper, snapshot, dataset, views, selection)
+    figures = judge(mapper, home, dataset, views, selection)
     if queries and dataset.truth is not None:
-        figures["language"] = query_score(mapper, dataset, mapper.latest or snapshot)
+        figures["language"] = query_score(mapper, dataset, with_objects(mapper.latest, home))
     missed = {name: (value(figures, name), least) for name, least in goals.items() if value(figures, name) < least}
     figures["goals_missed"] = sorted(missed)
     if as_json:
@@ -86,24 +84,22 @@ def annotated_views(dataset: Dataset, wanted: bool) -> SelectionTruth | None:
 
 
 def judge(
-    mapper: Mapper, snapshot: MapSnapshot, dataset: Dataset, with_views: bool, selection: SelectionTruth | None
+    mapper: Mapper, home: Path, dataset: Dataset, with_views: bool, selection: SelectionTruth | None
 ) -> dict[str, Any]:
     """Figures of a loaded map. One that trained on after its objects were found is grouped anew for its views."""
     from ig_ros.datasets import split
     from ig_ros.evaluation.held_out import render_all, selection_figures
     from ig_ros.evaluation.offline import score
 
+    snapshot = with_objects(mapper.latest, home)
     _, held_out = split(len(dataset))
     shown: dict[int, HeldOutView] = {}
     chosen: dict[str, Any] = {}
     if with_views:
-        frozen = mapper.freeze()
-        if snapshot.step != frozen.step:
-            snapshot = mapper.instantiate(frozen)
+        frozen, snapshot = grouped(mapper, home)
         shown = render_all(mapper, frozen, snapshot, dataset, track(held_out, "held-out views"))
         if selection is not None:
-            drawn = dataclasses.replace(snapshot, gaussians=frozen.gaussians)  # a loaded snapshot comes without
-            chosen = {"selection": selection_figures(mapper, drawn, dataset, selection)}
+            chosen = {"selection": selection_figures(mapper, snapshot, dataset, selection)}
     return score(mapper, dataset, snapshot, shown) | chosen
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ import typer
 
 from ig_ros.cli.app import AsJson, SavedMap, app, examples, make_folder, map_home, print_json
 from ig_ros.cli.output import busy
-from ig_ros.cli.saved_maps import open_map, read_objects, with_objects
+from ig_ros.cli.saved_maps import grouped, open_map, read_objects, with_objects
 from ig_ros.errors import ConfigError
 
 
@@ -86,7 +86,7 @@ def export_command(
     facts: dict[str, float] = {}
     with busy(f"writing {target}"):
         if kind is Format.SPLAT:
-            count, what = write_splats(home, target, SplatOptions(axes, paint, tuple(only or ()))), "gaussians"
+            count, what = write_splats(home, target, axes, paint, only or ()), "gaussians"
         elif cloud is not None:
             count, coverage = write_onto(home, target, cloud, plain, paint)
             what, facts = "points", {"coverage": round(coverage, 4)}
@@ -111,16 +111,7 @@ def refuse_mixture(kind: Format, turned: bool, paint: bool, cloud: bool, plain: 
         raise ConfigError("onto wants --cloud FILE: the PLY or PCD that gets the labels")
 
 
-@dataclass(frozen=True, slots=True)
-class SplatOptions:
-    """How splats are written."""
-
-    axes: Up
-    paint: bool
-    only: tuple[int, ...]  # ids, empty = everything
-
-
-def write_splats(home: Path, target: Path, options: SplatOptions) -> int:
+def write_splats(home: Path, target: Path, axes: Up, paint: bool, only: Sequence[int]) -> int:
     """Write the Gaussians; returns how many. Raises StorageError, ConfigError for an object that is not there.
 
     A map that trained on after its objects were found is grouped anew where its objects are asked for.
@@ -128,17 +119,16 @@ def write_splats(home: Path, target: Path, options: SplatOptions) -> int:
     from ig_ros import export
 
     mapper, _ = open_map(home)
-    frozen = mapper.freeze()
-    gaussians = frozen.gaussians
-    if options.paint or options.only:
-        snapshot = with_objects(mapper.latest, home)
-        ids = (snapshot if snapshot.step == frozen.step else mapper.instantiate(frozen)).instances.point_ids
-        absent = set(options.only) - set(ids.tolist())
+    gaussians = mapper.freeze().gaussians
+    if paint or only:
+        _, snapshot = grouped(mapper, home)
+        ids = snapshot.instances.point_ids
+        absent = set(only) - set(ids.tolist())
         if absent:
             raise ConfigError(f"there is no object {', '.join(map(str, sorted(absent)))} in {home}: see ig info {home}")
-        gaussians = export.painted(gaussians, ids) if options.paint else gaussians
-        gaussians = export.chosen(gaussians, np.isin(ids, options.only)) if options.only else gaussians
-    return export.write_splats(target, gaussians, export.Axes(options.axes.value))
+        gaussians = export.painted(gaussians, ids) if paint else gaussians
+        gaussians = export.chosen(gaussians, np.isin(ids, only)) if only else gaussians
+    return export.write_splats(target, gaussians, export.Axes(axes.value))
 
 
 def write_onto(home: Path, target: Path, given: Path, plain: bool, paint: bool) -> tuple[int, float]:
@@ -152,9 +142,7 @@ def write_onto(home: Path, target: Path, given: Path, plain: bool, paint: bool) 
         raise ConfigError(f"{given} would be overwritten by its labelled copy: choose another --out")
     cloud = export.read_cloud(given)
     mapper, settings = open_map(home)
-    frozen = mapper.freeze()
-    snapshot = with_objects(mapper.latest, home)
-    snapshot = snapshot if snapshot.step == frozen.step else mapper.instantiate(frozen)
+    frozen, snapshot = grouped(mapper, home)
     found = export.label_cloud(cloud, frozen, snapshot, None if plain else settings.language.accept)
     if found.coverage == 0:
         raise ConfigError(

@@ -87,6 +87,8 @@ def map_command(
         "pose_frame": pose_frame, "map_frame": map_frame,
     }  # fmt: skip
     dataset = open_dataset(with_topics(scene, topics))
+    if chosen := getattr(dataset, "chosen", ""):
+        console.print(chosen, highlight=False, soft_wrap=True)
     make_folder(out)  # before minutes of mapping, not after
     budget = Budget(seconds=0.0 if steps else (seconds or 120.0), steps=steps)
     figures = run(Mapper(settings), dataset, budget, out, report)

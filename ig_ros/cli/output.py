@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -55,12 +55,8 @@ def print_objects(title: str, rows: Sequence[tuple[ObjectInstance, float | None]
     Console().print(table)
 
 
-Item = TypeVar("Item", covariant=True)
+Item = TypeVar("Item")
 WINDOW = 5.0  # s over which a rate is measured
-
-
-class Items(Sized, Iterable[Item], Protocol[Item]):
-    """Something with a length to go through."""
 
 
 class Rate:
@@ -100,7 +96,7 @@ def busy(doing: str) -> Status:
     return console.status(doing)
 
 
-def track(items: Items[Item], doing: str) -> Iterator[Item]:
+def track(items: Sequence[Item], doing: str) -> Iterator[Item]:
     """Go through items under such a bar."""
     with counting(len(items), doing) as done:
         for count, item in enumerate(items, 1):

@@ -16,6 +16,7 @@ from ig_ros.errors import StorageError
 if TYPE_CHECKING:
     from ig_ros.config import Config
     from ig_ros.mapper import Mapper
+    from ig_ros.named_objects import FrozenMap
     from ig_ros.types import MapSnapshot
 
 
@@ -53,6 +54,17 @@ def with_objects(snapshot: MapSnapshot | None, home: Path) -> MapSnapshot:
     return snapshot
 
 
+def grouped(mapper: Mapper, home: Path) -> tuple[FrozenMap, MapSnapshot]:
+    """Returns an open map frozen, and its objects with their Gaussians.
+
+    They are found anew where the map trained on after they were found. Raises StorageError where there are none.
+    """
+    frozen, snapshot = mapper.freeze(), with_objects(mapper.latest, home)
+    if snapshot.step != frozen.step or len(snapshot.xyz) != len(frozen.gaussians.means):
+        return frozen, mapper.instantiate(frozen)
+    return frozen, dataclasses.replace(snapshot, gaussians=frozen.gaussians)
+
+
 INFO_EXAMPLES = examples("ig info out/map", "ig info out/map --json")
 
 
@@ -74,7 +86,7 @@ def info_command(directory: SavedMap, as_json: AsJson = False) -> None:
 
 def describe(home: Path, contents: OpenMap) -> dict[str, Any]:
     """JSON-ready facts about an open map; lengths in metres, sizes in MB."""
-    from ig_ros.report.page import changed
+    from ig_ros.config import chosen, to_dict
 
     mapper, settings = contents
     latest = mapper.latest
@@ -94,7 +106,7 @@ def describe(home: Path, contents: OpenMap) -> dict[str, Any]:
         "named": sum(bool(thing.label) for thing in things),
         "encoder": latest.instances.encoder if latest else "",
         "objects_of_step": latest.step if latest else None,
-        "parameters": changed(settings),
+        "parameters": chosen(to_dict(settings)),
     }
 
 

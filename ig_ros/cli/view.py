@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import typer
 
 from ig_ros.cli.app import ConfigFile, Exit, Overrides, Segmenter, app, console, examples, map_home, read_config
 from ig_ros.cli.output import busy
-from ig_ros.cli.saved_maps import open_map, with_objects
+from ig_ros.cli.saved_maps import grouped, open_map
 from ig_ros.errors import viewer_missing
 
 if TYPE_CHECKING:
@@ -78,11 +77,7 @@ def saved(directory: Path) -> Iterator[tuple[SavedSource, Callable[[], None]]]:
     home = map_home(directory)
     with busy(f"opening {directory}"):
         mapper, settings = open_map(home, with_words=True)
-        snapshot, frozen = with_objects(mapper.latest, home), mapper.freeze()
-        if snapshot.step == frozen.step and len(snapshot.xyz) == len(frozen.gaussians.means):
-            snapshot = dataclasses.replace(snapshot, gaussians=frozen.gaussians)
-        else:  # it was saved while it was being trained
-            snapshot = mapper.instantiate(frozen)
+        _, snapshot = grouped(mapper, home)
     yield SavedSource(str(directory), snapshot, mapper.encoder, settings), lambda: time.sleep(POLL)
 
 

@@ -35,7 +35,6 @@ class KeyframeConfig:
     min_rotation: float = param(5.0, "... or this much rotation, deg", 0.0, 180.0)
     new_area: float = param(0.2, "... or when more than this share of its depth shows ground not seen before", 0.0, 1.0)
     blur_ratio: float = param(0.3, "refused: sharpness below this share of the images' before; 0 = none", 0.0, 1.0)
-    blur_patience: int = param(3, "blurred images refused in a row at most", 0, 1000)
     max_speed: float = param(10.0, "a pose that jumps faster than this is refused, m/s", 0.01, 1e6)
     capacity: int = param(600, "keyframes held in memory; the least informative one goes first", 2, 100000)
 

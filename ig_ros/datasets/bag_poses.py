@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ig_ros.config import NodeConfig
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import inverse
 from ig_ros.message_decoding import matrix_from_pose, nanoseconds
@@ -15,15 +14,17 @@ from ig_ros.pose_buffer import PoseBuffer
 from ig_ros.types import FloatArray
 
 
-def recorded_poses() -> PoseBuffer:
-    """Returns an empty buffer that keeps every pose and interpolates as the node does by default."""
-    return PoseBuffer(NodeConfig().pose_max_gap, capacity=sys.maxsize)
+def recorded_poses(max_gap: float) -> PoseBuffer:
+    """Returns an empty buffer that keeps every pose and interpolates between those at most `max_gap` s apart."""
+    return PoseBuffer(max_gap, capacity=sys.maxsize)
 
 
 class Transforms:
     """The tree of /tf and /tf_static."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_gap: float) -> None:
+        """Transforms of a moving frame more than `max_gap` s apart are not interpolated."""
+        self._max_gap = max_gap
         self._parents: dict[str, str] = {}
         self._fixed: dict[str, FloatArray] = {}
         self._moving: dict[str, PoseBuffer] = {}
@@ -37,7 +38,7 @@ class Transforms:
             if fixed:
                 self._fixed[child] = T
             else:
-                self._moving.setdefault(child, recorded_poses()).add(nanoseconds(item.header.stamp), T)
+                self._moving.setdefault(child, recorded_poses(self._max_gap)).add(nanoseconds(item.header.stamp), T)
 
     def chain(self, frame: str) -> list[str]:
         """Returns the frame, its parent and so on up to the root."""

@@ -39,7 +39,7 @@ class BagTopic:
     count: int  # messages
     kind: str  # colour, grey, depth, camera_info, pose, masks, tf or other
     frame_id: str = ""
-    size: tuple[int, int] = (0, 0)  # width, height of a raw image, of the calibrated image of a camera_info
+    size: tuple[int, int] = (0, 0)  # width, height of a raw image, of those that a camera_info is of
 
 
 def describe(name: str, kind: str, count: int, first: Any) -> BagTopic:
@@ -54,7 +54,9 @@ def describe(name: str, kind: str, count: int, first: Any) -> BagTopic:
         deep = "compressedDepth" in first.format or first.format.startswith(DEPTH) or "compressedDepth" in name
         return replace(topic, kind="depth" if deep else "colour")
     if topic.kind == "camera_info":
-        return replace(topic, size=(first.width, first.height))
+        roi = first.roi
+        columns, rows = (roi.width or first.width), (roi.height or first.height)
+        return replace(topic, size=(columns // max(first.binning_x, 1), rows // max(first.binning_y, 1)))
     return topic
 
 
@@ -68,6 +70,8 @@ def select(topics: Iterable[BagTopic], wanted: Mapping[str, str]) -> dict[str, B
     of_kind = {kind: [t for t in found if t.kind == kind] for kind in ("colour", "grey", "depth", *KINDS.values())}
     for part, name in wanted.items():
         fitting = {t.name for t in found if t.kind in (KINDS_OF_IMAGE if part == "image" else (part,))}
+        if part == "masks":  # label images say nowhere that they are
+            fitting |= {t.name for t in found if t.type in (RAW, COMPRESSED)}
         if name not in fitting | WORDS.get(part, set()):
             raise DatasetError(f"the bag has no {part} topic {name}; it has {listing(found)}")
     chosen = {part: topic for part, name in wanted.items() for topic in found if topic.name == name}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
+import itertools
 import logging
 import struct
 import weakref
@@ -14,30 +16,30 @@ import numpy as np
 
 from ig_ros.config import NodeConfig
 from ig_ros.datasets.bag_poses import Transforms, recorded_poses
-from ig_ros.datasets.bag_topics import COMPRESSED, BagTopic, describe, listing, select
+from ig_ros.datasets.bag_topics import BagTopic, describe, listing, select
 from ig_ros.datasets.base import Faults, SceneTruth
 from ig_ros.depth_alignment import STEADY, aligned_depth, steady_offset
 from ig_ros.errors import DatasetError, FrameError
 from ig_ros.geometry import T_BODY_OPTICAL, inverse
-from ig_ros.lens_distortion import Rectifier, is_rectified_topic
+from ig_ros.lens_distortion import Lens, Rectifier, Rectifiers, is_rectified_topic
 from ig_ros.message_decoding import (
-    depth_from_compressed,
-    depth_from_image,
+    depth_from_message,
     masks_from_message,
     matrix_from_pose,
     nanoseconds,
-    rgb_from_compressed,
-    rgb_from_raw,
+    overlaid,
+    rgb_from_message,
 )
 from ig_ros.types import FloatArray, Frame, Masks
 
 log = logging.getLogger(__name__)
 
 PoseAt: TypeAlias = Callable[[int], FloatArray | None]  # stamp (ns) -> T_world_camera (4, 4)
+HEADER = 12  # bytes of a serialised message to the end of its stamp
 SUFFIXES = (".mcap", ".db3", ".bag")
 TOPICS = ("image", "camera_info", "pose", "depth", "masks")
 ROS1_TYPES = {"tf/msg/tfMessage": "tf2_msgs/msg/TFMessage"}  # of old bags
-OPTIONS = (*TOPICS, "pose_frame", "map_frame", "sync_tolerance")
+OPTIONS = (*TOPICS, "pose_frame", "map_frame", "sync_tolerance", "pose_max_gap")
 
 
 class BagDataset:
@@ -52,7 +54,8 @@ class BagDataset:
 
         Options (all guessed where only one thing fits): image, camera_info, depth, masks: topics, the last two may be
         `none`; pose: a topic or `tf`; pose_frame: whose poses they are, `optical` (z forward), `body` (x forward) or
-        a tf frame; map_frame: of tf; sync_tolerance: s within which depth and masks are of the moment of an image.
+        a tf frame; map_frame: of tf; sync_tolerance: s within which depth and masks are of the moment of an image;
+        pose_max_gap: s by which poses may be apart to be interpolated.
         Raises DatasetError, which lists the topics where the choice is open.
         """
         self.name = path.resolve().stem
@@ -67,15 +70,12 @@ class BagDataset:
         self.topics = self._describe()
         parts = {k: v for k, v in self._options.items() if k in TOPICS}
         self._used = select(self.topics, parts)
-        self._rectifier = self._calibration()
-        self._index: dict[str, list[tuple[int, int]]] = {
-            part: sorted((_stamp(raw), time) for _, time, raw in self._raw(self._used[part].name))
-            for part in ("image", "depth", "masks")
-            if part in self._used
-        }
+        self._index, infos = self._indexed()
+        self._lenses, self._rectifiers = self._calibrated(infos), Rectifiers()
         self._refuse_one_stamp()
         self._poses = self._from_topic(self._used["pose"].name) if "pose" in self._used else self._from_tf()
         self._frames = self._posed()
+        self._without: dict[str, int] = {}  # part -> images without it
         self._sync = {part: self._tolerance(part) for part in ("depth", "masks")}
         self._depth_camera, self._T_color_depth = self._depth_mounting()
 
@@ -91,44 +91,67 @@ class BagDataset:
     def __getitem__(self, i: int) -> Frame:
         place, T = self._frames[i]
         stamp, _ = self._index["image"][place]
-        rectifier = self._rectifier
         try:
-            message = self._message("image", stamp)
-            rgb = rgb_from_compressed(message) if _is(message, COMPRESSED) else rgb_from_raw(message)
-            camera = rectifier.camera
+            rectifier = self._rectifiers.of(self._lens(stamp))
+            rgb = rgb_from_message(self._messages("image", stamp)[0], rectifier.lens.reduction)
+            camera, n = rectifier.camera, rectifier.lens.reduction
             if rgb.shape[:2] != (camera.height, camera.width):
                 raise FrameError(
                     "image_size",
-                    f"image is {rgb.shape[1]}x{rgb.shape[0]}, its camera_info {camera.width}x{camera.height}",
+                    f"image is {rgb.shape[1] * n}x{rgb.shape[0] * n}, its camera_info (with binning and roi) "
+                    f"{camera.width * n}x{camera.height * n}: name the one of this size with --camera-info",
                 )
             straight, where = rectifier.color(rgb), f"{self._path}, at {stamp} ns"
-            depth = self.faults.attempt(lambda: self._depth(stamp, T), f"{where}, depth: ")
-            masks = self.faults.attempt(lambda: self._masks(stamp), f"{where}, masks: ")
+            depth = self.faults.attempt(lambda: self._depth(stamp, T, rectifier), f"{where}, depth: ")
+            masks = self.faults.attempt(lambda: self._masks(stamp, rectifier), f"{where}, masks: ")
             return Frame(stamp, straight, camera, T, depth, masks, place)
         except FrameError as error:
             raise DatasetError(f"{self._path}, image at {stamp} ns: {error}", error.cause) from error
 
-    def _depth(self, stamp: int, T_world_color: FloatArray) -> FloatArray | None:
+    @property
+    def chosen(self) -> str:
+        """Returns what is read: topics, sizes, and how many images have a pose, depth and masks; for the user."""
+        camera, n, count = self._lenses[0][1].camera, self._lenses[0][1].reduction, len(self._frames)
+        size = f"{camera.width * n}x{camera.height * n}" + (f" read as {camera.width}x{camera.height}" if n > 1 else "")
+        said = [
+            f"image {self._used['image'].name} ({size}, {count} of {len(self._index['image'])} with a pose)",
+            f"camera_info {self._used['camera_info'].name}",
+            f"pose {self._used['pose'].name if 'pose' in self._used else 'tf'}",
+        ]
+        for part in ("depth", "masks"):
+            topic = self._used.get(part)
+            have = f"{topic.name} ({count - self._without[part]} of {count} images have it)" if topic else "none"
+            said.append(f"{part} {have}")
+        return f"{self.name}: " + ", ".join(said)
+
+    def _lens(self, stamp: int) -> Lens:
+        """Returns the calibration of the image of a stamp (ns): the newest until then."""
+        place = bisect.bisect_right(self._lenses, stamp, key=lambda entry: entry[0])
+        return self._lenses[max(0, place - 1)][1]
+
+    def _depth(self, stamp: int, T_world_color: FloatArray, rectifier: Rectifier) -> FloatArray | None:
         """Returns depth registered to the image, by its own calibration and mounting, and the pose of its own stamp."""
-        message = self._message("depth", stamp)
-        if message is None:
+        messages = self._messages("depth", stamp)
+        if not messages:
             return None
+        message = messages[0]
         taken = nanoseconds(message.header.stamp)
         T_world_then = self._poses(taken) if abs(taken - stamp) > self._close else T_world_color
         if T_world_then is None:  # the poses end before this depth
             return None
-        depth = depth_from_compressed(message) if _is(message, COMPRESSED) else depth_from_image(message)
         T_color_depth = inverse(T_world_color) @ T_world_then @ self._T_color_depth
         moved = self._depth_camera is not None or T_world_then is not T_world_color
-        return aligned_depth(depth, self._rectifier, self._depth_camera, T_color_depth if moved else None)
+        depth = depth_from_message(message)
+        return aligned_depth(depth, rectifier, self._depth_camera, T_color_depth if moved else None)
 
-    def _masks(self, stamp: int) -> Masks | None:
-        message = self._message("masks", stamp)
-        if message is None:
+    def _masks(self, stamp: int, rectifier: Rectifier) -> Masks | None:
+        """Returns the masks of an image; those of several messages of one stamp overlap, small ones on top."""
+        messages = self._messages("masks", stamp)
+        if not messages:
             return None
-        masks = masks_from_message(message)
-        labels = np.asarray(self._rectifier.nearest(masks.labels), np.int32)
-        return Masks(labels, masks.names, masks.scores, masks.embeddings, masks.encoder)
+        masks = overlaid([masks_from_message(message) for message in messages])
+        labels = rectifier.nearest(rectifier.fitted(masks.labels))
+        return dataclasses.replace(masks, labels=np.asarray(labels, np.int32))
 
     def _describe(self) -> tuple[BagTopic, ...]:
         found = []
@@ -140,27 +163,61 @@ class BagDataset:
                          BagTopic(name, kind, 0, "other"))  # fmt: skip
         return tuple(found)
 
-    def _calibration(self) -> Rectifier:
-        topic = self._used["camera_info"].name
-        connection, _, raw = next(self._raw(topic))
+    def _indexed(self) -> tuple[dict[str, list[tuple[int, int]]], list[tuple[int, Any]]]:
+        """Returns stamp and time (ns) of the messages of each part, and stamp and content of each new camera_info."""
+        parts = {
+            self._used[part].name: part for part in ("image", "depth", "masks", "camera_info") if part in self._used
+        }
+        index: dict[str, list[tuple[int, int]]] = {part: [] for part in parts.values()}
+        infos: list[tuple[int, Any]] = []
+        content = b""
+        for connection, time, raw in self._raw(*parts):
+            part = parts[connection.topic]
+            index[part].append((_stamp(raw), time))
+            if part == "camera_info" and raw[HEADER:] != content:
+                content = bytes(raw[HEADER:])
+                infos.append((_stamp(raw), self._decoded(connection, raw)))
+        return {part: sorted(entries) for part, entries in index.items()}, infos
+
+    def _calibrated(self, infos: list[tuple[int, Any]]) -> list[tuple[int, Lens]]:
+        """Returns the lens that the images have from each stamp (ns) on. Says where it is another one."""
+        rectified = is_rectified_topic(self._used["image"].name)
         try:
-            return Rectifier.from_info(self._decoded(connection, raw), is_rectified_topic(self._used["image"].name))
+            lenses = sorted(
+                ((stamp, Lens.from_info(info, rectified)) for stamp, info in infos), key=lambda entry: entry[0]
+            )
         except FrameError as error:
-            raise DatasetError(f"{self._path}, {topic}: {error}") from error
+            raise DatasetError(f"{self._path}, {self._used['camera_info'].name}: {error}") from error
+        changes = sum(not lens.near(before) for (_, before), (_, lens) in itertools.pairwise(lenses))
+        if changes:
+            log.warning(
+                "%s: %s changes %d times by more than an autofocus does: are there two cameras on it? Each image is "
+                "read with the newest before it", self._path, self._used["camera_info"].name, changes,
+            )  # fmt: skip
+        return lenses
 
     def _posed(self) -> list[tuple[int, FloatArray]]:
         """Returns the place in the image index and the pose of every image that has one."""
         stamps = [stamp for stamp, _ in self._index["image"]]
         posed = [(place, T) for place, stamp in enumerate(stamps) if (T := self._poses(stamp)) is not None]
-        count = len(self._index["image"])
+        count, gap = len(self._index["image"]), f"pose_max_gap, {self._number('pose_max_gap'):g} s"
         if not posed:
-            raise DatasetError(f"{self._path}: none of {count} images has a pose at its time; {listing(self.topics)}")
+            raise DatasetError(
+                f"{self._path}: none of {count} images has a pose at its time; {listing(self.topics)}; poses further "
+                f"apart than {gap}, are interpolated with '{self._path}?pose_max_gap=SECONDS'"
+            )
         if len(posed) < count:
-            log.warning("%s: left out %d of %d images: no pose at their time", self._path, count - len(posed), count)
+            outside = posed[0][0] + count - 1 - posed[-1][0]
+            between = count - len(posed) - outside
+            log.warning(
+                "%s: left out %d of %d images, no pose at their time: %d before the first pose or after the last, %d "
+                "between poses further apart than %s%s", self._path, count - len(posed), count, outside, between, gap,
+                f": to interpolate these, open '{self._path}?pose_max_gap=2'" if between else "",
+            )  # fmt: skip
         return posed
 
     def _from_topic(self, topic: str) -> PoseAt:
-        poses, child = recorded_poses(), ""
+        poses, child = recorded_poses(self._number("pose_max_gap")), ""
         for connection, _, raw in self._raw(topic):
             message = self._decoded(connection, raw)
             child = getattr(message, "child_frame_id", "")
@@ -174,11 +231,15 @@ class BagDataset:
     @property
     def _close(self) -> int:
         """Time (ns) within which depth and masks are taken to be of the image's own moment."""
-        text = self._options.get("sync_tolerance", str(NodeConfig().sync_tolerance))
+        return round(self._number("sync_tolerance") * 1e9)
+
+    def _number(self, option: str) -> float:
+        """Returns an option in seconds, without it the node's default. Raises DatasetError."""
+        text = self._options.get(option, str(getattr(NodeConfig(), option)))
         try:
-            return round(float(text) * 1e9)
+            return float(text)
         except ValueError as error:
-            raise DatasetError(f"sync_tolerance of a bag is a number of seconds, not '{text}'") from error
+            raise DatasetError(f"{option} of a bag is a number of seconds, not '{text}'") from error
 
     def _refuse_one_stamp(self) -> None:
         """Raises DatasetError where all images bear one stamp: all would get one pose."""
@@ -195,12 +256,14 @@ class BagDataset:
         Says what is left out, and by how much it is stamped beside the images.
         """
         stamps = np.array([stamp for stamp, _ in self._index.get(part, [])], np.int64)
+        self._without[part] = len(self._frames)
         if not len(stamps):
             return 0
         images = np.array([self._index["image"][place][0] for place, _ in self._frames], np.int64)
         offsets = (stamps[np.abs(stamps[None] - images[:, None]).argmin(1)] - images) / 1e9
         middle, close = float(np.median(offsets)), self._close
         late = np.abs(offsets) > close / 1e9
+        self._without[part] = int(late.sum())
         if not late.any():
             return close
         if part == "depth" and steady_offset(offsets) is not None:
@@ -208,7 +271,9 @@ class BagDataset:
                 "%s: depth is stamped %.0f ms beside its image throughout: it is used with the pose of its own stamp",
                 self._path, 1000 * middle,
             )  # fmt: skip
-            return max(close, round((abs(middle) + STEADY) * 1e9))
+            within = max(close, round((abs(middle) + STEADY) * 1e9))
+            self._without[part] = int((np.abs(offsets) > within / 1e9).sum())
+            return within
         log.warning(
             "%s: %d of %d images have no %s within %.0f ms (sync_tolerance); it is stamped %.0f ms beside them",
             self._path, late.sum(), len(images), part, close / 1e6, 1000 * middle,
@@ -220,10 +285,11 @@ class BagDataset:
 
         Raises DatasetError where depth is of another frame or size and the bag does not say how it lies.
         """
-        color, camera = self._used["image"], self._rectifier.camera
+        color, lens = self._used["image"], self._lenses[0][1]
+        sizes = [(lens.camera.width * n, lens.camera.height * n) for n in (1, lens.reduction)]
         topic = self._used.get("depth", color)
         same = not topic.frame_id or topic.frame_id.lstrip("/") == color.frame_id.lstrip("/")
-        if topic is color or (same and topic.size in ((0, 0), (camera.width, camera.height))):
+        if topic is color or (same and topic.size in ((0, 0), *sizes)):
             return None, np.eye(4)
         infos = [t for t in self.topics if t.kind == "camera_info" and t.frame_id == topic.frame_id and t.count]
         infos = [t for t in infos if topic.size in ((0, 0), t.size)]
@@ -278,29 +344,32 @@ class BagDataset:
         return lambda stamp: tree.at(target, camera, stamp)
 
     def _tree(self) -> Transforms:
-        tree = Transforms()
+        tree = Transforms(self._number("pose_max_gap"))
         for topic in self.topics:
             if topic.kind == "tf" and topic.count:
                 for connection, _, raw in self._raw(topic.name):
                     tree.add(self._decoded(connection, raw), fixed=topic.name.endswith("tf_static"))
         return tree
 
-    def _message(self, part: str, stamp: int) -> Any:
-        """Returns the message of a part nearest to a stamp (ns), None beyond the part's tolerance."""
+    def _messages(self, part: str, stamp: int) -> list[Any]:
+        """Returns the messages of a part of the stamp nearest to this one (ns), none beyond the part's tolerance."""
         index = self._index.get(part, [])
         after = bisect.bisect_left(index, (stamp, 0))
         near = index[max(0, after - 1) : after + 1]
-        found, time = min(near, key=lambda entry: abs(entry[0] - stamp), default=(None, 0))
+        found, _ = min(near, key=lambda entry: abs(entry[0] - stamp), default=(None, 0))
         if found is None or abs(found - stamp) > self._sync.get(part, 0):
-            return None
-        for connection, _, raw in self._raw(self._used[part].name, time, time + 1):
-            if _stamp(raw) == found:
-                return self._decoded(connection, raw)
-        raise DatasetError(f"{self._path} has changed while it was read: {self._used[part].name} at {time} ns is gone")
+            return []
+        first = bisect.bisect_left(index, (found, 0))
+        times = {time for _, time in itertools.takewhile(lambda entry: entry[0] == found, index[first:])}
+        name = self._used[part].name
+        raws = [(c, raw) for time in sorted(times) for c, _, raw in self._raw(name, start=time, stop=time + 1)]
+        if not raws:
+            raise DatasetError(f"{self._path} has changed while it was read: {name} at {found} ns is gone")
+        return [self._decoded(connection, raw) for connection, raw in raws if _stamp(raw) == found]
 
-    def _raw(self, topic: str, start: int | None = None, stop: int | None = None) -> Iterator[tuple[Any, int, bytes]]:
-        """Yields connection, time (ns) and CDR bytes of a topic's messages; those of ROS 1 are converted."""
-        connections = [c for c in self._reader.connections if c.topic == topic]
+    def _raw(self, *topics: str, start: int | None = None, stop: int | None = None) -> Iterator[tuple[Any, int, bytes]]:
+        """Yields connection, time (ns) and CDR bytes of the messages of topics; those of ROS 1 are converted."""
+        connections = [c for c in self._reader.connections if c.topic in topics]
         for connection, time, raw in self._reader.messages(connections, start=start, stop=stop):
             yield connection, time, raw if self._reader.is2 else self._checked(self._types.ros1_to_cdr, connection, raw)
 
@@ -340,7 +409,3 @@ def _stamp(raw: bytes) -> int:
     """Returns the stamp (ns) of a serialised message with a header: CDR, 4 bytes before it tell the byte order."""
     seconds, nanoseconds_ = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
     return int(seconds) * 1_000_000_000 + int(nanoseconds_)
-
-
-def _is(message: Any, kind: str) -> bool:
-    return bool(message.__msgtype__ == kind)

@@ -49,7 +49,8 @@ class Dataset(Protocol):
     """Posed frames in the order of their numbers, loaded when asked for.
 
     A recorded one may also have `faults` (Faults), `sparse_points` (SparsePoints | None, of structure from motion),
-    `missing_truth` (tuple[str, ...]) and `selection` (SelectionTruth | None, labels of single views).
+    `missing_truth` (tuple[str, ...]), `selection` (SelectionTruth | None, labels of single views) and `chosen` (str,
+    what is read).
     """
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 
 from ig_ros.datasets import files
 from ig_ros.datasets.base import SparsePoints, stamp_of
-from ig_ros.datasets.posed import Calibration, PosedFolder, View
+from ig_ros.datasets.posed import CalibratedCamera, PosedFolder, View
 from ig_ros.datasets.scannet_truth import read_mesh
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import pose_from_quaternion
@@ -86,7 +86,7 @@ def _with_suffix(path: Path) -> Path:
     )
 
 
-def _calibration(about: Mapping[str, Any], size: tuple[int, int] | None) -> Calibration:
+def _calibration(about: Mapping[str, Any], size: tuple[int, int] | None) -> CalibratedCamera:
     """Returns the camera of a frame. Raises KeyError, ValueError, and DatasetError for a lens that OpenCV lacks."""
     model, names = str(about.get("camera_model", "OPENCV")), ("k1", "k2", "k3", "k4", "p1", "p2")
     k1, k2, k3, k4, p1, p2 = (float(about.get(name, 0)) for name in names)
@@ -99,7 +99,9 @@ def _calibration(about: Mapping[str, Any], size: tuple[int, int] | None) -> Cali
     fx = float(about["fl_x"]) if "fl_x" in about else width / 2 / math.tan(float(about["camera_angle_x"]) / 2)
     centre = float(about.get("cx", width / 2)), float(about.get("cy", height / 2))
     lens = (k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2, k3)
-    return Calibration(width, height, (fx, float(about.get("fl_y", fx))), centre, lens if any(lens) else (), fisheye)
+    return CalibratedCamera(
+        width, height, (fx, float(about.get("fl_y", fx))), centre, lens if any(lens) else (), fisheye
+    )
 
 
 class Record3dDataset(PosedFolder):
@@ -119,7 +121,7 @@ class Record3dDataset(PosedFolder):
             width, height, poses = int(about["w"]), int(about["h"]), np.array(about["poses"], np.float64)
             every = about.get("perFrameIntrinsicCoeffs")
             own = every or [[about["K"][i] for i in (0, 4, 6, 7)]] * len(poses)  # K is written column by column
-            cameras = [Calibration(width, height, (fx, fy), (cx, cy)) for fx, fy, cx, cy in own]
+            cameras = [CalibratedCamera(width, height, (fx, fy), (cx, cy)) for fx, fy, cx, cy in own]
             self._size = int(about.get("dw", 0)), int(about.get("dh", 0))
             times = about.get("frameTimestamps") or [i / float(about.get("fps", 30)) for i in range(len(poses))]
             matrices = [(i, pose_from_quaternion(p[4:], np.roll(p[:4], 1)), f"pose {i}") for i, p in enumerate(poses)]

@@ -16,7 +16,7 @@ import numpy as np
 
 from ig_ros.datasets.base import SparsePoints
 from ig_ros.datasets.files import refuse_missing
-from ig_ros.datasets.posed import Calibration
+from ig_ros.datasets.posed import CalibratedCamera
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import inverse, pose_from_quaternion
 from ig_ros.types import FloatArray
@@ -42,7 +42,7 @@ class ColmapCamera:
     parameters: tuple[float, ...]  # px and distortion, in the order of the model
 
     @property
-    def calibration(self) -> Calibration:
+    def calibration(self) -> CalibratedCamera:
         """Returns how rays go through it. Raises DatasetError for a lens model that OpenCV does not have."""
         if self.model in UNKNOWN or (self.model, len(self.parameters)) not in MODELS:
             raise DatasetError(
@@ -51,7 +51,7 @@ class ColmapCamera:
             )
         fx, fy, cx, cy, *rest = (self.parameters[:1] if self.model in ONE_FOCAL else ()) + self.parameters
         # k1, k2, p1, p2, k3..k6: the order of COLMAP and of OpenCV
-        return Calibration(self.width, self.height, (fx, fy), (cx, cy), tuple(rest), "FISHEYE" in self.model)
+        return CalibratedCamera(self.width, self.height, (fx, fy), (cx, cy), tuple(rest), "FISHEYE" in self.model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ig_ros.datasets.base import Faults
-from ig_ros.errors import DatasetError
+from ig_ros.errors import DatasetError, FrameError
+from ig_ros.message_decoding import labels_from_png
 from ig_ros.types import Array, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,13 @@ def read_depth(source: Source, per_metre: float = 1000.0) -> FloatArray:
 
 
 def read_labels(source: Source, content: str = "labels") -> IntArray:
-    """Returns (H, W) int32 from an 8- or 16-bit PNG (PGM) with one channel."""
+    """Returns (H, W) int32 from an 8- or 16-bit PNG with one channel; of labels also with a palette or of colours."""
+    if content != "depth":
+        try:
+            return labels_from_png(read_content(source, content), str(source))
+        except FrameError as error:
+            text = f"cannot read {source}: expected a 16-bit PNG with one channel ({content}): {error}"
+            raise DatasetError(text, f"broken_{content}") from error
     image = _decoded(source, content, cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
         found = "an unreadable file" if image is None else f"{image.dtype} {image.shape}"

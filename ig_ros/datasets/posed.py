@@ -20,7 +20,7 @@ SAME_SHAPE = 0.01  # by which width and height may differ in scale: reduced copi
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibratedCamera:
     """One camera as calibrated, distortion included; pixel centres are at +0.5."""
 
     width: int
@@ -34,10 +34,10 @@ class Calibration:
     @staticmethod
     def of(
         K: FloatArray, width: int, height: int, distortion: Sequence[float] = (), reducible: bool = False
-    ) -> Calibration:
+    ) -> CalibratedCamera:
         """Returns the calibration with a camera matrix (3, 3)."""
         focal, centre = (float(K[0, 0]), float(K[1, 1])), (float(K[0, 2]), float(K[1, 2]))
-        return Calibration(width, height, focal, centre, tuple(map(float, distortion)), False, reducible)
+        return CalibratedCamera(width, height, focal, centre, tuple(map(float, distortion)), False, reducible)
 
     @property
     def K(self) -> FloatArray:
@@ -55,7 +55,7 @@ class Calibration:
 
 
 @lru_cache(maxsize=8)
-def _rectifier(calibration: Calibration, width: int, height: int) -> Rectifier:
+def _rectifier(calibration: CalibratedCamera, width: int, height: int) -> Rectifier:
     try:
         camera = Camera(calibration.K, calibration.width, calibration.height).resized(width, height)
         size = next((n for n in (4, 5, 8) if n >= len(calibration.distortion)), len(calibration.distortion))
@@ -78,10 +78,10 @@ class View:
     number: int
     stamp: int  # ns
     image: files.Source
-    calibration: Calibration
+    calibration: CalibratedCamera
     T_world_camera: FloatArray  # (4, 4) m
     depth: files.Source | None = None
-    depth_calibration: Calibration | None = None  # of a depth camera at the place of the image's; None: registered
+    depth_calibration: CalibratedCamera | None = None  # of a depth camera at the place of the image's; None: registered
 
 
 class PosedFolder:
@@ -115,7 +115,7 @@ class PosedFolder:
 
     def take_numbered(
         self, colors: Mapping[int, files.Source], depths: Mapping[int, files.Source], poses: Mapping[int, FloatArray],
-        calibrations: tuple[Calibration, Calibration | None], name: Callable[[int, str], Path], layout: str,
+        calibrations: tuple[CalibratedCamera, CalibratedCamera | None], name: Callable[[int, str], Path], layout: str,
     ) -> None:  # fmt: skip
         """Keeps the frames that have a pose; `name` tells what the missing color or depth of a number is called."""
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from ig_ros.config import NodeConfig
 from ig_ros.datasets import files
 from ig_ros.datasets.bag_poses import recorded_poses
-from ig_ros.datasets.posed import Calibration, PosedFolder, View
+from ig_ros.datasets.posed import CalibratedCamera, PosedFolder, View
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import pose_from_quaternion
 from ig_ros.pose_buffer import PoseBuffer
@@ -52,9 +53,9 @@ class SevenScenesDataset(PosedFolder):
             K = files.read_intrinsics(intrinsics)
         else:
             K, K_depth, self._per_metre = _read_info(info)
-        color, depth = Calibration.of(K, *files.common_size(colors.values())), None
+        color, depth = CalibratedCamera.of(K, *files.common_size(colors.values())), None
         if K_depth is not None and depths:
-            depth = Calibration.of(K_depth, *files.common_size(depths.values(), self.read_depth))
+            depth = CalibratedCamera.of(K_depth, *files.common_size(depths.values(), self.read_depth))
 
         def name(number: int, kind: str) -> Path:
             return folder / f"frame-{number:06d}.{kind}.png"
@@ -106,7 +107,7 @@ class StampedFolder(PosedFolder):
 
     def poses(self, path: Path, unit: int, scalar_first: bool, T_body_camera: FloatArray) -> PoseBuffer:
         """Returns the poses of a table: stamp (in `unit` ns), position, quaternion; each times T_body_camera (4, 4)."""
-        buffer = recorded_poses()
+        buffer = recorded_poses(NodeConfig().pose_max_gap)
         for row in self.rows(path, 8):
             try:
                 p, q = np.array(row[1:4], np.float64), np.array(row[4:8], np.float64)
@@ -118,7 +119,7 @@ class StampedFolder(PosedFolder):
 
     def take_stamped(
         self, images: Sequence[tuple[int, Path]], depths: Mapping[int, Path], poses: PoseBuffer,
-        calibration: Calibration, layout: str,
+        calibration: CalibratedCamera, layout: str,
     ) -> None:  # fmt: skip
         """Keeps the images, (stamp in ns, path), that have a pose at their time."""
         posed = [(stamp, path, T) for stamp, path in images if (T := poses.at(stamp).T_world_camera) is not None]
@@ -175,7 +176,7 @@ class TumDataset(StampedFolder):
             return []
         return sorted((_nanoseconds(row[0], SECOND), table.parent / row[1]) for row in self.rows(table, 2))
 
-    def _calibration(self, folder: Path, images: list[tuple[int, Path]], given: str) -> Calibration:
+    def _calibration(self, folder: Path, images: list[tuple[int, Path]], given: str) -> CalibratedCamera:
         path = folder / "camera-intrinsics.txt"
         size = files.common_size(path for _, path in images)
         if given:
@@ -183,16 +184,16 @@ class TumDataset(StampedFolder):
                 fx, fy, cx, cy, *distortion = map(float, given.split(","))
             except ValueError as error:
                 raise DatasetError(f"intrinsics={given}: expected fx,fy,cx,cy[,k1,k2,p1,p2,k3] in px") from error
-            return Calibration(*size, (fx, fy), (cx + 0.5, cy + 0.5), tuple(distortion), reducible=False)
+            return CalibratedCamera(*size, (fx, fy), (cx + 0.5, cy + 0.5), tuple(distortion), reducible=False)
         if path.is_file():
-            return Calibration.of(files.read_intrinsics(path), *size)
+            return CalibratedCamera.of(files.read_intrinsics(path), *size)
         how = f"write {path} (3x3) or add ?intrinsics=fx,fy,cx,cy[,k1,k2,p1,p2,k3] to the folder"
         if size != (640, 480):
             raise DatasetError(f"{folder} does not say how its {size[0]}x{size[1]} images are calibrated: {how}")
         log.warning(
             "%s: taken for a Kinect with the ROS driver's calibration (525, 525, 319.5, 239.5): else %s", folder, how
         )
-        return Calibration.of(self.default, *size)
+        return CalibratedCamera.of(self.default, *size)
 
 
 def _nearest(images: list[tuple[int, Path]], depths: list[tuple[int, Path]]) -> dict[int, Path]:
@@ -231,7 +232,7 @@ class EurocDataset(StampedFolder):
         return any((path / "cam0" / "data.csv").is_file() for path in (folder, folder / "mav0"))
 
 
-def _read_sensor(path: Path) -> tuple[Calibration, FloatArray]:
+def _read_sensor(path: Path) -> tuple[CalibratedCamera, FloatArray]:
     """Returns the calibration of a camera and T_body_camera (4, 4)."""
     try:
         about = yaml.safe_load(path.read_text())
@@ -244,4 +245,4 @@ def _read_sensor(path: Path) -> tuple[Calibration, FloatArray]:
         ) from error
     if model not in ("radial-tangential", "radtan", "equidistant"):
         raise DatasetError(f"{path}: distortion_model {model} is not supported: use radial-tangential or equidistant")
-    return Calibration(width, height, (fx, fy), (cx + 0.5, cy + 0.5), distortion, model == "equidistant", False), T
+    return CalibratedCamera(width, height, (fx, fy), (cx + 0.5, cy + 0.5), distortion, model == "equidistant", False), T

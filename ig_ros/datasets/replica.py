@@ -16,7 +16,7 @@ import numpy as np
 
 from ig_ros.datasets import files
 from ig_ros.datasets.base import SceneTruth
-from ig_ros.datasets.posed import Calibration, PosedFolder
+from ig_ros.datasets.posed import CalibratedCamera, PosedFolder
 from ig_ros.datasets.scannet_truth import questions
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import back_project, transform
@@ -167,13 +167,13 @@ class ReplicaDataset(PosedFolder):
                 yield InstanceView(frame.depth, ids, frame.camera, frame.T_world_camera)
 
 
-def _rendered(size: tuple[int, int]) -> tuple[Calibration, float]:
+def _rendered(size: tuple[int, int]) -> tuple[CalibratedCamera, float]:
     """Returns camera and depth units per metre of vMAP and Semantic-NeRF: 90 degrees wide, depth in millimetres."""
     width, height = size
-    return Calibration(width, height, (width / 2, width / 2), (width / 2, height / 2), reducible=False), 1000.0
+    return CalibratedCamera(width, height, (width / 2, width / 2), (width / 2, height / 2), reducible=False), 1000.0
 
 
-def _calibration(folder: Path) -> tuple[Calibration, float]:
+def _calibration(folder: Path) -> tuple[CalibratedCamera, float]:
     """Returns camera and depth units per metre of NICE-SLAM, which has a file that says so."""
     path = file_above(folder, CAMERA_FILE)
     if path is None:
@@ -185,7 +185,7 @@ def _calibration(folder: Path) -> tuple[Calibration, float]:
         raise DatasetError(
             f"cannot read {path}: expected camera with w, h, fx, fy, cx, cy, scale ({error!r})"
         ) from error
-    return Calibration(round(w), round(h), (fx, fy), (cx + 0.5, cy + 0.5)), scale
+    return CalibratedCamera(round(w), round(h), (fx, fy), (cx + 0.5, cy + 0.5)), scale
 
 
 VOXEL = 0.015  # m, about the spacing of ScanNet's vertices

@@ -13,7 +13,7 @@ import numpy as np
 
 from ig_ros.datasets import files
 from ig_ros.datasets.base import Faults, SceneTruth
-from ig_ros.datasets.posed import Calibration, PosedFolder
+from ig_ros.datasets.posed import CalibratedCamera, PosedFolder
 from ig_ros.datasets.scannet_truth import TruthFiles, read_truth
 from ig_ros.errors import DatasetError
 from ig_ros.types import FloatArray, IntArray, Masks
@@ -63,10 +63,12 @@ class ScanNetDataset(PosedFolder):
         colors, depths = files.numbered(folder / "color", IMAGE), self._optional("depth")
         if not colors:
             raise DatasetError(f"{folder / 'color'} has no images: {LAYOUT}")
-        color = Calibration.of(files.read_intrinsics(intrinsics), *files.common_size(colors.values()))
+        color = CalibratedCamera.of(files.read_intrinsics(intrinsics), *files.common_size(colors.values()))
         own, depth = folder / "intrinsic" / "intrinsic_depth.txt", None
         if depths and own.is_file():
-            depth = Calibration.of(files.read_intrinsics(own), *files.common_size(depths.values(), self.read_depth))
+            depth = CalibratedCamera.of(
+                files.read_intrinsics(own), *files.common_size(depths.values(), self.read_depth)
+            )
         poses = files.read_poses({n: folder / "pose" / f"{n}.txt" for n in sorted(colors | depths)}, self.faults)
         self.take_numbered(colors, depths, poses, (color, depth), self._name, LAYOUT)
 
@@ -164,7 +166,7 @@ class Packed:
         self._size, self._compressed = (sizes[3], sizes[2]), compressions[1] == 1
         self.poses = files.usable_poses(((n, T, f"frame {n} of {path}") for n, T in enumerate(found)), faults)
         w, h, depth_w, depth_h = sizes
-        self.calibrations = Calibration.of(self._K[0], w, h), Calibration.of(self._K[1], depth_w, depth_h)
+        self.calibrations = CalibratedCamera.of(self._K[0], w, h), CalibratedCamera.of(self._K[1], depth_w, depth_h)
 
     def _read_header(self, file: BinaryIO) -> tuple[tuple[int, ...], tuple[int, ...], float, int]:
         version, length = _take(file, "IQ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from ig_ros.evaluation.held_out import HeldOutView, best_render_iou
 from ig_ros.evaluation.label_transfer import transfer_by_vote, transfer_ids
 from ig_ros.evaluation.metrics import instance_score, score_entry, semantic_score
 from ig_ros.mapper import Mapper
+from ig_ros.scaffold.keyframes import demand_usable
 from ig_ros.types import IntArray, MapSnapshot
+
+log = logging.getLogger(__name__)
 
 ARRIVAL = 0.6  # all frames have arrived after this share of the budget; the rest is for training on all of them
 
@@ -64,6 +68,7 @@ def map_dataset(
     begin = time.perf_counter()
     dropped: dict[str, int] = {}
     fed, loss, faults = 0, 0.0, faults_of(dataset)
+    unusable: list[str] = []  # why depth that was there is of no use
 
     def feed() -> None:
         nonlocal fed
@@ -71,6 +76,11 @@ def map_dataset(
         frame = faults.attempt(lambda: dataset[place])
         if frame is None:
             return
+        try:
+            if frame.depth is not None and mapper.config.input.use_depth:
+                demand_usable(frame.depth, mapper.config.input)
+        except FrameError as error:
+            unusable.append(str(error))
         try:
             taken = mapper.add_frame(frame)
             if taken and len(mapper.keyframes) == 1 and frame.depth is None and (points := sparse_points(dataset)):
@@ -91,6 +101,10 @@ def map_dataset(
             continue
         loss = 0.95 * loss + 0.05 * result.loss if loss else result.loss
         report(MappingProgress(min(share, 1.0), fed, mapper.trainer.step, loss, len(mapper.scaffold.anchors)))
+    if unusable:
+        log.warning(
+            "%d of %d frames are used without their depth, the first because %s", len(unusable), fed, unusable[0]
+        )
     return dropped
 
 
@@ -99,6 +113,7 @@ def score(mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot, views: Mappin
     figures: dict[str, Any] = {
         "frames": len(dataset),
         "keyframes": len(mapper.keyframes),
+        "keyframes_with_depth": sum(k.depth is not None for k in mapper.keyframes.items),
         "steps": mapper.trainer.step,
         "anchors": len(mapper.scaffold.anchors),
         "gaussians": len(snapshot.xyz),
@@ -156,31 +171,39 @@ def class_score(ids: IntArray, snapshot: MapSnapshot, truth: SceneTruth) -> dict
 
 
 def query_score(mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot) -> dict[str, Any]:
-    """Ask every query of the truth: an answer is right if its object overlaps a true one of the asked name best.
-
-    A query for an absent thing is right if nothing is found.
-    """
+    """Asks every query of the truth: an answer is right if its object overlaps a true one of the asked name best."""
     truth = dataset.truth
     if truth is None:
         return {}
     ids = transfer_ids(snapshot.xyz, snapshot.instances.point_ids, truth.points)
+
+    def answer(text: str) -> str | None:
+        hits = mapper.query(text, 1).hits
+        return named_by_most(truth.ids[ids == hits[0].object.id], truth) or "nothing" if hits else None
+
+    return ask_all(truth, answer)
+
+
+def ask_all(truth: SceneTruth, answer: Callable[[str], str | None]) -> dict[str, Any]:
+    """Returns what was answered to every query of the truth, and in per cent how often it was right.
+
+    `answer` gives the name of the true thing that was found for a text, None for nothing. A query for an absent thing
+    is right if nothing is found.
+    """
     asked: list[dict[str, Any]] = []
     for text, wanted in truth.queries:
-        hits = mapper.query(text, 1).hits
-        got = ""
-        right = False
-        if hits:
-            hit = hits[0].object
-            on = truth.ids[ids == hit.id]
-            on = on[on > 0]
-            main = int(max(set(on.tolist()), key=on.tolist().count)) if len(on) else 0
-            got = truth.names.get(main, "nothing")
-            right = got == truth.names[wanted]
-        asked.append({"text": text, "wanted": truth.names[wanted], "got": got, "right": right})
-    refused: list[dict[str, Any]] = [{"text": text, "right": not mapper.query(text, 1).hits} for text in truth.absent]
+        got, name = answer(text), truth.names[wanted]
+        asked.append({"text": text, "wanted": name, "got": got or "", "right": got == name})
+    refused: list[dict[str, Any]] = [{"text": text, "right": answer(text) is None} for text in truth.absent]
     return {
         "queries": asked,
         "absent": refused,
         "query_accuracy": round(100 * sum(a["right"] for a in asked) / max(len(asked), 1), 1),
         "absent_refused": round(100 * sum(a["right"] for a in refused) / max(len(refused), 1), 1),
     }
+
+
+def named_by_most(ids: IntArray, truth: SceneTruth) -> str:
+    """Returns the name of the true thing that most labelled points have, by their true ids (N,), "" without any."""
+    found, count = np.unique(ids[ids > 0], return_counts=True)
+    return truth.names.get(int(found[count.argmax()]), "") if len(found) else ""

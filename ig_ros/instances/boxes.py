@@ -12,8 +12,8 @@ from ig_ros.types import FloatArray
 
 TRIM = 1.0  # percent of the points on each side taken for stray
 NEIGHBOR, REACH = 8, 2.0  # points are of one piece within so many times the usual distance to the eighth neighbour
-ISLAND = 0.05  # of the points: smaller pieces are stray
-SAMPLE, ASKED = 2000, 500  # points that pieces are looked for in, and of these, points asked for their neighbours
+STRAY = 0.05  # of the points: what is less is stray
+SAMPLE = 2000  # points that pieces are looked for in
 
 
 def upright_box(points: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -45,10 +45,9 @@ def mainland(points: FloatArray) -> FloatArray:
     if len(sample) <= 2 * NEIGHBOR:
         return points
     tree = cKDTree(sample)
-    asked = sample[:: -(-len(sample) // ASKED)]
-    reach = REACH * float(np.median(tree.query(asked, NEIGHBOR + 1)[0][:, -1]))
+    reach = REACH * float(np.median(tree.query(sample, NEIGHBOR + 1)[0][:, -1]))
     a, b = tree.query_pairs(reach, output_type="ndarray").T
     piece = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(len(sample),) * 2), directed=False)[1]
-    large = np.bincount(piece) >= ISLAND * len(sample)
+    large = np.bincount(piece) >= STRAY * len(sample)
     kept: FloatArray = sample[large[piece]]
     return kept if len(kept) >= len(sample) / 2 else points

@@ -68,9 +68,9 @@ class Instantiator:
         with ThreadPoolExecutor(1) as aside:  # what needs no masks is done beside looking them up
             coarse = aside.submit(over_segment, points, config, use_feature=True)
             near = aside.submit(nearest_points, xyz, min(config.vote_neighbors, len(xyz)))
-            self._views = prepare_views(views, self._views)
-            seen = observe_gaussians(xyz, self._views, config.depth_tolerance)
-            sub_objects = split_sub_objects(coarse.result()[anchor], xyz, seen.observed, seen.normal)
+            self._views = prepare_views(views, self._views, config.depth_tolerance)
+            seen = observe_gaussians(xyz, self._views, config.depth_tolerance, config.min_views)
+            sub_objects = split_sub_objects(coarse.result()[anchor], xyz, seen.observed, seen.normal, config.min_points)
             group, histograms = _group(points, children, sub_objects, seen, config, refine)
         matches = assign_masks(histograms)
         patch = seldom_recognised(matches, histograms, config)
@@ -117,7 +117,7 @@ def _group(
         counted = aside.submit(MaskHistograms, sub_objects, parts, seen.observed, config)
         averaged = aside.submit(mean_by, sub_objects, points.feature[anchor])
         reach = 2.0 * np.maximum(points.edge[anchor], config.voxel)
-        edges = find_boundaries(xyz, seen.normal, points.color[anchor], reach, sub_objects, config.voxel)
+        edges = find_boundaries(xyz, seen.normal, points.color[anchor], reach, sub_objects, config)
         histograms, feature = counted.result(), averaged.result()
     if refine is not None:
         feature = refine(sub_objects, feature)
@@ -125,7 +125,7 @@ def _group(
     group = drop_small(merged, config.min_anchors, np.bincount(sub_objects))
     count = int(group.max(initial=NONE)) + 1
     spacing = float(np.median(points.edge))
-    part_of = join_coplanar(xyz, group[sub_objects], spacing, histograms.grouped(group, count))
+    part_of = join_coplanar(xyz, group[sub_objects], spacing, histograms.grouped(group, count), config)
     group = in_order(np.append(NONE, np.append(part_of, NONE)[group]))[1:] - 1
     return group[sub_objects], histograms.grouped(group, int(group.max(initial=NONE)) + 1)
 

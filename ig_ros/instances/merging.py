@@ -8,18 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ig_ros.config import InstanceConfig
+from ig_ros.instances.boxes import STRAY
 from ig_ros.instances.groups import map_groups, rows_of
 from ig_ros.instances.mask_histograms import FULL_WEIGHT, MaskHistograms
 from ig_ros.instances.region_graph import Boundaries
+from ig_ros.instances.witnesses import Edges, make_witnesses
 from ig_ros.raster import counting
 from ig_ros.types import FloatArray, IntArray
-
-GOES_ON = 0.58  # share of smooth contacts at which the surface is undecided: the middle between creases and noise
-SHARPNESS = 12.0  # of that decision
-SAME = 0.25  # of feature_gap: trained features closer than this are all but one ...
-SAME_CLARITY = 0.7  # ... and say so less loud than views that all agree: before training all are one
-ALIKE, UNLIKE = 2.0, 6.0  # times larger: parts of one thing, and what a segmenter takes for a part of its support
-SMOOTH_TRUST = 0.15  # of boundary_trust's unit, for a surface that goes on: things may lie flush, so it says little
 
 
 def merge_sub_objects(
@@ -54,7 +49,7 @@ class _Merger:
         config: InstanceConfig,
     ) -> None:
         size = len(feature)
-        self.config, self.masks = config, histograms.masks
+        self.config, self.masks, self.witnesses = config, histograms.masks, make_witnesses(config)
         self.count, self.dominant = histograms.count.copy(), histograms.dominant.copy()
         self.weight = histograms.weight.copy()
         self.group = np.arange(size)
@@ -72,17 +67,15 @@ class _Merger:
             heapq.heappush(self.heap, (-value, a, b, self.version[a], self.version[b]))
 
     def score(self, s: IntArray, t: IntArray, contacts: FloatArray) -> FloatArray:
-        """Returns the score (n,) of merging sub-objects s with t (n,), from masks, features and the surface between."""
-        config = self.config
+        """Returns the score (n,) of merging sub-objects s with t (n,), from masks and witnesses."""
         weight = np.minimum(self.weight[s], self.weight[t])
-        same, both = (weight * (self.dominant[s] == self.dominant[t])).sum(1), weight.sum(1)
+        said, total = (weight * (self.dominant[s] == self.dominant[t])).sum(1), weight.sum(1)
         distance = np.sqrt(((self.mean[t] - self.mean[s]) ** 2).sum(1))
-        prior = feature_prior(distance, config.feature_gap)
-        clear = clarity(distance, unequal(self.mass[s], self.mass[t]), config.feature_gap)
-        said = config.feature_trust + config.feature_share * clear * both
-        alike, trust = surface_prior(contacts, config.boundary_trust)
-        trust *= both + 1.0
-        score: FloatArray = (same + said * prior + trust * alike) / np.maximum(both + said + trust, 1e-9)
+        edges = Edges(total, distance, np.stack([self.mass[s], self.mass[t]]), contacts)
+        for witness in self.witnesses:
+            belief, trust = witness.judge(edges)
+            said, total = said + trust * belief, total + trust
+        score: FloatArray = said / np.maximum(total, 1e-9)
         return score
 
     def merge(self, s: int, t: int) -> None:
@@ -123,46 +116,9 @@ def _take_over(neighbors: list[dict[int, tuple[float, float]]], s: int, t: int) 
     neighbors[t] = {}
 
 
-def surface_prior(contact: FloatArray, trust: float) -> tuple[FloatArray, FloatArray]:
-    """Belief (n,) in [0, 1] that the surface goes on, and its weight (n,) per view, from (smooth, all) contacts (n, 2).
-
-    Few contacts are no evidence: two undecided ones are added.
-    """
-    share = (contact[:, 0] + 2.0 * GOES_ON) / (contact[:, 1] + 2.0)
-    belief = 1.0 / (1.0 + np.exp(-SHARPNESS * (share - GOES_ON)))
-    return belief, np.where(belief < 0.5, trust, trust * SMOOTH_TRUST)
-
-
-def unequal(size: FloatArray, others: FloatArray) -> FloatArray:
-    """(n,) in [0, 1]: from nothing where the larger is up to ALIKE times the smaller to all from UNLIKE times on."""
-    ratio = np.maximum(size / others, others / size)
-    share: FloatArray = np.clip(np.log(ratio / ALIKE) / np.log(UNLIKE / ALIKE), 0.0, 1.0)
-    return share
-
-
-def clarity(distance: FloatArray, sizes: FloatArray, gap: float) -> FloatArray:
-    """(n,) in [0, 1]: how surely a feature distance (n,) tells one thing from two; `sizes` (n,) is `unequal`."""
-    same = SAME_CLARITY * np.clip(1.0 - distance / (SAME * gap + 1e-9), 0.0, 1.0)
-    share: FloatArray = np.where(distance < gap, same, sizes)
-    return share
-
-
-def feature_prior(distance: FloatArray, gap: float) -> FloatArray:
-    """Belief in [0, 1] that two sub-objects are one thing from their feature distance; 0.5 at `gap` (gamma)."""
-    belief: FloatArray = 1.0 / (1.0 + np.exp(np.clip((distance - gap) / (0.25 * gap + 1e-9), -30, 30)))
-    return belief
-
-
-SURE = 0.6  # share of the views seeing both that must give them one mask: the plane speaks for them already
-VIEWS = 3.0  # weight of views seeing both from which on they have a say
 FLAT = 0.8  # share of a group's points near its plane
-BEHIND = 0.02  # share of the scene's points that may stand behind a plane of its shell
 LARGE = 0.4  # m, width of a piece of the shell in both directions
-MAX_TURN = 5.0  # deg between the planes of two pieces
-FEWEST = 50  # points that make a plane
-TRIMS = 3
-MEMBERS = 4_000  # points of a group that are asked for its plane
-SAMPLE = 20_000  # points of the scene asked whether they stand behind
+SAMPLE = 4_000  # points of a group that are asked for its plane, and of the scene whether they stand behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +129,9 @@ class ShellPlane:
     distance: float
 
 
-def join_coplanar(xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms) -> IntArray:
+def join_coplanar(
+    xyz: FloatArray, group: IntArray, spacing: float, histograms: MaskHistograms, config: InstanceConfig
+) -> IntArray:
     """Returns (G,) the group that each group becomes a part of: itself, or a lower one on the same plane of the shell.
 
     A wall on both sides of a door is one. xyz (P, 3) m, group (P,) from 0, -1 = none; spacing m of the points'
@@ -192,7 +150,7 @@ def join_coplanar(xyz: FloatArray, group: IntArray, spacing: float, histograms: 
     for s in flat.tolist():
         others = flat[flat > s]
         same, both = histograms.agreement(np.full(len(others), s), others)
-        apart[s, others] = apart[others, s] = (both >= VIEWS) & (same < SURE * both)
+        apart[s, others] = apart[others, s] = (both >= config.min_views) & (same < config.dominance * both)
         pairs += [(s, t) for t in others.tolist() if _coplanar(planes[s], planes[t], xyz, rows[t], tolerance)]
     for s, t in sorted(pairs, key=lambda pair: -min(len(rows[pair[0]]), len(rows[pair[1]]))):
         one, other = label == label[s], label == label[t]
@@ -204,16 +162,17 @@ def join_coplanar(xyz: FloatArray, group: IntArray, spacing: float, histograms: 
 def flat_plane(points: FloatArray, tolerance: float) -> ShellPlane | None:
     """The plane of a large flat group (n, 3), turned to either side; None for everything else."""
     # Of points in a box with diagonal d no plane has a second variance above d^2 / 8.
-    if len(points) < FEWEST or 1.5 * (np.ptp(points, axis=0).astype(np.float64) ** 2).sum() < LARGE**2:
+    if len(points) < 3 or 1.5 * (np.ptp(points, axis=0).astype(np.float64) ** 2).sum() < LARGE**2:
         return None
-    points = points[:: max(1, len(points) // MEMBERS)]
-    near = points
-    for _ in range(TRIMS):  # trimmed least squares: things that stand on the surface do not tilt it
+    points = points[:: max(1, len(points) // SAMPLE)]
+    near, trimmed = points, True
+    while trimmed:  # least squares without outliers: things that stand on the surface do not tilt it
         center = near.mean(0)
         offset = near - center
         spread, axes = np.linalg.eigh(offset.T @ offset / max(len(near) - 1, 1))
         normal = axes[:, 0]
-        near = points[np.abs((points - center) @ normal) < 2 * tolerance]
+        before, near = len(near), near[np.abs(offset @ normal) < 2 * tolerance]
+        trimmed = len(near) < before
         if len(near) < FLAT * len(points):
             return None
     flat = (np.abs((points - center) @ normal) < tolerance).mean() >= FLAT
@@ -227,10 +186,9 @@ def facing_in(flat: ShellPlane, scene: FloatArray, tolerance: float) -> ShellPla
     height = scene @ flat.normal - flat.distance
     if np.median(height) < 0:
         flat, height = ShellPlane(-flat.normal, -flat.distance), -height
-    return None if (height < -2 * tolerance).mean() > BEHIND else flat
+    return None if (height < -2 * tolerance).mean() > STRAY else flat
 
 
 def _coplanar(a: ShellPlane, b: ShellPlane, xyz: FloatArray, rows_of_b: IntArray, tolerance: float) -> bool:
-    if a.normal @ b.normal < np.cos(np.radians(MAX_TURN)):
-        return False
-    return bool(np.median(np.abs(xyz[rows_of_b] @ a.normal - a.distance)) < 2 * tolerance)
+    """Whether most points of the second piece lie on the plane of the first, and both face the same way."""
+    return bool(a.normal @ b.normal > 0 and np.median(np.abs(xyz[rows_of_b] @ a.normal - a.distance)) < 2 * tolerance)

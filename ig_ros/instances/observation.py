@@ -1,7 +1,7 @@
 """What all Gaussians look like in all views: the mask and the normal that each view shows there.
 
 A surface has some thickness, so what lies little behind it counts as seen: the table under the rim of a plate, too.
-But such a point is seen better from elsewhere. Where several views show a point closely, the others do not count.
+But such a point is seen better from elsewhere. Where enough views show a point closely, the others do not count.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from ig_ros.types import FloatArray, IntArray
 
 QUANTUM = 127  # steps of a normal's component: sums of integers do not depend on their order
 CLOSE = 0.5  # of the tolerance, within which a view shows a point closely
-ENOUGH = 3  # such views; with fewer all that show a point within the tolerance count
-DEEPER, WHERE = 0.01, 0.01  # a view is another when its depth differs by this share on this share of its pixels
+CHANGED = 0.01  # a view is another when on more than this share of its pixels the depth differs by more than this share
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +43,29 @@ class PreparedView:
     normal: IntArray  # (H * W, 3) int8 in the world, in steps of 1 / QUANTUM
 
 
-def prepare_views(views: Sequence[LabelledView], before: Sequence[PreparedView]) -> list[PreparedView]:
+def prepare_views(
+    views: Sequence[LabelledView], before: Sequence[PreparedView], tolerance: float
+) -> list[PreparedView]:
     """Prepares views side by side; takes those over from `before` that show the same.
 
+    `tolerance` is the share of the depth by which neighbouring pixels of one surface may differ.
     Keyframes stay, whatever the training moves: this is most of the time that a rerun saves.
     """
     known: dict[bytes, list[PreparedView]] = {}
     for old in before:
         known.setdefault(old.view.T_world_camera.tobytes(), []).append(old)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return list(pool.map(lambda v: _same(v, known.get(v.T_world_camera.tobytes(), [])) or _prepared(v), views))
+        return list(
+            pool.map(lambda v: _same(v, known.get(v.T_world_camera.tobytes(), [])) or _prepared(v, tolerance), views)
+        )
 
 
-def observe_gaussians(xyz: FloatArray, views: Sequence[PreparedView], tolerance: float) -> GaussianObservations:
+def observe_gaussians(
+    xyz: FloatArray, views: Sequence[PreparedView], tolerance: float, enough: int
+) -> GaussianObservations:
     """Looks up Gaussians xyz (G, 3) m in views: one is visible if it lies within tolerance * depth of the surface.
 
-    Where ENOUGH views show it closely, it counts as hidden in others.
+    Where `enough` views show it closely, it counts as hidden in others.
     """
     count = [len(v.labels) for v in views]
     first = np.cumsum([0, *count])
@@ -71,7 +77,7 @@ def observe_gaussians(xyz: FloatArray, views: Sequence[PreparedView], tolerance:
         for v, begin, row in zip(views, first[:-1].tolist(), mask, strict=True)
     ]
     points.add(projections, CLOSE)
-    believe_loose(mask, np.flatnonzero(closely < ENOUGH))
+    believe_loose(mask, np.flatnonzero(closely < enough))
     observed = Observations(
         mask,
         np.append(0, np.repeat(np.arange(len(views)), count)).astype(np.int32),
@@ -81,9 +87,9 @@ def observe_gaussians(xyz: FloatArray, views: Sequence[PreparedView], tolerance:
     return GaussianObservations(observed, total / np.maximum(lengths(total.astype(np.float64))[:, None], 1e-6))
 
 
-def _prepared(view: LabelledView) -> PreparedView:
+def _prepared(view: LabelledView, tolerance: float) -> PreparedView:
     ids, place, count = mask_places(view.labels)
-    world = normal_image(view).reshape(-1, 3) @ view.T_world_camera[:3, :3].T.astype(np.float32)
+    world = normal_image(view, tolerance).reshape(-1, 3) @ view.T_world_camera[:3, :3].T.astype(np.float32)
     return PreparedView(view, ids, count, (place + 1).astype(np.int32), np.round(QUANTUM * world).astype(np.int8))
 
 
@@ -97,4 +103,4 @@ def _alike(a: LabelledView, b: LabelledView) -> bool:
         return False
     if a.labels is not b.labels and not np.array_equal(a.labels, b.labels):
         return False
-    return a.depth is b.depth or bool((np.abs(a.depth - b.depth) > DEEPER * np.abs(a.depth)).mean() <= WHERE)
+    return a.depth is b.depth or bool((np.abs(a.depth - b.depth) > CHANGED * np.abs(a.depth)).mean() <= CHANGED)

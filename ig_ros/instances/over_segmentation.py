@@ -14,7 +14,6 @@ from ig_ros.types import FloatArray, IntArray
 # One unit of the joint space is the typical extent of a sub-object.
 COLOR_WEIGHT = 3.0  # units from black to white
 FEATURE_WEIGHT = 20.0  # units per unit of half-space distance: a feature gap of 0.1 outweighs two sub-objects in space
-REACH = 5.5  # units: however few sub-objects are asked for, none reaches over a difference larger than this
 STEP = 1.1  # of the scale that derived quantities stick to
 TILE = 50.0  # side of a tile, in spacings of the anchors
 MOST = 5.0  # seeds a tile can have at most, in its share by number of points
@@ -45,7 +44,6 @@ def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) ->
 
     The joint space is [position / typical extent of a sub-object, colour, feature]. [IG] encodes position by
     sinusoids; plain scaled coordinates keep sub-objects compact, which is what touching voxels want (Own).
-    Where features differ much there are more than config.sub_objects, as no sub-object reaches further than REACH.
     Space is cut into tiles that are covered each by itself, all to the same radius, so the cost is linear in N and a
     change in one place leaves the sub-objects elsewhere as they are (Own).
     """
@@ -102,7 +100,7 @@ def _reach(radii: FloatArray, count: int) -> float:
     """The radius to which all tiles are covered so that there are at least `count` seeds."""
     if len(radii) <= count:
         return 0.0
-    return min(steady(float(np.partition(radii, len(radii) - count)[len(radii) - count])), REACH)
+    return steady(float(np.partition(radii, len(radii) - count)[len(radii) - count]))
 
 
 def _tiles(xyz: FloatArray, size: float) -> list[IntArray]:

@@ -14,12 +14,10 @@ import torch
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
+from ig_ros.config import InstanceConfig
 from ig_ros.instances.visibility import LabelledView
 from ig_ros.types import FloatArray, IntArray
 
-NEIGHBORS = 10  # nearest points looked at
-SMOOTH = 5  # px, window over which a depth image's slope is taken
-JUMP = 0.04  # relative depth difference between pixels that are not on one surface
 CREASE = 0.35, 8.0  # concavity, of unit normals 2 sin(half the angle), at which a crease is half believed, sharpness
 COLOR_STEP = 0.22, 20.0  # RGB distance at which a change of colour is half believed, sharpness
 
@@ -33,8 +31,11 @@ class Boundaries:
     smooth: FloatArray  # (E,) sum over them of the belief in [0, 1] that the surface goes on
 
 
-def normal_image(view: LabelledView) -> FloatArray:
-    """(H, W, 3) float32 normals in the camera frame, zero where the depth is unknown or jumps."""
+def normal_image(view: LabelledView, tolerance: float) -> FloatArray:
+    """Returns (H, W, 3) float32 normals in the camera frame, zero where the depth is unknown or jumps.
+
+    It jumps where it differs between neighbouring pixels by more than `tolerance`, a share of it.
+    """
     K = view.camera.K
     depth = np.asarray(view.depth, np.float32)
     valid = (depth > 0).astype(np.float32)
@@ -45,7 +46,7 @@ def normal_image(view: LabelledView) -> FloatArray:
     dx, dy = cv2.Sobel(xyz, cv2.CV_32F, 1, 0, ksize=3) / 8, cv2.Sobel(xyz, cv2.CV_32F, 0, 1, ksize=3) / 8
     normal = np.cross(dy, dx)
     span = cv2.dilate(z, np.ones((3, 3))) - cv2.erode(z, np.ones((3, 3)))
-    bad = (weight < 0.99) | (span > JUMP * z)
+    bad = (weight < 0.99) | (span > tolerance * z)
     normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-9)
     normal[bad] = 0
     normal[(normal * xyz).sum(2) > 0] *= -1
@@ -53,22 +54,22 @@ def normal_image(view: LabelledView) -> FloatArray:
 
 
 def find_boundaries(
-    xyz: FloatArray, normal: FloatArray, color: FloatArray, reach: FloatArray, labels: IntArray, voxel: float
+    xyz: FloatArray, normal: FloatArray, color: FloatArray, reach: FloatArray, labels: IntArray, config: InstanceConfig
 ) -> Boundaries:
     """Returns the pairs of sub-objects with points within reach of each other, and how the surface runs across.
 
-    xyz, normal, color (P, 3), reach (P,) m, labels (P,) sub-objects; points of one sub-object in a voxel (m) are taken
+    xyz, normal, color (P, 3), reach (P,) m, labels (P,) sub-objects; points of one sub-object in a voxel are taken
     together.
     """
     key = labels.astype(np.int64)
     for column in xyz.T:
-        cell = np.floor(column / voxel).astype(np.int64)
+        cell = np.floor(column / config.voxel).astype(np.int64)
         cell -= cell.min()
         key = key * (cell.max() + 1) + cell
     first, group = _equal(key)
     p, n, c = _means(group, len(first), (xyz, normal, color))
     owner, r = labels[first].astype(np.int32), reach[first]
-    i, j = contacts(p, r, owner, nearest_points(p, min(NEIGHBORS, len(p))))
+    i, j = contacts(p, r, owner, nearest_points(p, min(config.vote_neighbors, len(p))))
     return _by_pair(owner[i], owner[j], smoothness(p, n, c, i, j))
 
 

@@ -7,28 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from ig_ros.instances.groups import in_order
+from ig_ros.instances.region_graph import CREASE
 from ig_ros.instances.visibility import UNLABELLED, Observations
 from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
 
 IMPURITY = 0.15  # mean share of visible points outside a view's top mask, from which a sub-object is looked at
-GAIN = 0.5  # a split must take away at least this share of the impurity
-MIN_POINTS = 6  # in each part
-ROUNDS = 3  # a part may be split again
-STEPS = 4  # of the two-means
+ROUNDS = 3  # in which parts may be split again, and of each two-means
 
 
-def split_sub_objects(labels: IntArray, xyz: FloatArray, observed: Observations, normal: FloatArray) -> IntArray:
+def split_sub_objects(
+    labels: IntArray, xyz: FloatArray, observed: Observations, normal: FloatArray, least: int
+) -> IntArray:
     """Returns (G,) sub-objects of Gaussians, those split of which the masks or the normals say that they are two.
 
-    labels (G,), xyz (G, 3) m, normal (G, 3) unit or zero; the result is numbered in the order of first points.
+    labels (G,), xyz (G, 3) m, normal (G, 3) unit or zero; each part has at least `least` points. The result is numbered
+    in the order of first points.
     """
     everything = np.arange(len(labels))
-    pure = in_order(purify(np.unique(labels, return_inverse=True)[1], everything, observed))
-    return in_order(crease_parts(pure, xyz, normal))
+    pure = in_order(purify(np.unique(labels, return_inverse=True)[1], everything, observed, least))
+    return in_order(crease_parts(pure, xyz, normal, least))
 
 
-def purify(labels: IntArray, rows: IntArray, observed: Observations) -> IntArray:
+def purify(labels: IntArray, rows: IntArray, observed: Observations, least: int) -> IntArray:
     """(n,) int32 labels with impure sub-objects split; labels (n,) are those of the points rows (n,) of `observed`."""
     labels = labels.astype(np.int64)
     suspects = np.arange(labels.max() + 1)
@@ -39,7 +40,7 @@ def purify(labels: IntArray, rows: IntArray, observed: Observations) -> IntArray
         born = []
         for s in suspects.tolist():
             members = order[start[s] : start[s + 1]]
-            second = _second_part(observed.mask[:, rows[members]])
+            second = _second_part(observed.mask[:, rows[members]], least)
             if second is not None:
                 born.append(int(labels.max()) + 1)
                 labels[members[second]] = born[-1]
@@ -82,11 +83,11 @@ class _Signatures:
         return np.bincount(self.point, value[self.place], self.points).astype(np.float64)
 
 
-def _second_part(mask: IntArray) -> IntArray | None:
+def _second_part(mask: IntArray, least: int) -> IntArray | None:
     """Members (by place) of the smaller part of a sub-object with masks (K, n), None if it does not fall in two."""
     n = mask.shape[1]
     mask = mask[(mask > UNLABELLED).sum(1) >= 2]
-    if n < 2 * MIN_POINTS or not len(mask):
+    if n < 2 * least or not len(mask):
         return None
     signatures = _signatures(mask)
     part = _two_means(signatures)
@@ -95,7 +96,7 @@ def _second_part(mask: IntArray) -> IntArray | None:
     before = _outside_top(signatures.count(part >= 0), signatures.view_of).sum()
     after = sum(_outside_top(signatures.count(part == c), signatures.view_of).sum() for c in (0, 1))
     size = np.bincount(part, minlength=2)
-    if size.min() < MIN_POINTS or after > GAIN * before:
+    if size.min() < least or 2 * after > before:
         return None
     return np.flatnonzero(part == size.argmin())
 
@@ -127,7 +128,7 @@ def _two_means(signatures: _Signatures) -> IntArray | None:
     columns = np.arange(len(view_of))
     two = candidates[np.argsort(-count[candidates], kind="stable")[:2]]
     mine = np.stack([signatures.sums(columns == c) > 0 for c in two])
-    for _ in range(STEPS):
+    for _ in range(ROUNDS):
         score = np.zeros(mine.shape)
         for c in (0, 1):
             histogram = signatures.count(mine[c])
@@ -151,29 +152,24 @@ def _outside_top(count: FloatArray, view_of: IntArray) -> FloatArray:
     return outside
 
 
-KNOWN = 0.5  # length from which on a normal is known
-MAX_COSINE = 0.6  # of the normals of the two parts
-CONCAVITY = 0.5  # least (normal - other normal) @ direction to the other part; the region graph halves its belief
 FLAT = 0.8  # least length of each part's mean normal: what is round has no two sides
-CREASE_MIN_POINTS, MIN_SHARE = 6, 0.1  # of the sub-object, in each part
-CREASE_STEPS = 3  # of the two-means
 
 
-def crease_parts(labels: IntArray, xyz: FloatArray, normal: FloatArray) -> IntArray:
+def crease_parts(labels: IntArray, xyz: FloatArray, normal: FloatArray, least: int) -> IntArray:
     """(n,) labels in which sub-objects with a concave crease inside are two; the second part's are counted on.
 
     labels (n,) from 0, xyz (n, 3) m, normal (n, 3) unit towards the cameras, zero = unknown. Normals of a sub-object
     are divided by a two-means that starts along their largest spread.
     """
     size = int(labels.max(initial=-1)) + 1
-    known = (normal**2).sum(1) > KNOWN**2
+    known = normal.any(1)
     label, direction, place = labels[known].astype(np.int64), normal[known].astype(np.float64), xyz[known]
     second = _two_sides(label, direction, size)
     part = 2 * label + second
     count = np.bincount(part, minlength=2 * size)
     mean = _sums(part, direction, 2 * size) / np.maximum(count, 1)[:, None]
     center = (_sums(part, place, 2 * size) / np.maximum(count, 1)[:, None]).reshape(size, 2, 3)
-    creased = _is_crease(count.reshape(size, 2), mean.reshape(size, 2, 3), center)
+    creased = _is_crease(count.reshape(size, 2), mean.reshape(size, 2, 3), center, least)
     side = np.zeros(len(labels), bool)
     side[known] = second
     other = np.flatnonzero(~known)  # these go to the nearer part
@@ -189,23 +185,21 @@ def _two_sides(label: IntArray, direction: FloatArray, size: int) -> BoolArray:
     products = (offset[:, :, None] * offset[:, None, :]).reshape(-1, 9)
     axis = np.linalg.eigh(_sums(label, products, size).reshape(-1, 3, 3))[1][:, :, 2]
     second = (offset * axis[label]).sum(1) > 0
-    for _ in range(CREASE_STEPS):
+    for _ in range(ROUNDS):
         mean = _sums(2 * label + second, direction, 2 * size)
         mean = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
         second = (direction * (mean[2 * label + 1] - mean[2 * label])).sum(1) > 0
     return np.asarray(second)
 
 
-def _is_crease(count: IntArray, mean: FloatArray, center: FloatArray) -> BoolArray:
+def _is_crease(count: IntArray, mean: FloatArray, center: FloatArray, least: int) -> BoolArray:
     """(S,) from the points (S, 2), mean normals (S, 2, 3) and centres (S, 2, 3) of both parts."""
     length = np.linalg.norm(mean, axis=2)
     unit = mean / np.maximum(length, 1e-9)[..., None]
     way = center[:, 1] - center[:, 0]
     way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9)
-    turned = (unit[:, 0] * unit[:, 1]).sum(1) < MAX_COSINE
-    concave = ((unit[:, 0] - unit[:, 1]) * way).sum(1) > CONCAVITY
-    large = count.min(1) >= np.maximum(CREASE_MIN_POINTS, MIN_SHARE * count.sum(1))
-    return np.asarray(turned & concave & large & (length.min(1) > FLAT))
+    concave = ((unit[:, 0] - unit[:, 1]) * way).sum(1) > CREASE[0]
+    return np.asarray(concave & (count.min(1) >= least) & (length.min(1) > FLAT))
 
 
 def _sums(label: IntArray, value: FloatArray, size: int) -> FloatArray:

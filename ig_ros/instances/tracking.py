@@ -16,16 +16,12 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from ig_ros.instances.voting import MIN_IOU
 from ig_ros.types import Array, BoolArray, FloatArray, Instances, IntArray, MapSnapshot, ObjectInstance
 
-MIN_IOU = 0.1  # less shared ground than this is not the same thing
-RETURN_IOU = 0.3  # a dormant id returns on at least this much of its ground
-INSIDE = 0.5  # more than this share of an object in another one: merged into it, or split off it
 DORMANT = 1000  # dormant ids at most; the oldest are forgotten
-GONE = 0.3  # a place is empty when at most this share of an object's anchors is left
 COLOR = 0.15  # of [0, 1]: mean colours further apart are different looks
-LIGHT = 1.4  # so much brighter or darker may the same colour be in another place
-STRETCH = 1.7  # so may the box's edges differ, longest with longest: it may stand differently, and be half seen
+VARIES = 1.5  # times brighter or darker, longer or shorter may a thing look in another place
 ALIKE = 0.9  # cosine of embeddings of one thing seen twice
 NO_IDS: IntArray = np.zeros(0, np.int64)  # never written to
 
@@ -57,7 +53,7 @@ class ObjectHistory:
         """
         if difference(self.color, other.color) > COLOR:
             return False
-        if (np.maximum(self.size, other.size) > STRETCH * np.maximum(np.minimum(self.size, other.size), 1e-3)).any():
+        if (np.maximum(self.size, other.size) > VARIES * np.maximum(np.minimum(self.size, other.size), 1e-3)).any():
             return False
         if self.embedding.any() and other.embedding.any() and len(self.embedding) == len(other.embedding):
             return bool(self.embedding @ other.embedding >= ALIKE)
@@ -113,7 +109,7 @@ class ObjectTracker:
         ids = np.zeros(instances, np.int64)
         size = np.bincount(instance[instance >= 0], minlength=instances)
         shared = overlap(uid, instance, old_uid, old, (instances, len(old_ids)))
-        _match(ids, old_ids, shared, size, old_size, MIN_IOU)
+        _match(ids, old_ids, shared, size, old_size)
         self._revive(ids, uid, instance, size)
         self._give_new(ids, shared, old_ids)
         self._retire(ids, uid, shared, old_ids)
@@ -210,7 +206,7 @@ class ObjectTracker:
         owner = np.repeat(np.arange(len(dormant)), lengths)
         shared = overlap(uid, instance, np.concatenate(list(self.dormant.values())), owner, (len(ids), len(dormant)))
         shared[ids > 0] = 0.0
-        for number in _match(ids, dormant, shared, size, lengths, RETURN_IOU):
+        for number in _match(ids, dormant, shared, size, lengths):
             del self.dormant[number]
             self.merged_into.pop(number, None)
 
@@ -220,7 +216,7 @@ class ObjectTracker:
             ids[i] = self.next
             self.next += 1
             before = shared[i].sum()
-            if before and shared[i].max() > INSIDE * before:
+            if before and 2 * shared[i].max() > before:
                 self.split_from[int(ids[i])] = int(old_ids[shared[i].argmax()])
 
     def _retire(self, ids: IntArray, uid: IntArray, shared: FloatArray, old_ids: IntArray) -> None:
@@ -231,7 +227,7 @@ class ObjectTracker:
             self.dormant[number] = ground
             self.split_from.pop(number, None)
             left = int(np.isin(ground, uid).sum())
-            if left and shared[:, j].max(initial=0.0) > INSIDE * left:
+            if left and 2 * shared[:, j].max(initial=0.0) > left:
                 self.merged_into[number] = int(ids[shared[:, j].argmax()])
         for number in list(self.dormant)[: max(len(self.dormant) - DORMANT, 0)]:
             del self.dormant[number]
@@ -277,7 +273,7 @@ class ObjectTracker:
             i
             for i, ground in self.dormant.items()
             if i in self._histories and i not in there and i not in self.merged_into
-            and np.isin(ground, uid).mean() <= GONE
+            and np.isin(ground, uid).mean() < MIN_IOU
         ]  # fmt: skip
         new = [i for i in there if i in self._histories]
         fits: BoolArray = np.array([[self._fits(n, o) for o in missing] for n in new], bool).reshape(
@@ -316,14 +312,12 @@ def overlap(uid: IntArray, instance: IntArray, old_uid: IntArray, old: IntArray,
     return shared
 
 
-def _match(
-    ids: IntArray, old_ids: IntArray, shared: FloatArray, size: IntArray, old_size: IntArray, least: float
-) -> list[int]:
+def _match(ids: IntArray, old_ids: IntArray, shared: FloatArray, size: IntArray, old_size: IntArray) -> list[int]:
     """Matches one to one by IoU and writes the old ids into `ids`; returns those taken."""
     iou = shared / np.maximum(size[:, None] + old_size[None] - shared, 1)
     taken = []
     for i, j in zip(*linear_sum_assignment(-iou), strict=True):
-        if iou[i, j] >= least:
+        if iou[i, j] >= MIN_IOU:
             ids[i] = old_ids[j]
             taken.append(int(old_ids[j]))
     return taken
@@ -358,7 +352,7 @@ def with_objects(instances: Instances, more: list[PagedObject]) -> Instances:
 
 def difference(one: FloatArray, other: FloatArray) -> float:
     """Returns the largest difference of two mean colours (3,) in [0, 1], brightness made equal."""
-    light = float(np.clip(one @ other / max(float(other @ other), 1e-6), 1 / LIGHT, LIGHT))
+    light = float(np.clip(one @ other / max(float(other @ other), 1e-6), 1 / VARIES, VARIES))
     return float(np.abs(one / np.sqrt(light) - other * np.sqrt(light)).max())
 
 

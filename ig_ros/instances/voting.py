@@ -16,11 +16,8 @@ from ig_ros.types import BoolArray, FloatArray, IntArray
 
 NONE = -1
 CHUNK = 4096  # points whose votes are counted at once: few of the instances get any, so they are kept sparse
-NONE_WEIGHT = 0.5  # a view without a mask there speaks half as loud: segmenters miss more than they invent
-PRIOR_WEIGHT = 0.5  # the group a point was merged into, in views ...
-PRIOR_SHARE = 0.4  # ... and as a share of all its votes: errors that repeat are no majority against the merge ...
-SAY_STEPS = 4  # how loud a mask speaks, in steps: what hardly changed must not make points vote anew
-BACKING = 0.3  # ... of a point that this share of the votes gives to its group; with less backing the prior is less
+HALF = 0.5  # a view without a mask counts half, for segmenters miss more than they invent; so does the prior, the group
+# that a point was merged into, beside all votes and one more: errors that repeat do not win
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ def assign_masks(histograms: MaskHistograms) -> list[MaskMatch]:
     inside = count.max(0)
     shown = (total > 0) & ~histograms.unlabelled
     iou = inside / np.maximum(visible[best, view] + total - inside, 1.0)
-    say = np.round(SAY_STEPS * (inside / np.maximum(total, 1.0)) ** 2) / SAY_STEPS
+    say = (inside / np.maximum(total, 1.0)) ** 2
     mask = np.cumsum(~histograms.unlabelled)  # column of Observations
     return [
         MaskMatch(*row)
@@ -95,10 +92,9 @@ def tally(
     parts = [Rows.of(np.zeros((0, instances + 1), np.float32))]
     rows = np.arange(len(prior))
     for some in np.split(rows, np.arange(CHUNK, len(rows), CHUNK)):
-        votes = counting.tally(observed.mask, some, instance_of, say, instances, NONE_WEIGHT)
+        votes = counting.tally(observed.mask, some, instance_of, say, instances, HALF)
         total, mine = votes.sum(1), (np.arange(len(some)), prior[some])
-        backing = np.clip(votes[mine] / (BACKING * np.maximum(total, 1.0)), 0.0, 1.0)
-        prior_votes = PRIOR_WEIGHT + PRIOR_SHARE * backing * total
+        prior_votes = HALF * (1.0 + (votes[mine] > 0) * total)
         votes[mine] += prior_votes
         cast = Rows.of(votes)
         parts.append(cast._replace(data=cast.data / np.repeat(total + prior_votes, cast.length)))
@@ -133,7 +129,9 @@ def winners(votes: csr_matrix) -> tuple[IntArray, FloatArray]:
     return np.minimum.reduceat(np.where(largest, votes.indices, votes.shape[1]), start), top
 
 
-MIN_IOU = 0.2  # a mask shows an object if its points and the object's visible ones overlap at least this much
+MIN_IOU = (
+    0.2  # a mask shows an object, and a later run finds it again, if the points of both overlap at least this much
+)
 SELDOM = 0.4  # of the views that see it on masks, in which a thing is recognised at least ...
 ENOUGH = 5  # ... unless it is in so many: errors that repeat hide things in most views
 

@@ -146,9 +146,6 @@ class TextCache:
             self._known.update(fresh)
 
 
-FLOOR = 1e-4  # relevancies are kept this far from 0 and 1 before their odds are averaged
-
-
 class FusedEncoder:
     """Embeddings are both halves side by side, each of unit norm or, where it knows nothing, zero."""
 
@@ -175,6 +172,7 @@ class FusedEncoder:
         halves = np.split(embeddings, [self.image.dimension], axis=1)
         known = np.stack([np.linalg.norm(half, axis=1) > 0 for half in halves])
         scores = np.stack([self.image.relevancy(text, halves[0]), self.label.relevancy(text, halves[1])])
-        clipped = np.clip(scores, FLOOR, 1 - FLOOR)
+        least = np.finfo(np.float32).eps  # odds of 0 and 1 are infinite
+        clipped = np.clip(scores, least, 1 - least)
         odds = (np.log(clipped / (1 - clipped)) * known).sum(0) / np.maximum(known.sum(0), 1)
         return np.asarray(np.where(known.any(0), 1 / (1 + np.exp(-odds)), 0.0))

@@ -17,6 +17,7 @@ import torch
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import TextCache, normalized
+from ig_ros.segmentation.label_images import LEAST
 from ig_ros.types import Array, FloatArray, Masks
 
 SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
@@ -52,7 +53,6 @@ NEGATIVES = ("object", "things", "stuff", "texture")  # LERF's canonical phrases
 TEMPERATURE = 10.0  # of the softmax over cosines, as in LERF
 BATCH = 16  # crops encoded at once
 SCALES = (1.0, 1.5, 2.0)  # edge of a crop relative to that of its mask's box
-MIN_PIXELS = 16  # of a mask; a smaller one gets no embedding
 NEEDS = "pip install open_clip_torch (extra clip)"
 
 
@@ -90,7 +90,7 @@ class OpenClipEncoder:
     def encode_masks(self, rgb: Array, masks: Masks) -> dict[int, FloatArray]:
         """Mask id -> (E,) float32 unit embedding: mean of its crops' at SCALES; regions of a few pixels have none."""
         ids, counts = np.unique(masks.labels[masks.labels > 0], return_counts=True)
-        ids = ids[counts >= MIN_PIXELS]
+        ids = ids[counts >= LEAST]
         wanted = [(i, scale) for i in ids for scale in SCALES]
         rows: list[FloatArray] = []
         for start in range(0, len(wanted), BATCH):

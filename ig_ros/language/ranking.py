@@ -33,8 +33,6 @@ ANCHORS = 5  # most likely meanings of an anchor that are tried
 BACKGROUND = frozenset({"floor", "ground", "wall", "ceiling", "room", "house"})  # every room has them, segmented or not
 STRUCTURE = frozenset({"floor", "ground", "wall", "ceiling", "room", "window", "door"})  # not meant by "thing"
 OBSERVER_NAMES = frozenset({"robot"})  # the observer, unless the map has an object with this label
-# World x to the right and y forward, for maps without a camera pose.
-DEFAULT_VIEW = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 
 
 def rank(
@@ -107,8 +105,7 @@ class PhraseScorer:
         self._labels = [o.label for o in snapshot.instances.objects]
         self._embeddings = snapshot.instances.embeddings
         self._encoder = encoder if self._embeddings.size else None
-        newest = DEFAULT_VIEW if snapshot.T_world_view is None else snapshot.T_world_view
-        self._view = viewpoint or Viewpoint.of_camera(newest)
+        self._view = viewpoint or Viewpoint.newest(snapshot)
         self.embedded: BoolArray = np.linalg.norm(self._embeddings, axis=1) > 0  # (S,), or (0,) without embeddings
 
     @property

@@ -10,16 +10,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ig_ros.language.scene_geometry import SceneGeometry
+from ig_ros.language.scene_geometry import CONTACT, SUPPORT_MARGIN, SceneGeometry
 from ig_ros.language.viewpoint import Viewpoint
 from ig_ros.types import FloatArray
 
 # Angle off its axis at which a direction is undecided: from an anchor, and from an observer, whose left is all that is
 # not quite ahead; and the width of that limit.
 CONE, OBSERVER_CONE, CONE_WIDTH = np.radians([52.0, 75.0, 6.0])
-CONTACT = 0.05  # m: closer than this is touching, in a map of 2 cm voxels
-SUPPORT_MARGIN = 0.08  # m around a thing in which the surface that carries it is looked for: what is under it is hidden
-SUPPORT_SHARE = 0.4  # share of a thing's ground plan that lies over what carries it
 DIRECTIONS = frozenset({"left of", "right of", "in front of", "behind"})
 
 
@@ -52,7 +49,12 @@ def direction(name: str, scene: SceneGeometry, anchor: int, view: Viewpoint) -> 
 
 def apart(scene: SceneGeometry, anchor: int) -> FloatArray:
     """(S,) 1 for what stands clear of the anchor's ground plan, 0 for what carries it or lies on it."""
-    return logistic(0.5 - scene.overlap(anchor), 0.08)
+    return apart_from(scene.overlap(anchor))
+
+
+def apart_from(share: FloatArray) -> FloatArray:
+    """(S,) 1 for what has a small share (S,) of its ground plan in common with another thing, 0 for a large one."""
+    return logistic(0.5 - share, 0.08)
 
 
 def next_to(scene: SceneGeometry, anchor: int) -> FloatArray:
@@ -67,7 +69,7 @@ def next_to(scene: SceneGeometry, anchor: int) -> FloatArray:
 def on(scene: SceneGeometry, anchor: int) -> FloatArray:
     """Carried by the anchor, or fixed to it if it stands upright like a wall."""
     gap = scene.low - surface_heights(scene, anchor)
-    carried = logistic(CONTACT - np.abs(gap), 0.015) * logistic(scene.share_over(anchor) - SUPPORT_SHARE, 0.08)
+    carried = logistic(CONTACT - np.abs(gap), 0.015) * (1.0 - apart_from(scene.share_over(anchor)))
     score = np.where(np.isfinite(gap), carried, 0.0)
     if scene.size[anchor, :2].min() < 0.3 and scene.size[anchor, 2] > 1.0:
         hangs = scene.low - scene.low[anchor] > 0.15

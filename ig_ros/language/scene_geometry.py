@@ -13,6 +13,8 @@ from scipy.spatial import cKDTree
 from ig_ros.colors import COLOR_NAMES, color_numbers
 from ig_ros.types import BoolArray, FloatArray, IntArray, MapSnapshot, ObjectInstance
 
+CONTACT = 0.05  # m: closer than this is touching, in a map of 2 cm voxels
+SUPPORT_MARGIN = 0.1  # m around a thing in which the surface that carries it is looked for: what is under it is hidden
 COMPARED_POINTS = 300  # of each object, when all objects are compared with one
 ANCHOR_POINTS = 4000  # of the object that the others are compared with
 

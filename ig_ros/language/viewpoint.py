@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ig_ros.errors import QueryError
 from ig_ros.geometry import T_BODY_OPTICAL, inverse, transform
-from ig_ros.types import FloatArray, Instances
+from ig_ros.types import FloatArray, Instances, MapSnapshot
 
 CLOSE_BY = 0.3  # m over the floor: nearer than this, the way from an observer to a thing gives no direction
 
@@ -29,6 +29,12 @@ class Viewpoint:
         if np.linalg.norm(right) > 0.5:
             return Viewpoint(T_world_camera[:3, 3], _unit(right), _turned_left(_unit(right)))
         return Viewpoint(T_world_camera[:3, 3], -_turned_left(_unit(forward)), _unit(forward))
+
+    @staticmethod
+    def newest(snapshot: MapSnapshot) -> Viewpoint:
+        """Of a map's newest camera pose; without one, world x is to the right and y forward."""
+        T = snapshot.T_world_view
+        return Viewpoint.of_camera(T) if T is not None else Viewpoint(np.zeros(3), *np.eye(3)[:2])
 
     @staticmethod
     def of_body(T_world_body: FloatArray) -> Viewpoint:

@@ -1,4 +1,7 @@
-"""PointCloud2 <-> arrays, without a Python loop over points. sensor_msgs_py is used where it imports."""
+"""PointCloud2 <-> arrays, without a Python loop over points.
+
+sensor_msgs_py is not used: its clouds say that they may hold NaN (is_dense), which ours never do.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,6 @@ from ig_ros.types import FloatArray, IntArray, MapSnapshot
 
 Points = npt.NDArray[np.void]  # structured array (N,), a field per name
 
-try:
-    from sensor_msgs_py.point_cloud2 import create_cloud
-except ImportError:
-    create_cloud = None
-
 _TYPES = {  # PointField.datatype -> NumPy kind
     PointField.INT8: "i1", PointField.UINT8: "u1", PointField.INT16: "i2", PointField.UINT16: "u2",
     PointField.INT32: "i4", PointField.UINT32: "u4", PointField.FLOAT32: "f4", PointField.FLOAT64: "f8",
@@ -37,14 +35,7 @@ SURFACE_TYPE = np.dtype([*CLOUD_TYPE.descr, ("normal_x", "<f4"), ("normal_y", "<
 
 def cloud_message(points: Points, head: Header) -> PointCloud2:
     """PointCloud2 of a packed structured array (N,), one field per name."""
-    fields = _fields(points.dtype)
-    if create_cloud is not None:
-        return create_cloud(head, fields, points)
-    step = points.dtype.itemsize
-    return PointCloud2(
-        header=head, height=1, width=len(points), fields=fields, is_bigendian=False, is_dense=True,
-        point_step=step, row_step=step * len(points), data=byte_array(points),
-    )  # fmt: skip
+    return _cloud(head, points.dtype, byte_array(points))
 
 
 def points_from_cloud(message: PointCloud2) -> Points:
@@ -113,9 +104,14 @@ def snapshot_cloud(snapshot: MapSnapshot | None, head: Header, chosen: IntArray 
     data = array.array("B", bytes(count * CLOUD_TYPE.itemsize))
     if snapshot is not None:
         _fill(np.frombuffer(data, CLOUD_TYPE), snapshot, chosen)
+    return _cloud(head, CLOUD_TYPE, data)
+
+
+def _cloud(head: Header, kind: np.dtype[Any], data: array.array[int]) -> PointCloud2:
+    width = len(data) // kind.itemsize
     return PointCloud2(
-        header=head, height=1, width=count, fields=_fields(CLOUD_TYPE), is_bigendian=False, is_dense=True,
-        point_step=CLOUD_TYPE.itemsize, row_step=CLOUD_TYPE.itemsize * count, data=data,
+        header=head, height=1, width=width, fields=_fields(kind), is_bigendian=False, is_dense=True,
+        point_step=kind.itemsize, row_step=kind.itemsize * width, data=data,
     )  # fmt: skip
 
 

@@ -6,7 +6,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -44,6 +45,14 @@ class Problems:
     def add_error(self, error: FrameError) -> None:
         """Count and report a frame that cannot be used."""
         self.add(error.cause, str(error))
+
+    def watch(self, future: Future[Any]) -> None:
+        """Count and report what a future raises."""
+        future.add_done_callback(self._note)
+
+    def _note(self, done: Future[Any]) -> None:
+        if error := done.exception():
+            self.add(error.cause if isinstance(error, FrameError) else "internal", str(error))
 
     def counts(self) -> dict[str, int]:
         """Problems so far by cause."""

@@ -12,7 +12,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,16 @@ WAITING = 256  # requests that may wait for a thread; ROS's own queue of ten wou
 QOS = QoSProfile(depth=WAITING)
 JOBS = 8  # that wait for a worker which decodes or converts messages; the oldest is dropped
 
-Handler = Callable[[Any, Any], None]  # (request, response): fills the response in
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Work that goes on elsewhere: its request is answered when it is done, and holds no thread until then."""
+
+    future: futures.Future[Any]
+    describe: Callable[[Any], str]  # result -> the answer's message; called on the thread that did the work
+
+
+Handler = Callable[[Any, Any], Command | None]  # (request, response): fills the response in, or starts a command
 
 
 def steady_clock() -> Clock:
@@ -67,7 +77,7 @@ class ServicePool:
         """Refused requests and internal errors are counted in `problems`."""
         self._node, self._problems = node, problems
         self._group = ReentrantCallbackGroup()  # an exclusive one would take the next request after the answer
-        self._pool = ThreadPoolExecutor(THREADS, "answer")
+        self._pool = futures.ThreadPoolExecutor(THREADS, "answer")
         self._closed = False
         self._places = threading.Semaphore(WAITING + THREADS)  # for requests that wait or are worked on
 
@@ -93,15 +103,33 @@ class ServicePool:
 
     def _answer(self, name: str, handler: Handler, request: Any, response: Any, done: Future) -> None:
         try:
-            handler(request, response)
-        except IgError as error:
-            response.success, response.message = False, str(error)
-            self._problems.add(f"{name}_refused", str(error))
-        except Exception as error:  # the border: a request must not end the node
-            response.success, response.message = False, f"internal error: {type(error).__name__}: {error}"
-            self._problems.add("internal", response.message)
-        finally:
-            self._places.release()
+            command = handler(request, response)
+        except Exception as error:
+            self._refuse(response, f"{name}_refused", error)
+        else:
+            if command is not None:
+                command.future.add_done_callback(lambda _: self._complete(name, command, response, done))
+                return
+        self._send(response, done)
+
+    def _complete(self, name: str, command: Command, response: Any, done: Future) -> None:
+        if self._closed:
+            return
+        try:
+            response.success, response.message = True, command.describe(command.future.result())
+            self._node.get_logger().info(f"{name}: {response.message}")
+        except Exception as error:
+            self._refuse(response, f"{name}_failed", error)
+        self._send(response, done)
+
+    def _refuse(self, response: Any, cause: str, error: Exception) -> None:
+        response.success, response.message = False, str(error)
+        if not isinstance(error, IgError):  # the border: a request must not end the node
+            cause, response.message = "internal", f"internal error: {type(error).__name__}: {error}"
+        self._problems.add(cause, response.message)
+
+    def _send(self, response: Any, done: Future) -> None:
+        self._places.release()
         executor = self._node.executor
         if not self._closed and executor is not None:
             done.set_result(response)

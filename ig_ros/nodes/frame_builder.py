@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ig_ros.config import NodeConfig
-from ig_ros.depth_alignment import aligned_depth
+from ig_ros.depth_alignment import aligned_depth, fitted_depth
 from ig_ros.errors import FrameError
 from ig_ros.geometry import inverse
 from ig_ros.lens_distortion import Rectifier
@@ -17,8 +17,8 @@ from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, Worker
 from ig_ros.nodes.message_checks import Calibration, MessageLimits
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.synchronizer import Bundle, Late
-from ig_ros.nodes.transforms import TfLookup
 from ig_ros.scaffold.keyframes import demand_usable
 from ig_ros.types import Array, FloatArray, Frame, Masks
 
@@ -79,7 +79,7 @@ class FrameBuilder:
         if bundle.depth is None or not self._input.use_depth:
             return None
         try:
-            depth = np.asarray(rectifier.fitted(depth_from_message(bundle.depth)), np.float32)
+            depth = fitted_depth(depth_from_message(bundle.depth), rectifier)
             registered = depth.shape == (rectifier.camera.height, rectifier.camera.width)
             depth = aligned_depth(depth, rectifier, *self._mounting(bundle, registered))
             demand_usable(depth, self._input)

@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rclpy.node import Node
-from std_srvs.srv import Trigger
 
 from ig_ros.config import NodeConfig
 from ig_ros.errors import ConfigError, StorageError
 from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.executor import steady_clock
+from ig_ros.nodes.executor import Command, steady_clock
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.srv import LoadMap, RemoveObject, SaveMap
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
-
-
-BOUND = 0.4  # s: no command makes its caller wait longer than this
 
 
 class Resuming:
@@ -97,66 +93,47 @@ def map_path(root: str, name: str) -> Path:
 
 
 class MapServices:
-    """Starts commands on the mapper, one method per service, and says in the response how they stand."""
+    """Starts commands on the mapper, one method per service; each is answered when it is done."""
 
     def __init__(
-        self, node: Node, mapper: LiveMapper, map_directory: str, problems: Problems, limits: MessageLimits,
-        on_new_map: Callable[[], None],
-    ) -> None:  # fmt: skip
+        self, mapper: LiveMapper, map_directory: str, limits: MessageLimits, on_new_map: Callable[[], None]
+    ) -> None:
         """`on_new_map` is called after the map was emptied or replaced."""
-        self._log, self._mapper, self._map_directory = node.get_logger(), mapper, map_directory
-        self._problems, self._limits, self._on_new_map = problems, limits, on_new_map
+        self._mapper, self._map_directory, self._limits, self._on_new_map = mapper, map_directory, limits, on_new_map
 
-    def instantiate(self, _: Trigger.Request, response: Trigger.Response) -> None:
+    def instantiate(self, *_: Any) -> Command:
         """Groups the map into objects as it is now."""
-        future = self._mapper.instantiate()
-        self._answer(response, "instantiate", future, lambda s: f"{len(s.instances.objects)} objects", running=True)
+        return Command(self._mapper.instantiate(), lambda snapshot: f"{len(snapshot.instances.objects)} objects")
 
-    def reset(self, _: Trigger.Request, response: Trigger.Response) -> None:
+    def reset(self, *_: Any) -> Command:
         """Empties the map; it starts anew with the next image."""
-        self._answer(response, "reset", self._mapper.reset(), lambda _: "map emptied", self._on_new_map, running=True)
+        return Command(self._mapper.reset(), lambda _: self._renewed("map emptied"))
 
-    def remove(self, request: RemoveObject.Request, response: RemoveObject.Response) -> None:
+    def remove(self, request: RemoveObject.Request, _: RemoveObject.Response) -> Command:
         """Removes an object from the map."""
         future = self._mapper.remove_object(request.id)
-        self._answer(response, "remove_object", future, lambda n: f"object {request.id} removed, {n} anchors")
+        return Command(future, lambda anchors: f"object {request.id} removed, {anchors} anchors")
 
-    def save(self, request: SaveMap.Request, response: SaveMap.Response) -> None:
+    def save(self, request: SaveMap.Request, _: SaveMap.Response) -> Command:
         """Writes the map. Raises StorageError for an unusable name or place."""
-        self._limits.text("map name", request.name)
-        target = map_path(self._map_directory, request.name)
+        target = self._target(request.name)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot write map to {target}: {error.strerror or error}") from error
-        self._answer(response, "save_map", self._mapper.save(target), lambda path: f"saved to {path}")
+        return Command(self._mapper.save(target), lambda path: f"saved to {path}")
 
-    def load(self, request: LoadMap.Request, response: LoadMap.Response) -> None:
+    def load(self, request: LoadMap.Request, _: LoadMap.Response) -> Command:
         """Replaces the map by a saved one. Raises StorageError for a name without a map."""
-        self._limits.text("map name", request.name)
-        target = map_path(self._map_directory, request.name)
+        target = self._target(request.name)
         if not target.exists():
             raise StorageError(f"there is no map {target}: saved maps are in the parameter map_directory")
-        loading = self._mapper.load(target)
-        self._answer(response, "load_map", loading, lambda _: f"loaded '{request.name}'", self._on_new_map)
+        return Command(self._mapper.load(target), lambda _: self._renewed(f"loaded '{request.name}'"))
 
-    def _answer(
-        self, response: Any, what: str, future: Future[Any], describe: Callable[[Any], str],
-        afterwards: Callable[[], None] = lambda: None, running: bool = False,
-    ) -> None:  # fmt: skip
-        """Waits for the command at most BOUND; `running` is the success reported while it goes on."""
+    def _target(self, name: str) -> Path:
+        self._limits.text("map name", name)
+        return map_path(self._map_directory, name)
 
-        def finish(future: Future[Any]) -> None:
-            error = future.exception()
-            if error is None:
-                afterwards()
-                self._log.info(f"{what}: {describe(future.result())}")
-            else:
-                self._problems.add(f"{what}_failed", str(error))
-
-        future.add_done_callback(finish)
-        try:
-            response.success, response.message = True, describe(future.result(BOUND))
-        except TimeoutError:
-            response.success = running
-            response.message = f"running: {what} takes longer than {BOUND} s and goes on, see the log and /diagnostics"
+    def _renewed(self, message: str) -> str:
+        self._on_new_map()
+        return message

@@ -20,11 +20,11 @@ from ig_ros.nodes.map_services import MapServices, Resuming
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.planning_services import PixelLocator, PlanningServices
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.process import bound_heaps, freeze_loaded_objects, prepare_process, run_node
 from ig_ros.nodes.publishers import Outputs
 from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.nodes.subscriptions import Inputs
-from ig_ros.nodes.transforms import TfLookup
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 from ig_ros.types import Frame
 
@@ -149,8 +149,8 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         self._outputs = Outputs(self, config, mapper, self._inputs, problems)
         frames, limits, show = FrameFinder(config.map_frame, tf), MessageLimits(config.limits), self._outputs.show
         pixels = PixelLocator(mapper, self._inputs, config.cameras)
-        self._planning = planning = PlanningServices(self, mapper, frames, limits, pixels, show)
-        commands = MapServices(self, mapper, config.map_directory, problems, limits, self._on_new_map)
+        planning = PlanningServices(self, mapper, frames, limits, pixels, show)
+        commands = MapServices(mapper, config.map_directory, limits, self._on_new_map)
         self._service_pool = ServicePool(self, problems)
         for kind, name, handler in (
             (QueryObject, "query_object", QueryService(mapper, frames, limits, show).query),
@@ -185,7 +185,7 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
 
     def _on_new_map(self) -> None:
         self._inputs.forget()
-        self._outputs.path.clear()
+        self._outputs.begin_anew()
 
     def close(self) -> None:
         """Stop all threads, at most for STOP_TIMEOUT; harmless when nothing runs."""

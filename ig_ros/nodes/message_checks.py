@@ -114,7 +114,8 @@ def compressed_size(what: str, message: CompressedImage, most: int) -> tuple[int
         with Picture.open(io.BytesIO(memoryview(data)[start:]), formats=FORMATS) as picture:
             return picture.size
     except Exception as error:  # Pillow has no common class: a broken header, a bomb, an unknown format
-        text = f"compressed {what} ('{message.format[:40]}', {len(data)} bytes) cannot be decoded: publish jpeg or png"
+        remedy = "publish png or rvl" if what == "depth" else "publish jpeg or png"
+        text = f"compressed {what} ('{message.format[:40]}', {len(data)} bytes) cannot be decoded: {remedy}"
         raise FrameError(f"{what}_data", text) from error
 
 

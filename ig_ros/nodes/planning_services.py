@@ -41,14 +41,14 @@ class PixelLocator:
         stamp = nanoseconds(request.stamp) or None
         T = self._inputs.pose_at(name, stamp)
         if T is None:  # a map from disk, or an image of before the node's start
-            _, T = self._mapper.view(stamp, name)
+            T = self._mapper.view(stamp, name).T_world_camera
         u, v = request.u + 0.5, request.v + 0.5
         if not request.width:
-            return self._mapper.view(None, name)[0], T, u, v
+            return self._mapper.view(None, name).camera, T, u, v
         try:
             lens = self._inputs.rectifier(name)
         except FrameError:  # nothing is known of the lens: take the pixel for one of the undistorted image
-            camera, _ = self._mapper.view(None, name)
+            camera = self._mapper.view(None, name).camera
             scale = camera.width / request.width
             return camera, T, u * scale, v * scale
         scale = lens.camera.width / request.width
@@ -94,11 +94,11 @@ class PlanningServices:
         self._limits.view(request.camera_info.width, request.camera_info.height)
         self._limits.ids(request.only)
         self._limits.ids(request.without)
-        T = self._frames.in_map(matrix_from_pose(request.pose), request.pose.header)
-        camera = camera_from_info(request.camera_info) if request.camera_info.width else self._mapper.view()[0]
+        T, stamp = self._frames.in_map(matrix_from_pose(request.pose), request.pose.header)
+        camera = camera_from_info(request.camera_info) if request.camera_info.width else self._mapper.view().camera
         snapshot = self._snapshot()
         view = render_view(snapshot, camera, T, request.only, request.without)
-        head = header(snapshot.stamp, request.pose.header.frame_id or self._frames.map_frame)
+        head = header(stamp or snapshot.stamp, request.pose.header.frame_id or self._frames.map_frame)
         response.color = image_message(view.color, "rgb8", head)
         response.depth = depth_message(view.depth, head)
         response.instances = image_message(view.instances, "16UC1", head)
@@ -125,5 +125,5 @@ class PlanningServices:
 
     def _at(self, snapshot: MapSnapshot, message: PointStamped) -> ObjectInstance:
         point: FloatArray = np.array([[message.point.x, message.point.y, message.point.z]])
-        T = self._frames.in_map(np.eye(4), message.header)
+        T, _ = self._frames.in_map(np.eye(4), message.header)
         return object_at_point(snapshot, transform(T, point)[0])

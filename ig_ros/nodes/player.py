@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -116,24 +117,32 @@ def play(
 
     `args` are ROS arguments (remaps); `progress` is called with the number of frames so far. Raises DatasetError.
     """
-    published = 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # rclpy's handler calls it: ended like by Ctrl-C
     with started_ros(args):
         player = Player(options)
-        if not player.wait_for_subscribers():
-            player.get_logger().warning(
-                f"nobody has subscribed to images and camera_info for {options.wait:g} s: playing anyway; check topic"
-                " names and ROS_DOMAIN_ID"
-            )
-        start, begin = player.get_clock().now().nanoseconds, time.monotonic()
-        for place in chosen_places(len(dataset), options):
-            frame = dataset[place]  # loading counts as part of the period
-            due = published / options.rate
-            time.sleep(max(0.0, begin + due - time.monotonic()))
-            player.publish(frame, start + round(due * 1e9))
-            published += 1
-            progress(published)
-        player.get_logger().info(f"played {published} frames")
-        time.sleep(0.3)  # the last frame leaves before the publishers do
+        try:
+            return _play_with(player, dataset, options, progress)
+        finally:
+            player.destroy_node()
+
+
+def _play_with(player: Player, dataset: Dataset, options: PlayOptions, progress: Callable[[int], None]) -> int:
+    published = 0
+    if not player.wait_for_subscribers():
+        player.get_logger().warning(
+            f"nobody has subscribed to images and camera_info for {options.wait:g} s: playing anyway; check topic"
+            " names and ROS_DOMAIN_ID"
+        )
+    start, begin = player.get_clock().now().nanoseconds, time.monotonic()
+    for place in chosen_places(len(dataset), options):
+        frame = dataset[place]  # loading counts as part of the period
+        due = published / options.rate
+        time.sleep(max(0.0, begin + due - time.monotonic()))
+        player.publish(frame, start + round(due * 1e9))
+        published += 1
+        progress(published)
+    player.get_logger().info(f"played {published} frames")
+    time.sleep(0.3)  # the last frame leaves before the publishers do
     return published
 
 

@@ -103,16 +103,16 @@ def run_node(name: str, make: Callable[[], Any], args: list[str] | None) -> NoRe
     status = 0
     try:
         with started_ros(args):
-            node = make()
+            node, executor = make(), SingleThreadedExecutor()
             try:
                 node.start()
-                executor = SingleThreadedExecutor()
                 executor.add_node(node)
                 executor.spin()
             finally:
                 for number in (signal.SIGINT, signal.SIGTERM):  # a launcher sends them twice
                     signal.signal(number, signal.SIG_IGN)
                 node.close()
+                executor.shutdown(0.1)  # it holds what it was waiting for
                 node.destroy_node()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass

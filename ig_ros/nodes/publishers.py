@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Path
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
 from ig_ros.config import NodeConfig
@@ -23,7 +21,13 @@ from ig_ros.nodes.executor import Worker, steady_clock
 from ig_ros.nodes.object_messages import array_message, markers_message
 from ig_ros.nodes.subscriptions import Inputs
 from ig_ros.nodes.topics import CLICKED, OUT, advertise
-from ig_ros.nodes.visualization import frusta_message, in_object_colors, rendered_images
+from ig_ros.nodes.visualization import (
+    blank_images,
+    frusta_message,
+    highlight_message,
+    in_object_colors,
+    rendered_images,
+)  # fmt: skip
 from ig_ros.types import Frame, Instances, MapSnapshot
 
 if TYPE_CHECKING:
@@ -47,7 +51,8 @@ class Outputs:
         self.show = self._publishers["ig/query_markers"].publish
         self._diagnosis = Diagnosis(f"{node.get_fully_qualified_name()}: mapping")
         self.open = False  # nothing but diagnostics is published while it is closed
-        self._shown: dict[str, MapSnapshot | None] = {}  # what was sent last, by topic
+        self._shown: MapSnapshot | None = None  # what was published last
+        self._drawn: Image | None = None  # the last picture of it
         self.path = CameraPath(config.map_frame)  # fed by whoever receives the frames
         self._worker = Worker("outputs", 1, problems)
         self.stop = self._worker.stop
@@ -59,37 +64,46 @@ class Outputs:
         if self.open:
             self._worker.put(self._publish_map)
 
+    def begin_anew(self) -> None:
+        """Forgets the path and the answer shown of a map that was emptied or replaced."""
+        self.path.clear()
+        self.show(highlight_message((), header(0, self._config.map_frame)))
+
     def _publish_map(self) -> None:
-        path = self.path.message() if self._publishers["ig/camera_path"].get_subscription_count() else None
+        """Publishes what has changed, heard or not: a later subscriber gets what is latched, so that must be newest."""
+        path, snapshot = self.path.message(), self._mapper.snapshot()
         if path is not None:
-            self._publishers["ig/camera_path"].publish(path)
-        snapshot = self._mapper.snapshot()
+            self._publish("ig/camera_path", path)
+        if snapshot is self._shown:
+            return
+        self._shown = snapshot
         head = header(snapshot.stamp if snapshot else 0, self._config.map_frame)
         instances = snapshot.instances if snapshot else NOTHING  # after a reset
-        self._show("ig/instance_cloud", snapshot, lambda: self._cloud_message(snapshot, head))
-        self._show("ig/objects", snapshot, lambda: array_message(instances, head))
-        self._show("ig/markers", snapshot, lambda: markers_message(instances.objects, head))
-        self._show("ig/instance_colors", snapshot, lambda: self._colored_cloud(snapshot, head))
-        self._show_views(snapshot, head)
+        self._publish("ig/objects", array_message(instances, head))
+        self._publish("ig/markers", markers_message(instances.objects, head))
+        cloud = self._cloud_message(snapshot, head)
+        self._publish("ig/instance_cloud", cloud)
+        self._publish("ig/instance_colors", in_object_colors(cloud))
+        self._publish_views(snapshot, head)
 
-    def _show(self, topic: str, snapshot: MapSnapshot | None, make: Callable[[], Any]) -> None:
-        """Publishes what is new where somebody listens; a later listener gets the latched message, or the next one."""
-        if self._shown.get(topic) is not snapshot and self._publishers[topic].get_subscription_count():
-            self._shown[topic] = snapshot
-            self._publishers[topic].publish(make())
-
-    def _show_views(self, snapshot: MapSnapshot | None, head: Header) -> None:
-        """Where the cameras were, and the map as the newest of them sees it."""
-        if snapshot is None or snapshot.gaussians is None:
+    def _publish_views(self, snapshot: MapSnapshot | None, head: Header) -> None:
+        """Where the cameras were, and the map as the newest of them sees it: black while there is none to be drawn."""
+        if snapshot is not None and snapshot.gaussians is not None:
+            newest = self._mapper.view()
+            self._publish("ig/cameras", frusta_message(self.path.poses(), newest.camera, head))
+            seen = header(newest.stamp, self._inputs.frame_id(newest.source))
+            images = rendered_images(snapshot, newest.camera, newest.T_world_camera, seen)
+        elif self._drawn is None:
             return
-        camera, T = self._mapper.view()
-        self._show("ig/cameras", snapshot, lambda: frusta_message(self.path.poses(), camera, head))
-        both = functools.cache(lambda: rendered_images(snapshot, camera, T, self._config.map_frame))
-        self._show("ig/rendered_image", snapshot, lambda: both()[0])
-        self._show("ig/rendered_instances", snapshot, lambda: both()[1])
+        else:
+            self._publish("ig/cameras", highlight_message((), head))
+            images = blank_images(self._drawn)
+        self._drawn = images[0]
+        for topic, image in zip(("ig/rendered_image", "ig/rendered_instances"), images, strict=True):
+            self._publish(topic, image)
 
-    def _colored_cloud(self, snapshot: MapSnapshot | None, head: Header) -> PointCloud2:
-        return in_object_colors(self._cloud_message(snapshot, head))
+    def _publish(self, topic: str, message: Any) -> None:
+        self._publishers[topic].publish(message)
 
     def _cloud_message(self, snapshot: MapSnapshot | None, head: Header) -> PointCloud2:
         rows = thinned(len(snapshot.xyz), self._config.max_cloud_points) if snapshot is not None else None

@@ -17,7 +17,7 @@ from ig_ros.message_decoding import matrix_from_pose, nanoseconds
 from ig_ros.nodes.conversions import header
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import add_surface, object_message
-from ig_ros.nodes.transforms import TfLookup
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.visualization import highlight_message
 from ig_ros.srv import QueryObject
 from ig_ros.thread_settings import single_threaded
@@ -49,10 +49,10 @@ class FrameFinder:
         except FrameError as error:
             raise QueryError(f"unknown frame_id '{frame_id[:NAME]}': {str(error)[:REASON]}") from error
 
-    def in_map(self, T_frame_pose: FloatArray, head: Header) -> FloatArray:
-        """A pose (4, 4) given in the frame and at the stamp of a header, in the map frame. Raises QueryError."""
-        found = self.find(head.frame_id, nanoseconds(head.stamp))
-        return T_frame_pose if found is None else found[0] @ T_frame_pose
+    def in_map(self, T_frame_pose: FloatArray, head: Header) -> tuple[FloatArray, int]:
+        """Returns a pose (4, 4) of a header's frame and stamp in the map, and the stamp (ns) that `find` gives."""
+        T_map_frame, stamp = self.find(head.frame_id, nanoseconds(head.stamp)) or (np.eye(4), 0)
+        return T_map_frame @ T_frame_pose, stamp
 
 
 class QueryService:
@@ -95,7 +95,7 @@ class QueryService:
         size = np.array([request.within_size.x, request.within_size.y, request.within_size.z])
         T_box = None
         if size.any():
-            T_box = self._frames.in_map(matrix_from_pose(box), box.header)
+            T_box, _ = self._frames.in_map(matrix_from_pose(box), box.header)
         viewpoint = None
         if view.header.frame_id:
             viewpoint = self._observer(matrix_from_pose(view), view.header)
@@ -104,6 +104,6 @@ class QueryService:
         return Scope(viewpoint, T_box, size if T_box is not None else None, request.id)
 
     def _observer(self, T_frame_view: FloatArray, head: Header) -> Viewpoint:
-        T_view = self._frames.in_map(T_frame_view, head)
+        T_view, _ = self._frames.in_map(T_frame_view, head)
         optical = "optical" in head.frame_id  # REP 103: such frames look along z
         return Viewpoint.of_camera(T_view) if optical else Viewpoint.of_body(T_view)

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -22,6 +21,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import Config, NodeConfig
+from ig_ros.depth_alignment import fitted_depth
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import ImageEncoder, embed_masks, make_image_encoder
 from ig_ros.lens_distortion import Lens, Rectifier
@@ -33,7 +33,7 @@ from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import segmented_message
 from ig_ros.nodes.parameters import read_parameters
 from ig_ros.nodes.process import run_node
-from ig_ros.nodes.topics import KINDS, LATCHED, SILENT, ImageTopic, is_latched
+from ig_ros.nodes.topics import KINDS, LATCHED, SILENT, RawOrCompressed, is_latched
 from ig_ros.registries import SEGMENTERS
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import FloatArray
@@ -64,9 +64,8 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         self._arrived = threading.Condition()
         self._stopping = False
         self._masks = self.create_publisher(SegmentedImage, "segmented_image", RELIABLE)
-        self._images = ImageTopic(self, "", lambda topic: self._listen(topic, self._on_image))
-        self._listen("depth", self._on_depth)
-        self._listen("depth/compressedDepth", self._on_depth)
+        self._raw_images = RawOrCompressed(self, "", "image", lambda topic: self._listen(topic, self._on_image))
+        self._raw_depths = RawOrCompressed(self, "", "depth", lambda topic: self._listen(topic, self._on_depth))
         self._listen("camera_info", self._on_info)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnosis = Diagnosis(f"{self.get_fully_qualified_name()}: segmenting")
@@ -102,6 +101,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
             self._info = message
 
     def _on_depth(self, message: Image | CompressedImage) -> None:
+        self._raw_depths.note()
         if self._admit(self._guard.depth, message):
             with self._arrived:
                 self._depths.append(message)
@@ -109,7 +109,7 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
                 self._arrived.notify()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self._images.note()
+        self._raw_images.note()
         if not self._admit(self._guard.image, message):
             return
         with self._arrived:
@@ -153,13 +153,13 @@ class SegmenterNode(Node):  # type: ignore[misc]  # rclpy has no types for mypy 
         if found is None:
             return None
         try:
-            depth = rectifier.fitted(depth_from_message(found))
+            depth = fitted_depth(depth_from_message(found), rectifier)
             remedy = "publish depth registered to the image"
             demand_size("depth_size", "depth", depth, rectifier, "the image is", remedy)
         except FrameError as error:
             self.problems.add(error.cause, f"{error} (the image is segmented without depth)")
             return None
-        return np.asarray(depth, np.float32)
+        return depth
 
     def _wait_for_depth(self, stamp: int) -> Image | CompressedImage | None:
         """Returns the depth nearest to a stamp (ns) within the tolerance; it may come after its image."""

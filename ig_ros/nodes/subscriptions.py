@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -27,10 +27,9 @@ from ig_ros.nodes.executor import JOBS, CallbackDelays, Worker, steady_clock
 from ig_ros.nodes.frame_builder import FrameBuilder
 from ig_ros.nodes.message_checks import Calibration, MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
-from ig_ros.nodes.pose_sources import PoseSourceSetup, make_pose_source
-from ig_ros.nodes.synchronizer import Synchronizer, Waits
-from ig_ros.nodes.topics import KINDS, LATCHED, ImageTopic, is_latched, topic_of
-from ig_ros.nodes.transforms import TfLookup
+from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
+from ig_ros.nodes.synchronizer import Synchronizer
+from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of
 from ig_ros.types import FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 # Topics whose callbacks' delays are measured: the many cheap poses would hide how late images are.
 IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
-STAMPLESS = ("camera_info", "depth/camera_info")  # topics whose stamps mean nothing
+STAMPLESS = ("camera_info", "depth/camera_info")  # topics that are of use without a stamp
 LOOK = 0.5  # s between looks for a latched camera_info
 TICK = 0.05  # s between looks at images that wait
 # Best effort, so that it matches every publisher; deep, because poses of an IMU rate come in bursts.
@@ -67,13 +66,11 @@ class CameraInput:
         self._builder.depth_calibration.rectified = rectified["depth"]
         self._group = MutuallyExclusiveCallbackGroup()
         self._poses = make_pose_source(PoseSourceSetup(config, place, self._subscribe_poses, problems, tf))
-        waits = Waits(
-            config.sync_tolerance, config.pose_timeout, config.depth_timeout, config.mask_timeout, config.queue_size
-        )
-        self._line = Synchronizer(waits, self._poses)
+        self._line = Synchronizer(config, self._poses)
+        self.frame_id = ""  # optical frame of the newest image
         self._forgotten = False
         self._looked = 0.0  # s, when a latched camera_info was looked for
-        self._hears_latched = False
+        self._latched: set[str] = set()  # topics of which what was sent once is heard
         self._subscribe()
         # A steady clock: with use_sim_time and a paused clock the line still moves when something arrives.
         node.create_timer(TICK, self._advance, self._group, clock=steady_clock())
@@ -93,15 +90,20 @@ class CameraInput:
         return self._builder.calibration.rectifier
 
     def _subscribe(self) -> None:
-        listen = functools.partial(self._listen, callback=self._on_image, check=self._limits.image)
-        self._images = ImageTopic(self._node, self._name, listen)
-        for topic, calibration in (
-            ("camera_info", self._builder.calibration), ("depth/camera_info", self._builder.depth_calibration),
-        ):  # fmt: skip
-            self._listen(topic, functools.partial(self._on_camera_info, calibration), self._limits.info)
-        self._listen("depth", self._on_depth, self._limits.depth)
-        self._listen("depth/compressedDepth", self._on_depth, self._limits.depth)
+        images = functools.partial(self._listen, callback=self._on_image, check=self._limits.image)
+        depths = functools.partial(self._listen, callback=self._on_depth, check=self._limits.depth)
+        self._calibrations = {
+            "camera_info": self._builder.calibration, "depth/camera_info": self._builder.depth_calibration,
+        }  # fmt: skip
+        for topic in self._calibrations:  # first: of what waits together, the executor takes the oldest subscription
+            self._listen_to_info(topic, qos_profile_sensor_data)
+        self._images = RawOrCompressed(self._node, self._name, "image", images)
+        self._depths = RawOrCompressed(self._node, self._name, "depth", depths)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
+
+    def _listen_to_info(self, topic: str, qos: QoSProfile) -> None:
+        take = functools.partial(self._on_camera_info, self._calibrations[topic])
+        self._listen(topic, take, self._limits.info, qos=qos)
 
     def _subscribe_poses(self, topic: str, kind: type, callback: Callable[[Any], None]) -> None:
         self._listen(topic, callback, None, kind, POSE_QOS)
@@ -115,7 +117,7 @@ class CameraInput:
 
         def receive(message: Any, info: Mapping[str, Any]) -> None:
             try:
-                sender.demand(name, message.header.frame_id, self._now())
+                sender.demand(name, message.header.frame_id, time.monotonic())  # whatever becomes of the node's clock
                 if topic not in STAMPLESS and not nanoseconds(message.header.stamp):
                     text = f"{name} has the stamp 0, which tells no time: let its sender stamp its messages"
                     raise FrameError("no_stamp", text)
@@ -142,6 +144,7 @@ class CameraInput:
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._images.note()
+        self.frame_id = message.header.frame_id
         self._poses.note_image(message.header.frame_id)
         self._line.add_image(nanoseconds(message.header.stamp), message, self._now())
         self._advance()
@@ -150,6 +153,7 @@ class CameraInput:
         calibration.update(message, self._now())
 
     def _on_depth(self, message: Image | CompressedImage) -> None:
+        self._depths.note()
         self._line.add_depth(nanoseconds(message.header.stamp), message, self._now())
 
     def _on_masks(self, message: SegmentedImage) -> None:
@@ -165,18 +169,17 @@ class CameraInput:
         return self._poses.mounting(stamp)
 
     def _look_for_latched_info(self) -> None:
-        """Listens to a camera_info that was sent once: such a subscription would make other publishers warn."""
-        now, topic = self._now(), topic_of(self._name, "camera_info")
-        if self._builder.calibration.known or self._hears_latched or abs(now - self._looked) < LOOK:
+        """Listens to a camera_info that was sent once; asked for of other publishers, it would make them warn."""
+        now = time.monotonic()
+        if now - self._looked < LOOK:
             return
         self._looked = now
-        if is_latched(self._node, topic):
-            self._hears_latched = True
-            callback = functools.partial(self._on_camera_info, self._builder.calibration)
-            self._listen("camera_info", callback, self._limits.info, qos=LATCHED)
+        for topic in self._calibrations.keys() - self._latched:
+            if not self._calibrations[topic].known and is_latched(self._node, topic_of(self._name, topic)):
+                self._latched.add(topic)
+                self._listen_to_info(topic, LATCHED)
 
     def _advance(self) -> None:
-        self._images.look()
         self._look_for_latched_info()
         if self._forgotten:
             self._forgotten = False
@@ -230,11 +233,16 @@ class Inputs:
 
         No stamp means the newest image.
         """
-        return self._corrections.pose_at(camera, stamp)
+        return self._corrections.history.at(camera, stamp)
 
     def rectifier(self, camera: str) -> Rectifier:
         """The calibration of a camera by its name. Raises FrameError while there is none to trust."""
         return self._cameras[self._config.cameras.index(camera)].rectifier
+
+    def frame_id(self, camera: str) -> str:
+        """The optical frame of a camera by its name; empty before its first image and for one of a saved map."""
+        names = self._config.cameras
+        return self._cameras[names.index(camera)].frame_id if camera in names else ""
 
     def alone(self) -> Counter[str]:
         """Depth images and masks dropped so far because no image of their stamp came, by kind."""
@@ -257,7 +265,7 @@ class Inputs:
         """Nothing that waits now belongs to the map after a reset. May be called from any thread."""
         for camera in self._cameras:
             camera.forget()
-        self._corrections.forget()
+        self._corrections.history.clear()
 
     def _on_clock_back(self, jump: TimeJump) -> None:
         """A simulation or a bag has begun again."""
@@ -280,12 +288,7 @@ class Inputs:
     def _plant(self, message: PointCloud2) -> None:
         xyz, rgb = sparse_points(message)
         if self.open:
-            self._mapper.submit_points(xyz, rgb).add_done_callback(self._report_points)
-
-    def _report_points(self, planted: Future[int]) -> None:
-        error = planted.exception()
-        if error is not None:
-            self._problems.add(error.cause if isinstance(error, FrameError) else "internal", str(error))
+            self._problems.watch(self._mapper.submit_points(xyz, rgb))
 
     def _submit(self, frame: Frame) -> None:
         if self.open:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ig_ros.config import NodeConfig
 from ig_ros.depth_alignment import steady_offset
-from ig_ros.nodes.pose_sources import PoseSource
+from ig_ros.nodes.pose_sources import RESTART, PoseSource
 from ig_ros.nodes.topics import SILENT
 from ig_ros.pose_buffer import PoseAnswer
 from ig_ros.types import FloatArray
@@ -25,18 +27,7 @@ LEFT = 600  # stamps of images that have left are remembered for masks to come: 
 # Images in a row with companions of their very stamp: from then on others are not theirs; and back again. Or depth
 # images in a row that belong to no image: then it is judged how far beside them they are stamped.
 EXACT = 10
-RESTART = 5  # images in order but older than the newest: the clock (a looping bag) has started again
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """How long images wait, seconds, and how many may wait."""
-
-    tolerance: float
-    pose: float
-    depth: float
-    masks: float
-    capacity: int
+HEAVY = 250_000_000  # bytes of images, depth or masks that wait at most: ten raw images of 4K, 40 of 1080p
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +85,23 @@ class _Companions:
 
     def add(self, stamp: int, message: Any, now: float) -> bool:
         """Whether the oldest one has made room without having found its image."""
-        lost = len(self._items) == self._items.maxlen and self._items[0][0] not in self._used
-        if len(self._items) == self._items.maxlen:
-            self._used.discard(self._items[0][0])
+        full = len(self._items) == self._items.maxlen or heavy([item for _, item in self._items])
+        lost = full and self._items[0][0] not in self._used
+        if full:
+            self._used.discard(self._items.popleft()[0])
         self._items.append((stamp, message))
         self._last_arrival = now
         return lost
 
-    def restart(self, boundary: int) -> None:
-        """Drops those received up to the last one later than `boundary` (ns)."""
+    def restart(self, boundary: int, now: float | None = None) -> None:
+        """Drops those received up to the last one later than `boundary` (ns); `now` where the clock was set."""
+        if now is not None and self._last_arrival is not None:
+            self._last_arrival = now
         stay = list(itertools.takewhile(lambda item: item[0] <= boundary, reversed(self._items)))
         self._items = deque(reversed(stay), self._items.maxlen)
         self._used.clear()
         self._apart.clear()
         self._missed.clear()
-        if not stay:
-            self._last_arrival = None
 
     @property
     def _strict(self) -> bool:
@@ -179,11 +171,11 @@ class _Companions:
 class Synchronizer:
     """The waiting line. `now` is any clock in seconds; all methods must be called from one thread at a time."""
 
-    def __init__(self, waits: Waits, poses: PoseSource) -> None:
-        self._waits = waits
+    def __init__(self, config: NodeConfig, poses: PoseSource) -> None:
+        self._config = config
         self._poses = poses
-        self._depth = _Companions(waits.tolerance, waits.depth, waits.capacity)
-        self._masks = _Companions(waits.tolerance, waits.masks, waits.capacity)
+        self._depth = _Companions(config.sync_tolerance, config.depth_timeout, config.queue_size)
+        self._masks = _Companions(config.sync_tolerance, config.mask_timeout, config.queue_size)
         self._line: deque[_Waiting] = deque()
         self._left: OrderedDict[int, bool] = OrderedDict()  # stamps of images that left, and whether with masks
         self._late: list[Late] = []
@@ -203,7 +195,7 @@ class Synchronizer:
     def add_masks(self, stamp: int, message: Any, now: float) -> None:
         """Offer a label image. It waits for its image, or is late for it, see `take_late`, or is too late."""
         self.alone["masks"] += self._masks.add(stamp, message, now)
-        tolerance = self._waits.tolerance * 1e9
+        tolerance = self._config.sync_tolerance * 1e9
         if self._newest is None or stamp > self._newest or any(abs(w.stamp - stamp) <= tolerance for w in self._held):
             return
         near = [waiting.stamp for waiting in self._line] + list(self._left)
@@ -248,20 +240,22 @@ class Synchronizer:
 
     def restart(self, boundary: int, now: float) -> None:
         """The clock had passed `boundary` (ns) and has started again before it: keep what has come since."""
-        held = self._held
-        self.clear(boundary)
+        if self._newest is not None and self._newest > boundary:
+            self._problems.append(Problem("clock_back", "the clock was set back: images of before it are dropped"))
+        stay = [waiting for waiting in (*self._line, *self._held) if waiting.stamp <= boundary]
+        self.clear(boundary, now)
         self._poses.restart(boundary)
-        self._line.extend(_Waiting(waiting.stamp, waiting.image, now) for waiting in held)
-        self._newest = held[-1].stamp if held else None
+        self._line.extend(_Waiting(waiting.stamp, waiting.image, now) for waiting in stay)
+        self._newest = stay[-1].stamp if stay else None
 
-    def clear(self, boundary: int = -1) -> None:
+    def clear(self, boundary: int = -1, now: float | None = None) -> None:
         """Forget everything that waits and every stamp; keep depth and masks since the last one after `boundary`."""
         self._line.clear()
         self._left.clear()
         self._late.clear()
         self._held = []
-        self._depth.restart(boundary)
-        self._masks.restart(boundary)
+        self._depth.restart(boundary, now)
+        self._masks.restart(boundary, now)
         self._newest = None
 
     def advance(self, now: float) -> tuple[list[Bundle], list[Problem]]:
@@ -271,7 +265,7 @@ class Synchronizer:
         bundles: list[Bundle] = []
         problems, self._problems = self._problems, []
         while self._line:
-            full = len(self._line) > self._waits.capacity
+            full = len(self._line) > self._config.queue_size or heavy([waiting.image for waiting in self._line])
             outcome, notes = self._settle(self._line[0], now, full)
             if outcome is None:
                 break
@@ -291,7 +285,7 @@ class Synchronizer:
 
     def _settle(self, waiting: _Waiting, now: float, full: bool) -> tuple[Bundle | Problem | None, list[Problem]]:
         """What becomes of the first image now (None: it waits on), and remarks about what it goes without."""
-        impatient = full or now - waiting.arrived >= self._waits.pose
+        impatient = full or now - waiting.arrived >= self._config.pose_timeout
         if not self.calibrated:
             return self._refusal("no_camera_info", _NO_CAMERA_INFO, full) if impatient else None, []
         answer = self._poses.at(waiting.stamp)
@@ -322,12 +316,18 @@ class Synchronizer:
 
     def _pose_of_depth(self, stamp: int, image: int) -> PoseAnswer | None:
         """Where the camera was when depth was taken; None = taken as of the moment of its image."""
-        return self._poses.at(stamp) if abs(stamp - image) > self._waits.tolerance * 1e9 else None
+        return self._poses.at(stamp) if abs(stamp - image) > self._config.sync_tolerance * 1e9 else None
 
     def _refusal(self, cause: str, message: str, full: bool) -> Problem:
         if not full:
             return Problem(cause, f"image dropped: {message}")
-        return Problem("queue_full", f"image dropped, more than queue_size = {self._waits.capacity} wait: {message}")
+        limits = f"queue_size = {self._config.queue_size} or {HEAVY // 10**6} MB"
+        return Problem("queue_full", f"image dropped, more than {limits} wait: {message}")
+
+
+def heavy(messages: Sequence[Any]) -> bool:
+    """Whether messages, more than one, hold more than HEAVY bytes of pixels."""
+    return len(messages) > 1 and sum(len(getattr(getattr(m, "labels", m), "data", b"")) for m in messages) > HEAVY
 
 
 _WITHOUT = "the image is used without"

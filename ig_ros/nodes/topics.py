@@ -13,6 +13,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped, PoseStamped, PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -35,7 +36,7 @@ class Topic:
 
 
 IN = (
-    Topic("image", Image, "rgb8, bgr8, rgba8, bgra8 or mono8"),
+    Topic("image", Image, "RGB, BGR, grey, of 8 or 16 bits, Bayer or YUV 4:2:2; of any size"),
     Topic(
         "image/compressed",
         CompressedImage,
@@ -47,7 +48,11 @@ IN = (
     Topic("odometry", Odometry, "the same of `child_frame_id`, where `pose_source` is `odometry`"),
     Topic("transform", TransformStamped, "the same of `child_frame_id`, where `pose_source` is `transform`"),
     Topic("depth", Image, "optional: 16UC1 mm or 32FC1 m; of another frame_id or size than the image it is registered"),
-    Topic("depth/compressedDepth", CompressedImage, "the same as PNG or RVL; launch files remap it with `depth`"),
+    Topic(
+        "depth/compressedDepth",
+        CompressedImage,
+        "the same as PNG or RVL, heard where `depth` is silent; launch files remap it with `depth`",
+    ),
     Topic("depth/camera_info", CameraInfo, "calibration of depth that is not registered; tf tells how its frame lies"),
     Topic("segmented_image", SegmentedImage, "optional: masks from another node or machine"),
     Topic("map_points", PointCloud2, "optional: sparse points of the SLAM system, in the map frame"),
@@ -89,27 +94,29 @@ def topic_of(camera: str, topic: str) -> str:
 
 
 SILENT = 5.0  # s: a stream silent for longer is not waited for, and may get another sender
+COMPRESSED = {"image": "image/compressed", "depth": "depth/compressedDepth"}  # as image_transport names them
 SETTLED = 1.0  # s after which a topic that nobody has advertised is not expected to be
 
 
-class ImageTopic:
+class RawOrCompressed:
     """Listens to raw images, or to compressed ones where only these are sent: never to both.
 
     A driver encodes compressed images only while somebody listens to them.
     """
 
-    def __init__(self, node: Node, camera: str, listen: Callable[[str], Any]) -> None:
-        """`listen` makes the subscription to one of the two topics of a camera."""
+    def __init__(self, node: Node, camera: str, topic: str, listen: Callable[[str], Any]) -> None:
+        """The topic `image` or `depth` of a camera; `listen` makes a subscription to it or to its compressed copy."""
         self._node, self._camera, self._listen = node, camera, listen
-        self._topic, self._other = "image", "image/compressed"
+        self._topic, self._other = topic, COMPRESSED[topic]
         self._subscription = listen(self._topic)
         self._heard = time.monotonic()
+        node.create_timer(SETTLED / 2, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def note(self) -> None:
         """An image has come."""
         self._heard = time.monotonic()
 
-    def look(self) -> None:
+    def _look(self) -> None:
         """Turns to the other topic where that one is sent and this one is silent."""
         silent = time.monotonic() - self._heard
         if silent < SETTLED or not self._senders(self._other) or (silent < SILENT and self._senders(self._topic)):

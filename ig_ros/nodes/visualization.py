@@ -14,7 +14,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from ig_ros.colors import id_colors
 from ig_ros.msg import Object
 from ig_ros.nodes.clouds import CLOUD_TYPE, packed_rgb
-from ig_ros.nodes.conversions import header, image_message
+from ig_ros.nodes.conversions import image_message
 from ig_ros.planning import render_view
 from ig_ros.types import Camera, FloatArray, MapSnapshot
 
@@ -75,10 +75,18 @@ def in_object_colors(cloud: PointCloud2) -> PointCloud2:
 
 
 def rendered_images(
-    snapshot: MapSnapshot, camera: Camera, T_world_camera: FloatArray, frame_id: str
+    snapshot: MapSnapshot, camera: Camera, T_world_camera: FloatArray, head: Header
 ) -> tuple[Image, Image]:
-    """The map from a camera: colour, and objects in the colours of their ids (black = none), both rgb8."""
+    """The map from a camera: colour, and objects in the colours of their ids (black = none), both rgb8.
+
+    `head` has the camera's optical frame.
+    """
     view = render_view(snapshot, camera, T_world_camera)
-    head = header(snapshot.stamp, frame_id)
     objects = np.where((view.instances > 0)[..., None], id_colors(view.instances), np.uint8(0))
     return image_message(view.color, "rgb8", head), image_message(objects, "rgb8", head)
+
+
+def blank_images(like: Image) -> tuple[Image, Image]:
+    """Two black pictures of a size, rgb8."""
+    black = image_message(np.zeros((like.height, like.width, 3), np.uint8), "rgb8", like.header)
+    return black, black

@@ -8,13 +8,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ig_ros.errors import QueryError
+from ig_ros.language.scene_geometry import CONTACT, SUPPORT_MARGIN
 from ig_ros.planning.picking import object_by_id
 from ig_ros.types import FloatArray, IntArray, MapSnapshot, ObjectInstance
 
-NEIGHBORS = 12  # points from which a normal is estimated
-MIN_SUPPORT = 8  # points that make a plane
-# m: how far around the object, and above and below its underside, the surface that carries it is looked for
-SUPPORT_MARGIN, SUPPORT_BAND = 0.12, 0.035
+PLANE_POINTS = 12  # points from which a plane is estimated: the local one with its normal, and the support
 SIDES = 16  # horizontal directions in which a free way is looked for
 REACH, HAND = 0.25, 0.03  # m: length and half width of the way beside the object that a hand needs
 
@@ -47,7 +45,7 @@ def object_surface(snapshot: MapSnapshot, number: int) -> ObjectSurface:
 
 def normals(points: FloatArray, middle: FloatArray) -> FloatArray:
     """(n, 3) unit normals of the local planes through points (n, 3), pointing away from `middle` (3,)."""
-    k = min(NEIGHBORS, len(points))
+    k = min(PLANE_POINTS, len(points))
     _, near = cKDTree(points).query(points, k)
     around = points[np.reshape(near, (len(points), k))]
     spread = around - around.mean(axis=1, keepdims=True)
@@ -64,10 +62,10 @@ def supporting_plane(xyz: FloatArray, owner: IntArray, thing: ObjectInstance) ->
     """
     local = np.abs((xyz - thing.T_world_box[:3, 3]) @ thing.T_world_box[:3, :3])
     low = thing.T_world_box[2, 3] - thing.size[2] / 2
-    around = (local[:, :2] <= thing.size[:2] / 2 + SUPPORT_MARGIN).all(1) & (np.abs(xyz[:, 2] - low) <= SUPPORT_BAND)
+    around = (local[:, :2] <= thing.size[:2] / 2 + SUPPORT_MARGIN).all(1) & (np.abs(xyz[:, 2] - low) <= CONTACT)
     chosen = np.flatnonzero(around)
     for _ in range(3):  # leave out what lies off the plane, and fit again
-        if len(chosen) < MIN_SUPPORT:
+        if len(chosen) < PLANE_POINTS:
             return None, 0
         ground = np.column_stack([xyz[chosen, :2], np.ones(len(chosen))])
         (a, b, c), *_ = np.linalg.lstsq(ground, xyz[chosen, 2], rcond=None)

@@ -6,13 +6,13 @@ import numpy as np
 
 from ig_ros.errors import QueryError
 from ig_ros.geometry import inverse, project, transform
+from ig_ros.language.scene_geometry import CONTACT
 from ig_ros.types import Camera, FloatArray, MapSnapshot, ObjectInstance
 
-SURFACE_TOLERANCE = 0.05  # m: a click this close to a surface means it; points this close in depth are one surface
 PIXEL_RADIUS = 0.012  # of the image width: surface points this close to a pixel are seen at it
 
 
-def object_at_point(snapshot: MapSnapshot, point: FloatArray, reach: float = SURFACE_TOLERANCE) -> ObjectInstance:
+def object_at_point(snapshot: MapSnapshot, point: FloatArray, reach: float = CONTACT) -> ObjectInstance:
     """The object whose surface is nearest to a point (3,) m, world. Raises QueryError beyond `reach` of all."""
     rows = np.flatnonzero(snapshot.instances.point_ids > 0)
     if not len(rows):
@@ -40,7 +40,7 @@ def object_at_pixel(
     near = np.flatnonzero((depth > 0.05) & (np.hypot(uv[:, 0] - u, uv[:, 1] - v) < PIXEL_RADIUS * camera.width))
     if not len(near):
         raise QueryError(f"the map has nothing behind pixel ({u:g}, {v:g})")
-    front = near[depth[near] < depth[near].min() + SURFACE_TOLERANCE]
+    front = near[depth[near] < depth[near].min() + CONTACT]
     ids = snapshot.instances.point_ids[front]
     weight = snapshot.opacity[front] * (ids > 0)
     if not weight.any():

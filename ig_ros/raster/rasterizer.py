@@ -6,7 +6,7 @@ import torch
 
 from ig_ros.errors import RasterError
 from ig_ros.raster import cpu_backend, gsplat_backend
-from ig_ros.raster.request import ScreenStats, make_request
+from ig_ros.raster.request import NEAR, ScreenStats, make_request
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
 
 
@@ -15,7 +15,7 @@ def rasterize(
     T_world_camera: torch.Tensor | FloatArray,
     camera: Camera,
     *,
-    near: float = 0.05,
+    near: float = NEAR,
     screen: ScreenStats | None = None,
     gated_channels: slice | None = None,
     geometry_gate: torch.Tensor | None = None,
@@ -43,7 +43,7 @@ def top_contributor(
     T_world_camera: torch.Tensor | FloatArray,
     camera: Camera,
     *,
-    near: float = 0.05,
+    near: float = NEAR,
 ) -> torch.Tensor:
     """Row of the Gaussian with the largest blend weight at every pixel, (H, W) int32; -1 where nothing is drawn.
 

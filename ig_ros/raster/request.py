@@ -12,6 +12,7 @@ from ig_ros.errors import RasterError
 from ig_ros.geometry import inverse
 from ig_ros.types import Camera, FloatArray, GaussianBatch
 
+NEAR = 0.05  # m: what is nearer to the camera is neither drawn nor seen
 MAX_ALPHA = 0.999  # opacity of one Gaussian at one pixel; gsplat's compiled-in value, so that both backends agree
 
 

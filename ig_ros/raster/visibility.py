@@ -10,9 +10,9 @@ import numpy as np
 
 from ig_ros.geometry import inverse
 from ig_ros.raster.library import load, threads
+from ig_ros.raster.request import NEAR
 from ig_ros.types import Camera, FloatArray, IntArray
 
-NEAREST = 0.05  # m before the camera; nearer points count as hidden
 LOOSE = -2  # minus the mask on which a view shows a point, but not closely
 
 
@@ -40,7 +40,7 @@ class DepthView:
             depth=np.ascontiguousarray(self.depth, np.float32),
             width=self.camera.width,
             height=self.camera.height,
-            nearest=NEAREST,
+            nearest=NEAR,
             relative=self.relative,
             quadratic=self.quadratic,
             least=self.least,

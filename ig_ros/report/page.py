@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from ig_ros.colors import id_colors
-from ig_ros.config import Config, to_dict
+from ig_ros.config import chosen, to_dict
 from ig_ros.errors import StorageError
 from ig_ros.evaluation.held_out import HeldOutView
 from ig_ros.mapper import Mapper
@@ -59,7 +59,7 @@ def render_page(report: Report, mapper: Mapper, views: Sequence[HeldOutView]) ->
         objects=objects(mapper.latest, mapper) if mapper.latest else [],
         seconds=timings(report.figures.get("seconds", {})),
         language=report.figures.get("language", {}),
-        changed=yaml.safe_dump(changed(mapper.config), sort_keys=True),
+        changed=yaml.safe_dump(chosen(to_dict(mapper.config)), sort_keys=True),
         error_full=round(255 * ERROR_FULL),
     )
 
@@ -119,22 +119,6 @@ def timings(seconds: dict[str, float]) -> list[tuple[str, float, float]]:
     """Returns (part, seconds, share of all in per cent)."""
     total = sum(seconds.values())
     return [(part.replace("_", " "), s, 100 * s / total if total else 0.0) for part, s in seconds.items()]
-
-
-def changed(config: Config) -> dict[str, Any]:
-    """Returns the parameters that are not the defaults."""
-    return difference(to_dict(config), to_dict(Config()))
-
-
-def difference(values: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
-    """Returns what of nested `values` is not the same in `base`, by dotted name."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            found |= {f"{name}.{inner}": v for inner, v in difference(value, base.get(name, {})).items()}
-        elif value != base.get(name):
-            found[name] = value
-    return found
 
 
 def data_uri(picture: np.ndarray) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,7 @@ class History:
         return float(psnr(color, view.rgb.numpy() / np.float32(255)))
 
 
+COLORS = {"loss": "#c2410c", "PSNR": "#1d4ed8", "anchors": "#94a3b8", "Gaussians": "#047857"}
 STYLE: Any = {  # of matplotlib's rcParams
     "figure.figsize": (4.4, 2.5),  # inches
     "svg.fonttype": "none",  # text stays text: it takes the page's font, and can be searched
@@ -85,26 +86,16 @@ STYLE: Any = {  # of matplotlib's rcParams
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One curve."""
-
-    name: str
-    x: Sequence[float]
-    y: Sequence[float]
-    color: str
-
-
-def draw(title: str, lines: Sequence[Line], x_name: str = "training step") -> str:
-    """Returns an <svg> element; with a legend where there is more than one line."""
+def draw(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> str:
+    """Returns an <svg> element of curves (x, y) by name, over training steps; more than one have a legend."""
     with rc_context(STYLE):
         figure = Figure(layout="constrained")
         axes = figure.add_subplot()
-        for line in lines:
-            marker = "o" if len(line.x) < 40 else None
-            axes.plot(line.x, line.y, label=line.name, color=line.color, linewidth=1.8, marker=marker, markersize=3)
+        for name, (x, y) in lines.items():
+            marker = "o" if len(x) < 40 else None
+            axes.plot(x, y, label=name, color=COLORS[name], linewidth=1.8, marker=marker, markersize=3)
         axes.set_title(title)
-        axes.set_xlabel(x_name)
+        axes.set_xlabel("training step")
         if len(lines) > 1:
             axes.legend(frameon=False, fontsize=8)
         target = io.StringIO()
@@ -118,13 +109,10 @@ def draw_curves(history: History) -> list[str]:
     moments, probes = history.moments, history.probes
     if not moments:
         return []
-    steps = [m.step for m in moments]
-    curves = [draw("Loss of the training views", [Line("loss", steps, [m.loss for m in moments], "#c2410c")])]
-    at = [p.step for p in probes]
+    steps, at = [m.step for m in moments], [p.step for p in probes]
+    curves = [draw("Loss of the training views", {"loss": (steps, [m.loss for m in moments])})]
+    size = {"anchors": (steps, [m.anchors for m in moments])}
     if probes:
-        curves.append(draw("PSNR of unseen views (dB)", [Line("PSNR", at, [p.psnr for p in probes], "#1d4ed8")]))
-    size = [Line("anchors", steps, [m.anchors for m in moments], "#94a3b8")]
-    if probes:
-        size.append(Line("Gaussians", at, [p.gaussians for p in probes], "#047857"))
-    curves.append(draw("Size of the map", size))
-    return curves
+        curves.append(draw("PSNR of unseen views (dB)", {"PSNR": (at, [p.psnr for p in probes])}))
+        size["Gaussians"] = (at, [p.gaussians for p in probes])
+    return [*curves, draw("Size of the map", size)]

@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 import torch
 
+from ig_ros.depth_alignment import DEPTH_NOISE
 from ig_ros.geometry import inverse, project, transform
+from ig_ros.raster.request import NEAR
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
-from ig_ros.scaffold.model import NEAR, Scaffold
+from ig_ros.scaffold.model import Scaffold
 from ig_ros.types import Array, BoolArray, FloatArray, IntArray
 
-DEPTH_NOISE = 0.03  # share of a depth by which it and the pose may be wrong, as seeding.depth_margin
 NEIGHBORS = 5  # pixels square in which the nearest depth must be behind the anchor: depth is unsure at borders
 OBJECT_ANCHORS = 20  # removed at once, from which an object is gone: fewer are borders, which training repairs alone
 

@@ -11,9 +11,9 @@ from torch.nn.functional import normalize
 from ig_ros.config import Config
 from ig_ros.raster import RowStep, adam_rows, rasterize
 from ig_ros.raster.losses import FeatureTerms
+from ig_ros.raster.request import NEAR
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.losses import feature_loss
-from ig_ros.scaffold.model import NEAR
 from ig_ros.types import GaussianBatch
 
 

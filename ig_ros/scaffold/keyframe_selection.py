@@ -14,7 +14,7 @@ from ig_ros.errors import FrameError
 from ig_ros.geometry import back_project, rotation_angle, transform
 from ig_ros.types import FloatArray, Frame, IntArray
 
-SHARPNESS_WIDTH = 320  # px, to which images are reduced: blur that cannot be seen at training resolution does no harm
+BLUR_PATIENCE = 3  # blurred images refused in a row at most
 SHARPNESS_WINDOW = 8  # previous images that an image's sharpness is compared with
 CELL = 0.25  # m, edge of the cells of seen area: noise of depth and pose stays within a cell and its neighbours
 GRID = 32  # pixels sampled along the longer side of a depth image; a frame with fewer measured pixels shows no area
@@ -23,7 +23,9 @@ GRID = 32  # pixels sampled along the longer side of a depth image; a frame with
 class Sharpness:
     """Variance of the Laplacian [Pech-Pacheco et al. 2000] of an image relative to the median of those just before."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        """Compares images `width` px wide: blur that cannot be seen at training resolution does no harm."""
+        self._width = width
         self._recent: deque[float] = deque(maxlen=SHARPNESS_WINDOW)
 
     def compare(self, rgb: IntArray) -> float:
@@ -31,18 +33,18 @@ class Sharpness:
 
         The absolute value depends on the texture of what is seen; the predecessors show about the same.
         """
-        own = laplacian_variance(rgb)
+        own = laplacian_variance(rgb, self._width)
         usual = float(np.median(self._recent)) if self._recent else own
         self._recent.append(own)
         return own / usual if usual > 0 else 1.0
 
 
-def laplacian_variance(rgb: IntArray) -> float:
-    """Returns the variance of the Laplacian of the grey image, at most SHARPNESS_WIDTH pixels wide."""
+def laplacian_variance(rgb: IntArray, most: int) -> float:
+    """Returns the variance of the Laplacian of the grey image (H, W), reduced to at most so many pixels of width."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     height, width = grey.shape
-    if width > SHARPNESS_WIDTH:
-        size = (SHARPNESS_WIDTH, max(1, height * SHARPNESS_WIDTH // width))
+    if width > most:
+        size = (most, max(1, height * most // width))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
 
@@ -119,8 +121,9 @@ class CameraHistory:
 class KeyframeGate:
     """Admits frames that saw something new, each camera judged by its own motion and sharpness."""
 
-    def __init__(self, config: KeyframeConfig) -> None:
-        self._config = config
+    def __init__(self, config: KeyframeConfig, width: int) -> None:
+        """`width` in px is that of the images used for training."""
+        self._config, self._width = config, width
         self._cameras: dict[str, CameraHistory] = {}
         self._area = SeenArea(config.capacity)
 
@@ -131,21 +134,21 @@ class KeyframeGate:
     def judge(self, frame: Frame) -> Verdict:
         """Judges whether the camera has moved or turned since its last keyframe or its depth shows new area, sharply.
 
-        At most `blur_patience` blurred candidates in a row are refused: a blurred image is better than none. Where
+        At most BLUR_PATIENCE blurred candidates in a row are refused: a blurred image is better than none. Where
         masks come for some frames only, a frame with masks is compared with the last keyframe that has some. Raises
         FrameError for a pose that jumped; a jump that two frames agree on (the SLAM system relocalised) is accepted.
         A photograph of a set in no order always becomes a keyframe.
         """
         if frame.photograph:
             return Verdict.KEYFRAME
-        camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness()))
+        camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness(self._width)))
         self._check_jump(camera, frame)
         blurred = camera.sharpness.compare(frame.rgb) < self._config.blur_ratio
         moved = _moved(camera.keyframe, frame, self._config)
         moved = moved or (frame.masks is not None and _moved(camera.masked, frame, self._config))
         if not moved and self._area.new_share(frame) <= self._config.new_area:
             return Verdict.NOT_NEW
-        if blurred and camera.blurred < self._config.blur_patience:
+        if blurred and camera.blurred < BLUR_PATIENCE:
             camera.blurred += 1
             return Verdict.BLURRED
         camera.blurred = 0
@@ -159,7 +162,7 @@ class KeyframeGate:
 
         If so, the frame counts as one that has masks.
         """
-        camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness()))
+        camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness(self._width)))
         if not _moved(camera.masked, frame, self._config):
             return False
         camera.masked = frame.T_world_camera

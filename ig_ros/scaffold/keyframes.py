@@ -13,6 +13,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
+from ig_ros.depth_alignment import filled_depth, reduced_depth
 from ig_ros.errors import FrameError
 from ig_ros.types import BoolArray, Camera, FloatArray, Frame, Masks
 
@@ -70,17 +71,14 @@ def _renamed(words: Mapping[int, T], number: Mapping[int, int]) -> dict[int, T]:
 
 
 def demand_usable(depth: FloatArray, config: InputConfig) -> None:
-    """Raises FrameError `depth_empty`, `depth_range` for a depth image (H, W) m without any pixel in trusted range."""
-    known = depth[depth > 0]
-    if not known.size:
-        raise FrameError("depth_empty", "no pixel of the depth image has a depth: check the depth camera and its reach")
-    near, far = float(known.min()), float(known.max())
-    if not within(known, config).any():
-        raise FrameError(
-            "depth_range",
-            f"all depth is outside input.min_depth = {config.min_depth:g} m and input.max_depth = "
-            f"{config.max_depth:g} m, it is {near:.2f} to {far:.2f} m: set these to the scene",
-        )
+    """Raises FrameError `depth_range` for a depth image (H, W) m without any pixel in the trusted range."""
+    if not within(depth, config).any():
+        least, most = config.min_depth, config.max_depth
+        found = f"the farthest is {depth.max():.2f} m: check its units, or change these" if depth.any() else (
+            "none of its pixels has any: check the depth camera and its reach"
+        )  # fmt: skip
+        text = f"no depth is within {least:g} to {most:g} m (input.min_depth, input.max_depth), {found}"
+        raise FrameError("depth_range", text)
 
 
 def within(depth: FloatArray, config: InputConfig) -> BoolArray:
@@ -88,20 +86,28 @@ def within(depth: FloatArray, config: InputConfig) -> BoolArray:
     return np.asarray(np.isfinite(depth) & (depth >= config.min_depth) & (depth <= config.max_depth))
 
 
-def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
-    """Reduces a frame to training resolution; depth outside the trusted range becomes 0."""
-    camera = frame.camera
-    if camera.width > config.max_width:
-        camera = camera.resized(config.max_width, round(camera.height * config.max_width / camera.width))
+def reduced(frame: Frame, width: int) -> Frame:
+    """Returns a frame at most `width` px wide, without its masks."""
+    camera, depth = frame.camera, frame.depth
+    if camera.width > width:
+        camera = camera.resized(width, round(camera.height * width / camera.width))
     size = (camera.width, camera.height)
     rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
+    if depth is not None:
+        depth = reduced_depth(depth, size)
+    return dataclasses.replace(frame, rgb=rgb, camera=camera, depth=depth, masks=None)
+
+
+def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
+    """Reduces a frame to training resolution; depth outside the trusted range becomes 0."""
+    small = reduced(frame, config.max_width)
     depth = None
-    if frame.depth is not None and config.use_depth:
-        reduced = cv2.resize(frame.depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
-        good = within(reduced, config)
-        depth = torch.from_numpy(np.where(good, reduced, 0.0).astype(np.float16)) if good.any() else None
+    if small.depth is not None and config.use_depth:
+        filled = filled_depth(small.depth)
+        good = within(filled, config)
+        depth = torch.from_numpy(np.where(good, filled, 0.0).astype(np.float16)) if good.any() else None
     keyframe = Keyframe(
-        uid, frame.stamp, frame.index, camera, frame.T_world_camera.copy(), torch.from_numpy(rgb), depth,
+        uid, frame.stamp, frame.index, small.camera, frame.T_world_camera.copy(), torch.from_numpy(small.rgb), depth,
         source=frame.source,
     )  # fmt: skip
     if frame.masks is not None:

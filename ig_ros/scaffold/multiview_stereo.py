@@ -19,8 +19,10 @@ from ig_ros.geometry import inverse, rotation_angle
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import FloatArray, IntArray
 
+# Grey levels by which brightness and each gradient may differ at most. An edge in depth (P2) and a hypothesis that no
+# partner sees cost as much: like one thing that is quite different.
+TRUNCATION = 24.0
 STEP_PENALTY = 3.0  # grey levels for a neighbour one hypothesis away (a slanted surface): P1 [Hirschmueller 2008]
-JUMP_PENALTY = 40.0  # ... for any other (an edge in depth): P2
 RIVAL = 2  # hypotheses further from the best than this compete with it in the test of contrast
 
 
@@ -42,7 +44,7 @@ def _walk(lines: FloatArray, summed: FloatArray) -> None:
     summed[0] += path
     for i in range(1, len(lines)):
         least = path.min(0)
-        best = np.minimum(path, least + JUMP_PENALTY)
+        best = np.minimum(path, least + TRUNCATION)
         np.minimum(best[1:], path[:-1] + STEP_PENALTY, out=best[1:])
         np.minimum(best[:-1], path[1:] + STEP_PENALTY, out=best[:-1])
         best -= least
@@ -76,9 +78,7 @@ def vertex(before: FloatArray, here: FloatArray, after: FloatArray, limit: float
 
 Image8 = npt.NDArray[np.uint8]
 
-TRUNCATION = (20.0, 24.0, 24.0)  # grey levels at most that brightness and the two gradients may differ by
-OUTSIDE = 255  # cost of a pixel outside the partner's image: more than any cost inside, which is sum(TRUNCATION)
-UNSEEN = 15.0  # cost of a hypothesis that no partner sees: neither good nor bad
+OUTSIDE = 255  # cost of a pixel outside the partner's image: more than any cost inside, 3 x TRUNCATION
 WINDOW = (3, 3)  # px over which costs are averaged
 SMOOTHING = 0.7  # px, against aliasing on the strided grid
 
@@ -141,30 +141,27 @@ class Sweep:
         first = np.full(self.shape, OUTSIDE, np.uint8)
         second = first.copy()
         for image in images:
-            difference = cv2.min(cv2.absdiff(self.image, image), (*TRUNCATION, OUTSIDE))
+            difference = cv2.min(cv2.absdiff(self.image, image), (*[TRUNCATION] * 3, OUTSIDE))
             # Outside the partner's image the last channel differs, and the saturated sum is OUTSIDE.
             cost = cv2.boxFilter(cv2.transform(difference, np.array([[1, 1, 1, OUTSIDE]], np.float32)), -1, WINDOW)
             second = cv2.min(second, cv2.max(first, cost))
             first = cv2.min(first, cost)
         # One partner counts as much as two: a penalty would make untextured walls choose what two partners see.
-        second = np.where(second > sum(TRUNCATION), first, second)
+        second = np.where(second > 3 * TRUNCATION, first, second)
         mean = 0.5 * (first.astype(np.float32) + second)
-        return np.where(first > sum(TRUNCATION), UNSEEN, mean).astype(np.float32)
+        return np.where(first > 3 * TRUNCATION, TRUNCATION, mean).astype(np.float32)
 
 
-PARTNERS = 5  # keyframes that a keyframe is compared with ...
-NEIGHBORS = 8  # ... of so many before and after
-SMALLEST = 1e-3  # 1/m, inverse depth of the farthest surface
+PARTNERS = 5  # keyframes at most that a keyframe is compared with, and the range before and after to choose from
 BASELINE = 0.15  # m, the best distance between two views in a room
 REACH = 0.4  # share of the image's width by which the nearest surface shifts at the median baseline
-REFINEMENT = (0.6, 0.3)  # steps of the sweep to both sides that the two refinements try
 
 
 def choose_partners(items: Sequence[Keyframe], place: int) -> list[Keyframe]:
     """Returns keyframes near items[place] in time that look the same way from another place, best baseline first."""
     new = items[place]
     scored = []
-    for other in items[max(0, place - NEIGHBORS) : place + NEIGHBORS + 1]:
+    for other in items[max(0, place - PARTNERS) : place + PARTNERS + 1]:
         angle = np.degrees(rotation_angle(new.T_world_camera, other.T_world_camera))
         baseline = distance(new, other)
         if other is not new and baseline > 0.01 and angle < 30:
@@ -196,15 +193,13 @@ def estimate_depth(new: Keyframe, partners: Sequence[Keyframe], config: SeedingC
     inverse_depth = refine(sweep, (hypothesis * step).astype(np.float32), step)
     farthest = np.radians(config.stereo_min_parallax) / max(baselines)
     good = (contrast > config.stereo_min_contrast) & (inverse_depth > farthest) & (inverse_depth < nearest - step)
-    depth[:: config.stride, :: config.stride] = np.where(good, 1.0 / np.maximum(inverse_depth, SMALLEST), 0.0)
+    depth[:: config.stride, :: config.stride] = np.where(good, 1.0 / np.maximum(inverse_depth, farthest), 0.0)
     return depth
 
 
 def refine(sweep: Sweep, inverse_depth: FloatArray, step: float) -> FloatArray:
-    """Moves the inverse depth map (h, w) 1/m to where the images fit best nearby, on slanted surfaces too."""
-    for share in REFINEMENT:
-        inverse_depth = cv2.medianBlur(inverse_depth.astype(np.float32), 3)
-        move = share * step
-        before, here, after = (sweep.cost_of(inverse_depth + k * move) for k in (-1, 0, 1))
-        inverse_depth = np.maximum(inverse_depth + move * vertex(before, here, after, 1.0), SMALLEST)
-    return np.asarray(cv2.medianBlur(inverse_depth.astype(np.float32), 3))
+    """Moves the inverse depth map (h, w) 1/m to where the images fit best within a step, on slanted surfaces too."""
+    smooth = cv2.medianBlur(inverse_depth, 3)
+    before, here, after = (sweep.cost_of(smooth + k * step / 2) for k in (-1, 0, 1))
+    refined = np.maximum(smooth + step / 2 * vertex(before, here, after, 1.0), 0.0)
+    return np.asarray(cv2.medianBlur(refined.astype(np.float32), 3))

@@ -21,9 +21,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ig_ros.config import MemoryConfig
+from ig_ros.depth_alignment import DEPTH_NOISE
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.scaffold.anchors import AnchorStore
-from ig_ros.scaffold.change_detection import DEPTH_NOISE
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.pose_correction import carry
 from ig_ros.scaffold.rotations import compose

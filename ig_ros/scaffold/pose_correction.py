@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -185,6 +187,91 @@ def change(motions: FloatArray, cameras: FloatArray) -> FloatArray:
     return np.asarray(far + Rotation.from_matrix(motions[:, :3, :3]).magnitude())
 
 
+class Corrected(Protocol):
+    """Whom frames and corrections are for, in the order in which they come."""
+
+    def submit(self, frame: Frame) -> None:
+        """Takes a frame."""
+        ...
+
+    def correct_poses(self, correction: Correction) -> Future[int]:
+        """Moves the frames taken so far; the result is how many keyframes have moved."""
+        ...
+
+
+class PoseHistory:
+    """Where the cameras were when their frames came, and what corrections have made of that. Thread safe.
+
+    All frames pass here on their way to the mapper, so that each is known to come before or after a correction.
+    """
+
+    def __init__(
+        self, cameras: Sequence[str], max_gap: float, mapper: Corrected,
+        odometry: Callable[[int | None], FloatArray | None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        """`odometry` gives T_map_odom (4, 4) at a stamp (ns), None = now; None where it is not known."""
+        self._cameras, self._mapper, self._odometry_at = tuple(cameras), mapper, odometry
+        self._trajectories = {name: Trajectory(max_gap) for name in cameras}
+        self._odometry = Odometry()
+        self._lock = threading.Lock()  # around all of it, and around what the mapper is told
+
+    def submit(self, frame: Frame, by_odometry: bool = False) -> Frame:
+        """Hands a frame to the mapper with the pose it has by now, which is returned; its pose may be by odometry.
+
+        Stamps of several cameras are later by each camera's place, in ns, so that they are unique.
+        """
+        with self._lock:
+            now = self._odometry_at(None) if by_odometry else None
+            then = self._odometry_at(frame.stamp - self._cameras.index(frame.source)) if now is not None else None
+            if now is not None and then is not None:
+                T = self._odometry.add(frame.stamp, frame.T_world_camera, then, now)
+                frame = dataclasses.replace(frame, T_world_camera=T)
+            self._trajectories[frame.source].add(frame.stamp, frame.T_world_camera)
+            self._mapper.submit(frame)
+        return frame
+
+    def follow_path(self, path: Mapping[int, FloatArray], camera: str | None = None) -> Future[int] | None:
+        """A corrected path, stamp (ns) -> pose (4, 4), moves the frames of its camera.
+
+        Without `camera` it is the first one's and moves those of all: they are of one robot. Returns the mapper's
+        future, None where nothing moves. Raises FrameError `pose_graph_stamps` where no stamp is one of the camera's.
+        """
+        with self._lock:
+            correction = self._trajectories[self._cameras[0] if camera is None else camera].compare(path)
+            sources = None if camera is None else frozenset({camera})
+            told = self._take(dataclasses.replace(correction, sources=sources))
+        if path and not len(correction.stamps):
+            raise FrameError(
+                "pose_graph_stamps",
+                "no pose of the pose_graph has the stamp of an image: publish its keyframes' stamps",
+            )
+        return told
+
+    def follow_odometry(self, cameras: frozenset[str]) -> Future[int] | None:
+        """Looks where the odometry frame is now: a jump moves the frames of these cameras. Returns as `follow_path`."""
+        with self._lock:
+            now = self._odometry_at(None)
+            if now is None:
+                return None
+            return self._take(dataclasses.replace(self._odometry.jump(now), sources=cameras))
+
+    def at(self, camera: str, stamp: int | None) -> FloatArray | None:
+        """The pose (4, 4) by now of a camera at a stamp (ns), None = of its newest image; None = it is not known."""
+        with self._lock:
+            return self._trajectories[camera].at(stamp)
+
+    def clear(self) -> None:
+        """The map was emptied or replaced."""
+        with self._lock:
+            for trajectory in self._trajectories.values():
+                trajectory.clear()
+            self._odometry.clear()
+
+    def _take(self, correction: Correction) -> Future[int] | None:
+        moved = [path.take(correction) for name, path in self._trajectories.items() if correction.concerns(name)]
+        return self._mapper.correct_poses(correction) if any(moved) else None
+
+
 def jumps(cameras: FloatArray, before: FloatArray, after: FloatArray) -> BoolArray:
     """Returns where (N,) T_map_odom (N, 4, 4) `before` and `after` differ by a jump at the cameras (N, 4, 4)."""
     return np.asarray(change(after @ np.linalg.inv(before), cameras) >= JUMP)
@@ -261,7 +348,7 @@ def blended_motions(
     if sources is not None and len(set(sources)) > 1:
         known = uids[places[:, 0]] == owners
         places[known, 1:] = _neighbors(sources)[places[known, 0]]
-    quaternions = Rotation.from_matrix(motions[:, :3, :3]).as_quat(scalar_first=True)
+    quaternions = Rotation.from_matrix(motions[:, :3, :3]).as_quat()[:, [3, 0, 1, 2]]  # SciPy 1.11 puts the scalar last
     blended = np.einsum("ow,owij->oij", weights, motions[places])  # linear in the points: exact where all are equal
     near = quaternions[places]
     near *= np.where(np.einsum("owi,oi->ow", near, near[:, 0]) < 0, -1.0, 1.0)[..., None]  # q and -q are one rotation

@@ -6,24 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from ig_ros.config import Config, TrainingConfig
 from ig_ros.raster import ScreenStats, rasterize
 from ig_ros.raster.library import helpers_for_kernels_only
 from ig_ros.raster.losses import COLORS, FeatureTerms, Target
+from ig_ros.raster.request import NEAR
 from ig_ros.scaffold import densification
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.losses import VOLUME_WEIGHT, scale_loss, view_loss
-from ig_ros.scaffold.model import NEAR, DecodedView, Scaffold
+from ig_ros.scaffold.model import DecodedView, Scaffold
 from ig_ros.types import RenderResult
 
 # Learning rates [SG]: at the first step and after training.decay_steps, with exponential decay between. Those of the
 # opacity and colour MLP end at training.lr_mlp_floor times the second value.
 ANCHOR_RATES = {"offsets": (1e-2, 1e-4), "log_scale": (7e-3, 7e-3), "embedding": (7.5e-3, 7.5e-3)}
 MLP_RATES = {"opacity": (2e-3, 2e-5), "covariance": (4e-3, 4e-3), "color": (8e-3, 5e-5)}
-LOSS_MEMORY = 0.8  # weight of the old value in a keyframe's running loss, which steers replay
-OPACITY_MEMORY = 0.95  # weight of the old value in an anchor's running opacity, which steers pruning
+MEMORY = 0.9  # weight of the old value in running means: a keyframe's loss for replay, an anchor's opacity for pruning
 
 
 def phase_masks(visits: torch.Tensor, step: int, config: TrainingConfig) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,29 +34,6 @@ def phase_masks(visits: torch.Tensor, step: int, config: TrainingConfig) -> tupl
     """
     age = visits if config.phases == "age" else torch.full_like(visits, step)
     return age >= config.warmup_visits, age >= config.joint_visits
-
-
-class DeviceImages:
-    """Copies images of keyframes to a device once; a copy is freed with its original. On the CPU nothing is copied.
-
-    A keyframe is replayed tens of times. Images are replaced and never written in place, so a copy stays right.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self._copies = WeakTensorKeyDictionary()
-
-    def __len__(self) -> int:
-        return len(self._copies)
-
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        """Returns the image, any shape and type, on the device."""
-        if image.device.type == self.device.type:
-            return image
-        if image not in self._copies:
-            self._copies[image] = image.to(self.device)
-        copy: torch.Tensor = self._copies[image]
-        return copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +52,6 @@ class Trainer:
     def __init__(self, config: Config, scaffold: Scaffold, keyframes: KeyframeStore) -> None:
         self.config = config
         self.scaffold, self.keyframes = scaffold, keyframes
-        self.on_device = DeviceImages(scaffold.device)
         self.step = 0
         self.rng = np.random.default_rng(config.training.seed)
         groups = [{"params": getattr(scaffold.decoder, name).parameters()} for name in MLP_RATES]
@@ -126,11 +101,8 @@ class Trainer:
     ) -> float:
         """Sums the losses of one view and runs backward; returns the colour loss."""
         c = self.config.training
-        target = Target(
-            self.on_device(keyframe.rgb),
-            None if keyframe.depth is None else self.on_device(keyframe.depth),
-            self.on_device(keyframe.labels) if semantic and keyframe.labels is not None else None,
-        )
+        images = (keyframe.rgb, keyframe.depth, keyframe.labels if semantic else None)
+        target = Target(*(None if image is None else image.to(self.scaffold.device) for image in images))  # type: ignore[arg-type]
         terms = FeatureTerms(c.min_mask_pixels, c.truncation if any_joint else None, c.contrast_weight, c.smooth_weight)
         loss, color = view_loss(rendered, target, c.ssim_weight, c.depth_weight, terms)
         edge = view.edge if c.scale_unit == "voxel" else None
@@ -176,10 +148,8 @@ class Trainer:
         if growing and screen.gradient is not None and screen.visible is not None:
             seen = (screen.gradient, screen.visible)
         size, opacities = (keyframe.camera.width, keyframe.camera.height), view.gaussians.opacities.detach()
-        account_view(self.scaffold.anchors.data, view.rows, opacities, OPACITY_MEMORY, seen, size)
-        keyframe.loss = (
-            color_loss if not keyframe.uses else LOSS_MEMORY * keyframe.loss + (1 - LOSS_MEMORY) * color_loss
-        )
+        account_view(self.scaffold.anchors.data, view.rows, opacities, MEMORY, seen, size)
+        keyframe.loss = color_loss if not keyframe.uses else MEMORY * keyframe.loss + (1 - MEMORY) * color_loss
         keyframe.uses += 1
         keyframe.last_used = self.step
 

@@ -6,12 +6,11 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from ig_ros.segmentation.depth_surface import DepthSurface, Mask
+from ig_ros.segmentation.depth_surface import COS_NORMAL, RADII, DepthSurface, Mask
 from ig_ros.segmentation.label_images import compact
 from ig_ros.types import FloatArray, IntArray
 
-CREASE = np.sin(np.radians(28.0))  # normals that close by more than this angle meet in a concave crease
-BASELINE = 4  # px over which normals are compared: a crease is found half as far on both of its sides
+BASELINE = max(RADII)  # px over which normals are compared: a crease is found half as far on both of its sides
 
 
 def split_convex(surface: DepthSurface, off_plane: Mask, least: int) -> IntArray:
@@ -36,7 +35,7 @@ def creases(surface: DepthSurface) -> Mask:
         length = np.linalg.norm(between, axis=-1)
         closing = ((first[1] - second[1]) * between).sum(-1) / np.maximum(length, 1e-6)
         both = np.roll(surface.valid, half, axis) & np.roll(surface.valid, -half, axis)
-        fold |= both & (closing > CREASE) & (length < 0.1)
+        fold |= both & (closing > np.sqrt(1 - COS_NORMAL**2)) & (length < 0.1)
     return fold
 
 

@@ -16,8 +16,8 @@ from ig_ros.types import Camera, FloatArray
 
 Mask = npt.NDArray[np.bool_]
 
+COS_NORMAL = np.cos(np.radians(20.0))  # normals of one surface differ by less than this angle
 RADII = (1, 2, 4)  # window half sizes, px; the largest that keeps clear of a gap is used
-GAP_BASE, GAP_SQUARE = 0.012, 0.006  # a step of more than 0.012 m + 0.006 z^2 (z in metres) is a gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,11 @@ class DepthSurface:
     normals: FloatArray  # (H, W, 3) float32 unit, towards the camera
     area: FloatArray  # (H, W) float32 m^2 of surface seen by each pixel
     gap: Mask  # (H, W) the surface is torn between this pixel and a neighbour
+
+
+def tolerance(depth: FloatArray) -> FloatArray:
+    """Returns how far from its surface a measured point may lie, m: noise and warp of a structured-light sensor."""
+    return 0.006 + 0.0015 * depth**2 + 0.0008 * depth**3
 
 
 def fit_surface(depth: FloatArray, camera: Camera) -> DepthSurface:
@@ -58,7 +63,7 @@ def depth_gaps(z: FloatArray, known: Mask) -> Mask:
         pair(after, axis)[0][:] = pair(step, axis)[1]
         near = np.minimum(*pair(z, axis))
         slope = np.where(np.abs(before) < np.abs(after), before, after)
-        torn = both & (np.abs(step - slope) > GAP_BASE + GAP_SQUARE * near**2)
+        torn = both & (np.abs(step - slope) > 2 * tolerance(near))
         for side in pair(gap, axis):
             side[torn] = True
     return gap
@@ -96,7 +101,7 @@ def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera:
     a, b, c = np.moveaxis(plane, -1, 0)
     inverse = a * u + b * v + c
     fitted = np.divide(1.0, inverse, out=z.astype(np.float64), where=valid & (inverse > 1e-3))
-    fitted = np.where(np.abs(fitted - z) < GAP_BASE + GAP_SQUARE * z**2, fitted, z)
+    fitted = np.where(np.abs(fitted - z) < 2 * tolerance(z), fitted, z)
     K = camera.K
     cx, cy = K[0, 2] - 0.5, K[1, 2] - 0.5  # index coordinates: pixel 0's centre is at 0
     rays = np.stack([(u - cx) / K[0, 0], (v - cy) / K[1, 1], np.ones_like(u)], axis=-1)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from skimage.graph import cut_threshold, rag_mean_color
 from skimage.segmentation import felzenszwalb
 
 from ig_ros.config import SegmentationConfig
+from ig_ros.depth_alignment import filled_depth, reduced_depth
 from ig_ros.segmentation.convex_segments import grow_within, split_convex
-from ig_ros.segmentation.depth_surface import fit_surface
-from ig_ros.segmentation.flat_objects import find_flat_objects, merge_rims
+from ig_ros.segmentation.depth_surface import Mask, fit_surface
 from ig_ros.segmentation.label_images import compact, least_pixels, without_slivers
 from ig_ros.segmentation.planes import find_planes, label_planes
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
@@ -31,6 +32,36 @@ def segment_colors(rgb: Array, least: int) -> IntArray:
     regions = felzenszwalb(lab / 100.0, scale=SCALE, min_size=least, channel_axis=-1)
     merged = cut_threshold(regions, rag_mean_color(lab, regions), MERGE)
     return np.asarray(merged, np.int32) + 1
+
+
+MIN_DIFFERENCE = 16.0  # Lab units (lightness at half weight) of a flat object from its plane's own colour
+
+
+def find_flat_objects(rgb: Array, planes: IntArray, least: int) -> IntArray:
+    """Returns (H, W) int32, 0 = none, 1.. = patches (paper, cards) whose colour stands out from their plane:
+    they are too thin for depth.
+    """
+    lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32) * np.array([0.5, 1.0, 1.0], np.float32)
+    lab = cv2.bilateralFilter(lab, 5, 12.0, 3.0)
+    flat = np.zeros(planes.shape, np.int32)
+    for label in range(1, int(planes.max()) + 1):
+        region = planes == label
+        outliers = color_outliers(lab, region).astype(np.uint8)
+        _, patches, stats, _ = cv2.connectedComponentsWithStats(outliers, connectivity=4)
+        for i in range(1, len(stats)):
+            if stats[i, cv2.CC_STAT_AREA] >= least:
+                flat[patches == i] = flat.max() + 1
+    return flat
+
+
+def color_outliers(lab: FloatArray, region: Mask) -> Mask:
+    """Returns (H, W) bool: pixels that differ from their region's median colour more than its texture does."""
+    difference = np.linalg.norm(lab - np.median(lab[region], axis=0), axis=-1)
+    texture = float(np.median(difference[region]))
+    patch = (region & (difference > max(MIN_DIFFERENCE, 4.0 * texture))).astype(np.uint8)
+    opened = cv2.morphologyEx(patch, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    closed: npt.NDArray[np.uint8] = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    return (closed > 0) & region
 
 
 WORK_WIDTH = 320  # px to which images are reduced; a Kinect's depth holds no more detail
@@ -53,8 +84,7 @@ class GeometricSegmenter:
         if depth is None:
             labels = segment_colors(reduced, least_pixels(self.min_region, small.height, small.width))
         else:
-            depth = np.where(np.isfinite(depth), depth, 0).astype(np.float32)
-            labels = self.label(reduced, cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST), small)
+            labels = self.label(reduced, filled_depth(reduced_depth(depth, size)), small)
         full = cv2.resize(labels, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST)
         return Masks(full)
 
@@ -65,7 +95,7 @@ class GeometricSegmenter:
         generator = np.random.default_rng(0)  # the same image always gives the same masks
         planes, models = label_planes(surface, find_planes(surface, generator))
         flat = find_flat_objects(rgb, planes, least)
-        solid, flat = merge_rims(flat, split_convex(surface, planes == 0, least))
+        solid = split_convex(surface, planes == 0, least)
         labels = planes.copy()
         labels[solid > 0] = solid[solid > 0] + len(models)
         labels[flat > 0] = flat[flat > 0] + labels.max()

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ig_ros.segmentation.depth_surface import DepthSurface, Mask
+from ig_ros.segmentation.depth_surface import COS_NORMAL, DepthSurface, Mask, tolerance
 from ig_ros.types import FloatArray, IntArray
 
 HYPOTHESES = 80  # tangent planes tried for each plane
 SAMPLE = 3000  # points that vote
 MIN_AREA = 0.12  # m^2: smaller planes are faces of objects
 MIN_SHARE = 0.015  # of the image: smaller planes are not looked for
-COS_NORMAL = np.cos(np.radians(20.0))  # normals of a plane's points differ from its own by less than this angle
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +26,6 @@ class Plane:
     def height(self, points: FloatArray) -> FloatArray:
         """Returns the signed distance (...) in m of points (..., 3)."""
         return points @ self.normal + self.offset
-
-
-def tolerance(depth: FloatArray) -> FloatArray:
-    """Returns how far from its plane a measured point may lie, m: noise and warp of a structured-light sensor."""
-    return 0.006 + 0.0015 * depth**2 + 0.0008 * depth**3
 
 
 def find_planes(surface: DepthSurface, generator: np.random.Generator) -> list[Plane]:

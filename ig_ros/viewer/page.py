@@ -1,12 +1,13 @@
-"""The page: one thread looks for news and alone draws; what people do in their browsers only leaves a wish."""
+"""The page: one thread looks for news and alone draws; what people do in their browsers is queued for it."""
 
 from __future__ import annotations
 
 import logging
+import queue
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 import viser
@@ -56,17 +57,6 @@ LOOK = 0.1  # s between looks for news
 COUNT = 1.0  # s between points of the curves
 
 
-@dataclass(slots=True)
-class PageRequests:
-    """What the browsers want, until the drawing thread comes by."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    repaint: bool = False
-    query: str | None = None
-    click: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None  # origin, direction
-    clear: bool = False
-
-
 class Page:
     """Serves a source's map; all who look at it share query, selection and sliders."""
 
@@ -75,11 +65,17 @@ class Page:
         self._source = source
         self._server = start(host, port)
         self._scene = MapScene(self._server, most)
-        self._requests = PageRequests()
+        self._wishes: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()  # of the browsers, for `_look`
+        wish = self._wishes.put
         self._panel = Panel(
-            self._server, source.title, source.stats() is not None, self._on_change, self._on_query, self._on_clear
+            self._server,
+            source.title,
+            source.stats() is not None,
+            changed=lambda: wish(lambda: None),
+            asked=lambda text: wish(lambda: self._ask(text)),
+            cleared=lambda: wish(self._clear),
         )
-        self._server.scene.on_click()(lambda event: self._on_click(event.ray_origin, event.ray_direction))
+        self._server.scene.on_click()(lambda e: wish(lambda: self._click(e.ray_origin, e.ray_direction)))
         self._shown: MapSnapshot | None = None
         self._found: frozenset[int] = frozenset()
         self._selected = 0
@@ -113,24 +109,6 @@ class Page:
         self._thread.join()
         self._server.stop()
 
-    # -- from viser's threads -------------------------------------------------------------------------------------
-
-    def _on_change(self) -> None:
-        with self._requests.lock:
-            self._requests.repaint = True
-
-    def _on_query(self, text: str) -> None:
-        with self._requests.lock:
-            self._requests.query = text
-
-    def _on_click(self, origin: tuple[float, float, float], direction: tuple[float, float, float]) -> None:
-        with self._requests.lock:
-            self._requests.click = (origin, direction)
-
-    def _on_clear(self) -> None:
-        with self._requests.lock:
-            self._requests.clear = True
-
     # -- the drawing thread ---------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -144,23 +122,16 @@ class Page:
 
     def _look(self) -> None:
         snapshot = self._source.snapshot()
-        with self._requests.lock:
-            wanted, fresh = self._requests, PageRequests()
-            repaint, query, click, clear = wanted.repaint, wanted.query, wanted.click, wanted.clear
-            wanted.repaint, wanted.query, wanted.click, wanted.clear = fresh.repaint, None, None, False
-        if clear:
-            self._clear()
-        if query is not None:
-            self._ask(query)
-        if click is not None and snapshot is not None:
-            self._select(pick(snapshot, np.array(click[0]), np.array(click[1])))
+        wishes = [self._wishes.get_nowait() for _ in range(self._wishes.qsize())]
+        for wish in wishes:
+            wish()
         renewed = snapshot is not None and snapshot is not self._shown
         if snapshot is None and self._shown is not None:  # the map was reset
             self._shown = None
             self._clear()
             self._scene.clear()
             self._panel.show_map(())
-        if snapshot is not None and (renewed or repaint or clear or query is not None or click is not None):
+        if snapshot is not None and (renewed or wishes):
             self._draw(snapshot, renewed)
         self._count(snapshot if renewed else None)
 
@@ -190,9 +161,11 @@ class Page:
         self._found = frozenset(hit.object.id for hit in result.hits)
         self._panel.show_answer(text, result)
 
-    def _select(self, number: int) -> None:
-        self._selected = number
-        self._panel.show_selected(self._object(number))
+    def _click(self, origin: tuple[float, float, float], direction: tuple[float, float, float]) -> None:
+        snapshot = self._source.snapshot()
+        if snapshot is not None:
+            self._selected = pick(snapshot, np.array(origin), np.array(direction))
+            self._panel.show_selected(self._object(self._selected))
 
     def _clear(self) -> None:
         self._panel.text.value = ""  # type: ignore[misc]  # viser's setter stands apart from its getter
@@ -205,13 +178,11 @@ class Page:
 
     def _count(self, renewed: MapSnapshot | None) -> None:
         """Counters now and then; a rendering for every new snapshot."""
-        if self._panel.curves is None:
-            return
         if time.monotonic() - self._counted > COUNT and (stats := self._source.stats()) is not None:
             self._counted = time.monotonic()
             self._panel.show_training(stats)
         if renewed is not None and (quality := self._source.quality(renewed)) is not None:
-            self._panel.curves.add_quality(renewed.step, quality)
+            self._panel.show_quality(renewed.step, quality)
 
 
 def view(source: Source, host: str = "127.0.0.1", port: int = 0, most: int = MOST) -> Page:

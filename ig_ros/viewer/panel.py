@@ -52,25 +52,6 @@ class Curve:
         return table[:, 0].copy(), table[:, 1].copy()
 
 
-class Curves:
-    """The three curves of a training, in the folder that is open when they are made."""
-
-    def __init__(self, server: viser.ViserServer) -> None:
-        self._loss = Curve(server, "loss", "#b45309")
-        self._psnr = Curve(server, "PSNR of watched pictures (dB)", "#1d4ed8")
-        self._gaussians = Curve(server, "Gaussians drawn per view", "#15803d")
-
-    def add(self, stats: LiveStats) -> None:
-        """What costs nothing."""
-        if stats.steps:
-            self._loss.add(stats.steps, stats.loss)
-            self._gaussians.add(stats.steps, float(stats.gaussians))
-
-    def add_quality(self, step: int, decibel: float) -> None:
-        """What cost a rendering."""
-        self._psnr.add(step, decibel)
-
-
 HINT = "Click an object in the map."
 
 
@@ -103,11 +84,13 @@ class Panel:
             self.labels = gui.add_checkbox("Names", True)
         for widget in (self.phase, self.opacity, self.boxes, self.labels):
             widget.on_update(lambda _: changed())
-        self.curves: Curves | None = None
+        self._live = live
         if live:
             with gui.add_folder("Training"):
                 self._training = gui.add_markdown("")
-                self.curves = Curves(server)
+                self._loss = Curve(server, "loss", "#b45309")
+                self._psnr = Curve(server, "PSNR of watched pictures (dB)", "#1d4ed8")
+                self._gaussians = Curve(server, "Gaussians drawn per view", "#15803d")
         with gui.add_folder("All objects", expand_by_default=not live):
             self._list = gui.add_markdown("")
 
@@ -120,13 +103,19 @@ class Panel:
         )
 
     def show_training(self, stats: LiveStats) -> None:
-        """Counters and curves."""
-        assert self.curves is not None
-        self.curves.add(stats)
+        """Counters, and the curves that cost nothing."""
+        if stats.steps:
+            self._loss.add(stats.steps, stats.loss)
+            self._gaussians.add(stats.steps, float(stats.gaussians))
         self._training.content = (
             f"step {stats.steps}, {stats.steps_per_second:.1f} steps/s, {stats.keyframes} keyframes, "
             f"{stats.anchors} anchors"
         )
+
+    def show_quality(self, step: int, decibel: float) -> None:
+        """The curve that costs a rendering."""
+        if self._live:
+            self._psnr.add(step, decibel)
 
     def show_answer(self, text: str, result: QueryResult | None, complaint: str = "") -> None:
         """The objects found with their scores, or why there are none."""

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from scipy.spatial.transform import Rotation
 
 from ig_ros.colors import id_colors
 from ig_ros.types import FloatArray, GaussianBatch, IntArray, MapSnapshot, ObjectInstance
@@ -78,18 +78,9 @@ def is_thing(thing: ObjectInstance) -> bool:
 
 def covariances(gaussians: GaussianBatch) -> FloatArray:
     """(N, 3, 3) m^2, world: R diag(scale^2) R^T."""
-    w, x, y, z = torch.nn.functional.normalize(gaussians.quats.detach().cpu(), dim=1).unbind(1)
-    rotation = torch.stack(
-        [
-            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-        ],
-        dim=1,
-    ).reshape(-1, 3, 3)  # fmt: skip
-    half = rotation * gaussians.scales.detach().cpu()[:, None, :]
-    shapes: FloatArray = (half @ half.transpose(1, 2)).numpy()
-    return shapes
+    rotation = Rotation.from_quat(gaussians.quats.numpy(force=True)[:, [1, 2, 3, 0]]).as_matrix()
+    half = rotation.astype(np.float32) * gaussians.scales.numpy(force=True)[:, None, :]
+    return np.asarray(half @ half.transpose(0, 2, 1))
 
 
 def paint(snapshot: MapSnapshot, rows: IntArray, style: SplatStyle) -> tuple[FloatArray, FloatArray]:

@@ -42,9 +42,7 @@ def mapping(ig: Ig, folder: Path, tmp_path: Path) -> Callable[..., Any]:
     return run
 
 
-@pytest.mark.field(
-    "broken", "ig map of a folder with broken and missing files", "mapped, saved, one line says it"
-)
+@pytest.mark.field("broken", "ig map of a folder with broken and missing files", "mapped, saved, one line says it")
 def test_bad_files_are_said_at_the_end(mapping: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
     (folder / "frame-000003.color.png").write_bytes(b"\x89PNG")
     (folder / "frame-000007.color.png").write_bytes(b"held out")
@@ -98,17 +96,16 @@ def test_the_output_folder_is_tried_before_mapping(
     assert "is a file" in done.err
     assert (tmp_path / "out").read_text() == "mine"
     (tmp_path / "out").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: Disk(1 << 30, 1 << 30, 5 << 20))
+        done = mapping()
+    assert done.code == 2
+    assert "5 MiB are free" in done.err
 
     def refuse(**_: Any) -> None:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    done = mapping()
-    assert done.code == 2
-    assert "5 MiB are free" in done.err
-    monkeypatch.setattr(
-        "tempfile.TemporaryFile", lambda **_: (_ for _ in ()).throw(OSError(30, "Read-only file system"))
-    )
     done = mapping()
     assert done.code == 2
     assert "Read-only file system" in done.err

@@ -205,6 +205,7 @@ def test_a_topic_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
     assert open_dataset(f"{path}?depth=none&masks=none")[0].depth is None
 
 
+@pytest.mark.field("wrong", "a bag with odometry of base_link", "turned to the camera by tf, else refused")
 def test_odometry_of_the_base_needs_to_know_where_the_camera_sits(tmp_path: Path) -> None:
     content = without_pose() + [("/odom", f.stamp, odometry(f.stamp, body(f))) for f in FRAMES]
     path = write(tmp_path / "unmounted", content)
@@ -305,6 +306,7 @@ def in_frame(message: Any, frame: str) -> Any:
     return message
 
 
+@pytest.mark.field("wrong", "a bag whose stamps are all zero", "refused, cause named")
 def test_images_that_all_bear_one_stamp_are_refused(tmp_path: Path) -> None:
     same = [(topic, time, shifted(m, -nanoseconds(m.header.stamp)) if "image" in topic else m)
             for topic, time, m in entries(**PLAIN)]  # fmt: skip
@@ -312,6 +314,7 @@ def test_images_that_all_bear_one_stamp_are_refused(tmp_path: Path) -> None:
         open_dataset(write(tmp_path / "bag", same))
 
 
+@pytest.mark.field("wrong", "a bag with depth stamped 25-50 ms late", "used with the pose of its own stamp, told")
 def test_depth_that_is_steadily_late_is_used_with_the_pose_of_its_own_stamp(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -334,6 +337,7 @@ def test_depth_that_is_steadily_late_is_used_with_the_pose_of_its_own_stamp(
         assert np.median(np.abs(got - want)[both]) < 0.01
 
 
+@pytest.mark.field("wrong", "a bag with depth stamped anyhow", "a warning with offset and sync_tolerance")
 def test_depth_that_is_now_and_then_late_is_left_out_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -344,6 +348,7 @@ def test_depth_that_is_now_and_then_late_is_left_out_with_a_warning(
     assert [dataset[i].depth is not None for i in range(len(FRAMES))] == [True, False, True, False]
 
 
+@pytest.mark.field("wrong", "a bag with depth of another frame_id", "registered, or refused with the remedy")
 def test_unregistered_depth_is_registered_with_its_own_calibration_and_tf(tmp_path: Path) -> None:
     """A depth camera half as wide, 5 cm beside the colour camera."""
     T_color_depth = np.eye(4)
@@ -378,6 +383,7 @@ def test_unregistered_depth_is_registered_with_its_own_calibration_and_tf(tmp_pa
         open_dataset(write(tmp_path / "without_info", entries(**parts)))
 
 
+@pytest.mark.field("wrong", "a bag with a rectified image and D != 0", "not undistorted again, P used")
 def test_a_rectified_image_is_not_undistorted_again(tmp_path: Path) -> None:
     def calibration(f: Frame) -> Any:
         message = info(f, (0.2, -0.1, 0.0, 0.0, 0.0))

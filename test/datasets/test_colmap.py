@@ -58,7 +58,7 @@ def test_sparse_points_lie_on_what_the_pictures_show(tmp_path: Path) -> None:
 @pytest.mark.field("wrong", "photographs in no order, far apart", "every one is used: no gate by motion or order")
 def test_photographs_in_no_order_all_become_keyframes(tmp_path: Path) -> None:
     dataset = open_dataset(scene(tmp_path, n=8)[0])
-    gate = KeyframeGate(KeyframeConfig())
+    gate = KeyframeGate(KeyframeConfig(), CAMERA.width)
     for i in (0, 5, 2, 7, 1, 1):
         frame = dataset[i]
         far = np.diag([1.0, 1, 1, 1])
@@ -229,16 +229,16 @@ def middle(mask: FloatArray) -> FloatArray:
 def test_labels_go_through_the_lens_with_their_picture(tmp_path: Path) -> None:
     """The card is where its colour is in the straightened picture, not where it was in the bent one."""
     folder, frames = scene(tmp_path, binary=False)
-    values = f"{CAMERA.K[0, 0]} {CAMERA.K[0, 2]} {CAMERA.K[1, 2]} -0.4"
+    values = f"{CAMERA.K[0, 0]} {CAMERA.K[0, 2]} {CAMERA.K[1, 2]} 0.4"
     (folder / "sparse" / "0" / "cameras.txt").write_text(f"3 SIMPLE_RADIAL {CAMERA.width} {CAMERA.height} {values}\n")
-    write_labels(folder / "label", frames[2], 2 + FIRST)
+    write_labels(folder / "label", frames[3], 3 + FIRST)
     dataset = open_dataset(folder)
     selection = selection_truth(dataset, ())
     assert selection is not None
-    rgb, mask = dataset[2].rgb.astype(int), selection.masks(2)["red card"]
+    rgb, mask = dataset[3].rgb.astype(int), selection.masks(3)["red card"]
     red = middle(rgb[..., 0] > 2 * rgb[..., 2] + 10)
-    bent = frames[2].rgb.astype(int)
-    assert np.abs(middle(bent[..., 0] > 2 * bent[..., 2] + 10) - red).max() > 1.0, "twice what may be wrong below"
+    bent = frames[3].rgb.astype(int)
+    assert np.abs(middle(bent[..., 0] > 2 * bent[..., 2] + 10) - red).max() > 1.5, "the lens bends this picture"
     assert np.abs(middle(mask) - red).max() < 0.5
 
 

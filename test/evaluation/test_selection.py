@@ -16,8 +16,7 @@ from helpers import CAMERA, CARDS, ground_frame, look_at
 
 from ig_ros.config import InputConfig
 from ig_ros.datasets.base import SelectionTruth
-from ig_ros.evaluation.held_out import selection_views
-from ig_ros.evaluation.metrics import SelectionScore, selection_score
+from ig_ros.evaluation.held_out import selection_iou
 from ig_ros.geometry import transform
 from ig_ros.map_io import save_map
 from ig_ros.types import (
@@ -79,12 +78,12 @@ def answering(snapshot: MapSnapshot, names: Mapping[str, str]) -> Callable[[str]
 
 def score(
     frame: Frame, masks: Mapping[str, BoolArray], names: Mapping[str, str], settings: InputConfig | None = None
-) -> SelectionScore:
+) -> dict[tuple[int, str], float]:
     snapshot = perfect_map()
     truth = SelectionTruth((0,), lambda _: masks)
-    return selection_score(selection_views(
+    return selection_iou(
         snapshot, answering(snapshot, names), OneView([frame]), truth, settings or InputConfig()  # type: ignore[arg-type]
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
 RIGHT = {name: name for name in THINGS}
@@ -92,22 +91,19 @@ RIGHT = {name: name for name in THINGS}
 
 def test_a_perfect_map_scores_100() -> None:
     frame = ground_frame(POSE)
-    result = score(frame, card_masks(frame), RIGHT)
-    assert (result.miou, result.macc25, len(result.iou)) == (100.0, 100.0, 2)
+    assert score(frame, card_masks(frame), RIGHT) == {(0, "red card"): 1.0, (0, "blue card"): 1.0}
 
 
 def test_a_text_that_finds_nothing_selects_nothing() -> None:
     frame = ground_frame(POSE)
     result = score(frame, card_masks(frame), {"red card": "red card"})
-    assert result.iou[0, "red card"] == 1
-    assert result.iou[0, "blue card"] == 0
-    assert (result.miou, result.macc25) == (50.0, 50.0)
+    assert result == {(0, "red card"): 1.0, (0, "blue card"): 0.0}
 
 
 def test_the_wrong_object_is_worth_as_little_as_none() -> None:
     frame = ground_frame(POSE)
     swapped = {"red card": "blue card", "blue card": "red card"}
-    assert score(frame, card_masks(frame), swapped).miou == 0
+    assert set(score(frame, card_masks(frame), swapped).values()) == {0.0}
 
 
 def test_all_objects_of_a_text_share_its_mask() -> None:
@@ -115,17 +111,17 @@ def test_all_objects_of_a_text_share_its_mask() -> None:
     snapshot = perfect_map()
     hits = tuple(QueryHit(o, 1.0) for o in snapshot.instances.objects)
     both = SelectionTruth((0,), lambda _: {"card": np.logical_or(*card_masks(frame).values())})
-    result = selection_score(selection_views(
+    result = selection_iou(
         snapshot, lambda _: QueryResult(QueryStatus.FOUND, hits, ""), OneView([frame]), both, InputConfig()  # type: ignore[arg-type]
-    ))  # fmt: skip
-    assert result.miou == 100
+    )  # fmt: skip
+    assert result == {(0, "card"): 1.0}
 
 
 def test_views_are_drawn_small_and_compared_at_the_size_of_the_truth() -> None:
     large = ground_frame(POSE, camera=LARGE)
     doubled = {name: np.kron(mask, np.ones((2, 2))) > 0 for name, mask in card_masks(ground_frame(POSE)).items()}
     assert doubled["red card"].shape == large.rgb.shape[:2]
-    assert score(large, doubled, RIGHT, InputConfig(max_width=CAMERA.width)).miou == 100
+    assert set(score(large, doubled, RIGHT, InputConfig(max_width=CAMERA.width)).values()) == {1.0}
 
 
 def test_a_snapshot_without_gaussians_cannot_be_drawn() -> None:
@@ -135,7 +131,7 @@ def test_a_snapshot_without_gaussians_cannot_be_drawn() -> None:
     )  # fmt: skip
     truth = SelectionTruth((0,), lambda _: {})
     with pytest.raises(ValueError, match="without Gaussians"):
-        list(selection_views(bare, answering(bare, {}), OneView([ground_frame(POSE)]), truth, InputConfig()))  # type: ignore[arg-type]
+        selection_iou(bare, answering(bare, {}), OneView([ground_frame(POSE)]), truth, InputConfig())  # type: ignore[arg-type]
 
 
 # ig eval on a folder with LERF-OVS labels

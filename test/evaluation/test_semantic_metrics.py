@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ig_ros.evaluation.metrics import SelectionView, selection_score, semantic_score
+from ig_ros.evaluation.metrics import semantic_score
 
 seeds = st.integers(0, 100_000)
 classes = st.lists(st.integers(-1, 4), min_size=1, max_size=80).map(np.array)
@@ -75,45 +75,3 @@ def test_a_class_that_is_not_in_the_scene_costs_its_victims_only() -> None:
     score = semantic_score(predicted, truth)
     assert set(score.iou) == {0, 1}
     assert (score.miou, score.macc) == (pytest.approx(75), pytest.approx(75))
-
-
-def view(place: int, query: str, predicted: np.ndarray, truth: np.ndarray) -> SelectionView:
-    return SelectionView(place, query, predicted.astype(bool), truth.astype(bool))
-
-
-@fast
-@given(seed=seeds)
-def test_selections_are_scored_pair_by_pair(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    pairs = [(random.random((6, 7)) < random.random(), random.random((6, 7)) < 0.3) for _ in range(5)]
-    pairs = [(p, t) for p, t in pairs if t.any()]
-    assume(pairs)
-    score = selection_score([view(i // 2, f"query {i % 2}", p, t) for i, (p, t) in enumerate(pairs)])
-    expected = [sum(map(bool, (p & t).flat)) / sum(map(bool, (p | t).flat)) for p, t in pairs]
-    assert list(score.iou.values()) == pytest.approx(expected)
-    assert score.miou == pytest.approx(100 * sum(expected) / len(expected))
-    assert score.macc25 == pytest.approx(100 * sum(i > 0.25 for i in expected) / len(expected))
-    perfect = selection_score([view(i, "it", t, t) for i, (_, t) in enumerate(pairs)])
-    assert (perfect.miou, perfect.macc25) == (100, 100)
-
-
-def test_a_selection_of_nothing_scores_nothing_and_a_quarter_is_not_more_than_a_quarter() -> None:
-    truth = np.arange(8).reshape(2, 4) < 4
-    quarter = np.arange(8).reshape(2, 4) == 0
-    score = selection_score([view(0, "cup", np.zeros((2, 4)), truth), view(0, "mug", quarter, truth)])
-    assert score.iou == {(0, "cup"): 0.0, (0, "mug"): 0.25}
-    assert (score.miou, score.macc25) == (12.5, 0.0)
-    assert selection_score([]).iou == {}
-
-
-@pytest.mark.parametrize(
-    ("views", "message"),
-    [
-        ([view(3, "cup", np.ones((2, 2)), np.ones((2, 3)))], r"'cup' in view 3: predicted mask is \(2, 2\)"),
-        ([view(3, "cup", np.ones((2, 2)), np.zeros((2, 2)))], "'cup' in view 3: the true mask is empty"),
-        ([view(3, "cup", np.ones((2, 2)), np.ones((2, 2)))] * 2, "'cup' in view 3 comes twice"),
-    ],
-)
-def test_pairs_that_cannot_be_scored_are_named(views: list[SelectionView], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        selection_score(views)

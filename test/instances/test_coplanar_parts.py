@@ -43,7 +43,7 @@ def rejoined(xyz: FloatArray, group: IntArray, observed: Observations) -> IntArr
     """(P,) group of every point afterwards, -1 stays -1."""
     count = int(group.max()) + 1
     histograms = MaskHistograms(group, count, observed, CONFIG)
-    return np.append(join_coplanar(xyz, group, SPACING, histograms), -1)[group]
+    return np.append(join_coplanar(xyz, group, SPACING, histograms, CONFIG), -1)[group]
 
 
 def shell_plane(points: FloatArray, scene: FloatArray, tolerance: float) -> ShellPlane | None:

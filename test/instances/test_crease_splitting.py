@@ -19,7 +19,7 @@ def corner(sign: float, n: int = 100) -> tuple[FloatArray, FloatArray]:
 
 def parts(xyz: FloatArray, normal: FloatArray) -> list[set[int]]:
     """Labels of the first and of the second half."""
-    found = crease_parts(np.zeros(len(xyz), np.int64), xyz, normal)
+    found = crease_parts(np.zeros(len(xyz), np.int64), xyz, normal, 6)
     return [set(half.tolist()) for half in np.split(found, 2)]
 
 
@@ -44,24 +44,24 @@ def test_points_without_a_normal_go_to_the_nearer_part() -> None:
     xyz, normal = corner(1.0)
     clear = np.flatnonzero(np.abs(xyz[:, 0] - xyz[:, 2]) > 0.5)
     normal[clear[::3]] = 0
-    found = crease_parts(np.zeros(len(xyz), np.int64), xyz, normal)
+    found = crease_parts(np.zeros(len(xyz), np.int64), xyz, normal, 6)
     assert set(found[clear[clear < 100]].tolist()) == {found[0]}
     assert set(found[clear[clear >= 100]].tolist()) == {1 - found[0]}
-    assert (crease_parts(np.zeros(len(xyz), np.int64), xyz, 0 * normal) == 0).all(), "no normal, no crease"
+    assert (crease_parts(np.zeros(len(xyz), np.int64), xyz, 0 * normal, 6) == 0).all(), "no normal, no crease"
 
 
 def test_few_points_across_the_crease_are_no_part() -> None:
     xyz, normal = corner(1.0)
     some = np.arange(105)
-    assert (crease_parts(np.zeros(105, np.int64), xyz[some], normal[some]) == 0).all()
+    assert (crease_parts(np.zeros(105, np.int64), xyz[some], normal[some], 6) == 0).all()
 
 
 def test_others_keep_their_points_and_each_is_looked_at_alone() -> None:
     xyz, normal = corner(1.0)
     both_xyz, both = np.concatenate([xyz, xyz + 5.0]), np.concatenate([normal, normal])
     labels = np.repeat([0, 1], len(xyz))
-    found = crease_parts(labels, both_xyz, both)
-    alone = crease_parts(np.zeros(len(xyz), np.int64), xyz, normal)
+    found = crease_parts(labels, both_xyz, both, 6)
+    alone = crease_parts(np.zeros(len(xyz), np.int64), xyz, normal, 6)
     assert len(set(found.tolist())) == 4
     for half in np.split(found, 2):
         assert len(set(zip(half.tolist(), alone.tolist(), strict=True))) == 2

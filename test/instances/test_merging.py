@@ -13,17 +13,10 @@ from scipy.sparse.csgraph import connected_components
 
 from ig_ros.config import InstanceConfig
 from ig_ros.instances.mask_histograms import MaskHistograms
-from ig_ros.instances.merging import (
-    GOES_ON,
-    SAME_CLARITY,
-    clarity,
-    feature_prior,
-    merge_sub_objects,
-    surface_prior,
-    unequal,
-)
+from ig_ros.instances.merging import merge_sub_objects
 from ig_ros.instances.region_graph import Boundaries
 from ig_ros.instances.visibility import HIDDEN, Observations
+from ig_ros.instances.witnesses import GOES_ON, SAME_CLARITY, clarity, feature_prior, surface_prior, unequal
 from ig_ros.types import FloatArray, IntArray
 
 CONFIG = InstanceConfig()

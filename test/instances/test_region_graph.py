@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ig_ros.config import InstanceConfig
 from ig_ros.instances.observation import observe_gaussians, prepare_views
 from ig_ros.instances.region_graph import find_boundaries
 from ig_ros.instances.visibility import LabelledView
 from ig_ros.types import Camera, FloatArray
 
-VOXEL = 0.02
+CONFIG = InstanceConfig()
+VOXEL = CONFIG.voxel
 UP, SIDE = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
 
 
@@ -30,7 +32,7 @@ def corner(second_normal: FloatArray, sign: float) -> tuple[FloatArray, FloatArr
 
 
 def smoothness(xyz: FloatArray, normal: FloatArray, color: FloatArray, labels: np.ndarray) -> float:
-    found = find_boundaries(xyz, normal, color, np.full(len(xyz), 2 * VOXEL), labels, VOXEL)
+    found = find_boundaries(xyz, normal, color, np.full(len(xyz), 2 * VOXEL), labels, CONFIG)
     assert found.pairs.tolist() == [[0, 1]]
     return float(found.smooth[0] / found.length[0])
 
@@ -56,7 +58,7 @@ def test_only_what_is_within_reach_touches() -> None:
     xyz = np.stack([x, 0 * x, 0 * x], axis=1)
     normal = np.tile(UP, (3, 1))
     pairs = [
-        find_boundaries(xyz, normal, xyz, np.full(3, reach), np.arange(3), VOXEL).pairs.tolist()
+        find_boundaries(xyz, normal, xyz, np.full(3, reach), np.arange(3), CONFIG).pairs.tolist()
         for reach in (0.04, 0.4)
     ]
     assert pairs == [[[0, 1]], [[0, 1], [0, 2], [1, 2]]]
@@ -69,8 +71,8 @@ def test_pairs_are_the_same_whatever_the_order_of_the_points() -> None:
     normal = np.tile(UP, (300, 1))
     order = random.permutation(300)
     reach = np.full(300, 0.05)
-    a = find_boundaries(xyz, normal, xyz, reach, labels, VOXEL)
-    b = find_boundaries(xyz[order], normal, xyz[order], reach, labels[order], VOXEL)
+    a = find_boundaries(xyz, normal, xyz, reach, labels, CONFIG)
+    b = find_boundaries(xyz[order], normal, xyz[order], reach, labels[order], CONFIG)
     assert a.pairs.tolist() == b.pairs.tolist()
     np.testing.assert_allclose(a.smooth, b.smooth, rtol=1e-6)
 
@@ -85,10 +87,10 @@ def test_normals_of_a_tilted_plane_point_at_the_camera(tilt: float) -> None:
     depth = normal[2] / (rays @ normal)
     view = LabelledView(camera, np.eye(4), np.zeros(depth.shape, np.int32), depth.astype(np.float32))
     points = (rays * depth[..., None])[5:-5:7, 5:-5:7].reshape(-1, 3)
-    seen = observe_gaussians(points, prepare_views([view], []), 0.03)
+    seen = observe_gaussians(points, prepare_views([view], [], 0.03), 0.03, 2)
     angle = np.degrees(np.arccos(np.clip(seen.normal @ normal, -1, 1)))
     assert angle.max() < 2.0
 
 
 def test_unseen_points_have_no_normal() -> None:
-    assert (observe_gaussians(np.ones((4, 3)), [], 0.03).normal == 0).all()
+    assert (observe_gaussians(np.ones((4, 3)), [], 0.03, 2).normal == 0).all()

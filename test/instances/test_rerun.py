@@ -45,10 +45,15 @@ def test_a_result_is_not_overwritten_by_later_runs() -> None:
 
 def test_views_are_prepared_once_and_again_where_they_show_something_else() -> None:
     seen = views(4)
-    before = prepare_views(seen, [])
-    assert [a is b for a, b in zip(prepare_views(seen, before), before, strict=True)] == [True] * 4
+    before = prepare_views(seen, [], 0.03)
+    assert [a is b for a, b in zip(prepare_views(seen, before, 0.03), before, strict=True)] == [True] * 4
     assert seen[1].labels.any()
     seen[1] = dataclasses.replace(seen[1], labels=np.zeros_like(seen[1].labels))
     seen[2] = dataclasses.replace(seen[2], depth=seen[2].depth * 1.05)
     seen[3] = dataclasses.replace(seen[3], depth=seen[3].depth.copy())
-    assert [a is b for a, b in zip(prepare_views(seen, before), before, strict=True)] == [True, False, False, True]
+    assert [a is b for a, b in zip(prepare_views(seen, before, 0.03), before, strict=True)] == [
+        True,
+        False,
+        False,
+        True,
+    ]

@@ -67,7 +67,7 @@ def test_masks_correct_the_group_of_a_point() -> None:
     owner, share = vote(np.random.default_rng(0).random((9, 3)), group, 2, observed, assigned(group, observed), PLAIN)
     assert owner.tolist() == [0] * 4 + [1] * 5
     assert share[0] == pytest.approx(1.0)
-    say = 0.75  # of both masks: four fifths of their points are of group 1
+    say = (4 / 5) ** 2  # of both masks: four fifths of their points are of group 1
     assert share[4] == pytest.approx(2 * say / (2 * say + 0.5))  # against half a view: none backs its group
 
 
@@ -112,5 +112,5 @@ def test_a_mask_that_shows_much_else_has_less_say() -> None:
     assert say == {1: 0.25, 2: 1.0, 3: 1.0}  # half of it, squared
     owner, share = vote(np.random.default_rng(0).random((12, 3)), group, 2, observed, assigned(group, observed), PLAIN)
     assert owner.tolist() == [0] * 6 + [1] * 6
-    assert share[6] == pytest.approx((1 + 0.5 + 0.4 * 1.25) / (1.25 + 0.5 + 0.4 * 1.25))
+    assert share[6] == pytest.approx((1 + 0.5 + 0.5 * 1.25) / (1.25 + 0.5 + 0.5 * 1.25))
     assert share[7] == pytest.approx(0.5 / 0.75)  # one contradicted mask does not overrule the merge

@@ -102,6 +102,7 @@ def test_another_encoders_map() -> None:
 
 
 @pytest.mark.parametrize("text", ["☕", "?", "...!", "the", "a the", "- '", "_"])
+@pytest.mark.field("wrong", "a query without a word: ?, the, emoji", "refused: no word in it")
 def test_a_text_without_a_word_is_refused(text: str) -> None:
     with pytest.raises(QueryError, match="no word in it"):
         rank(map_of([thing(1, "mug")], [[1, 0, 0]]), text, Axes(), LanguageConfig())

@@ -24,7 +24,6 @@ from ig_ros.nodes.mapping_node import run
 from ig_ros.planning.removal import without
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.types import (
-    Camera,
     Frame,
     GaussianBatch,
     Instances,
@@ -56,7 +55,6 @@ class MaskMapper:
         self.config = config
         self.frames: list[Frame] = []
         self.points = 0
-        self.slow = threading.Event()
         self._snapshot: MapSnapshot | None = None
 
     def start(self) -> None:
@@ -81,14 +79,14 @@ class MaskMapper:
     def snapshot(self) -> MapSnapshot | None:
         return self._snapshot
 
-    def view(self, stamp: int | None = None, source: str | None = None) -> tuple[Camera, np.ndarray]:
+    def view(self, stamp: int | None = None, source: str | None = None) -> Frame:
         frames = [f for f in self.frames if source in (None, f.source)]
         if not frames:
             raise QueryError("no image has been mapped yet")
         frame = frames[-1] if stamp is None else min(frames, key=lambda f: abs(f.stamp - stamp))
         if stamp is not None and abs(frame.stamp - stamp) > NEAR:
             raise QueryError(f"no image is near to {stamp}")
-        return frame.camera, frame.T_world_camera
+        return frame
 
     def correct_poses(self, correction: Correction) -> Future[int]:
         poses = correction.apply({f.stamp: f.T_world_camera for f in self.frames if correction.concerns(f.source)})
@@ -134,7 +132,11 @@ class MaskMapper:
     def load(self, directory: Path) -> Future[None]:
         if not (directory / "map").is_file():
             return _failed(StorageError(f"{directory} is not a map"))
-        return Future() if directory.name == "slow" else _done(None)
+        if directory.name != "slow":
+            return _done(None)
+        loading: Future[None] = Future()
+        threading.Timer(1.0, loading.set_result, [None]).start()
+        return loading
 
     def stats(self) -> Stats:
         frames = self.frames

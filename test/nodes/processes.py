@@ -12,11 +12,18 @@ ROOT = Path(__file__).resolve().parents[2]
 Start = Callable[..., subprocess.Popen]
 
 
-def stop(process: subprocess.Popen, timeout: float = 5.0) -> tuple[int, float]:
-    """Interrupt a process like Ctrl-C; its exit status and the seconds that it took."""
+def segments(process: int | str) -> set[Path]:
+    """Files of Fast DDS in /dev/shm that a process uses, those it shares with others as well."""
+    lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+    return {Path(line.split()[-1]) for line in lines if "/dev/shm/fastdds" in line}
+
+
+def stop(process: subprocess.Popen, timeout: float = 5.0, number: int = signal.SIGINT) -> tuple[int, float]:
+    """Interrupt a process like Ctrl-C under a launcher, that is twice; its exit status and the seconds it took."""
     begin = time.monotonic()
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+    for _ in range(2):
+        if process.poll() is None:
+            process.send_signal(number)
     try:
         status = process.wait(timeout)
     except subprocess.TimeoutExpired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from rclpy.parameter import Parameter
 
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.mapping_node import MappingNode
+from ig_ros.nodes.query_client import MapClient
 
 
 class Running:
@@ -25,6 +27,11 @@ class Running:
         self.warnings: list[str] = []
         self.node = MappingNode(self._make, context=context, cli_args=arguments, parameter_overrides=given)
         self.node.problems = Problems(self.warnings.append)
+
+    @functools.cached_property
+    def client(self) -> MapClient:
+        """A client of the node, over DDS."""
+        return MapClient(30.0, context=self.node.context)
 
     def _make(self, config: object) -> MaskMapper:
         self.mapper = MaskMapper(config)
@@ -44,6 +51,8 @@ def running(context: object, arguments: list[str] | None = None, **settings: obj
             made.node.autostart()
         yield made
     finally:
+        if "client" in vars(made):
+            made.client.destroy_node()
         made.node.close()
         executor.shutdown(2.0)
         thread.join(5.0)

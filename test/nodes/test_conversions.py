@@ -43,9 +43,12 @@ def test_every_colour_encoding_gives_the_same_rgb(encoding: str, pixels: np.ndar
     np.testing.assert_array_equal(rgb_from_message(message), RGB)
 
 
+@pytest.mark.field("device", "mono8, mono16", "grey")
 def test_mono_becomes_grey() -> None:
-    rgb = rgb_from_message(conversions.image_message(RGB[..., 0].copy(), "mono8", HEAD))
-    np.testing.assert_array_equal(rgb, np.repeat(RGB[..., :1], 3, axis=2))
+    grey = RGB[..., 0].copy()
+    for pixels, encoding in ((grey, "mono8"), (grey, "8UC1"), (grey.astype("<u2") << 8, "mono16")):
+        rgb = rgb_from_message(conversions.image_message(pixels, encoding, HEAD))
+        np.testing.assert_array_equal(rgb, np.repeat(RGB[..., :1], 3, axis=2))
 
 
 def test_compressed_png_is_lossless_and_rubbish_is_refused() -> None:
@@ -197,6 +200,7 @@ FLAT = np.broadcast_to(np.array([200, 120, 40], np.uint8), (6, 8, 3))  # one col
 
 
 @pytest.mark.parametrize("order", sorted(BAYER))
+@pytest.mark.field("device", "bayer_rggb8, bggr8, gbrg8, grbg8", "colours")
 def test_bayer_patterns_give_their_colour(order: str) -> None:
     mosaic = np.empty((6, 8), np.uint8)
     for place, channel in enumerate(BAYER[order]):
@@ -206,6 +210,7 @@ def test_bayer_patterns_give_their_colour(order: str) -> None:
 
 
 @pytest.mark.parametrize(("encoding", "order"), [("yuv422", "UYVY"), ("yuv422_yuy2", "YUYV")])
+@pytest.mark.field("device", "yuv422, yuv422_yuy2", "colours")
 def test_yuv_gives_its_colour(encoding: str, order: str) -> None:
     y, u, v = cv2.cvtColor(np.ascontiguousarray(FLAT), cv2.COLOR_RGB2YUV)[0, 0].tolist()
     y, u, v = round(16 + y * 219 / 255), 128 + (u - 128) * 224 // 255 * 1, 128 + (v - 128) * 224 // 255
@@ -220,12 +225,14 @@ def test_yuv_gives_its_colour(encoding: str, order: str) -> None:
 @pytest.mark.parametrize(("encoding", "pixels"), [
     ("8UC3", FLAT[..., ::-1]), ("rgb16", FLAT.astype("u2") << 8), ("bgr16", FLAT[..., ::-1].astype("u2") << 8),
 ])  # fmt: skip
+@pytest.mark.field("device", "8UC3, rgb16, bgr16", "colours")
 def test_opencv_types_and_16_bits_are_read(encoding: str, pixels: np.ndarray) -> None:
     data = np.ascontiguousarray(pixels).tobytes()
     message = Image(height=6, width=8, step=len(data) // 6, encoding=encoding, data=data)
     assert np.array_equal(rgb_from_message(message), FLAT)
 
 
+@pytest.mark.field("wrong", "32FC1 depth in mm, 16UC1 in m", "recognised, or refused with the remedy")
 def test_depth_in_the_wrong_unit_is_recognised_or_refused() -> None:
     def message(encoding: str, values: np.ndarray) -> Image:
         return Image(height=2, width=2, step=2 * values.itemsize, encoding=encoding, data=values.tobytes())
@@ -240,6 +247,7 @@ def test_depth_in_the_wrong_unit_is_recognised_or_refused() -> None:
     assert depth_from_image(message("16UC1", np.zeros((2, 2), np.uint16))).max() == 0
 
 
+@pytest.mark.field("device", "masks as 32SC1, palette or RGB PNG", "an id for each index or colour")
 def test_signed_labels_have_no_negative_masks() -> None:
     labels = np.array([[-1, 0], [7, 70000]], np.int32)
     message = Image(height=2, width=2, step=8, encoding="32SC1", data=labels.tobytes())
@@ -250,6 +258,7 @@ def test_signed_labels_have_no_negative_masks() -> None:
     ("plumb_bob", [0.1, -0.05, 0.001, 0.002, 0.01, 0.0, 0.0, 0.0]), ("", [0.1, -0.05, 0.001, 0.002, 0.01]),
     ("rational_polynomial", [0.1, -0.05, 0.001, 0.002]), ("equidistant", [0.1, 0.01, 0.0, 0.0, 0.0]),
 ])  # fmt: skip
+@pytest.mark.field("device", "plumb_bob with 8 coefficients, no model name, trailing zeros", "undistorted as meant")
 def test_lens_models_as_drivers_write_them(model: str, d: list[float]) -> None:
     """Orbbec sends plumb_bob with eight numbers, others no name at all; trailing zeros say nothing."""
     message = conversions.info_message(small_camera(), conversions.header(0, "optical"))
@@ -269,6 +278,7 @@ def test_lens_models_as_drivers_write_them(model: str, d: list[float]) -> None:
     ("/camera/image_rect", True), ("/zed/rgb/image_rect_color", True), ("/left/rectified/image", True),
     ("/camera/color/image_raw", False), ("/direct/image", False), ("/image_not_rect", False),
 ])  # fmt: skip
+@pytest.mark.field("wrong", "a rectified image and D != 0", "not undistorted again, P used")
 def test_names_of_rectified_topics(topic: str, rectified: bool) -> None:
     assert is_rectified_topic(topic) == rectified
 

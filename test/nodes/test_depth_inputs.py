@@ -78,14 +78,6 @@ def _integer_metres(messages: dict[str, Any]) -> None:
     messages["depth"] = image_message(np.full((120, 160), 2, np.uint16), "16UC1", messages["depth"].header)
 
 
-def _far(messages: dict[str, Any]) -> None:
-    messages["depth"] = depth_message(np.full((120, 160), 20.0, np.float32), messages["depth"].header)
-
-
-def _empty(messages: dict[str, Any]) -> None:
-    messages["depth"] = depth_message(np.full((120, 160), np.nan, np.float32), messages["depth"].header)
-
-
 def _other_camera(messages: dict[str, Any]) -> None:
     messages["depth"].header = header(nanoseconds(messages["image"].header.stamp), "camera_depth")
 
@@ -97,10 +89,6 @@ def _other_camera(messages: dict[str, Any]) -> None:
                      marks=pytest.mark.field("wrong", "live depth of another size", REFUSED)),
         pytest.param(_integer_metres, "depth_units", "publish 16UC1 in millimetres",
                      marks=pytest.mark.field("wrong", "live 16UC1 depth in metres", REFUSED)),
-        pytest.param(_far, "depth_range", "input.max_depth), the farthest is 20.00 m",
-                     marks=pytest.mark.field("wrong", "live depth out of range", REFUSED)),
-        pytest.param(_empty, "depth_range", "no depth is within",
-                     marks=pytest.mark.field("wrong", "live depth without a value", REFUSED)),
         pytest.param(_other_camera, "depth_frame", "depth is of 'camera_depth', the image of 'camera', and no depth/",
                      marks=pytest.mark.field("wrong", "live depth of another frame_id, without calibration", REFUSED)),
     ],

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from helpers import ground_frame, look_at, small_config
 
+from ig_ros.config import NodeConfig
 from ig_ros.frame_queue import REMEMBERED, Intake, LateMasks
 from ig_ros.live import LiveMapper
 from ig_ros.mapper import Mapper
-from ig_ros.nodes.synchronizer import Late, Synchronizer, Waits
+from ig_ros.nodes.synchronizer import Late, Synchronizer
 from ig_ros.pose_buffer import PoseBuffer
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.types import Frame, Masks
@@ -37,10 +38,12 @@ class Robot:
     def __init__(self, latency: float) -> None:
         self.latency = latency
         poses = PoseBuffer(max_gap=0.5)
-        self.line = Synchronizer(Waits(0.005, pose=1.0, depth=0.2, masks=2.0, capacity=30), poses)
+        self.line = Synchronizer(NodeConfig(sync_tolerance=0.005), poses)
         self.line.calibrated = True
         self.poses = poses
-        self.live = LiveMapper(small_config(instances__interval=1000.0))
+        config = small_config(instances__interval=1000.0)
+        self.mapper = Mapper(config)
+        self.live = LiveMapper(config, self.mapper)
         self.causes: list[str] = []
         self.sent: list[int] = []  # stamps of the masks that came back
 
@@ -72,7 +75,7 @@ class Robot:
 
     def wait(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while len(self.live._inbox._items):
+        while self.live.stats().waiting:
             assert time.monotonic() < deadline
             time.sleep(0.001)
 
@@ -88,7 +91,7 @@ def test_masks_of_a_slow_segmenter_reach_the_keyframes_of_their_images(latency: 
         deadline = time.monotonic() + PATIENCE
         while len(masked) < len(robot.sent) - 1 and time.monotonic() < deadline:
             time.sleep(0.05)
-            masked = {k.stamp: k.masks for k in list(robot.live._mapper.keyframes.items) if k.masks is not None}
+            masked = {k.stamp: k.masks for k in list(robot.mapper.keyframes.items) if k.masks is not None}
         dropped = robot.live.stats().dropped
     finally:
         robot.live.stop()
@@ -107,7 +110,7 @@ def test_masks_of_a_slow_segmenter_reach_the_keyframes_of_their_images(latency: 
 
 def make_line() -> Synchronizer:
     poses = PoseBuffer(max_gap=0.5)
-    line = Synchronizer(Waits(0.02, pose=1.0, depth=0.2, masks=2.0, capacity=3), poses)
+    line = Synchronizer(NodeConfig(queue_size=3), poses)
     line.calibrated = True
     for ms in range(0, 1000, 100):
         poses.add(ms * 1_000_000, np.eye(4))
@@ -162,14 +165,16 @@ def test_images_are_remembered_within_bounds_and_only_while_masks_come_late() ->
     mapper = Mapper(small_config())
     intake = Intake(mapper)
     first, *others = (dataclasses.replace(f, masks=None) for f in drive(REMEMBERED + 10))
+    late = lambda frame: LateMasks(frame.stamp, Masks(np.zeros((72, 96), np.int32)))  # noqa: E731
     intake.take(1, first)
-    assert len(intake._seen) == 0
-    refusal(intake, LateMasks(0, Masks(np.zeros((72, 96), np.int32))))
+    assert "not remembered" in refusal(intake, late(first)), "no masks have ever come late"
     for number, frame in enumerate(others, 2):
         intake.take(number, frame)
-    assert len(intake._seen) == REMEMBERED
+    forgotten, kept = others[-REMEMBERED - 1], others[-REMEMBERED]
+    assert "not remembered" in refusal(intake, late(forgotten))
+    intake.take(1, late(kept))
     mapper.reset()
-    assert "not remembered" in refusal(intake, LateMasks(others[-1].stamp, Masks(np.zeros((72, 96), np.int32))))
+    assert "not remembered" in refusal(intake, late(others[-1]))
 
 
 def test_a_frame_that_comes_back_for_its_masks_follows_the_corrections_it_has_missed() -> None:

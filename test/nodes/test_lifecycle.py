@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -27,6 +29,15 @@ class Manager(MapClient):
 
     def state(self) -> int:
         return int(self._call(GetState, f"{self.node}/get_state", GetState.Request()).current_state.id)
+
+
+@pytest.mark.field("ros", "replay.launch.py", "the bag plays when the node is ready")
+def test_a_node_that_starts_tells_its_state_when_it_is_active(start: Start, context: object) -> None:
+    process = start("test/nodes/doubles.py", "--ros-args", "-p", "diagnostics_period:=0.1")
+    manager = Manager(60.0, context=context)
+    assert manager.state() == State.PRIMARY_STATE_ACTIVE, "launch/replay.launch.py waits for the first answer"
+    assert stop(process, number=signal.SIGTERM)[0] == 0
+    manager.destroy_node()
 
 
 def test_a_manager_leads_it_through_its_states(context: object) -> None:

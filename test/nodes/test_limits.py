@@ -27,9 +27,10 @@ from ig_ros.msg import Mask, SegmentedImage
 from ig_ros.nodes.conversions import byte_array, header, image_message
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.player import Player, PlayOptions
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.nodes.query_service import FrameFinder, QueryService
-from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RenderView, SaveMap
+from ig_ros.srv import QueryObject
 
 SMALL = LimitsConfig(image_pixels=1200, masks=5, embedding=8, cloud_points=10, path_poses=3, text=20)
 HEAD = header(1, "camera")
@@ -126,8 +127,8 @@ def test_what_a_message_repeats_of_a_senders_text_is_cut() -> None:
     zip_file = CompressedImage(format=LONG, data=b"no picture")
 
     class Tf:
-        def matrix(self, _target: str, source: str, _stamp: int | None) -> object:
-            raise FrameError("no_transform", f"nobody knows '{source}'")
+        def stamped(self, _target: str, source: str, _stamp: int | None) -> object:
+            raise FrameError("no_pose", f"nobody knows '{source}'")
 
     for refuse in (
         lambda: rgb_from_raw(picture),
@@ -135,7 +136,7 @@ def test_what_a_message_repeats_of_a_senders_text_is_cut() -> None:
         lambda: labels_from_image(picture),
         lambda: rgb_from_compressed(zip_file),
         lambda: depth_from_compressed(zip_file),
-        lambda: FrameFinder("map", None).find(LONG),
+        lambda: FrameFinder("map", TfLookup(None, 0.5)).find(LONG),
         lambda: FrameFinder("map", Tf()).find(LONG),
     ):
         with pytest.raises(IgError) as caught:
@@ -145,8 +146,6 @@ def test_what_a_message_repeats_of_a_senders_text_is_cut() -> None:
 
 def test_a_frame_id_of_a_megabyte_makes_no_long_warning(context: object) -> None:
     with running(context) as made:
-        warnings: list[str] = []
-        made.node.problems._warn = warnings.append
         player = Player(PlayOptions(), context=context)
         assert player.wait_for_subscribers()
         foreign = player.messages(small_frame(0), 5)["pose"]
@@ -156,7 +155,7 @@ def test_a_frame_id_of_a_megabyte_makes_no_long_warning(context: object) -> None
         )
         assert until(lambda: "other_frame_id" in made.node.problems.counts(),
                      between=lambda: player.send({"pose": player.messages(small_frame(0), 5)["pose"]}))  # fmt: skip
-        assert max(map(len, warnings)) < 500
+        assert max(map(len, made.warnings)) < 500
         player.destroy_node()
 
 
@@ -183,15 +182,11 @@ def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_pat
         assert made.mapper.frames == []
         assert made.mapper.points == 0
         long = "x" * 21
-        for kind, name, request in (
-            (QueryObject, "query_object", QueryObject.Request(text=long)),
-            (SaveMap, "save_map", SaveMap.Request(name=long)),
-            (LoadMap, "load_map", LoadMap.Request(name=long)),
-            (RenderView, "render_view", RenderView.Request(camera_info=CameraInfo(width=40000, height=40000))),
-            (RenderView, "render_view", RenderView.Request(only=[1] * 5)),
-            (RenderView, "render_view", RenderView.Request(without=[1] * 5)),
-        ):
-            answer = client._call(kind, f"ig/{name}", request)
+        for answer in (
+            client.query(long), client.save(long), client.load(long), client.render_view(only=[1] * 5),
+            client.render_view(camera_info=CameraInfo(width=40000, height=40000)),
+            client.render_view(without=[1] * 5),
+        ):  # fmt: skip
             assert not answer.success
             assert "limits" in answer.message, answer.message
 
@@ -200,6 +195,6 @@ def test_a_running_node_refuses_them_all_and_answers_on(context: object, tmp_pat
             client.listen(0.1)
 
         assert until(lambda: made.mapper.frames, between=good), counts()
-        assert not client._call(ObjectAt, "ig/object_at", ObjectAt.Request()).success
+        assert not client.object_at().success
         player.destroy_node()
         client.destroy_node()

@@ -8,23 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import PoseStamped
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
 
 from ig_ros.config import LimitsConfig, NodeConfig
 from ig_ros.errors import FrameError
-from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import CallbackDelays, Worker
-from ig_ros.nodes.message_checks import SETTLE, Calibration, MessageLimits, OneSender
+from ig_ros.nodes.message_checks import SETTLE, Calibration, OneSender
+from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.subscriptions import CameraInput
-from ig_ros.nodes.synchronizer import SILENT
+from ig_ros.nodes.topics import SILENT
 
 
 def info(focal: float) -> CameraInfo:
     return CameraInfo(width=64, height=48, k=[focal, 0.0, 32.0, 0.0, focal, 24.0, 0.0, 0.0, 1.0])
 
 
+@pytest.mark.field("wrong", "a rectified image and D != 0", "not undistorted again, P used")
 def test_rectified_images_take_the_camera_of_p_and_are_not_undistorted() -> None:
     """Drivers repeat the lens of the raw image beside the rectified one: P is the camera then."""
     message = info(50.0)
@@ -122,36 +123,26 @@ def test_a_whole_minute_of_images_is_judged() -> None:
     assert delays.p99_ms() == pytest.approx(1000, rel=0.05), "the first second is not forgotten"
 
 
-def test_only_images_are_timed() -> None:
-    heard: dict[str, Any] = {}
+def test_only_images_are_timed(context: object) -> None:
+    heard: dict[str, tuple[type, Any]] = {}
 
-    class Listening:
-        def create_subscription(self, _: type, name: str, callback: Any, *__: Any, **___: Any) -> None:
-            heard[name] = callback
+    class Listening(Node):
+        def create_subscription(self, kind: type, name: str, callback: Any, *__: Any, **___: Any) -> None:
+            heard[name] = kind, callback
 
     class Timed(list[int]):
         add = list.append
 
-    camera = object.__new__(CameraInput)
-    camera._node, camera._name, camera._group = Listening(), "", None  # type: ignore[assignment]
-    camera._problems, camera._delays = Problems(lambda _: None), Timed()  # type: ignore[assignment]
-    camera._config, camera._limits = NodeConfig(), MessageLimits(LimitsConfig(image_pixels=1))
-    camera._now = lambda: 0.0  # type: ignore[method-assign]
-    camera._on_masks = lambda _: None  # type: ignore[method-assign]
-    camera._subscribe()
-    camera._subscribe_poses("pose", PoseStamped, lambda _: None)
-    big = {
-        "depth": Image(width=9, height=9),
-        "image": Image(width=9, height=9),
-        "camera_info": CameraInfo(width=9, height=9),
-    }
-    for name, callback in heard.items():
-        before = len(camera._delays)  # type: ignore[arg-type]
-        kind = dict.fromkeys(("image/compressed", "depth/compressedDepth"), CompressedImage)
-        kind |= {"pose": PoseStamped, "segmented_image": SegmentedImage}
-        callback(big[name] if name in big else kind[name](), {"received_timestamp": 7})
-        timed = name in ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
-        assert len(camera._delays) - before == timed, name  # type: ignore[arg-type]
+    node, timed, small = Listening("camera", context=context), Timed(), NodeConfig(limits=LimitsConfig(image_pixels=1))
+    nothing = lambda *_: None  # noqa: E731
+    camera = CameraInput(node, small, 0, Problems(nothing), timed, nothing, nothing, TfLookup(node, 0.5))
+    assert {"image", "depth", "segmented_image", "pose", "camera_info"} < heard.keys()
+    for name, (kind, callback) in heard.items():
+        before = len(timed)
+        callback(kind(width=9, height=9) if hasattr(kind, "height") else kind(), {"received_timestamp": 7})
+        assert len(timed) - before == (name in ("image", "depth", "segmented_image")), name
+    camera.stop()
+    node.destroy_node()
 
 
 def test_delays_are_those_since_the_arrival() -> None:

@@ -198,6 +198,9 @@ def test_an_answer_in_a_moving_frame_is_of_the_stamp_that_it_carries(
         assert client.object_at(point=place).object.label == "mug"
         then.header = header(0, "base_link")  # now
         assert client.query("", within=then, within_size=size).objects == []
+        here = PoseStamped(header=header(0, "base_link"), pose=pose_message(T_BODY_OPTICAL))
+        view = client.render_view(pose=here)
+        assert nanoseconds(view.color.header.stamp) == sender.begin + SECOND, view.message
         then.header = header(sender.begin + 9 * SECOND, "base_link")
         assert "extrapolation into the future" in client.query("", within=then, within_size=size).message
         sender.close()

@@ -1,4 +1,4 @@
-"""Ctrl-C ends the real node in time and in order, whatever its threads are doing."""
+"""A signal ends the real node in time and in order, whatever its threads are doing."""
 
 from __future__ import annotations
 
@@ -8,66 +8,97 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rclpy
-from nodes.processes import Start, stop
+from nodes.processes import Start, segments, stop
 from nodes.real import RealNode
 from nodes.running import until
+from std_srvs.srv import Trigger
 
+from ig_ros.map_io import is_map
 from ig_ros.nodes.process import started_ros
-from ig_ros.srv import QueryObject
+from ig_ros.srv import QueryObject, SaveMap
+
+row = pytest.mark.field(
+    "ros", "SIGINT or SIGTERM while training, grouping, saving", "out of the graph and /dev/shm within 2 s"
+)
 
 
+def end(node: RealNode, number: int = signal.SIGINT) -> None:
+    """Ends the node by a signal and demands that it leaves nothing behind."""
+    own = segments(node.process.pid) - segments("self")
+    assert own
+    status, seconds = stop(node.process, number=number)
+    assert status == 0, node.log()
+    assert seconds < 2.0
+    assert until(lambda: "mapping_node" not in node.client.get_node_names(), 2.0 - seconds)
+    assert not [path for path in own - segments("self") if path.exists()]
+    for word in ("terminate", "Traceback"):
+        assert word not in node.log()
+
+
+def asked(node: RealNode, kind: Any, name: str, request: Any) -> Any:
+    """The future of a call that the node has."""
+    service = node.client.create_client(kind, name)
+    assert service.wait_for_service(10.0)
+    future = service.call_async(request)
+    node.client.listen(0.2)
+    return future
+
+
+@row
 def test_in_the_middle_of_an_instantiation_it_ends_in_time(start: Start, context: object) -> None:
     node = RealNode(start, context, instances__refine_steps=100000)
     node.map_the_cards()
-    answer = node.client.instantiate()
-    assert "goes on" in answer.message, "it must still run when the signal comes"
-    status, seconds = stop(node.process)
+    grouping = asked(node, Trigger, "ig/instantiate", Trigger.Request())
+    node.client.listen(0.5)
+    assert not grouping.done(), "it must still run when the signal comes"
+    end(node, signal.SIGTERM)
     node.close()
-    assert status == 0, node.log()
-    assert seconds < 2.0
-    assert "terminate" not in node.log()
-    assert "Traceback" not in node.log()
 
 
+@row
 def test_with_questions_in_flight_it_ends_in_time(start: Start, context: object) -> None:
     node = RealNode(start, context, language__encoder="sentence")
     node.map_the_cards()
     node.client.instantiate()
-    service = node.client.create_client(QueryObject, "ig/query_object")
-    assert service.wait_for_service(10.0)
-    asked, ended = [], threading.Event()
+    answered = asked(node, QueryObject, "ig/query_object", QueryObject.Request(text="mug"))
+    service, ended = node.client.create_client(QueryObject, "ig/query_object"), threading.Event()
 
     def ask() -> None:
+        number = 0
         while not ended.wait(0.002):
-            asked.append(service.call_async(QueryObject.Request(text=f"something to drink from {len(asked)}")))
+            service.call_async(QueryObject.Request(text=f"something to drink from {(number := number + 1)}"))
 
     asking = threading.Thread(target=ask)
     asking.start()
-    assert until(lambda: any(future.done() for future in asked), 30.0, lambda: node.client.listen(0.1)), node.log()
-    status, seconds = stop(node.process)
-    ended.set()
-    asking.join()
+    assert until(answered.done, 30.0, lambda: node.client.listen(0.1)), node.log()
+    try:
+        end(node)
+    finally:
+        ended.set()
+        asking.join()
     node.close()
-    assert status == 0, node.log()
-    assert seconds < 2.0
-    assert "terminate" not in node.log()
 
 
-def test_started_in_the_background_of_a_shell_it_ends_as_well(start: Start, context: object) -> None:
+@row
+def test_started_in_the_background_of_a_shell_it_ends_as_well(start: Start, context: object, tmp_path: Path) -> None:
     heard = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a shell does to `command &`, and children inherit
     try:
-        node = RealNode(start, context)
+        node = RealNode(start, context, map_directory=str(tmp_path))
     finally:
         signal.signal(signal.SIGINT, heard)
     node.map_the_cards()
-    status, seconds = stop(node.process)
+    service = node.client.create_client(SaveMap, "ig/save_map")
+    assert service.wait_for_service(10.0)
+    saving = [service.call_async(SaveMap.Request(name=str(number))) for number in range(50)]
+    assert until(lambda: any(future.done() for future in saving), 10.0, lambda: node.client.listen(0.01))
+    end(node)
+    assert not all(future.done() for future in saving), "it must still save when the signal comes"
     node.close()
-    assert status == 0, node.log()
-    assert seconds < 2.0
-    assert "Traceback" not in node.log()
+    assert all(is_map(path) for path in tmp_path.iterdir() if not path.name.startswith("."))
 
 
 CHANGES = """

@@ -1,144 +1,158 @@
-"""Nothing is made or sent that nobody listens to or that has been sent already; whoever comes late gets it then."""
+"""What is latched is the newest, whoever subscribes when; and it is made once."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from cards import map_of_cards
+from nodes.doubles import MaskMapper
+from nodes.running import Running, running, until
+from nodes.scene import small_frame
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from visualization_msgs.msg import Marker
 
-from ig_ros.config import NodeConfig
-from ig_ros.mapper import Mapper
 from ig_ros.nodes import publishers
 from ig_ros.nodes.clouds import points_from_cloud
-from ig_ros.nodes.diagnostics import Problems
-from ig_ros.nodes.publishers import Outputs
-from ig_ros.types import MapSnapshot
+from ig_ros.nodes.player import Player, PlayOptions
+from ig_ros.nodes.query_client import MapClient
+from ig_ros.nodes.topics import LATCHED, OUT
+from ig_ros.types import Frame
 
-BY_TOPIC = ("ig/instance_cloud", "ig/objects", "ig/markers", "ig/instance_colors", "ig/cameras", "ig/rendered_image",
-            "ig/rendered_instances")  # fmt: skip
-
-
-class Publisher:
-    """Remembers what was sent; has as many subscribers as one says."""
-
-    def __init__(self) -> None:
-        self.sent: list[Any] = []
-        self.subscribers = 0
-
-    def publish(self, message: object) -> None:
-        self.sent.append(message)
-
-    def get_subscription_count(self) -> int:
-        return self.subscribers
+TOPICS = {topic.name: topic.kind for topic in OUT if topic.latched}
+SECOND = 1_000_000_000  # ns
 
 
-class FakeNode:
-    """What Outputs asks of a node."""
-
-    def __init__(self) -> None:
-        self.publishers: dict[str, Publisher] = {}
-
-    def create_publisher(self, _kind: type, topic: str, _qos: object) -> Publisher:
-        return self.publishers.setdefault(topic, Publisher())
-
-    def create_timer(self, *_: object, **__: object) -> None:
-        pass
-
-    def get_fully_qualified_name(self) -> str:
-        return "/fake"
+def late(context: object) -> dict[str, Any]:
+    """What somebody is given who subscribes to every latched topic now."""
+    node, got = Node("late", context=context), {}
+    for name, kind in TOPICS.items():
+        node.create_subscription(kind, name, lambda message, name=name: got.update({name: message}), LATCHED)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    until(lambda: got.keys() == TOPICS.keys(), 5.0, lambda: executor.spin_once(0.05))
+    executor.shutdown()
+    node.destroy_node()
+    return got
 
 
-class Fixed:
-    """A mapper with a finished map."""
+class Mapped:
+    """A running node, its camera and a client; nobody listens to its map."""
 
-    def __init__(self, mapper: Mapper) -> None:
-        self.now: MapSnapshot | None = mapper.latest
-        self._keyframe = mapper.view()
+    def __init__(self, made: Running, context: object) -> None:
+        self.made, self.drawn, self.stamp = made, 0, 0
+        self.player, self.client = Player(PlayOptions(), context=context), MapClient(context=context)
+        for subscription in list(self.client.subscriptions):
+            self.client.destroy_subscription(subscription)
+        assert self.player.wait_for_subscribers()
 
-    def snapshot(self) -> MapSnapshot | None:
-        return self.now
+    def see(self, index: int) -> int:
+        """Have a place mapped and grouped; the stamp of its image."""
+        mapper = self.made.mapper
+        assert isinstance(mapper, MaskMapper)
+        begin = self.stamp
 
-    def view(self) -> tuple[Any, Any]:
-        return self._keyframe.camera, self._keyframe.T_world_camera
+        def show() -> None:
+            self.stamp += SECOND
+            self.player.publish(small_frame(index), self.stamp)
+            until(lambda: complete(mapper.frames, begin), 0.5)
+
+        assert until(lambda: complete(mapper.frames, begin), 15.0, show)
+        assert self.client.instantiate().success
+        return mapper.frames[-1].stamp
 
 
 @pytest.fixture(scope="module")
-def mapped() -> Mapper:
-    return map_of_cards(4, 20)
+def mapped(context: object) -> Iterator[Mapped]:
+    with pytest.MonkeyPatch.context() as patch, running(context, publish_period=0.05) as made:
+        robot, render = Mapped(made, context), publishers.rendered_images
+
+        def count(*given: Any) -> Any:
+            robot.drawn += 1
+            return render(*given)
+
+        patch.setattr(publishers, "rendered_images", count)
+        yield robot
+        robot.player.destroy_node()
+        robot.client.destroy_node()
 
 
-@pytest.fixture
-def parts(mapped: Mapper, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Outputs, FakeNode, Fixed, list[int]]]:
-    rendered: list[int] = []
-    render = publishers.rendered_images
-    monkeypatch.setattr(publishers, "rendered_images", lambda *given: rendered.append(1) or render(*given))
-    node, mapper = FakeNode(), Fixed(mapped)
-    made = Outputs(node, NodeConfig(), mapper, None, Problems(print))  # type: ignore[arg-type]
-    yield made, node, mapper, rendered
-    made.stop()
+def complete(frames: list[Frame], after: int) -> bool:
+    """Whether the newest frame is of then, with depth and masks."""
+    newest = frames[-1] if frames else None
+    return newest is not None and newest.stamp > after and newest.depth is not None and newest.masks is not None
 
 
-def test_without_a_subscriber_nothing_is_made(parts: tuple[Outputs, FakeNode, Fixed, list[int]]) -> None:
-    made, node, _, rendered = parts
-    made._publish_map()
-    assert not any(node.publishers[topic].sent for topic in BY_TOPIC)
-    assert not rendered
+def stamp_of(message: Any) -> int:
+    return message.header.stamp.sec * SECOND + message.header.stamp.nanosec
 
 
-@pytest.mark.parametrize("topic", BY_TOPIC)
-def test_what_is_new_is_sent_once_to_those_who_listen_and_to_whoever_comes_late(
-    parts: tuple[Outputs, FakeNode, Fixed, list[int]], topic: str
-) -> None:
-    made, node, mapper, rendered = parts
-    publisher = node.publishers[topic]
-    made._publish_map()
-    publisher.subscribers = 1  # late
-    for _ in range(3):
-        made._publish_map()
-    assert len(publisher.sent) == 1
-    assert not any(node.publishers[other].sent for other in BY_TOPIC if other != topic)
-    assert len(rendered) == ("rendered" in topic)
-    mapper.now = dataclasses.replace(mapper.now, version=mapper.now.version + 1)
-    made._publish_map()
-    made._publish_map()
-    assert len(publisher.sent) == 2
+row = pytest.mark.field("ros", "latched topics, subscribed to after more mapping or a reset", "always the newest map")
 
 
-def test_the_second_picture_is_sent_when_the_first_one_has_been(
-    parts: tuple[Outputs, FakeNode, Fixed, list[int]],
-) -> None:
-    made, node, _, rendered = parts
-    color, ids = node.publishers["ig/rendered_image"], node.publishers["ig/rendered_instances"]
-    color.subscribers = 1
-    made._publish_map()
-    ids.subscribers = 1
-    made._publish_map()
-    assert (len(color.sent), len(ids.sent)) == (1, 1)
-    assert len(rendered) == 2
-    assert bytes(color.sent[0].data) != bytes(ids.sent[0].data)
+@row
+def test_a_late_subscriber_gets_the_newest_map_though_nobody_has_listened(mapped: Mapped, context: object) -> None:
+    assert mapped.client.reset().success
+    mapped.see(0)
+    assert mapped.client.query("a mug").success
+    until(lambda: mapped.drawn)
+    newest = mapped.see(20)
+    assert until(lambda: mapped.drawn == 2)
+    got = late(context)
+    assert got.keys() == TOPICS.keys()
+    dated = {name: m for name, m in got.items() if hasattr(m, "header")} | {"markers": got["ig/markers"].markers[1]}
+    assert {name: stamp_of(message) for name, message in dated.items()} == dict.fromkeys(dated, newest)
+    assert [o.label for o in got["ig/objects"].objects] == ["mug", "plate"]
+    assert {m.ns for m in got["ig/query_markers"].markers[1:]} == {"query"}
+    assert len(got["ig/camera_path"].poses) == 2
 
 
-def test_both_pictures_of_a_moment_are_drawn_once(parts: tuple[Outputs, FakeNode, Fixed, list[int]]) -> None:
-    made, node, _, rendered = parts
-    for topic in ("ig/rendered_image", "ig/rendered_instances"):
-        node.publishers[topic].subscribers = 1
-    made._publish_map()
-    assert len(rendered) == 1
+@row
+def test_after_a_reset_it_gets_an_empty_one(mapped: Mapped, context: object) -> None:
+    mapped.see(0)
+    assert mapped.client.query("a mug").success
+    assert until(lambda: len(late(context)["ig/objects"].objects) == 2)
+    assert mapped.client.reset().success
+    assert until(lambda: len(late(context)["ig/objects"].objects) == 0)
+    got = late(context)
+    assert got.keys() == TOPICS.keys()
+    assert got["ig/instance_cloud"].width == got["ig/instance_colors"].width == len(got["ig/camera_path"].poses) == 0
+    for name in ("ig/markers", "ig/query_markers", "ig/cameras"):
+        assert [marker.action for marker in got[name].markers] == [Marker.DELETEALL]
+    for name in ("ig/rendered_image", "ig/rendered_instances"):
+        assert (got[name].width, got[name].height) == (160, 120)
+        assert not np.any(got[name].data)
 
 
-def test_the_colours_of_the_objects_are_not_those_of_the_cloud(
-    parts: tuple[Outputs, FakeNode, Fixed, list[int]],
-) -> None:
-    made, node, _, _ = parts
-    clouds = [node.publishers[topic] for topic in ("ig/instance_cloud", "ig/instance_colors")]
-    for publisher in clouds:
-        publisher.subscribers = 1
-    made._publish_map()
-    plain, colored = (points_from_cloud(publisher.sent[0]) for publisher in clouds)
+def test_pictures_are_drawn_once_for_a_map(mapped: Mapped, context: object) -> None:
+    before = mapped.drawn
+    mapped.see(0)
+    assert until(lambda: mapped.drawn > before)
+    late(context)
+    mapped.client.listen(0.5)  # ten looks for something new
+    assert mapped.drawn == before + 1
+
+
+@pytest.mark.field("ros", "frame_id of rendered images", "the optical frame and the stamp of the image they repeat")
+def test_rendered_images_are_in_the_optical_frame_of_their_camera(mapped: Mapped, context: object) -> None:
+    newest = mapped.see(8)
+    assert until(lambda: stamp_of(late(context)["ig/objects"]) == newest)
+    got = late(context)
+    for name in ("ig/rendered_image", "ig/rendered_instances"):
+        assert (got[name].header.frame_id, stamp_of(got[name])) == ("camera", newest)
+    assert bytes(got["ig/rendered_image"].data) != bytes(got["ig/rendered_instances"].data)
+
+
+@pytest.mark.field("ros", "PointCloud2.is_dense", "true: a cloud of ours holds no NaN")
+def test_the_colours_of_the_objects_are_not_those_of_the_cloud(mapped: Mapped, context: object) -> None:
+    mapped.see(0)
+    assert until(lambda: late(context)["ig/instance_cloud"].width)
+    got = late(context)
+    assert got["ig/instance_cloud"].is_dense
+    assert got["ig/instance_colors"].is_dense
+    plain, colored = (points_from_cloud(got[name]) for name in ("ig/instance_cloud", "ig/instance_colors"))
     for field in ("x", "y", "z", "instance_id", "confidence"):
         np.testing.assert_array_equal(plain[field], colored[field])
     assert (plain["rgb"] != colored["rgb"]).any()

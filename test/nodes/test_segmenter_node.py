@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import cv2
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from nodes.processes import Start, stop
 from nodes.running import until
@@ -17,12 +19,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.message_decoding import masks_from_message, nanoseconds
 from ig_ros.msg import SegmentedImage
-from ig_ros.nodes.conversions import depth_message, header, image_message, info_message
+from ig_ros.nodes.conversions import byte_array, depth_message, header, image_message, info_message
 from ig_ros.nodes.segmenter_node import RELIABLE, SegmenterNode
+from ig_ros.nodes.topics import LATCHED
 from ig_ros.types import Camera, FloatArray, Masks
 
 
@@ -204,6 +207,22 @@ def test_without_any_depth_nothing_waits(robot: Robot, context: object) -> None:
         assert "depth_late" not in node.problems.counts()
 
 
+def test_a_latched_calibration_and_large_images(robot: Robot, context: object) -> None:
+    """Masks of an image above 2.1 million pixels are those of the reduced one."""
+    segmenter, frame = Noting(), small_frame(0, 1920, 1440)
+    latched = robot.create_publisher(CameraInfo, "camera_info", LATCHED)
+    latched.publish(info_message(frame.camera, header(1, "camera")))
+    stamps = iter(range(1, 1000))
+    with segmenting(context, segmenter, diagnostics_period=0.2):
+
+        def send() -> None:
+            robot._image.publish(image_message(frame.rgb, "rgb8", header(next(stamps), "camera")))
+            robot.listen(0.2)
+
+        assert until(lambda: robot.got, between=send)
+    assert (robot.got[-1].labels.width, robot.got[-1].labels.height) == (960, 720)
+
+
 def test_an_image_of_another_size_than_its_camera_info_is_refused(robot: Robot, context: object) -> None:
     segmenter = Noting()
     with segmenting(context, segmenter, diagnostics_period=0.2) as node:
@@ -216,3 +235,19 @@ def test_an_image_of_another_size_than_its_camera_info_is_refused(robot: Robot, 
             between=lambda: (robot.send_image(0, 60_000_000_000), robot.listen(0.1)),
         )
         assert len(segmenter.depths) == done
+
+
+def test_compressed_images_are_segmented_where_nobody_sends_raw_ones(context: object) -> None:
+    driver, segmenter = rclpy.create_node("driver", context=context), Noting()
+    images = driver.create_publisher(CompressedImage, "image/compressed", 1)
+    infos = driver.create_publisher(CameraInfo, "camera_info", 1)
+    _, data = cv2.imencode(".png", small_frame(0).rgb)
+
+    def send() -> None:
+        head = header(driver.get_clock().now().nanoseconds, "camera")
+        infos.publish(info_message(small_frame(0).camera, head))
+        images.publish(CompressedImage(header=head, format="png", data=byte_array(data)))
+
+    with segmenting(context, segmenter):
+        assert until(lambda: segmenter.depths, between=send)
+    driver.destroy_node()

@@ -9,7 +9,7 @@ import pytest
 from nodes.running import running
 from rclpy.qos import DurabilityPolicy
 
-from ig_ros.nodes.topics import IN, OUT
+from ig_ros.nodes.topics import COMPRESSED, IN, OUT
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = ("/rosout", "/parameter_events", "/mapping_node/transition_event", "/clock")  # of every ROS node
@@ -27,7 +27,7 @@ def test_the_node_has_the_topics_of_the_table(ctx: object, source: str) -> None:
             assert publisher.msg_type is topic.kind
             latched = publisher.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL
             assert latched is topic.latched, topic.name
-        others = (POSES - {source}) | {"image/compressed"}  # heard where image is silent
+        others = (POSES - {source}) | set(COMPRESSED.values())  # these are heard where the raw ones are silent
         assert heard == {f"/{t.name}": t.kind for t in IN if t.name not in others}
 
 

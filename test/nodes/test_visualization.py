@@ -56,7 +56,7 @@ def test_cloud_boxes_and_images_share_the_colour_of_an_id() -> None:
         mapper.train_step()
     snapshot = mapper.instantiate()
     camera, T = mapper.view().camera, mapper.view().T_world_camera
-    color, objects = rendered_images(snapshot, camera, T, "map")
+    color, objects = rendered_images(snapshot, camera, T, HEAD)
     assert color.encoding == objects.encoding == "rgb8"
     assert len(color.data) == camera.width * camera.height * 3
     shown = {tuple(c) for c in np.frombuffer(objects.data, np.uint8).reshape(-1, 3)} - {(0, 0, 0)}

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from helpers import orbit, small_config
 
-from ig_ros.config import Config
+from ig_ros.config import Config, chosen, to_dict
 from ig_ros.evaluation.held_out import HeldOutView, render_held_out
 from ig_ros.evaluation.offline import Budget, map_dataset, score
 from ig_ros.mapper import Mapper
 from ig_ros.report import History, Report, write_report
-from ig_ros.report.page import changed, error_map
+from ig_ros.report.page import error_map
 from ig_ros.report.thumbnails import EDGE, cut, cut_thumbnails
 from ig_ros.types import Frame
 
@@ -159,8 +159,9 @@ def test_the_error_map_is_black_where_nothing_is_wrong() -> None:
 
 
 def test_only_parameters_that_were_changed_are_shown() -> None:
-    assert changed(Config()) == {}
-    assert changed(Config.from_dict({"training.seed": 9, "threads": 3})) == {"training.seed": 9, "threads": 3}
+    assert chosen(to_dict(Config())) == {}
+    given = to_dict(Config.from_dict({"training.seed": 9, "threads": 3}))
+    assert chosen(given) == {"training.seed": 9, "threads": 3}
 
 
 def test_a_run_that_never_trained_still_has_a_page(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from ig_ros.config import KeyframeConfig
 from ig_ros.errors import FrameError
-from ig_ros.scaffold.keyframe_selection import KeyframeGate, SeenArea, Verdict, laplacian_variance
+from ig_ros.scaffold.keyframe_selection import BLUR_PATIENCE, KeyframeGate, SeenArea, Verdict, laplacian_variance
 from ig_ros.types import Frame, Masks
 
 GATE = KeyframeConfig(min_translation=0.05, min_rotation=5.0, max_speed=2.0)
@@ -35,7 +35,7 @@ def ground(x: float, number: int, blur: float = 0.0, plain: float = 1.0) -> Fram
 
 
 def test_the_gate_opens_on_motion_or_rotation_since_the_last_keyframe() -> None:
-    gate = KeyframeGate(GATE)
+    gate = KeyframeGate(GATE, 320)
     assert gate.admit(frame())
     assert not gate.admit(frame(0.03, stamp=0.1))
     assert not gate.admit(frame(0.049, stamp=0.2))  # measured from the keyframe, not from the last frame
@@ -46,7 +46,7 @@ def test_the_gate_opens_on_motion_or_rotation_since_the_last_keyframe() -> None:
 
 
 def test_a_jump_is_refused_by_name_and_the_old_track_goes_on() -> None:
-    gate = KeyframeGate(GATE)
+    gate = KeyframeGate(GATE, 320)
     gate.admit(frame(stamp=0.0))
     with pytest.raises(FrameError, match=r"max_speed") as caught:
         gate.admit(frame(5.0, stamp=0.1))
@@ -57,7 +57,7 @@ def test_a_jump_is_refused_by_name_and_the_old_track_goes_on() -> None:
 
 
 def test_a_jump_that_stays_is_believed() -> None:
-    gate = KeyframeGate(GATE)
+    gate = KeyframeGate(GATE, 320)
     gate.admit(frame(stamp=0.0))
     with pytest.raises(FrameError):
         gate.admit(frame(5.0, stamp=0.1))
@@ -68,7 +68,7 @@ def test_a_jump_that_stays_is_believed() -> None:
 
 
 def test_poses_that_scatter_are_never_believed() -> None:
-    gate = KeyframeGate(GATE)
+    gate = KeyframeGate(GATE, 320)
     gate.admit(frame(stamp=0.0))
     for i, x in enumerate((5.0, -7.0, 20.0, -30.0)):
         with pytest.raises(FrameError):
@@ -76,7 +76,7 @@ def test_poses_that_scatter_are_never_believed() -> None:
 
 
 def test_fast_but_possible_motion_passes() -> None:
-    gate = KeyframeGate(GATE)
+    gate = KeyframeGate(GATE, 320)
     gate.admit(frame(stamp=0.0))
     assert gate.admit(frame(1.9, stamp=1.0))
 
@@ -90,7 +90,7 @@ def wall(depth: float, near: float | None = None) -> Frame:
 
 
 def test_a_standing_camera_keeps_what_shows_new_ground_once() -> None:
-    gate = KeyframeGate(GATE)
+    gate = KeyframeGate(GATE, 320)
     assert gate.admit(wall(3.0))
     assert not gate.admit(wall(3.05))
     assert gate.admit(wall(3.0, near=1.5))  # a door opened
@@ -99,7 +99,7 @@ def test_a_standing_camera_keeps_what_shows_new_ground_once() -> None:
     assert gate.admit(wall(5.0))
     gate.forget_area()
     assert gate.admit(wall(5.0))
-    by_motion_alone = KeyframeGate(dataclasses.replace(GATE, new_area=1.0))
+    by_motion_alone = KeyframeGate(dataclasses.replace(GATE, new_area=1.0), 320)
     assert [by_motion_alone.admit(f) for f in (wall(3.0), wall(3.0, near=1.5), wall(5.0))] == [True, False, False]
 
 
@@ -116,7 +116,7 @@ def test_the_new_share_is_that_of_the_pixels_on_new_ground() -> None:
 
 
 def test_a_blurred_picture_waits_for_a_sharp_one() -> None:
-    gate = KeyframeGate(GATE)
+    gate = KeyframeGate(GATE, 320)
     verdicts = [gate.judge(ground(0.06 * i, i, blur=3.0 if i == 4 else 0.0)) for i in range(7)]
     assert [v is Verdict.BLURRED for v in verdicts] == [i == 4 for i in range(7)]
     assert verdicts.count(Verdict.KEYFRAME) == 6
@@ -125,31 +125,31 @@ def test_a_blurred_picture_waits_for_a_sharp_one() -> None:
 
 
 def test_where_all_is_blurred_some_are_taken() -> None:
-    gate = KeyframeGate(GATE)
+    gate = KeyframeGate(GATE, 320)
     for i in range(4):
         gate.judge(ground(0.06 * i, i))
     verdicts = [gate.judge(ground(0.06 * i, i, blur=3.0)) for i in range(4, 16)]
-    patience = GATE.blur_patience
+    patience = BLUR_PATIENCE
     assert verdicts[: patience + 1] == [Verdict.BLURRED] * patience + [Verdict.KEYFRAME]
     assert verdicts[-4:] == [Verdict.KEYFRAME] * 4  # by now the neighbours are as blurred
 
 
 def test_plain_ground_is_not_blurred_ground_and_cameras_are_judged_apart() -> None:
-    gate = KeyframeGate(GATE)
+    gate = KeyframeGate(GATE, 320)
     assert all(gate.admit(ground(0.06 * i, i, plain=1.0 - 0.1 * i)) for i in range(6))
-    other = KeyframeGate(GATE)
+    other = KeyframeGate(GATE, 320)
     for i in range(6):
         sharp = ground(0.06 * i, 2 * i)
         soft = dataclasses.replace(ground(0.06 * i, 2 * i + 1, blur=3.0), source="rear")
-        assert laplacian_variance(soft.rgb) < 0.1 * laplacian_variance(sharp.rgb)
+        assert laplacian_variance(soft.rgb, 320) < 0.1 * laplacian_variance(sharp.rgb, 320)
         assert other.admit(sharp)
         assert other.admit(soft)
-    take_all = KeyframeGate(dataclasses.replace(GATE, blur_ratio=0.0))
+    take_all = KeyframeGate(dataclasses.replace(GATE, blur_ratio=0.0), 320)
     assert all(take_all.admit(ground(0.06 * i, i, blur=3.0 * (i % 2))) for i in range(6))
 
 
 def test_where_few_frames_have_masks_these_are_judged_by_the_last_keyframe_that_has_some() -> None:
-    gate = KeyframeGate(GATE)
+    gate = KeyframeGate(GATE, 320)
     masks = Masks(np.zeros((CAMERA.height, CAMERA.width), np.int32))
     assert gate.admit(frame())
     assert gate.admit(dataclasses.replace(frame(0.01, stamp=0.1), masks=masks))  # the first with masks

@@ -10,7 +10,7 @@ from helpers import ground_frame, look_at
 
 from ig_ros.config import InputConfig
 from ig_ros.scaffold.keyframes import Keyframe, make_keyframe
-from ig_ros.scaffold.multiview_stereo import UNSEEN, Sweep
+from ig_ros.scaffold.multiview_stereo import TRUNCATION, Sweep
 from ig_ros.types import Camera
 
 CAMERA = Camera(np.array([[160.0, 0, 96], [0, 160.0, 72], [0, 0, 1]]), 192, 144)
@@ -56,7 +56,7 @@ def test_what_one_partner_cannot_see_two_others_explain() -> None:
 def test_outside_every_picture_the_cost_is_neutral() -> None:
     new = down(0, 0.0)[0]
     away = [down(1, 5.0)[0], down(2, 6.0)[0]]
-    assert (Sweep(new, away, 2).cost(1.0) == UNSEEN).all()
+    assert (Sweep(new, away, 2).cost(1.0) == TRUNCATION).all()
 
 
 def test_channels_follow_a_tilted_pair() -> None:
