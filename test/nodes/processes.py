@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -15,7 +16,7 @@ Start = Callable[..., subprocess.Popen]
 def segments(process: int | str) -> set[Path]:
     """Files of Fast DDS in /dev/shm that a process uses, those it shares with others as well."""
     lines = Path(f"/proc/{process}/maps").read_text().splitlines()
-    return {Path(line.split()[-1]) for line in lines if "/dev/shm/fastdds" in line}
+    return {Path(line.split()[-1]) for line in lines if re.search("/dev/shm/fast(dds|rtps)", line)}
 
 
 def stop(process: subprocess.Popen, timeout: float = 5.0, number: int = signal.SIGINT) -> tuple[int, float]:
