@@ -32,7 +32,7 @@ NEUTRAL = {
         "scaffold/rotations:IDENTITY", "scaffold/keyframes:MASK_ID_LIMIT",
     ),
     "how much is worked on at once": (
-        "datasets/fused_truth:BATCH", "instances/over_segmentation:CHUNK", "instances/voting:CHUNK",
+        "datasets/replica:BATCH", "instances/over_segmentation:CHUNK", "instances/voting:CHUNK",
         "language/encoders:CACHE_SIZE", "language/open_clip_encoder:BATCH", "raster/counting:MANY",
         "segmentation/sam:BATCH",
     ),
@@ -46,8 +46,8 @@ NEUTRAL = {
         "segmentation/sam2:MEAN", "segmentation/sam2:DEVIATION",
     ),
     "how a map is judged and drawn": (
-        "colors:GOLDEN", "colors:TABLE", "datasets/base:HELD_OUT_EVERY", "datasets/fused_truth:VOXEL",
-        "datasets/fused_truth:COLUMNS", "datasets/replica:FUSED_VIEWS",
+        "colors:GOLDEN", "colors:TABLE", "datasets/base:HELD_OUT_EVERY", "datasets/replica:VOXEL",
+        "datasets/replica:COLUMNS", "datasets/replica:FUSED_VIEWS",
     ),
 }  # fmt: skip
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -21,7 +21,11 @@ class FrameError(IgError):
 
 
 class DatasetError(IgError):
-    """A dataset folder or bag is incomplete or unreadable."""
+    """A dataset folder or bag is incomplete or unreadable. `cause` counts the frames of which that is true."""
+
+    def __init__(self, message: str, cause: str = "unreadable") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class SegmenterError(IgError):

@@ -29,8 +29,12 @@ POSE_SOURCES: Mapping[str, str] = {  # ig_ros.nodes.pose_sources.PoseSource, par
     "tf": "ig_ros.nodes.pose_sources:TfPoses",
 }
 DATASET_READERS: Mapping[str, str] = {  # ig_ros.datasets.DatasetReader, found by the files of a folder
-    "rosbag2": "ig_ros.datasets.bags:BagDataset",
-    "7-Scenes": "ig_ros.datasets.seven_scenes:SevenScenesDataset",
+    "rosbag2 and ROS 1 bags": "ig_ros.datasets.bags:BagDataset",
+    "nerfstudio": "ig_ros.datasets.captures:TransformsDataset",
+    "Record3D": "ig_ros.datasets.captures:Record3dDataset",
+    "EuRoC": "ig_ros.datasets.recordings:EurocDataset",
+    "TUM RGB-D": "ig_ros.datasets.recordings:TumDataset",
+    "7-Scenes": "ig_ros.datasets.recordings:SevenScenesDataset",
     "ScanNet": "ig_ros.datasets.scannet:ScanNetDataset",
     "Replica of vMAP or NICE-SLAM": "ig_ros.datasets.replica:ReplicaDataset",
     "COLMAP and LERF": "ig_ros.datasets.colmap:ColmapDataset",

@@ -75,6 +75,7 @@ class Frame:
     masks: Masks | None = None
     index: int = -1  # frame number in its dataset, -1 for a stream
     source: str = ""  # which of several cameras took it; stamps are unique over all of them
+    photograph: bool = False  # of a set in no order: neither its stamp nor the way from the one before means anything
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)

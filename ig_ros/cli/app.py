@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import tempfile
 from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +41,7 @@ app = typer.Typer(
     help="Online open-vocabulary 3D instance mapping.",
     epilog=EPILOG,
 )
+ROOM = 200 << 20  # bytes free that a map of a room with its pictures may take
 console = Console(stderr=True)  # progress and complaints; results go to stdout
 
 
@@ -82,7 +85,7 @@ class StopSign:
 SceneArgument = Annotated[
     str,
     typer.Argument(
-        help="A recorded folder, a rosbag2 (.mcap, .db3) or a simulated scene: sim:tabletop, sim:room?seed=3"
+        help="A recorded folder, a bag (.mcap, .db3, .bag) or a simulated scene: sim:tabletop, sim:room?seed=3"
     ),
 ]
 SavedMap = Annotated[Path, typer.Argument(metavar="MAP", help="What `ig map --out` or the node's save_map wrote")]
@@ -111,11 +114,19 @@ def read_config(path: Path | None, overrides: list[str] | None, extra: dict[str,
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder for results. Raises StorageError."""
+    """Create a folder for results and try to write there. Raises StorageError, also where hardly any room is left."""
     try:
+        if path.exists() and not path.is_dir():
+            raise StorageError(f"cannot write to {path}: it is a file: choose another --out")
         path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path) as probe:
+            probe.write(b"room")
+        free = shutil.disk_usage(path).free
     except OSError as error:
         raise StorageError(f"cannot write to {path}: {error.strerror or error}: choose another --out") from error
+    if free < ROOM:
+        text = f"{free >> 20} MiB are free there, a map needs some {ROOM >> 20}: make room or choose another --out"
+        raise StorageError(f"cannot write to {path}: {text}")
 
 
 def map_home(directory: Path) -> Path:

@@ -24,7 +24,7 @@ from rich.table import Table
 from ig_ros.config import Config
 from ig_ros.datasets import Dataset, SceneTruth, open_dataset, split
 from ig_ros.errors import QueryError
-from ig_ros.evaluation.held_out import render_held_out
+from ig_ros.evaluation.held_out import render_all
 from ig_ros.evaluation.label_transfer import transfer_ids
 from ig_ros.evaluation.offline import ask_all, named_by_most, score
 from ig_ros.map_io import load_map
@@ -170,12 +170,12 @@ def judge(dataset: Dataset, out: Path, answers: dict[str, Any]) -> dict[str, Any
     load_map(mapper, out / SAVED)
     frozen = mapper.freeze()
     snapshot = mapper.instantiate(frozen)
-    places = split(len(dataset))[1]
-    views = [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in places]
+    seen = render_all(mapper, frozen, snapshot, dataset, split(len(dataset))[1])
+    views = list(seen.values())
     d = answers.pop("diagnostics")
     figures: dict[str, Any] = {
         "scene": dataset.name,
-        **score(mapper, dataset, snapshot, views, places),
+        **score(mapper, dataset, snapshot, seen),
         "frames": int(d.get("frames in", 0)),
         "keyframes": int(d.get("keyframes", 0)),
         "steps": int(d.get("steps", 0)),

@@ -88,19 +88,19 @@ def judge(
 ) -> dict[str, Any]:
     """Figures of a loaded map. One that trained on after its objects were found is grouped anew for its views."""
     from ig_ros.datasets import split
-    from ig_ros.evaluation.held_out import render_held_out, selection_figures
+    from ig_ros.evaluation.held_out import render_all, selection_figures
     from ig_ros.evaluation.offline import score
 
     snapshot = with_objects(mapper.latest, home)
     _, held_out = split(len(dataset))
-    shown: list[HeldOutView] = []
+    shown: dict[int, HeldOutView] = {}
     chosen: dict[str, Any] = {}
     if with_views:
         frozen, snapshot = grouped(mapper, home)
-        shown = [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in track(held_out, "held-out views")]
+        shown = render_all(mapper, frozen, snapshot, dataset, track(held_out, "held-out views"))
         if selection is not None:
             chosen = {"selection": selection_figures(mapper, snapshot, dataset, selection)}
-    return score(mapper, dataset, snapshot, shown, held_out) | chosen
+    return score(mapper, dataset, snapshot, shown) | chosen
 
 
 def parse_goal(text: str) -> tuple[str, float]:

@@ -6,10 +6,12 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from ig_ros.cli.app import (
     AsJson,
@@ -27,6 +29,7 @@ from ig_ros.cli.app import (
     read_config,
 )
 from ig_ros.cli.output import Rate, print_figures, progress_bar, track
+from ig_ros.errors import DatasetError
 
 if TYPE_CHECKING:
     from ig_ros.datasets import Dataset
@@ -63,14 +66,16 @@ def map_command(
     config: ConfigFile = None,
     overrides: Overrides = None,
     report: Annotated[bool, typer.Option(help="Leave report.html: curves, pictures, objects, timings")] = True,
+    strict: Annotated[bool, typer.Option(help="Exit code 1 where a frame or its depth had to be left out")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Map a dataset without ROS and write the labelled cloud, objects, held-out pictures, figures and a report.
 
     Every eighth frame (place i with i % 8 == 7) is held out. Without --seconds or --steps it maps for 120 s. Ctrl-C
-    ends the mapping early: what is there is judged and saved, and the exit code is 130.
+    ends the mapping early: what is there is judged and saved, and the exit code is 130. Broken and missing files are
+    left out, counted and said at the end.
     """
-    from ig_ros.datasets import open_dataset, with_topics
+    from ig_ros.datasets import faults_of, open_dataset, with_topics
     from ig_ros.evaluation.offline import Budget
     from ig_ros.mapper import Mapper
 
@@ -93,12 +98,17 @@ def map_command(
         print_figures(f"{dataset.name} -> {out}", figures)
         if report:
             console.print(f"report: {out}/report.html", highlight=False)
-    raise typer.Exit(Exit.INTERRUPTED if figures["interrupted"] else Exit.OK)
+    faults = faults_of(dataset)
+    if faults.found:
+        console.print(f"[yellow]left out:[/yellow] {escape(str(faults))}", highlight=False, soft_wrap=True)
+    failed = Exit.NO if strict and faults.found else Exit.OK
+    raise typer.Exit(Exit.INTERRUPTED if figures["interrupted"] else failed)
 
 
 def run(mapper: Mapper, dataset: Dataset, budget: Budget, out: Path, report: bool) -> dict[str, Any]:
     """Map, group, save, judge and write; returns the figures. The map is saved before anything else can fail."""
-    from ig_ros.datasets import split
+    from ig_ros.datasets import faults_of, split
+    from ig_ros.evaluation.held_out import render_all
     from ig_ros.evaluation.offline import query_score, score
     from ig_ros.map_io import save_map
     from ig_ros.report import History, Report, write_report
@@ -106,19 +116,28 @@ def run(mapper: Mapper, dataset: Dataset, budget: Budget, out: Path, report: boo
 
     stopwatch = Stopwatch()
     train, held_out = split(len(dataset))
-    history = History(mapper, [dataset[i] for i in held_out[:: max(1, len(held_out) // WATCHED)][:WATCHED]])
+    faults, watched = faults_of(dataset), held_out[:: max(1, len(held_out) // WATCHED)][:WATCHED]
+    frames = (faults.attempt(partial(dataset.__getitem__, i)) for i in watched)
+    history = History(mapper, [frame for frame in frames if frame is not None])
     with StopSign() as stop:
         dropped = train_under_bar(mapper, dataset, train, budget, history, stop)
     stopwatch.lap("mapping")
+    if not len(mapper.keyframes) and not stop.raised:
+        raise DatasetError(f"no frame of {dataset.name} could be used: {str(faults) or dropped or 'it has none'}")
     frozen = mapper.freeze()
     snapshot = mapper.instantiate(frozen)
     stopwatch.lap("instantiation")
     save_map(mapper, out / "map")
     stopwatch.lap("saving")
-    views = render(mapper, frozen, snapshot, dataset, held_out)
+    seen = render_all(mapper, frozen, snapshot, dataset, track(held_out, "held-out views"))
+    views = list(seen.values())
     stopwatch.lap("held_out")
-    figures = score(mapper, dataset, snapshot, views, held_out)
-    figures |= {"dropped": dropped, "interrupted": stop.raised, "language": query_score(mapper, dataset, snapshot)}
+    figures = score(mapper, dataset, snapshot, seen)
+    figures |= {
+        "dropped": dropped | faults.counts(),
+        "interrupted": stop.raised,
+        "language": query_score(mapper, dataset, snapshot),
+    }
     stopwatch.lap("scoring")
     figures["seconds"] = stopwatch.seconds
     figures["steps_per_second"] = round(mapper.trainer.step / max(stopwatch.seconds["mapping"], 1e-3), 2)
@@ -148,13 +167,6 @@ def train_under_bar(
             bar.update(task, completed=p.share, detail=detail)
 
         return map_dataset(mapper, dataset, places, budget, show, stop)
-
-
-def render(mapper: Mapper, frozen: Any, snapshot: Any, dataset: Dataset, places: Sequence[int]) -> list[Any]:
-    """The held-out views behind a progress bar."""
-    from ig_ros.evaluation.held_out import render_held_out
-
-    return [render_held_out(mapper, frozen, snapshot, dataset[i]) for i in track(places, "held-out views")]
 
 
 class Stopwatch:

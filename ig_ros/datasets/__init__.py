@@ -3,8 +3,10 @@
 from ig_ros.datasets.base import (
     Dataset,
     DatasetReader,
+    Faults,
     SceneTruth,
     SelectionTruth,
+    faults_of,
     missing_truth,
     selection_truth,
     sparse_points,
@@ -15,8 +17,10 @@ from ig_ros.datasets.registry import open_dataset, with_topics
 __all__ = [
     "Dataset",
     "DatasetReader",
+    "Faults",
     "SceneTruth",
     "SelectionTruth",
+    "faults_of",
     "missing_truth",
     "open_dataset",
     "selection_truth",

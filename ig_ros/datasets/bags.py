@@ -1,4 +1,4 @@
-"""rosbag2 recordings (mcap, sqlite3) as a dataset, read with `rosbags`: no ROS is needed."""
+"""Bags of ROS 2 (mcap, sqlite3) and ROS 1 as a dataset, read with `rosbags`: no ROS is needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 from ig_ros.config import NodeConfig
 from ig_ros.datasets.bag_poses import Transforms, recorded_poses
 from ig_ros.datasets.bag_topics import BagTopic, describe, listing, select
-from ig_ros.datasets.base import SceneTruth
+from ig_ros.datasets.base import Faults, SceneTruth
 from ig_ros.depth_alignment import STEADY, aligned_depth, steady_offset
 from ig_ros.errors import DatasetError, FrameError
 from ig_ros.geometry import T_BODY_OPTICAL, inverse
@@ -36,15 +36,16 @@ log = logging.getLogger(__name__)
 
 PoseAt: TypeAlias = Callable[[int], FloatArray | None]  # stamp (ns) -> T_world_camera (4, 4)
 HEADER = 12  # bytes of a serialised message to the end of its stamp
-SUFFIXES = (".mcap", ".db3")
+SUFFIXES = (".mcap", ".db3", ".bag")
 TOPICS = ("image", "camera_info", "pose", "depth", "masks")
+ROS1_TYPES = {"tf/msg/tfMessage": "tf2_msgs/msg/TFMessage"}  # of old bags
 OPTIONS = (*TOPICS, "pose_frame", "map_frame", "sync_tolerance", "pose_max_gap")
 
 
 class BagDataset:
     """Posed images of a bag in the order of their stamps; those without a pose are left out and counted."""
 
-    known_by = "*.mcap, *.db3, metadata.yaml"
+    known_by = "*.mcap, *.db3, *.bag, metadata.yaml"
     truth: SceneTruth | None = None
     missing_truth: tuple[str, ...] = ("instances: a bag has no annotation",)
 
@@ -59,11 +60,13 @@ class BagDataset:
         """
         self.name = path.resolve().stem
         self._path, self._options = path, options
+        self.faults = Faults()
         unknown = set(self._options) - set(OPTIONS)
         if unknown:
             raise DatasetError(f"unknown option {', '.join(sorted(unknown))} of a bag: one of {', '.join(OPTIONS)}")
         self._reader = _opened(path)
         weakref.finalize(self, self._reader.close)
+        self._types = self._reader.typestore if self._reader.is2 else _ros2_types()
         self.topics = self._describe()
         parts = {k: v for k, v in self._options.items() if k in TOPICS}
         self._used = select(self.topics, parts)
@@ -78,8 +81,9 @@ class BagDataset:
 
     @staticmethod
     def recognises(path: Path) -> bool:
-        """Whether the path is a bag: a .mcap or .db3 file, or a folder that rosbag2 has written."""
-        return path.suffix in SUFFIXES if path.is_file() else (path / "metadata.yaml").is_file()
+        """Whether the path is a bag: a .mcap, .db3 or .bag file, or a folder that rosbag2 has written."""
+        about = path / "metadata.yaml"
+        return path.suffix in SUFFIXES if path.is_file() else about.is_file() and "rosbag2" in about.read_text()
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -97,10 +101,12 @@ class BagDataset:
                     f"image is {rgb.shape[1] * n}x{rgb.shape[0] * n}, its camera_info (with binning and roi) "
                     f"{camera.width * n}x{camera.height * n}: name the one of this size with --camera-info",
                 )
-            depth, masks = self._depth(stamp, T, rectifier), self._masks(stamp, rectifier)
-            return Frame(stamp, rectifier.color(rgb), camera, T, depth, masks, place)
+            straight, where = rectifier.color(rgb), f"{self._path}, at {stamp} ns"
+            depth = self.faults.attempt(lambda: self._depth(stamp, T, rectifier), f"{where}, depth: ")
+            masks = self.faults.attempt(lambda: self._masks(stamp, rectifier), f"{where}, masks: ")
+            return Frame(stamp, straight, camera, T, depth, masks, place)
         except FrameError as error:
-            raise DatasetError(f"{self._path}, image at {stamp} ns: {error}") from error
+            raise DatasetError(f"{self._path}, image at {stamp} ns: {error}", error.cause) from error
 
     @property
     def chosen(self) -> str:
@@ -150,8 +156,8 @@ class BagDataset:
     def _describe(self) -> tuple[BagTopic, ...]:
         found = []
         for name, info in sorted(self._reader.topics.items()):
-            kind = str(info.msgtype)
-            readable = kind in self._reader.typestore.fielddefs
+            kind = ROS1_TYPES.get(str(info.msgtype), str(info.msgtype))
+            readable = kind in self._types.fielddefs
             first = next((self._decoded(c, raw) for c, _, raw in self._raw(name)), None) if readable else None
             found.append(describe(name, kind, info.msgcount if readable else 0, first) if first is not None else
                          BagTopic(name, kind, 0, "other"))  # fmt: skip
@@ -362,28 +368,40 @@ class BagDataset:
         return [self._decoded(connection, raw) for connection, raw in raws if _stamp(raw) == found]
 
     def _raw(self, *topics: str, start: int | None = None, stop: int | None = None) -> Iterator[tuple[Any, int, bytes]]:
+        """Yields connection, time (ns) and CDR bytes of the messages of topics; those of ROS 1 are converted."""
         connections = [c for c in self._reader.connections if c.topic in topics]
-        yield from self._reader.messages(connections, start=start, stop=stop)
+        for connection, time, raw in self._reader.messages(connections, start=start, stop=stop):
+            yield connection, time, raw if self._reader.is2 else self._checked(self._types.ros1_to_cdr, connection, raw)
 
     def _decoded(self, connection: Any, raw: bytes) -> Any:
-        from rosbags.highlevel import AnyReaderError
+        return self._checked(self._types.deserialize_cdr, connection, raw)
+
+    def _checked(self, convert: Callable[[bytes, str], Any], connection: Any, raw: bytes) -> Any:
+        from rosbags.serde import SerdeError
 
         try:
-            return self._reader.deserialize(raw, connection.msgtype)
-        except AnyReaderError as error:
-            raise DatasetError(f"{self._path}: {connection.topic} cannot be read: {error}") from error
+            return convert(raw, ROS1_TYPES.get(connection.msgtype, connection.msgtype))
+        except SerdeError as error:
+            raise DatasetError(f"{self._path}: {connection.topic} cannot be read: {error}", "broken_message") from error
+
+
+def _ros2_types() -> Any:
+    """Returns the message types of ROS 2; those of ROS 1 differ in the names of fields and in the header."""
+    from rosbags.typesys import Stores, get_typestore
+
+    return get_typestore(Stores.ROS2_JAZZY)
 
 
 def _opened(path: Path) -> Any:
     """Returns an open reader. Raises DatasetError."""
     from rosbags.highlevel import AnyReader, AnyReaderError
-    from rosbags.typesys import Stores, get_typestore
 
-    reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
     try:
+        reader = AnyReader([path], default_typestore=_ros2_types())
         reader.open()
     except (AnyReaderError, OSError) as error:
-        raise DatasetError(f"{path} cannot be read as a bag: {error} (a cut recording: `ros2 bag reindex`)") from error
+        remedy = "a cut recording: `mcap recover`, `ros2 bag reindex` or `rosbag reindex`"
+        raise DatasetError(f"{path} cannot be read as a bag: {error} ({remedy})") from error
     return reader
 
 

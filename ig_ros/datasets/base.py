@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ig_ros.errors import DatasetError, FrameError, one_line
 from ig_ros.types import FloatArray, Frame, IntArray
+
+Value = TypeVar("Value")
 
 FRAME_RATE = 30  # Hz: frame numbers become stamps at this rate
 HELD_OUT_EVERY = 8
@@ -45,8 +48,9 @@ class SceneTruth:
 class Dataset(Protocol):
     """Posed frames in the order of their numbers, loaded when asked for.
 
-    A recorded one may also have `sparse_points` (SparsePoints | None, of structure from motion), `missing_truth`
-    (tuple[str, ...]), `selection` (SelectionTruth | None, labels of single views) and `chosen` (str, what is read).
+    A recorded one may also have `faults` (Faults), `sparse_points` (SparsePoints | None, of structure from motion),
+    `missing_truth` (tuple[str, ...]), `selection` (SelectionTruth | None, labels of single views) and `chosen` (str,
+    what is read).
     """
 
     @property
@@ -73,6 +77,40 @@ class DatasetReader(Protocol):
 
     def __call__(self, path: Path, options: Mapping[str, str]) -> Dataset:
         """Opens it. Raises DatasetError naming what is missing or unreadable, and for an unknown option."""
+
+
+@dataclass
+class Faults:
+    """What of a dataset could not be used and was left out: cause -> messages in the order found, each once."""
+
+    found: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def note(self, cause: str, message: str) -> None:
+        """Counts a file or a frame that is left out."""
+        self.found.setdefault(cause, {})[message] = None
+
+    def attempt(self, read: Callable[[], Value], where: str = "") -> Value | None:
+        """Returns what `read` returns, None where it raises DatasetError or FrameError, which is noted."""
+        try:
+            return read()
+        except (DatasetError, FrameError) as error:
+            self.note(error.cause, where + one_line(error))
+            return None
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many were left out by cause."""
+        return {cause: len(messages) for cause, messages in self.found.items()}
+
+    def __str__(self) -> str:
+        return "; ".join(f"{len(m)} x {cause}, first: {next(iter(m))}" for cause, m in self.found.items())
+
+
+def faults_of(dataset: Dataset) -> Faults:
+    """Returns where a dataset counts what it leaves out; one that has no such place gets it."""
+    if not hasattr(dataset, "faults") and hasattr(dataset, "__dict__"):
+        dataset.faults = Faults()  # type: ignore[attr-defined]
+    faults: Faults = getattr(dataset, "faults", None) or Faults()
+    return faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ig_ros.datasets import colmap_model, files
-from ig_ros.datasets.base import BoolArray, SceneTruth, SelectionTruth, SparsePoints
+from ig_ros.datasets.base import BoolArray, SelectionTruth, SparsePoints, stamp_of
+from ig_ros.datasets.posed import PosedFolder, View
 from ig_ros.errors import DatasetError
-from ig_ros.lens_distortion import Rectifier
-from ig_ros.types import Frame, IntArray
+from ig_ros.types import IntArray
 
 
 def find_labels(folder: Path) -> dict[str, Path]:
@@ -57,51 +55,46 @@ def _polygons(segmentation: Any) -> Sequence[IntArray]:
 
 
 LAYOUT = (
-    "a COLMAP folder holds images/ and sparse/0/ with cameras, images and optionally points3D (.bin or .txt), and "
-    "for the selection task label/*.json or ../label/SCENE/*.json"
+    "a COLMAP folder holds images/ (or images_2/, ...) and sparse/0/ (or sparse/, colmap/sparse/0/) with cameras, "
+    "images and optionally points3D (.bin or .txt), and for the selection task label/*.json or ../label/SCENE/*.json"
 )
-PHOTO_INTERVAL = 1_000_000_000  # ns between two images in order of their names: photographs carry no time
 
 
-class ColmapDataset:
+def model_of(folder: Path) -> Path | None:
+    """Returns the folder of the model, None where there is none."""
+    places = (folder / "sparse" / "0", folder / "sparse", folder / "colmap" / "sparse" / "0")
+    return next((path for path in places if colmap_model.has_model(path)), None)
+
+
+class ColmapDataset(PosedFolder):
     """Posed photographs without depth; lengths are in the model's own unit, which COLMAP chose freely."""
 
-    known_by = "images/, sparse/0/"
-    truth: SceneTruth | None = None  # this layout has no annotation of instances in 3D
+    known_by = "images/, sparse/0/cameras.bin"
+    photographs = True
 
     def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
         """Reads the model and lists the images. Raises DatasetError naming what is missing or unreadable."""
-        files.wants_true_masks(options, folder, has_images=False)
-        self.name = folder.resolve().name
-        self._folder = folder
-        models = [path for path in (folder / "sparse" / "0", folder / "sparse") if colmap_model.has_model(path)]
-        self._model = models[0] if models else folder / "sparse" / "0"
-        files.refuse_missing([] if (folder / "images").is_dir() else [folder / "images"], LAYOUT)
+        super().__init__(folder, options)
+        self._model = model_of(folder) or folder / "sparse" / "0"
         colmap_model.refuse_incomplete(self._model)
-        self._cameras = colmap_model.read_cameras(self._model)
-        self._images = colmap_model.read_images(self._model)
-        if not self._images:
+        cameras, images = colmap_model.read_cameras(self._model), colmap_model.read_images(self._model)
+        if not images:
             raise DatasetError(f"{self._model} has no registered image: {LAYOUT}")
-        paths = [folder / "images" / image.name for image in self._images]
-        files.refuse_missing([path for path in paths if not path.is_file()], LAYOUT)
-        self._indices = _numbers(self._images)
-        self._rectifiers: dict[tuple[int, int, int], Rectifier] = {}
+        for image in images:
+            if image.camera not in cameras:
+                raise DatasetError(f"{self._model} has no camera {image.camera}, which took {image.name}")
+        numbers = files.last_numbers([image.name for image in images])
+        self.take([
+            View(number, stamp_of(number), files.with_copies(folder / "images" / image.name),
+                 cameras[image.camera].calibration, image.T_world_camera)
+            for number, image in zip(numbers, images, strict=True)
+        ], LAYOUT)  # fmt: skip
         self._labels = find_labels(folder)
 
     @staticmethod
     def recognises(folder: Path) -> bool:
-        """Whether the folder looks like this layout."""
-        return (folder / "sparse").is_dir() or (folder / "images").is_dir()
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, i: int) -> Frame:
-        image = self._images[i]
-        rgb = files.read_rgb(self._folder / "images" / image.name)
-        rectifier = self._rectifier(image, rgb.shape[1], rgb.shape[0])
-        straight, camera, index = rectifier.color(rgb), rectifier.camera, self._indices[i]
-        return Frame(i * PHOTO_INTERVAL, straight, camera, image.T_world_camera, index=index)
+        """Whether the folder holds a model of COLMAP."""
+        return model_of(folder) is not None
 
     @cached_property
     def sparse_points(self) -> SparsePoints | None:
@@ -115,10 +108,10 @@ class ColmapDataset:
         labelled = {places[stem]: path for stem, path in self._labels.items() if stem in places}
         if not labelled:
             return None
-        return SelectionTruth(tuple(sorted(labelled)), lambda place: self._masks(place, labelled[place]))
+        return SelectionTruth(tuple(sorted(labelled)), lambda place: self._label_masks(place, labelled[place]))
 
     @property
-    def missing_truth(self) -> tuple[str, ...]:
+    def missing_truth(self) -> tuple[str, ...]:  # type: ignore[override]
         """Returns one text per missing piece of the selection task's labels."""
         if not self._labels:
             return ("label/frame_NNNNN.json: which pixels each text names",)
@@ -130,30 +123,14 @@ class ColmapDataset:
         )
 
     def _stem(self, i: int) -> str:
-        return Path(self._images[i].name).stem
+        return Path(str(self.views[i].image)).stem
 
-    def _rectifier(self, image: colmap_model.ColmapImage, width: int, height: int) -> Rectifier:
-        key = (image.camera, width, height)
-        if key not in self._rectifiers:
-            if image.camera not in self._cameras:
-                raise DatasetError(f"{self._model} has no camera {image.camera}, which took {image.name}")
-            self._rectifiers[key] = self._cameras[image.camera].rectifier(width, height)
-        return self._rectifiers[key]
-
-    def _masks(self, place: int, path: Path) -> Mapping[str, BoolArray]:
+    def _label_masks(self, place: int, path: Path) -> Mapping[str, BoolArray]:
         """Returns the label's masks, resized to the frame and undistorted."""
-        image = self._images[place]
-        height, width = files.read_rgb(self._folder / "images" / image.name).shape[:2]
-        rectifier = self._rectifier(image, width, height)
+        view = self.views[place]
+        height, width = files.read_rgb(view.image).shape[:2]
+        rectifier = view.calibration.rectifier(width, height)
         return {
             text: rectifier.nearest(files.resized_labels(mask.astype(np.int32), width, height)).astype(bool)
             for text, mask in read_labels_file(path).items()
         }
-
-
-def _numbers(images: list[colmap_model.ColmapImage]) -> list[int]:
-    """Returns the last number in each name, where every name has one and they rise, else places."""
-    found = [re.findall(r"\d+", Path(image.name).stem) for image in images]
-    numbers = [int(digits[-1]) for digits in found if digits]
-    in_order = len(numbers) == len(images) and all(a < b for a, b in pairwise(numbers))
-    return numbers if in_order else list(range(len(images)))

@@ -16,10 +16,10 @@ import numpy as np
 
 from ig_ros.datasets.base import SparsePoints
 from ig_ros.datasets.files import refuse_missing
-from ig_ros.errors import DatasetError, FrameError
+from ig_ros.datasets.posed import CalibratedCamera
+from ig_ros.errors import DatasetError
 from ig_ros.geometry import inverse, pose_from_quaternion
-from ig_ros.lens_distortion import Lens, Rectifier
-from ig_ros.types import Camera, FloatArray
+from ig_ros.types import FloatArray
 
 LAYOUT = "a COLMAP model holds cameras, images and points3D, all of them as .bin or all as .txt"
 MODELS = (  # by COLMAP's number: name and how many parameters
@@ -41,27 +41,17 @@ class ColmapCamera:
     height: int
     parameters: tuple[float, ...]  # px and distortion, in the order of the model
 
-    def rectifier(self, width: int, height: int) -> Rectifier:
-        """Returns the rectifier of images of width x height px, which may be a reduced copy of what was calibrated.
-
-        Raises DatasetError for a lens model that OpenCV does not have, and for images of another shape.
-        """
+    @property
+    def calibration(self) -> CalibratedCamera:
+        """Returns how rays go through it. Raises DatasetError for a lens model that OpenCV does not have."""
         if self.model in UNKNOWN or (self.model, len(self.parameters)) not in MODELS:
             raise DatasetError(
                 f"camera model {self.model} with {len(self.parameters)} parameters is not supported: run COLMAP's "
                 "image_undistorter, whose output is PINHOLE"
             )
-        if abs(width * self.height - height * self.width) > max(self.width, self.height):
-            raise DatasetError(f"images are {width}x{height}, their COLMAP camera {self.width}x{self.height}")
         fx, fy, cx, cy, *rest = (self.parameters[:1] if self.model in ONE_FOCAL else ()) + self.parameters
-        K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
-        distortion = np.zeros(8 if len(rest) > 4 else 4)
-        distortion[: len(rest)] = rest  # k1, k2, p1, p2, k3..k6: the order of COLMAP and of OpenCV
-        try:
-            camera = Camera(K, self.width, self.height).resized(width, height)
-            return Rectifier.of(Lens(camera, distortion, "FISHEYE" in self.model))
-        except FrameError as error:
-            raise DatasetError(f"COLMAP camera {self.model}: {error}") from error
+        # k1, k2, p1, p2, k3..k6: the order of COLMAP and of OpenCV
+        return CalibratedCamera(self.width, self.height, (fx, fy), (cx, cy), tuple(rest), "FISHEYE" in self.model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 from ig_ros.datasets.bags import BagDataset
 from ig_ros.datasets.base import Dataset, DatasetReader
 from ig_ros.errors import DatasetError
+from ig_ros.map_io import MANIFEST
 from ig_ros.registries import DATASET_READERS, load
 
 SIMULATED = "sim:"
@@ -27,16 +28,46 @@ def open_dataset(spec: str | Path) -> Dataset:
     path, options = _parsed(spec)
     if not path.exists():
         raise DatasetError(
-            f"{path} is neither a folder nor a bag (.mcap, .db3); simulated scenes are called sim:tabletop, sim:room, "
-            "sim:scanned"
+            f"{path} is neither a folder nor a bag (.mcap, .db3, .bag); simulated scenes are called sim:tabletop, "
+            "sim:room, sim:scanned"
         )
     reader = find_reader(path)
     if reader is not None:
         return reader(path, options)
+    advice = advice_for(path)
+    if advice:
+        raise DatasetError(f"{path} {advice}")
     known = ", ".join(f"{name} ({load(target).known_by})" for name, target in DATASET_READERS.items())
     scenes = [below.name for below in sorted(path.glob("*/")) if find_reader(below) is not None]
     hint = f"; it holds scenes, choose one: {', '.join(scenes[:8])}" if scenes else ""
     raise DatasetError(f"{path} is none of the layouts {known}{hint}")
+
+
+PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".heic", ".webp")
+VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+
+
+def advice_for(path: Path) -> str:
+    """Returns what a path is that holds no poses, and which tool makes some; empty where it is nothing known."""
+    inside = (path, path / "images", path / "rgb", path / "color", path / "input") if path.is_dir() else ()
+    if any(file.suffix.lower() in PHOTOGRAPHS for folder in inside for file in folder.glob("*.*")):
+        return (
+            "holds photographs without poses: make some with `ns-process-data images --data FOLDER --output-dir OUT` "
+            "(nerfstudio) or `colmap automatic_reconstructor --workspace_path OUT --image_path FOLDER`, then ig map OUT"
+        )
+    if (path / MANIFEST).is_file() or (path / "map" / MANIFEST).is_file():
+        return "is a saved map, not a recording: look at it with `ig view`, ask it with `ig query`"
+    if path.suffix.lower() in VIDEOS:
+        return (
+            "is a video without poses: make some with `ns-process-data video --data FILE --output-dir OUT` "
+            "(nerfstudio), then ig map OUT"
+        )
+    if path.suffix == ".db":
+        return (
+            "is an RTAB-Map database: play it with `ros2 run rtabmap_util data_player --ros-args -p database:=FILE`, "
+            "record that with `ros2 bag record -a`, then ig map the bag"
+        )
+    return "is zipped: unzip it, then ig map the folder" if path.suffix in (".r3d", ".zip") else ""
 
 
 def find_reader(path: Path) -> DatasetReader | None:
@@ -54,7 +85,7 @@ def with_topics(spec: str, topics: Mapping[str, str | None]) -> str:
     if not given:
         return spec
     if not BagDataset.recognises(Path(spec.partition("?")[0]).expanduser()):
-        raise DatasetError(f"{spec} is not a bag: {', '.join(given)} choose topics of a .mcap or .db3 recording only")
+        raise DatasetError(f"{spec} is not a bag: {', '.join(given)} choose topics of a bag (.mcap, .db3, .bag) only")
     return f"{spec}{'&' if '?' in spec else '?'}{urlencode(given, safe='/')}"
 
 

@@ -82,7 +82,7 @@ class TruthFiles:
 
 def read_truth(files: TruthFiles, images: Callable[[int], IntArray], has_images: bool) -> SceneTruth:
     """Returns vertices as points, in the order of the mesh, so that labels transfer by index. Raises DatasetError."""
-    points, colors = _read_mesh(files.mesh)
+    points, colors = read_mesh(files.mesh)
     groups = _read_groups(files.aggregation)
     ids = _instance_ids(files.segments, groups, len(points))
     classes = _read_classes(files.labels, len(points)) if files.labels.is_file() else None
@@ -97,7 +97,7 @@ def _read_ply(path: Path) -> Any:
         raise DatasetError(f"cannot read {path}: expected a PLY file with vertices ({error})") from error
 
 
-def _read_mesh(path: Path) -> tuple[FloatArray, IntArray | None]:
+def read_mesh(path: Path) -> tuple[FloatArray, IntArray | None]:
     """Returns vertices (P, 3) float32 m and their colours (P, 3) uint8, None where the mesh has none."""
     vertex = _read_ply(path)
     names = [item.name for item in vertex.properties]

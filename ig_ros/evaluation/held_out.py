@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 
 from ig_ros.config import InputConfig
-from ig_ros.datasets import Dataset
+from ig_ros.datasets import Dataset, faults_of
 from ig_ros.datasets.base import SelectionTruth
 from ig_ros.evaluation.metrics import instance_score, psnr, ssim
 from ig_ros.mapper import Mapper
@@ -50,6 +51,18 @@ def render_held_out(mapper: Mapper, frozen: FrozenMap, snapshot: MapSnapshot, fr
     )
 
 
+def render_all(
+    mapper: Mapper, frozen: FrozenMap, snapshot: MapSnapshot, dataset: Dataset, places: Iterable[int]
+) -> dict[int, HeldOutView]:
+    """Returns the views by place; frames that cannot be read are left out and counted by the dataset."""
+    faults, views = faults_of(dataset), {}
+    for place in places:
+        frame = faults.attempt(partial(dataset.__getitem__, place))
+        if frame is not None:
+            views[place] = render_held_out(mapper, frozen, snapshot, frame)
+    return views
+
+
 def best_render_iou(views: Sequence[HeldOutView], truth: Sequence[IntArray]) -> dict[int, float]:
     """Returns each true instance's best IoU with any object over all held-out pixels; truth (H, W), 0 = unlabelled."""
     predicted, true = [], []
@@ -78,7 +91,9 @@ def selection_iou(
     answers: dict[str, list[int]] = {}
     iou = {}
     for place in selection.places:
-        frame = dataset[place]
+        frame = faults_of(dataset).attempt(partial(dataset.__getitem__, place))
+        if frame is None:
+            continue
         view = make_keyframe(-1, frame, config)
         top = top_contributor(snapshot.gaussians, frame.T_world_camera, view.camera).cpu().numpy()
         drawn = np.append(snapshot.instances.point_ids, -1)[top]

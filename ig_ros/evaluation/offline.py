@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ig_ros.datasets import Dataset, SceneTruth, sparse_points
+from ig_ros.datasets import Dataset, Faults, SceneTruth, faults_of, sparse_points
 from ig_ros.datasets.scannet_truth import nyu40_class
 from ig_ros.errors import FrameError
 from ig_ros.evaluation.average_precision import class_average_precision, instance_average_precision
@@ -59,17 +60,22 @@ def map_dataset(
 ) -> dict[str, int]:
     """Feed the frames at `places` evenly and train until the budget is spent; returns frames dropped by cause.
 
+    Frames that cannot be read are counted by the dataset, see `faults_of`.
+
     Where frames come without depth, the dataset's triangulated points are planted with the first keyframe. `stop` is
     asked between two frames and two steps; where it says so, the mapper stays as it then is.
     """
     begin = time.perf_counter()
     dropped: dict[str, int] = {}
-    fed, loss = 0, 0.0
+    fed, loss, faults = 0, 0.0, faults_of(dataset)
     unusable: list[str] = []  # why depth that was there is of no use
 
     def feed() -> None:
         nonlocal fed
-        frame = dataset[places[fed]]
+        place, fed = places[fed], fed + 1
+        frame = faults.attempt(lambda: dataset[place])
+        if frame is None:
+            return
         try:
             if frame.depth is not None and mapper.config.input.use_depth:
                 demand_usable(frame.depth, mapper.config.input)
@@ -81,7 +87,6 @@ def map_dataset(
                 mapper.add_points(points.xyz, points.rgb)
         except FrameError as error:
             dropped[error.cause] = dropped.get(error.cause, 0) + 1
-        fed += 1
 
     while (share := budget.spent(time.perf_counter() - begin, mapper.trainer.step)) < 1.0 or fed < len(places):
         while fed < len(places) and share * len(places) >= fed * ARRIVAL and not stop():
@@ -103,10 +108,8 @@ def map_dataset(
     return dropped
 
 
-def score(
-    mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot, views: Sequence[HeldOutView], places: Sequence[int]
-) -> dict[str, Any]:
-    """Figures of a map: its size, its held-out views, and how it compares with the truth, where there is one."""
+def score(mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot, views: Mapping[int, HeldOutView]) -> dict[str, Any]:
+    """Figures of a map: its size, its held-out views by place, and how it compares with the truth, if there is one."""
     figures: dict[str, Any] = {
         "frames": len(dataset),
         "keyframes": len(mapper.keyframes),
@@ -117,16 +120,24 @@ def score(
         "instances": len(snapshot.instances.objects),
     }
     if views:
-        figures["psnr"] = round(sum(v.psnr for v in views) / len(views), 3)
-        figures["ssim"] = round(sum(v.ssim for v in views) / len(views), 4)
+        figures["psnr"] = round(sum(v.psnr for v in views.values()) / len(views), 3)
+        figures["ssim"] = round(sum(v.ssim for v in views.values()) / len(views), 4)
     truth = dataset.truth
     if truth is not None:
         figures |= truth_score(snapshot, truth)
-        if truth.has_images and views:
-            best = best_render_iou(views, [truth.instance_image(i) for i in places])
+        images = instance_images(truth, views, faults_of(dataset))
+        if images:
+            best = best_render_iou([views[place] for place in images], list(images.values()))
             figures["render_miou"] = round(100 * sum(best.values()) / max(len(best), 1), 3)
         figures["names"] = {int(i): name for i, name in truth.names.items()}
     return figures
+
+
+def instance_images(truth: SceneTruth, places: Iterable[int], faults: Faults) -> dict[int, IntArray]:
+    """Returns the true instance images by place; none where there are no such images, broken ones are left out."""
+    wanted = places if truth.has_images else ()
+    images = {place: faults.attempt(partial(truth.instance_image, place)) for place in wanted}
+    return {place: image for place, image in images.items() if image is not None}
 
 
 def truth_score(snapshot: MapSnapshot, truth: SceneTruth) -> dict[str, Any]:

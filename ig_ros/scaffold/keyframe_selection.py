@@ -137,7 +137,10 @@ class KeyframeGate:
         At most BLUR_PATIENCE blurred candidates in a row are refused: a blurred image is better than none. Where
         masks come for some frames only, a frame with masks is compared with the last keyframe that has some. Raises
         FrameError for a pose that jumped; a jump that two frames agree on (the SLAM system relocalised) is accepted.
+        A photograph of a set in no order always becomes a keyframe.
         """
+        if frame.photograph:
+            return Verdict.KEYFRAME
         camera = self._cameras.setdefault(frame.source, CameraHistory(Sharpness(self._width)))
         self._check_jump(camera, frame)
         blurred = camera.sharpness.compare(frame.rgb) < self._config.blur_ratio

@@ -14,7 +14,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from ig_ros.cli import main
-from ig_ros.datasets import open_dataset, with_topics
+from ig_ros.datasets import faults_of, open_dataset, with_topics
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import inverse, quaternion_from_matrix, reproject_depth
 from ig_ros.message_decoding import nanoseconds
@@ -397,3 +397,25 @@ def test_a_rectified_image_is_not_undistorted_again(tmp_path: Path) -> None:
     assert np.array_equal(frame.rgb, FRAMES[0].rgb)
     assert frame.camera.K[0, 0] == pytest.approx(1.1 * CAMERA.K[0, 0])
     assert frame.camera.K[:2, 2] == pytest.approx(CAMERA.K[:2, 2])
+
+
+@pytest.mark.field("broken", "a bag with a broken JPEG, a changed size, a broken depth", "left out and counted")
+def test_one_bad_message_costs_no_more_than_its_frame(tmp_path: Path) -> None:
+    def picture(frame: Frame) -> Any:
+        if frame is FRAMES[1]:
+            return compressed(frame, b"no jpeg", "jpeg")
+        return compressed(frame, png(frame.rgb[:9, :9] if frame is FRAMES[2] else frame.rgb), "png")
+
+    def deep(frame: Frame) -> Any:
+        message = image(frame, (depth_of(frame) * 1000).astype(np.uint16), "16UC1")
+        message.data = message.data[:7] if frame is FRAMES[3] else message.data
+        return message
+
+    parts = {**PLAIN, "cam__image": picture, "cam__depth": deep}
+    dataset = open_dataset(write(tmp_path / "bag", entries(**parts)))
+    faults = faults_of(dataset)
+    read = [frame for i in range(4) if (frame := faults.attempt(lambda i=i: dataset[i])) is not None]  # type: ignore[misc]
+    assert [frame.stamp for frame in read] == [FRAMES[0].stamp, FRAMES[3].stamp]
+    assert [frame.depth is not None for frame in read] == [True, False]
+    assert sum(faults.counts().values()) == 3
+    assert "image_size" in faults.counts()

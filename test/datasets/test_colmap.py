@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from colmap_folder import COLORS, FIRST, POINTS, scene, write_labels
 from helpers import CAMERA
 
-from ig_ros.datasets import missing_truth, open_dataset, selection_truth
+from ig_ros.config import KeyframeConfig
+from ig_ros.datasets import faults_of, missing_truth, open_dataset, selection_truth
 from ig_ros.datasets.colmap import ColmapDataset
 from ig_ros.datasets.colmap_model import ColmapCamera
 from ig_ros.errors import DatasetError
 from ig_ros.geometry import inverse, project, transform
+from ig_ros.scaffold.keyframe_selection import KeyframeGate
 from ig_ros.types import FloatArray
 
 
@@ -51,12 +55,40 @@ def test_sparse_points_lie_on_what_the_pictures_show(tmp_path: Path) -> None:
         assert blue[2] > blue[0]
 
 
-def test_photographs_are_slow_enough_for_a_hand(tmp_path: Path) -> None:
-    """No clock is recorded: stamps must not turn the step between two photographs into a jump."""
-    dataset = open_dataset(scene(tmp_path)[0])
-    one, two = dataset[0], dataset[1]
-    distance = np.linalg.norm(one.T_world_camera[:3, 3] - two.T_world_camera[:3, 3])
-    assert distance / ((two.stamp - one.stamp) * 1e-9) < 2
+@pytest.mark.field("wrong", "photographs in no order, far apart", "every one is used: no gate by motion or order")
+def test_photographs_in_no_order_all_become_keyframes(tmp_path: Path) -> None:
+    dataset = open_dataset(scene(tmp_path, n=8)[0])
+    gate = KeyframeGate(KeyframeConfig(), CAMERA.width)
+    for i in (0, 5, 2, 7, 1, 1):
+        frame = dataset[i]
+        far = np.diag([1.0, 1, 1, 1])
+        far[:3, 3] = 100.0 * i * i
+        assert gate.admit(dataclasses.replace(frame, T_world_camera=far @ frame.T_world_camera))
+
+
+@pytest.mark.field("format", "COLMAP with images_2/ only", "mapped, intrinsics halved")
+def test_reduced_copies_stand_for_missing_images(tmp_path: Path) -> None:
+    folder, _ = scene(tmp_path)
+    (folder / "images_4").mkdir()
+    (folder / "images_2").mkdir()
+    for path in sorted((folder / "images").iterdir()):
+        image = cv2.imread(str(path))
+        cv2.imwrite(str(folder / "images_2" / path.name), cv2.resize(image, None, fx=0.5, fy=0.5))
+        path.unlink()
+    (folder / "images").rmdir()
+    frame = open_dataset(folder)[0]
+    assert frame.rgb.shape == (CAMERA.height // 2, CAMERA.width // 2, 3)
+    assert np.allclose(frame.camera.K[:2], CAMERA.K[:2] / 2)
+
+
+@pytest.mark.field("broken", "a photograph of a COLMAP model is missing", "the others are mapped, it is counted")
+def test_a_missing_photograph_is_left_out(tmp_path: Path) -> None:
+    folder, _ = scene(tmp_path)
+    (folder / "images" / "frame_00043.png").unlink()
+    dataset = open_dataset(folder)
+    assert [dataset[i].index for i in range(len(dataset))] == [41, 42, 44, 45]
+    assert faults_of(dataset).counts() == {"missing_image": 1}
+    assert "frame_00043.png" in str(faults_of(dataset))
 
 
 def test_a_folder_without_points_still_reads(tmp_path: Path) -> None:
@@ -67,7 +99,7 @@ def test_a_folder_without_points_still_reads(tmp_path: Path) -> None:
     assert dataset.sparse_points is None
 
 
-@pytest.mark.parametrize("name", ["sparse/0/cameras.bin", "sparse/0/images.bin", "images/frame_00043.png"])
+@pytest.mark.parametrize("name", ["sparse/0/cameras.bin", "sparse/0/images.bin"])
 def test_what_is_missing_is_named(tmp_path: Path, name: str) -> None:
     folder, _ = scene(tmp_path)
     (folder / name).unlink()
@@ -122,7 +154,7 @@ def seen_through(camera: ColmapCamera, ray: tuple[float, float]) -> tuple[float,
 @pytest.mark.parametrize("camera", LENSES, ids=lambda camera: camera.model)
 @pytest.mark.parametrize("reduced", [1, 2])
 def test_straightened_images_obey_their_pinhole_camera(camera: ColmapCamera, reduced: int) -> None:
-    rectifier = camera.rectifier(camera.width // reduced, camera.height // reduced)
+    rectifier = camera.calibration.rectifier(camera.width // reduced, camera.height // reduced)
     rows, cols = np.mgrid[0 : camera.height // reduced, 0 : camera.width // reduced]
     for ray in ((0.05, -0.02), (-0.35, 0.25), (0.4, 0.28), (0.3, -0.3)):
         u, v = (value / reduced for value in seen_through(camera, ray))
@@ -136,7 +168,7 @@ def test_straightened_images_obey_their_pinhole_camera(camera: ColmapCamera, red
 @pytest.mark.parametrize("camera", LENSES, ids=lambda camera: camera.model)
 def test_every_pixel_of_a_straightened_image_was_seen(camera: ColmapCamera) -> None:
     rows, cols = np.mgrid[0:240, 0:320].astype(np.float32)
-    rectifier = camera.rectifier(320, 240)
+    rectifier = camera.calibration.rectifier(320, 240)
     assert rectifier.maps is not None
     for sources, places in zip(rectifier.maps, (cols, rows), strict=True):
         assert -0.5 < sources.min() < sources.max() < places.max() + 0.5
@@ -144,7 +176,7 @@ def test_every_pixel_of_a_straightened_image_was_seen(camera: ColmapCamera) -> N
 
 def test_a_pinhole_is_left_alone() -> None:
     image = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    assert ColmapCamera("SIMPLE_PINHOLE", 8, 6, (5.0, 4.0, 3.0)).rectifier(4, 3).color(image) is image
+    assert ColmapCamera("SIMPLE_PINHOLE", 8, 6, (5.0, 4.0, 3.0)).calibration.rectifier(4, 3).color(image) is image
 
 
 @pytest.mark.parametrize(
@@ -157,7 +189,7 @@ def test_a_pinhole_is_left_alone() -> None:
 )
 def test_lenses_that_cannot_be_straightened_are_named(camera: ColmapCamera, complaint: str) -> None:
     with pytest.raises(DatasetError, match=complaint):
-        camera.rectifier(320, 240)
+        camera.calibration.rectifier(320, 240)
 
 
 # Labels

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ig_ros.datasets import Faults
 from ig_ros.datasets.files import read_depth, read_labels, read_poses, read_rgb
 from ig_ros.errors import DatasetError
 
@@ -25,13 +26,13 @@ def test_an_orientation_in_exif_does_not_turn_the_pixels(tmp_path: Path) -> None
 
 @pytest.mark.field("wrong", "a ScanNet folder with only -inf poses", "refused")
 def test_a_folder_of_lost_poses_alone_is_refused(tmp_path: Path) -> None:
-    paths = [(i, tmp_path / f"{i}.txt") for i in range(3)]
-    for _, path in paths:
+    paths = {i: tmp_path / f"{i}.txt" for i in range(3)}
+    for path in paths.values():
         np.savetxt(path, np.full((4, 4), -np.inf))
-    with pytest.raises(DatasetError, match="none of 3 poses is finite"):
-        read_poses(paths)
-    np.savetxt(paths[1][1], np.eye(4))
-    assert list(read_poses(paths)) == [1]
+    with pytest.raises(DatasetError, match="none of 3 is finite"):
+        read_poses(paths, Faults())
+    np.savetxt(paths[1], np.eye(4))
+    assert list(read_poses(paths, Faults())) == [1]
 
 
 @pytest.mark.field("device", "masks as 32SC1, palette or RGB PNG", "an id for each index or colour")

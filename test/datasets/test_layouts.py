@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ig_ros.datasets import open_dataset, split
+from ig_ros.datasets import faults_of, open_dataset, split
 from ig_ros.datasets.files import register_depth
 from ig_ros.errors import DatasetError
 
@@ -70,31 +70,61 @@ def test_seven_scenes_frames_come_in_numeric_order_with_metres_and_rgb(tmp_path:
 
 def test_missing_files_are_named_in_one_error(tmp_path: Path) -> None:
     folder = seven_scenes(tmp_path)
-    (folder / "frame-000010.depth.png").unlink()
-    (folder / "frame-000100.pose.txt").unlink()
+    for path in folder.glob("*.pose.txt"):
+        path.unlink()
     (folder / "camera-intrinsics.txt").unlink()
     with pytest.raises(DatasetError) as caught:
         open_dataset(folder)
-    for name in ("frame-000010.depth.png", "frame-000100.pose.txt", "camera-intrinsics.txt"):
+    for name in ("frame-000002.pose.txt", "camera-intrinsics.txt"):
         assert name in str(caught.value)
 
 
+@pytest.mark.field("broken", "a broken JPEG, PNG, depth or pose file", "left out and counted, the rest is read")
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "cause", "frames", "depths"),
     [
-        ("frame-000010.depth.png", b"not a png"),
-        ("frame-000010.color.png", b""),
-        ("frame-000010.pose.txt", b"1 0 0\n"),
-        ("frame-000010.pose.txt", b"1 0 0 nought\n"),
-        ("frame-000010.pose.txt", b"2 0 0 0\n0 2 0 0\n0 0 2 0\n0 0 0 1\n"),
-        ("camera-intrinsics.txt", b"0 0 0\n0 0 0\n0 0 1\n"),
+        ("frame-000010.depth.png", b"not a png", "broken_depth", [2, 10, 100], [2, 100]),
+        ("frame-000010.depth.png", None, "missing_depth", [2, 10, 100], [2, 100]),
+        ("frame-000010.color.png", b"", "broken_image", [2, 100], [2, 100]),
+        ("frame-000010.color.png", b"\x89PNG", "broken_image", [2, 100], [2, 100]),
+        ("frame-000010.color.png", None, "missing_image", [2, 100], [2, 100]),
+        ("frame-000010.pose.txt", b"1 0 0\n", "broken_pose", [2, 100], [2, 100]),
+        ("frame-000010.pose.txt", b"1 0 0 nought\n", "broken_pose", [2, 100], [2, 100]),
+        ("frame-000010.pose.txt", None, "missing_pose", [2, 100], [2, 100]),
+        ("frame-000010.pose.txt", b"2 0 0 0\n0 2 0 0\n0 0 2 0\n0 0 0 1\n", "broken_pose", [2, 100], [2, 100]),
     ],
 )
-def test_an_unreadable_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+def test_one_bad_file_costs_no_more_than_its_frame(
+    tmp_path: Path, name: str, content: bytes | None, cause: str, frames: list[int], depths: list[int]
+) -> None:
     folder = seven_scenes(tmp_path)
-    (folder / name).write_bytes(content)
-    with pytest.raises(DatasetError, match=name):
-        open_dataset(folder)[1]
+    (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
+    dataset = open_dataset(folder)
+    faults = faults_of(dataset)
+    read = [frame for i in range(len(dataset)) if (frame := faults.attempt(lambda i=i: dataset[i])) is not None]
+    assert [frame.index for frame in read] == frames
+    assert [frame.index for frame in read if frame.depth is not None] == depths
+    assert faults.counts() == {cause: 1}
+    assert name in str(faults)
+
+
+@pytest.mark.field("broken", "an image of another size in a folder", "left out and counted, also where it is the first")
+@pytest.mark.parametrize("number", [2, 10])
+def test_an_image_of_another_size_is_left_out(tmp_path: Path, number: int) -> None:
+    folder = seven_scenes(tmp_path)
+    write_image(folder / f"frame-{number:06d}.color.png", np.zeros((24, 32, 3), np.uint8))
+    dataset = open_dataset(folder)
+    faults = faults_of(dataset)
+    read = [frame for i in range(3) if (frame := faults.attempt(lambda i=i: dataset[i])) is not None]
+    assert {frame.rgb.shape for frame in read} == {(48, 64, 3)}
+    assert faults.counts() == {"image_size": 1}
+
+
+def test_a_calibration_that_is_none_is_named(tmp_path: Path) -> None:
+    folder = seven_scenes(tmp_path)
+    (folder / "camera-intrinsics.txt").write_bytes(b"0 0 0\n0 0 0\n0 0 1\n")
+    with pytest.raises(DatasetError, match=r"camera-intrinsics\.txt"):
+        open_dataset(folder)
 
 
 def test_lost_poses_are_skipped_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -143,24 +173,23 @@ def test_masks_bring_labels_and_scores(tmp_path: Path) -> None:
 
 def test_mask_descriptions_that_are_missing_or_broken_are_named(tmp_path: Path) -> None:
     folder = scannet(tmp_path, (0,))
-    write_image(folder / "masks" / "0.png", np.ones((96, 128), np.uint16))
-    with pytest.raises(DatasetError, match=r"0\.json"):
-        open_dataset(folder)
-    write_text(folder / "masks" / "0.json", '{"one": {"label": "mug"}}')
-    with pytest.raises(DatasetError, match=r"0\.json"):
-        open_dataset(folder)[0]
-    write_text(folder / "masks" / "0.json", "{}")
-    write_image(folder / "masks" / "0.png", np.ones((10, 12), np.uint16))
-    with pytest.raises(DatasetError, match=r"0\.png"):
-        open_dataset(folder)[0]
+    for name, content in (("0.json", None), ("0.json", '{"one": {"label": "mug"}}'), ("0.png", "{}")):
+        write_image(folder / "masks" / "0.png", np.ones((10, 12) if name == "0.png" else (96, 128), np.uint16))
+        if content:
+            write_text(folder / "masks" / "0.json", content)
+        dataset = open_dataset(folder)
+        assert dataset[0].masks is None
+        assert name in str(faults_of(dataset))
 
 
-def test_frames_without_their_companions_are_named(tmp_path: Path) -> None:
+def test_frames_without_their_companions_are_counted(tmp_path: Path) -> None:
     folder = scannet(tmp_path)
     (folder / "depth" / "9.png").unlink()
     (folder / "pose" / "10.txt").unlink()
-    with pytest.raises(DatasetError, match=r"10\.txt.*9\.png"):
-        open_dataset(folder)
+    dataset = open_dataset(folder)
+    assert [dataset[i].index for i in range(len(dataset))] == [0, 9]
+    assert dataset[1].depth is None
+    assert faults_of(dataset).counts() == {"missing_pose": 1, "missing_depth": 1}
 
 
 def test_a_folder_without_depth_is_rgb_only(tmp_path: Path) -> None:

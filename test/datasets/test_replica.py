@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from helpers import CARDS, HALF, ground_labels, orbit
 
-from ig_ros.datasets import missing_truth, open_dataset, selection_truth
-from ig_ros.datasets.fused_truth import VOXEL, InstanceView, fuse
+from ig_ros.datasets import faults_of, missing_truth, open_dataset, selection_truth
+from ig_ros.datasets.replica import VOXEL, InstanceView, fuse
 from ig_ros.errors import DatasetError
 from ig_ros.types import Camera, FloatArray, Frame
 
@@ -136,7 +136,7 @@ def test_true_instances_serve_as_masks_when_asked_for(tmp_path: Path) -> None:
     assert masks.names == {12: "cushion", 300: "wall"}
 
 
-@pytest.mark.parametrize("name", ["traj_w_c.txt", "depth/depth_1.png", "semantic_instance/semantic_instance_2.png"])
+@pytest.mark.parametrize("name", ["traj_w_c.txt"])
 def test_what_a_vmap_folder_lacks_is_named(tmp_path: Path, name: str) -> None:
     folder = vmap(tmp_path, orbit(3, camera=RENDERED))
     (folder / "imap" / "00" / name).unlink()
@@ -159,7 +159,7 @@ def test_nice_slam_frames_are_metric_and_posed(tmp_path: Path) -> None:
     assert any("semantic_instance" in text for text in missing_truth(dataset))
 
 
-@pytest.mark.parametrize("name", ["traj.txt", "results/depth000001.png", "cam_params.json"])
+@pytest.mark.parametrize("name", ["traj.txt", "cam_params.json"])
 def test_what_a_nice_slam_folder_lacks_is_named(tmp_path: Path, name: str) -> None:
     folder = nice_slam(tmp_path, orbit(3, camera=FAR))
     (folder.parent if name == "cam_params.json" else folder).joinpath(name).unlink()
@@ -206,3 +206,28 @@ def test_fusion_of_nothing_is_empty() -> None:
     points, ids = fuse([])
     assert points.shape == (0, 3)
     assert ids.shape == (0,)
+
+
+@pytest.mark.field("format", "Replica folder without depth", "mapped from colour alone")
+def test_folders_without_depth_are_of_colour_alone(tmp_path: Path) -> None:
+    folder = nice_slam(tmp_path, orbit(3, camera=FAR))
+    for path in (folder / "results").glob("depth*.png"):
+        path.unlink()
+    assert open_dataset(folder)[2].depth is None
+
+
+@pytest.mark.field("broken", "a depth image or a picture of a folder is missing", "left out and counted")
+def test_a_missing_depth_costs_the_depth_and_a_missing_picture_the_frame(tmp_path: Path) -> None:
+    folder = vmap(tmp_path, orbit(3, camera=RENDERED))
+    (folder / "imap" / "00" / "depth" / "depth_1.png").unlink()
+    (folder / "imap" / "00" / "rgb" / "rgb_2.png").unlink()
+    dataset = open_dataset(folder)
+    assert [dataset[i].index for i in range(len(dataset))] == [0, 1]
+    assert dataset[0].depth is not None
+    assert dataset[1].depth is None
+    assert faults_of(dataset).counts() == {"missing_depth": 1, "missing_image": 1}
+    (folder / "imap" / "00" / "semantic_instance" / "semantic_instance_1.png").unlink()
+    truth = open_dataset(folder).truth
+    assert truth is not None
+    with pytest.raises(DatasetError, match="frame 1"):
+        truth.instance_image(1)

@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapper, History, list
     frozen = mapper.freeze()
     snapshot = mapper.instantiate(frozen)
     views = [render_held_out(mapper, frozen, snapshot, frames[7])]
-    figures = score(mapper, frames, snapshot, views, [7])  # type: ignore[arg-type]
+    figures = score(mapper, frames, snapshot, {7: views[0]})  # type: ignore[arg-type]
     figures |= {"seconds": {"mapping": 3.0, "saving": 1.0}, "steps_per_second": 10.0, "interrupted": False}
     report = Report(frames.name, "ig map x", figures, history)
     path = write_report(tmp_path_factory.mktemp("report"), report, mapper, views)
@@ -167,7 +167,7 @@ def test_only_parameters_that_were_changed_are_shown() -> None:
 def test_a_run_that_never_trained_still_has_a_page(tmp_path: Path) -> None:
     mapper = Mapper(small_config())
     snapshot = mapper.instantiate()
-    figures = score(mapper, Recording(), snapshot, [], []) | {"seconds": {}, "steps_per_second": 0, "interrupted": True}  # type: ignore[arg-type]
+    figures = score(mapper, Recording(), snapshot, {}) | {"seconds": {}, "steps_per_second": 0, "interrupted": True}  # type: ignore[arg-type]
     text = write_report(tmp_path, Report("x", "ig map x", figures, History(mapper, [])), mapper, []).read_text()
     assert "Not one training step" in text
     assert "Stopped by Ctrl-C" in text
