@@ -1,4 +1,4 @@
-"""Smooth surface from one depth image: points, normals and where it is torn.
+"""Smooth surface from one depth image: points, normals, where it is torn, and its convex segments.
 
 A plane is affine in inverse depth over the image, so a windowed least-squares fit of 1/z gives depth and normal at
 once, with box filters only. Windows shrink towards depth gaps so that they never mix two surfaces.
@@ -11,13 +11,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
-from ig_ros.types import Camera, FloatArray
+from ig_ros.segmentation.label_images import compact
+from ig_ros.types import Camera, FloatArray, IntArray
 
 Mask = npt.NDArray[np.bool_]
 
 COS_NORMAL = np.cos(np.radians(20.0))  # normals of one surface differ by less than this angle
 RADII = (1, 2, 4)  # window half sizes, px; the largest that keeps clear of a gap is used
+BASELINE = max(RADII)  # px over which normals are compared: a crease is found half as far on both of its sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +119,37 @@ def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera:
 def pair(array: npt.NDArray[np.generic], axis: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
     """Returns views of all pixels but the last, and all but the first, along an axis: neighbours in pairs."""
     return (array[:-1], array[1:]) if axis == 0 else (array[:, :-1], array[:, 1:])
+
+
+def split_convex(surface: DepthSurface, off_plane: Mask, least: int) -> IntArray:
+    """Returns (H, W) int32, 0 = none, 1.. = segments of at least `least` px among the pixels off every plane."""
+    known = off_plane & (surface.points[..., 2] > 0)
+    inside = known & ~surface.gap & ~creases(surface)
+    _, segments, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=4)
+    keep = stats[:, cv2.CC_STAT_AREA] >= least
+    keep[0] = False
+    segments = np.where(keep[segments], segments, 0)
+    return compact(grow_within(segments, known, surface.points[..., 2]))
+
+
+def creases(surface: DepthSurface) -> Mask:
+    """Returns (H, W) bool, true in concave folds: two objects that touch, or an object on its support."""
+    fold = np.zeros(surface.valid.shape, bool)
+    half = BASELINE // 2
+    for axis in (0, 1):
+        first = np.roll(surface.points, half, axis), np.roll(surface.normals, half, axis)
+        second = np.roll(surface.points, -half, axis), np.roll(surface.normals, -half, axis)
+        between = second[0] - first[0]
+        length = np.linalg.norm(between, axis=-1)
+        closing = ((first[1] - second[1]) * between).sum(-1) / np.maximum(length, 1e-6)
+        both = np.roll(surface.valid, half, axis) & np.roll(surface.valid, -half, axis)
+        fold |= both & (closing > np.sqrt(1 - COS_NORMAL**2)) & (length < 0.1)
+    return fold
+
+
+def grow_within(labels: IntArray, allowed: Mask, depth: FloatArray) -> IntArray:
+    """Returns the labels spread over the cuts between them where allowed, never across a step in depth."""
+    distance, (rows, cols) = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    step = np.abs(depth - depth[rows, cols])
+    spread = allowed & (distance <= BASELINE // 2 + 1) & (step < 0.02 + 0.01 * depth**2)
+    return np.where(spread, labels[rows, cols], labels)

@@ -13,8 +13,7 @@ from skimage.segmentation import felzenszwalb
 
 from ig_ros.config import SegmentationConfig
 from ig_ros.depth_alignment import filled_depth, reduced_depth
-from ig_ros.segmentation.convex_segments import grow_within, split_convex
-from ig_ros.segmentation.depth_surface import Mask, fit_surface
+from ig_ros.segmentation.depth_surface import Mask, fit_surface, grow_within, split_convex
 from ig_ros.segmentation.label_images import compact, least_pixels, without_slivers
 from ig_ros.segmentation.planes import find_planes, label_planes
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
