@@ -105,13 +105,13 @@ class StampedFolder(PosedFolder):
             self.faults.note("broken_line", f"row {i + 1} of {path}: expected a stamp and {least - 1} fields or more")
         return [row for row, whole in zip(rows, good, strict=True) if whole]
 
-    def poses(self, path: Path, unit: int, scalar_first: bool, T_body_camera: FloatArray) -> PoseBuffer:
+    def poses(self, path: Path, unit: int, w_first: bool, T_body_camera: FloatArray) -> PoseBuffer:
         """Returns the poses of a table: stamp (in `unit` ns), position, quaternion; each times T_body_camera (4, 4)."""
         buffer = recorded_poses(NodeConfig().pose_max_gap)
         for row in self.rows(path, 8):
             try:
                 p, q = np.array(row[1:4], np.float64), np.array(row[4:8], np.float64)
-                T = pose_from_quaternion(p, q if scalar_first else np.roll(q, 1))
+                T = pose_from_quaternion(p, q if w_first else np.roll(q, 1))
                 buffer.add(_nanoseconds(row[0], unit), T @ T_body_camera)
             except ValueError as error:
                 self.faults.note("broken_pose", f"{path}, stamp {row[0]}: {error}")
