@@ -16,6 +16,8 @@ from ig_ros.scaffold.anchors import AnchorStore
 from ig_ros.scaffold.decoder import Decoder
 from ig_ros.types import Camera, FloatArray, GaussianBatch, RenderResult
 
+BORDER = 0.05  # share of the image's size: anchors further outside are not decoded, children blur into the image
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedView:
@@ -40,7 +42,7 @@ class Scaffold:
 
     @torch.no_grad()
     def in_view(self, camera: Camera, T_world_camera: FloatArray) -> torch.Tensor:
-        """Returns the rows (n,) of the anchors inside the camera's frustum, their size included."""
+        """Returns the rows (n,) of the anchors inside the camera's frustum, with a border for their size."""
         position, edge = self.anchors.data["position"], self.anchors.data["edge"]
         turn = torch.as_tensor(T_world_camera[:3, :3], dtype=torch.float32, device=self.device)
         local = (position - self._place(T_world_camera)) @ turn
@@ -52,8 +54,9 @@ class Scaffold:
             (x, K[0, 0] / camera.width, K[0, 2] / camera.width),
             (y, K[1, 1] / camera.height, K[1, 2] / camera.height),
         ):  # spheres of radius `reach` against the frustum's planes through the camera
-            inside &= focal * across > -center * z - reach * math.hypot(focal, center)
-            inside &= focal * across < (1 - center) * z + reach * math.hypot(focal, 1 - center)
+            low, high = center + BORDER, 1 - center + BORDER
+            inside &= focal * across > -low * z - reach * math.hypot(focal, low)
+            inside &= focal * across < high * z + reach * math.hypot(focal, high)
         return torch.nonzero(inside)[:, 0]
 
     def decode(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import CAMERA, look_at
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ig_ros.config import ScaffoldConfig
@@ -107,6 +107,8 @@ def test_in_view_is_the_frustum() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000))
+@example(64)
+@example(245)  # anchors beside the image, whose children reach into it
 def test_culling_before_decoding_changes_no_pixel(seed: int) -> None:
     """Whatever stands outside the frustum could as well have been decoded: the picture is the same."""
     rng = np.random.default_rng(seed)
