@@ -18,7 +18,7 @@ from ig_ros.config import NodeConfig
 from ig_ros.datasets.bag_poses import Transforms, recorded_poses
 from ig_ros.datasets.bag_topics import BagTopic, describe, listing, select
 from ig_ros.datasets.base import Faults, SceneTruth
-from ig_ros.depth_alignment import STEADY, aligned_depth, steady_offset
+from ig_ros.depth_images import STEADY, aligned_depth, steady_offset
 from ig_ros.errors import DatasetError, FrameError
 from ig_ros.geometry import T_BODY_OPTICAL, inverse
 from ig_ros.lens_distortion import Lens, Rectifier, Rectifiers, is_rectified_topic

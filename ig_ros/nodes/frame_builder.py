@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ig_ros.config import NodeConfig
-from ig_ros.depth_alignment import aligned_depth, fitted_depth
+from ig_ros.depth_images import aligned_depth, fitted_depth
 from ig_ros.errors import FrameError
 from ig_ros.geometry import inverse
 from ig_ros.lens_distortion import Rectifier

@@ -21,7 +21,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ig_ros.config import Config, NodeConfig
-from ig_ros.depth_alignment import fitted_depth
+from ig_ros.depth_images import fitted_depth
 from ig_ros.errors import FrameError, IgError
 from ig_ros.language import ImageEncoder, embed_masks, make_image_encoder
 from ig_ros.lens_distortion import Lens, Rectifier

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ig_ros.config import NodeConfig
-from ig_ros.depth_alignment import steady_offset
+from ig_ros.depth_images import steady_offset
 from ig_ros.nodes.pose_sources import RESTART, PoseSource
 from ig_ros.nodes.topics import SILENT
 from ig_ros.pose_buffer import PoseAnswer

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 
-from ig_ros.depth_alignment import DEPTH_NOISE
+from ig_ros.depth_images import DEPTH_NOISE
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.raster.request import NEAR
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore

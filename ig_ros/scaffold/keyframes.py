@@ -13,7 +13,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
-from ig_ros.depth_alignment import filled_depth, reduced_depth
+from ig_ros.depth_images import filled_depth, reduced_depth
 from ig_ros.errors import FrameError
 from ig_ros.types import BoolArray, Camera, FloatArray, Frame, Masks
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ig_ros.config import MemoryConfig
-from ig_ros.depth_alignment import DEPTH_NOISE
+from ig_ros.depth_images import DEPTH_NOISE
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.scaffold.anchors import AnchorStore
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore

@@ -12,7 +12,7 @@ from skimage.graph import cut_threshold, rag_mean_color
 from skimage.segmentation import felzenszwalb
 
 from ig_ros.config import SegmentationConfig
-from ig_ros.depth_alignment import filled_depth, reduced_depth
+from ig_ros.depth_images import filled_depth, reduced_depth
 from ig_ros.segmentation.depth_surface import Mask, fit_surface, grow_within, split_convex
 from ig_ros.segmentation.label_images import compact, least_pixels, without_slivers
 from ig_ros.segmentation.planes import find_planes, label_planes

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ig_ros.depth_alignment import filled_depth, fitted_depth, reduced_depth
+from ig_ros.depth_images import filled_depth, fitted_depth, reduced_depth
 from ig_ros.lens_distortion import Lens, Rectifier
 from ig_ros.types import Camera
 
