@@ -41,6 +41,7 @@ from ig_ros.scaffold.change_detection import ChangeDetector
 from ig_ros.scaffold.keyframes import Keyframe, newest
 from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.pose_correction import Correction, CorrectionLog, correct_poses
+from ig_ros.scaffold.pose_refinement import PoseRefiner
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
@@ -62,6 +63,7 @@ class MapState:
     changes: ChangeDetector
     tracker: ObjectTracker
     corrections: CorrectionLog = field(default_factory=CorrectionLog)
+    refiner: PoseRefiner = field(default_factory=PoseRefiner)
     instantiator: Instantiator = field(default_factory=Instantiator)
     latest: MapSnapshot | None = None  # the newest objects
     removed: list[int] = field(default_factory=list)  # ids of objects taken out of the map
@@ -165,6 +167,8 @@ class Mapper:
         if number is not None:
             frame = self.state.corrections.bring_up_to_date(number, frame)
         keyframe = self.keyframes.add(frame, self.config.input)
+        if self.config.poses.refine == "auto":
+            self.state.refiner.refine(keyframe, self.keyframes.items)
         self.state.pager.update(self.config.seeding.max_anchors)
         self.state.changes.update(keyframe)
         if keyframe.depth is not None:
