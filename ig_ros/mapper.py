@@ -213,17 +213,23 @@ class Mapper:
 
         Training heals the rest, objects keep their ids and move with the next instantiation. Raises FrameError.
         """
-        moved = correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
-        self.state.gate.forget_area()
-        return moved
+        self.state.refiner.believe(poses, self.keyframes.items)
+        return self._move(poses)
 
     def correct(self, correction: Correction, submitted: int) -> int:
         """Moves the frames submitted so far, and the map with them: keyframes now, the others when they are inserted.
 
         Returns how many keyframes moved. Raises FrameError for a motion that is not rigid.
         """
-        moved = self.state.corrections.add(correction, submitted, self.keyframes.items)
-        return self.correct_poses(moved) if moved else 0
+        refiner, keyframes = self.state.refiner, self.keyframes.items
+        moved = self.state.corrections.add(correction, submitted, refiner.reported(keyframes))
+        return self._move(refiner.follow(moved, keyframes)) if moved else 0
+
+    def _move(self, poses: Mapping[int, FloatArray]) -> int:
+        moved = correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
+        self.state.refiner.conclude(self.keyframes.items)
+        self.state.gate.forget_area()
+        return moved
 
     def freeze(self) -> FrozenMap:
         """A copy of the map, for an instantiation on any thread."""
