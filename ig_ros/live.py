@@ -31,6 +31,7 @@ from ig_ros.mapper import Mapper
 from ig_ros.memory_relief import is_out_of_memory, relieve
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.pose_correction import Correction
+from ig_ros.scaffold.pose_refinement import MapCorrection
 from ig_ros.thread_settings import lean, step_back
 from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
@@ -53,6 +54,8 @@ class LiveStats:
     instantiation_age: float | None = None  # s since the last one ended
     instantiation_duration: float = 0.0  # s
     objects: int = 0
+    poses: dict[str, int] = field(default_factory=dict)  # what became of the keyframes' poses -> keyframes
+    correction: MapCorrection = field(default_factory=MapCorrection)  # of the newest keyframes
     memory_bytes: int = 0  # resident set of the process
     restarts: int = 0  # workers that were started again after an error
     silence: float = 0.0  # s since the trainer was last seen between two steps
@@ -199,6 +202,10 @@ class LiveMapper:
         """Returns the pose (4, 4) of every keyframe by its stamp (ns)."""
         return {keyframe.stamp: keyframe.T_world_camera for keyframe in list(self._mapper.keyframes.items)}
 
+    def correction(self) -> MapCorrection:
+        """Returns how the newest poses differ from where the map sees the robot."""
+        return self._mapper.state.refiner.correction
+
     def remove_object(self, number: int) -> Future[int]:
         """Removes an object from the map; returns how many anchors it had. The future raises QueryError."""
         return self._on_trainer(lambda: self._mapper.remove_object(number))
@@ -237,6 +244,8 @@ class LiveMapper:
             anchors_on_disk=self._mapper.state.pager.count(),
             instantiation_age=None if self._instantiated_at is None else now - self._instantiated_at,
             objects=len(latest.instances.objects) if latest else 0,
+            poses=dict(self._mapper.state.refiner.counts),
+            correction=self._mapper.state.refiner.correction,
             memory_bytes=self._process.memory_info().rss,
             silence=now - self._seen if self._threads and not self._stopping.is_set() else 0.0,
         )

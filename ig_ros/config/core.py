@@ -49,6 +49,12 @@ class PosesConfig:
         "poses are taken as they come",
         choices=("off", "auto"),
     )
+    answer_frame: str = param(
+        "robot",
+        "what leaves the node lies where the robot believes it to be by its newest poses; map: where the map has it, "
+        "see ig/map_correction",
+        choices=("robot", "map"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,12 @@ OUT = (
     Topic("ig/query_markers", MarkerArray, "the last answer, highlighted; namespace `query`", latched=True),
     Topic("ig/cameras", MarkerArray, "frusta along the path", latched=True),
     Topic("ig/camera_path", Path, "where the camera has been", latched=True),
+    Topic(
+        "ig/map_correction",
+        TransformStamped,
+        "pose of the map's own frame by the newest poses",
+        latched=True,
+    ),
     Topic("ig/rendered_image", Image, "rgb8: the map as the newest camera sees it", latched=True),
     Topic("ig/rendered_instances", Image, "rgb8: its objects, each in the colour of its id", latched=True),
     Topic(CLICKED, Object, "the object under `clicked_point`"),

@@ -23,6 +23,7 @@ from ig_ros.mapper import NEAR
 from ig_ros.nodes.mapping_node import run
 from ig_ros.planning.removal import without
 from ig_ros.scaffold.pose_correction import Correction
+from ig_ros.scaffold.pose_refinement import MapCorrection
 from ig_ros.types import (
     Frame,
     GaussianBatch,
@@ -46,6 +47,7 @@ class Stats:
         self.loss, self.instantiation_age, self.instantiation_duration = 0.0, None, 0.0
         self.objects, self.memory_bytes, self.error = objects, 0, ""
         self.restarts, self.silence, self.anchors_on_disk = 0, 0.0, 0
+        self.poses, self.correction = {}, MapCorrection()
 
 
 class MaskMapper:
@@ -55,6 +57,7 @@ class MaskMapper:
         self.config = config
         self.frames: list[Frame] = []
         self.points = 0
+        self.moved = MapCorrection()
         self._snapshot: MapSnapshot | None = None
 
     def start(self) -> None:
@@ -92,6 +95,9 @@ class MaskMapper:
         poses = correction.apply({f.stamp: f.T_world_camera for f in self.frames if correction.concerns(f.source)})
         self.frames = [replace(f, T_world_camera=poses.get(f.stamp, f.T_world_camera)) for f in self.frames]
         return _done(len(poses))
+
+    def correction(self) -> MapCorrection:
+        return self.moved
 
     def remove_object(self, number: int) -> Future[int]:
         if all(o.id != number for o in self._snapshot.instances.objects):
