@@ -1,8 +1,8 @@
 """Poses that drift: a keyframe's pose is refined on the surface that the keyframes before it have measured.
 
-Point-to-plane ICP with a robust kernel, on depth alone (docs/method.md, section 7.11). The surface is that of the stored
-keyframes which see the same ground, at the poses they have by now: it moves with them, is forgotten with them, and
-nothing else is stored.
+Point-to-plane ICP with a robust kernel, on depth alone (docs/method.md, section 7.11). The surface is that of the
+stored keyframes which see the same ground, at the poses they have by now: it moves with them, is forgotten with them,
+and nothing else is stored.
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ class Registration:
 def held_step(J: FloatArray, residual: FloatArray, weight: FloatArray, least: float) -> tuple[FloatArray, int]:
     """Returns a Gauss-Newton step (6,), and how many of its directions are held, for J (N, 6) and residuals (N,).
 
-    Zhang, Kaess and Singh 2016: along eigenvectors of the normal equations with eigenvalues below `least` nothing moves.
-    Those of a bare wall are as large as its normals are noisy.
+    Zhang, Kaess and Singh 2016: along eigenvectors of the normal equations with eigenvalues below `least` nothing
+    moves. Those of a bare wall are as large as its normals are noisy.
     """
     value, vector = np.linalg.eigh((J.T * weight) @ J / weight.sum())
     held = value > least
