@@ -1,16 +1,17 @@
-"""The gsplat backend's mapping of arguments and results, run on a module with gsplat's interface and reference maths.
+"""The gsplat backend on gsplat's own Python, its compiled functions played by the slow reference.
 
-The real kernels need a GPU; what is checked here is everything this package adds around them.
+The real kernels need a GPU; what is checked here is everything that is put around them, by gsplat and by us.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
+import sys
+from collections.abc import Iterator
 
 import pytest
 import torch
-from reference.gsplat_torch import rasterization
+from reference.gsplat_host import called, host_kernels
 from reference.raster_scenes import camera, leaves, pose, room
 
 from ig_ros.errors import RasterError
@@ -20,12 +21,15 @@ from ig_ros.types import GaussianBatch
 
 
 @pytest.fixture
-def gsplat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gsplat_backend, "require", lambda: SimpleNamespace(rasterization=rasterization))
+def gsplat() -> Iterator[list[str]]:
+    """Its compiled functions, by name, as they are called."""
+    log: list[str] = []
+    with host_kernels(called(log)):
+        yield log
 
 
 @pytest.mark.parametrize("channels", [slice(3, 9), slice(2, 5), None])
-def test_same_images_gradients_and_statistics_as_the_cpu_backend(gsplat: None, channels: slice | None) -> None:
+def test_same_images_gradients_and_statistics_as_the_cpu_backend(gsplat: list[str], channels: slice | None) -> None:
     g = room(400, 9, size=2.0)
     gate = torch.rand(400) if channels is not None else None
     view, T, found = camera(40, 30), pose(), []
@@ -45,21 +49,40 @@ def test_same_images_gradients_and_statistics_as_the_cpu_backend(gsplat: None, c
         assert float((ours - theirs).norm() / theirs.norm()) < 1e-3
 
 
-def test_no_feature_channels_still_gives_depth(gsplat: None) -> None:
+def test_no_feature_channels_still_gives_depth(gsplat: list[str]) -> None:
     request = make_request(room(200, 0, size=2.0), pose(), camera(40, 30), 0.05, None, None)
     ours, theirs = gsplat_backend.render(request, None), cpu_backend.render(request, None)
     assert ours.features.shape == (30, 40, 0)
     assert torch.allclose(ours.depth, theirs.depth, atol=1e-3)
 
 
-def test_another_cap_of_alpha_is_refused(gsplat: None) -> None:
+def test_another_cap_of_alpha_is_refused(gsplat: list[str]) -> None:
     request = dataclasses.replace(make_request(room(2, 3), pose(), camera(8, 8), 0.05, None, None), max_alpha=0.9)
     with pytest.raises(RasterError, match="fixed largest alpha"):
         gsplat_backend.render(request, None)
 
 
-@pytest.mark.skipif(gsplat_backend.installed(), reason="gsplat is installed here")
-def test_missing_gsplat_is_named() -> None:
+def test_one_projection_and_one_sort_serve_colour_and_gated_features(gsplat: list[str]) -> None:
+    g = leaves(room(200, 9, size=2.0))
+    request = make_request(g, pose(), camera(40, 30), 0.05, slice(3, 9), torch.rand(200))
+    gsplat_backend.render(request, None).features.sum().backward()
+    for name, times in (("projection_ewa_3dgs_fused", 1), ("rasterize_to_pixels_3dgs", 2)):
+        assert gsplat.count(f"{name}_fwd") == gsplat.count(f"{name}_bwd") == times
+    assert gsplat.count("intersect_tile") == 1
+
+
+@pytest.mark.parametrize("screen", [None, ScreenStats()])
+def test_a_view_without_gaussians_is_empty_and_the_process_lives(gsplat: list[str], screen: ScreenStats | None) -> None:
+    request = make_request(room(0, 5), pose(), camera(40, 30), 0.05, slice(3, 5), torch.zeros(0))
+    result = gsplat_backend.render(request, screen)
+    assert result.features.shape == (30, 40, 5)
+    assert not (result.features.any() or result.depth.any() or result.alpha.any())
+    assert screen is None or (screen.visible is not None and screen.visible.shape == (0,))
+    assert not gsplat
+
+
+def test_missing_gsplat_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gsplat", None)  # as if it were not installed
     with pytest.raises(RasterError, match="gsplat is not installed"):
         gsplat_backend.require()
 
