@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +14,8 @@ import torch
 from ig_ros.errors import RasterError
 from ig_ros.raster.request import MAX_ALPHA, RasterRequest, ScreenStats
 from ig_ros.types import RenderResult
+
+log = logging.getLogger(__name__)
 
 BLUR = 0.3  # px^2, as in native/raster.h
 TILE = 16  # px, the side that gsplat is tested with
@@ -31,6 +35,19 @@ def require() -> Any:
     import gsplat  # here, because importing it may compile CUDA kernels
 
     return gsplat
+
+
+def kernels() -> Any:
+    """gsplat's compiled functions, compiled now (minutes) where they are not there yet; None where nvcc is missing."""
+    require()
+    if importlib.util.find_spec("gsplat.csrc") is None:  # not from a wheel that brings them
+        from torch.utils.cpp_extension import _get_build_directory  # gsplat looks there
+
+        if not (Path(_get_build_directory("gsplat_cuda", False)) / "gsplat_cuda.so").is_file():
+            log.warning("compiling gsplat's kernels: minutes, once (`ig gpu` does it before a robot needs them)")
+    from gsplat.cuda import _backend
+
+    return _backend._C
 
 
 def render(request: RasterRequest, screen: ScreenStats | None) -> RenderResult:
