@@ -50,6 +50,7 @@ lint: build
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -m vermin --target=3.10- --no-tips --quiet --violations ig_ros launch
 
 build: $(VENV)/.built
 

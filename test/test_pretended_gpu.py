@@ -18,6 +18,7 @@ from ig_ros.live import LiveMapper
 from ig_ros.map_io import load_map, save_map, trained_on
 from ig_ros.mapper import Mapper
 from ig_ros.planning.view_rendering import render_view
+from ig_ros.viewer import LiveSource
 
 STEPS = 12
 SHORT = {
@@ -90,6 +91,9 @@ def test_live(cost: Cost) -> None:
             live.submit(frame)
         wait_until(lambda: live.stats().steps > 2, "the training")
         assert live.instantiate().result(60).instances.objects
+        source = LiveSource("ground", live)
+        source.watch(orbit(1)[0])
+        assert source.quality(live.instantiate().result(60)) > 5  # type: ignore[operator]
         assert live.stats().device == "cuda (a pretended GPU)"
         assert not live.stats().error
     finally:

@@ -66,7 +66,12 @@ GOALS = {
 def measure(device: str, scene: str = SCENE, plan: Plan = PLAN) -> dict[str, float]:
     """Figures of one machine; runs on any device, so that tests can hold it to work without a GPU."""
     dataset = open_dataset(scene)
-    settings = {"device": device, "language.encoder": "none", "seeding.voxel": plan.voxel, "input.max_width": dataset[0].camera.width}
+    settings = {
+        "device": device,
+        "language.encoder": "none",
+        "seeding.voxel": plan.voxel,
+        "input.max_width": dataset[0].camera.width,
+    }
     children = Config().scaffold.children
     config = Config.from_dict(settings | {"seeding.max_anchors": plan.gaussians // children})
     mapper, steps, frames = Mapper(config), plan.steps, plan.frames

@@ -67,7 +67,8 @@ def render(request: RasterRequest, screen: ScreenStats | None) -> RenderResult:
         return RenderResult(image[..., :-1], image[..., -1], alpha)
     before, inside, after = g.features[:, : gated.start], g.features[:, gated], g.features[:, gated.stop :]
     image, alpha = _blend(gsplat, request, shown, splats, torch.cat([before, after], 1))
-    shares = Splats(*(_pass_share(t, request.gate) for t in (splats.means, splats.conics, splats.opacities)), None)
+    means, conics, opacities = (_pass_share(t, request.gate) for t in (splats.means, splats.conics, splats.opacities))
+    shares = Splats(means, conics, opacities, None)
     feature, _ = _blend(gsplat, request, shown, shares, inside)
     mixed = torch.cat([image[..., : gated.start], feature, image[..., gated.start : -1]], 2)
     return RenderResult(mixed, image[..., -1], alpha)
@@ -132,7 +133,7 @@ def _watch(screen: ScreenStats, radii: torch.Tensor, means: torch.Tensor) -> Non
         screen.gradient = gradient[0]
 
     if means.requires_grad:
-        means.register_hook(keep)
+        means.register_hook(keep)  # type: ignore[no-untyped-call]
 
 
 def _nothing(request: RasterRequest, screen: ScreenStats | None) -> RenderResult:

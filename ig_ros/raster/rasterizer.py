@@ -74,8 +74,8 @@ def gpu_problem() -> str:
     try:
         if gsplat_backend.kernels() is None:
             return (
-                f"gsplat found no nvcc to compile its kernels with: install the CUDA {torch.version.cuda} toolkit, or a "
-                "gsplat wheel that brings them"
+                f"gsplat found no nvcc to compile its kernels with: install the CUDA {torch.version.cuda} toolkit, or "
+                "a gsplat wheel that brings them"
             )
         there, here = _trial(torch.device("cuda")), _trial(torch.device("cpu"))
     except (RasterError, RuntimeError, OSError, ImportError, subprocess.SubprocessError) as error:

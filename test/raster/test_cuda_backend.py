@@ -15,7 +15,7 @@ from reference.gsplat_host import called, host_kernels
 from reference.raster_scenes import camera, leaves, pose, room
 
 from ig_ros.errors import RasterError
-from ig_ros.raster import ScreenStats, cpu_backend, gsplat_backend, select_device
+from ig_ros.raster import ScreenStats, cpu_backend, gsplat_backend, top_contributor
 from ig_ros.raster.request import make_request
 from ig_ros.types import GaussianBatch
 
@@ -76,7 +76,7 @@ def test_a_view_without_gaussians_is_empty_and_the_process_lives(gsplat: list[st
     request = make_request(room(0, 5), pose(), camera(40, 30), 0.05, slice(3, 5), torch.zeros(0))
     result = gsplat_backend.render(request, screen)
     assert result.features.shape == (30, 40, 5)
-    assert not (result.features.any() or result.depth.any() or result.alpha.any())
+    assert not any(image.any() for image in (result.features, result.depth, result.alpha))
     assert screen is None or (screen.visible is not None and screen.visible.shape == (0,))
     assert not gsplat
 
@@ -85,12 +85,6 @@ def test_missing_gsplat_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gsplat", None)  # as if it were not installed
     with pytest.raises(RasterError, match="gsplat is not installed"):
         gsplat_backend.require()
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_cuda_without_a_gpu() -> None:
-    with pytest.raises(RasterError, match="no CUDA GPU"):
-        select_device("cuda")
 
 
 @pytest.mark.cuda
@@ -104,3 +98,13 @@ def test_real_gsplat_agrees_with_the_cpu_backend() -> None:
     theirs = gsplat_backend.render(make_request(GaussianBatch(*fields), T, view, 0.05, None, None), None)
     assert float((ours.features - theirs.features.cpu()).abs().mean()) < 1e-3
     assert float((ours.depth - theirs.depth.cpu()).abs().mean()) < 3e-3
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_top_contributor_of_gaussians_on_a_gpu() -> None:
+    g, view, T = room(300, 3, size=2.0), camera(40, 30), pose()
+    there = GaussianBatch(*(getattr(g, f.name).cuda() for f in dataclasses.fields(g)[:-1]))
+    found = top_contributor(there, T, view)
+    assert found.is_cuda
+    assert torch.equal(found.cpu(), top_contributor(g, T, view))

@@ -46,7 +46,9 @@ def drawing_black(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(compiled, "rasterize_to_pixels_3dgs_fwd", black)
 
 
-MISMATCH = RuntimeError("The detected CUDA version (13.0)\nmismatches the version that was used to compile PyTorch (12.8)")
+MISMATCH = RuntimeError(
+    "The detected CUDA version (13.0)\nmismatches the version that was used to compile PyTorch (12.8)"
+)
 CASES = {
     "no gsplat": (without_gsplat, "gsplat is not installed"),
     "no nvcc": (without_nvcc, "no nvcc .* install the CUDA 13.0 toolkit"),

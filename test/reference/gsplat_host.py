@@ -68,7 +68,9 @@ def projected(
     assert eps2d == reference.BLUR
     none = torch.zeros(len(means))
     batch = GaussianBatch(means, quats, scales, none, none[:, None], none)
-    return reference.project(batch, torch.linalg.inv(viewmats[0].double()).numpy(), Camera(Ks[0].numpy(), width, height))
+    return reference.project(
+        batch, torch.linalg.inv(viewmats[0].double()).numpy(), Camera(Ks[0].numpy(), width, height)
+    )
 
 
 def intersect_tile(

@@ -1,5 +1,5 @@
-"""A CUDA device that is pretended: tensors say they are on it, keep their values on the host, and give them out as a GPU
-does: copied by .cpu(), never by .numpy() or an address, and never mixed with host tensors.
+"""A CUDA device that is pretended: tensors say they are on it, keep their values on the host, and give them out as
+a GPU does: copied by .cpu(), never by .numpy() or an address, and never mixed with host tensors.
 
 What a step costs on a GPU besides arithmetic is counted: operators, host synchronisations, copies to and from it.
 """
@@ -24,16 +24,48 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 CUDA = torch.device("cuda", 0)
 VIEWS = frozenset(
-    "view _unsafe_view expand select slice t transpose permute unsqueeze squeeze unbind split as_strided alias detach "
-    "unfold _reshape_alias diagonal split_with_sizes lift_fresh narrow".split()
+    [
+        "view",
+        "_unsafe_view",
+        "expand",
+        "select",
+        "slice",
+        "t",
+        "transpose",
+        "permute",
+        "unsqueeze",
+        "squeeze",
+        "unbind",
+        "split",
+        "as_strided",
+        "alias",
+        "detach",
+        "unfold",
+        "_reshape_alias",
+        "diagonal",
+        "split_with_sizes",
+        "lift_fresh",
+        "narrow",
+    ]
 )  # no kernel is launched for these
 SYNCING = frozenset(
-    "nonzero _local_scalar_dense masked_select _unique2 unique_dim unique_consecutive bincount equal "
-    "repeat_interleave".split()
+    [
+        "nonzero",
+        "_local_scalar_dense",
+        "masked_select",
+        "_unique2",
+        "unique_dim",
+        "unique_consecutive",
+        "bincount",
+        "equal",
+        "repeat_interleave",
+    ]
 )  # the host waits for their result
-INDEXING = frozenset("index index_put_ _index_put_impl_ index_put _unsafe_index".split())  # take host indices too
-MAKING = frozenset("as_tensor tensor zeros ones empty full arange eye rand randn linspace randint".split())
-LIKE = frozenset("zeros_like ones_like empty_like full_like rand_like randn_like".split())
+INDEXING = frozenset(["index", "index_put_", "_index_put_impl_", "index_put", "_unsafe_index"])  # take host indices too
+MAKING = frozenset(
+    ["as_tensor", "tensor", "zeros", "ones", "empty", "full", "arange", "eye", "rand", "randn", "linspace", "randint"]
+)
+LIKE = frozenset(["zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"])
 
 
 class Cost:
@@ -115,7 +147,9 @@ class Pretended(torch.Tensor):
             return _copied(*args[:2])
         if any(x.dim() for x in here):
             if name not in INDEXING:
-                raise RuntimeError(f"Expected all tensors to be on the same device, but found cuda:0 and cpu [{where()}]")
+                raise RuntimeError(
+                    f"Expected all tensors to be on the same device, but found cuda:0 and cpu [{where()}]"
+                )
             COST.uploads[where()] += 1
         _count(name, args)
         to_host = name == "_to_copy" and torch.device(kwargs.get("device") or CUDA).type == "cpu"
@@ -149,7 +183,9 @@ def _copied(target: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
 
 def _count(name: str, args: Any) -> None:
     if name in INDEXING:
-        masks = [x for x in tree_leaves(args[1]) if isinstance(x, torch.Tensor) and x.dtype in (torch.bool, torch.uint8)]
+        masks = [
+            x for x in tree_leaves(args[1]) if isinstance(x, torch.Tensor) and x.dtype in (torch.bool, torch.uint8)
+        ]
         filled = name != "index" and isinstance(args[2], torch.Tensor) and args[2].numel() == 1
         if masks and not filled:  # a boolean index is a nonzero
             COST.syncs[f"boolean index {where()}"] += len(masks)
@@ -208,7 +244,9 @@ class _Functions(TorchFunctionMode):
     def _moved(func: Any, x: torch.Tensor, rest: Any, kwargs: dict[str, Any]) -> torch.Tensor:
         given = [*rest, *kwargs.values()]
         like = next((g for g in given if isinstance(g, torch.Tensor)), None)
-        device = like.device if like is not None else next((g for g in given if isinstance(g, torch.device | str)), None)
+        device = (
+            like.device if like is not None else next((g for g in given if isinstance(g, torch.device | str)), None)
+        )
         dtype = like.dtype if like is not None else next((g for g in given if isinstance(g, torch.dtype)), x.dtype)
         if device is not None and not _is_cuda(device) and isinstance(x, Pretended):
             x = x.cpu()

@@ -64,7 +64,7 @@ def test_the_slow_side_of_the_quality_comparison_learns_the_same_beyond_noise() 
 
 
 def test_the_steps_of_a_gpu_learn_what_the_kernels_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """cuda.render, torch's decoder and losses and Adam, with gsplat's Python on host kernels: growth's statistics too."""
+    """gsplat's Python on host kernels, torch's decoder, losses and Adam: growth's statistics too."""
 
     def on_gpu(g: Any, T: Any, camera: Any, *, near: float, screen: Any, **gate: Any) -> RenderResult:
         return gsplat_backend.render(
