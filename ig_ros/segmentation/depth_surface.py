@@ -1,4 +1,4 @@
-"""Smooth surface from one depth image: points, normals, where it is torn, and its convex segments.
+"""Smooth surface from one depth image: points, normals, where it is torn and where it folds.
 
 A plane is affine in inverse depth over the image, so a windowed least-squares fit of 1/z gives depth and normal at
 once, with box filters only. Windows shrink towards depth gaps so that they never mix two surfaces.
@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from ig_ros.segmentation.label_images import compact
 from ig_ros.types import Camera, FloatArray, IntArray
 
 Mask = npt.NDArray[np.bool_]
@@ -119,17 +118,6 @@ def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera:
 def pair(array: npt.NDArray[np.generic], axis: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
     """Returns views of all pixels but the last, and all but the first, along an axis: neighbours in pairs."""
     return (array[:-1], array[1:]) if axis == 0 else (array[:, :-1], array[:, 1:])
-
-
-def split_convex(surface: DepthSurface, off_plane: Mask, least: int) -> IntArray:
-    """Returns (H, W) int32, 0 = none, 1.. = segments of at least `least` px among the pixels off every plane."""
-    known = off_plane & (surface.points[..., 2] > 0)
-    inside = known & ~surface.gap & ~creases(surface)
-    _, segments, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=4)
-    keep = stats[:, cv2.CC_STAT_AREA] >= least
-    keep[0] = False
-    segments = np.where(keep[segments], segments, 0)
-    return compact(grow_within(segments, known, surface.points[..., 2]))
 
 
 def creases(surface: DepthSurface) -> Mask:
