@@ -27,7 +27,7 @@ FOLDED = 0.65  # share of a border between two objects that is not convex
 FEW = 8  # px of border: fewer say nothing
 BOTTOM = 0.3, 0.1  # share of a bottom's border that rises, and most that hides something or ends on a plane
 INWARDS = 5.0  # degrees by which an inside bends over its width
-CONCENTRIC = 1.5  # most that distances of inside and outside from their centre differ, as a ratio
+CONCENTRIC = 2.0  # most that distances of inside and outside from their centre differ, as a ratio
 CONTINUED = 0.6, 0.4  # share of the one's and the other's surface that continues its counterpart's
 SAMPLE = 100  # points of a patch that are compared
 
@@ -57,15 +57,20 @@ def grown(labels: IntArray, allowed: Mask) -> IntArray:
 
 
 def cut_pockets(planes: IntArray, least: int) -> IntArray:
-    """Returns (H, W) int32, 0 = none, 1.. = regions of a plane apart from its largest: perhaps the bottom of a bowl."""
+    """Returns (H, W) int32 regions of planes: 0 = its largest or none, 1.. = others of at least `least` px, -1 = smaller.
+
+    Such a pocket is perhaps the bottom of a bowl.
+    """
     pockets = np.zeros(planes.shape, np.int32)
     for plane in range(1, int(planes.max()) + 1):
         _, regions, stats, _ = cv2.connectedComponentsWithStats((planes == plane).astype(np.uint8), connectivity=4)
         keep = stats[:, cv2.CC_STAT_AREA] >= least
-        keep[[0, 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())]] = False
-        number = np.where(keep, np.cumsum(keep) + pockets.max(), 0)
-        pockets = np.where(keep[regions], number[regions], pockets)
-    return pockets.astype(np.int32)
+        largest = [0, 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())]
+        keep[largest] = False
+        number = np.where(keep, np.cumsum(keep) + max(0, int(pockets.max())), -1)
+        number[largest] = 0
+        pockets += number[regions].astype(np.int32)
+    return pockets
 
 
 @dataclass(slots=True)
@@ -85,6 +90,11 @@ class Borders:
         self.counts[:3, kept, kept] = 0
         self.unseen[kept] += self.unseen[gone]
         self.owner[self.owner == gone] = kept
+
+    def drop(self, patch: int) -> None:
+        """Forgets a patch, as if nothing were seen where it is."""
+        self.counts[:, patch] = self.counts[:, :, patch] = 0
+        self.owner[self.owner == patch] = 0
 
     def alive(self) -> IntArray:
         """Returns the patches that are left."""
@@ -139,20 +149,22 @@ def find_objects(surface: DepthSurface, planes: IntArray, least: int) -> IntArra
     patches = cut_patches(surface, planes == 0)
     solid, pockets = int(patches.max()) + 1, cut_pockets(planes, least)
     labels = np.where(pockets > 0, pockets + solid - 1, patches)
+    nothing = int(labels.max()) + 1
+    labels[(labels == 0) & ((planes == 0) | (pockets < 0))] = nothing
     borders = count_borders(labels, surface)
+    borders.drop(nothing)
     join_convex(borders, solid)
     size = np.bincount(borders.owner[labels].ravel(), minlength=len(borders.owner))
     for patch in borders.alive():
         if size[patch] < least:
-            borders.join(0, patch)
+            borders.drop(patch)
     join_bottoms(borders, solid)
     for pocket in borders.alive():
         if pocket >= solid:
-            borders.join(0, pocket)
+            borders.drop(pocket)
     join_insides(borders, labels, surface)
     join_parts(borders, labels, surface)
-    depth = surface.points[..., 2]
-    return compact(grow_within(borders.owner[labels].astype(np.int32), (planes == 0) & (depth > 0), depth))
+    return compact(borders.owner[labels].astype(np.int32))
 
 
 def join_convex(borders: Borders, solid: int) -> None:
