@@ -82,7 +82,7 @@ def cleaned(patch: Mask, region: Mask) -> Mask:
     return (closed > 0) & region
 
 
-WORK_WIDTH = 320  # px to which images are reduced; a Kinect's depth holds no more detail
+WORK_SIZE = 320  # px of the longer side to which images are reduced; a Kinect's depth holds no more detail
 
 
 class GeometricSegmenter:
@@ -95,8 +95,8 @@ class GeometricSegmenter:
 
     def segment(self, rgb: Array, depth: FloatArray | None, camera: Camera) -> Masks:
         """Returns masks of rgb (H, W, 3) u8 with registered depth (H, W) m, 0 = unknown, or without any."""
-        width = min(WORK_WIDTH, camera.width)
-        small = camera.resized(width, round(camera.height * width / camera.width))
+        scale = min(1.0, WORK_SIZE / max(camera.width, camera.height))
+        small = camera.resized(round(camera.width * scale), round(camera.height * scale))
         size = (small.width, small.height)
         reduced = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         if depth is None:
