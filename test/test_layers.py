@@ -20,7 +20,7 @@ LAYERS = (  # from the bottom up
     ("geometry",),
     ("message_decoding", "pose_buffer"),
     ("lens_distortion",),
-    ("depth_images",),
+    ("depth_images", "detections"),
     ("raster",),
     (*STAGES, "named_objects"),
     ("planning",),
