@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from ig_ros.config import Config
+from ig_ros.detections import named_by_boxes
 from ig_ros.errors import EncoderError, FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.instances import Instantiator, PointSet
@@ -148,6 +149,8 @@ class Mapper:
             masks = self.segmenter.segment(frame.rgb, frame.depth, frame.camera)
         if masks is None:
             return frame
+        if frame.detections is not None:
+            masks = named_by_boxes(masks, frame.detections)
         try:
             masks = embed_masks(self.encoder, frame.rgb, masks)
         except EncoderError as error:  # the segmenter's machine has another encoder: its masks and names are still good

@@ -173,7 +173,7 @@ class ObjectInstance:
     born: int = 0  # ns, stamp of the first keyframe that recognised it
     last_seen: int = 0  # ns, stamp of the newest keyframe that recognised it
     split_from: int = 0  # id of the object it came off, 0 = none
-    certainty: float = 1.0  # probability that the label is right, after all views that show the object; 0 without one
+    certainty: float = 1.0  # probability that the label is right, told from all views of the object; 1 without a label
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,8 +90,7 @@ class SsdDetector:
             )
 
     def detect(self, rgb: Array) -> Detections:
-        """Returns what the model sees in an image rgb (H, W, 3) u8, in its pixels; the best box of those that overlap.
-        """
+        """Returns what the model sees in an image rgb (H, W, 3) u8, in its pixels; the best box of those that overlap."""
         height, width = rgb.shape[:2]
         _, rows, cols, _ = self._input["shape"].tolist()
         image = cv2.resize(np.ascontiguousarray(rgb), (cols, rows), interpolation=cv2.INTER_AREA)[None]
@@ -136,7 +135,9 @@ def read_labels(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as packed:
             text = next((packed.read(n).decode(errors="replace") for n in packed.namelist() if n.endswith(".txt")), "")
     if not text.strip():
-        raise SegmenterError(f"{path} brings no labels: put them into {beside}, one a line, in the order of its classes")
+        raise SegmenterError(
+            f"{path} brings no labels: put them into {beside}, one a line, in the order of its classes"
+        )
     return [line.strip() for line in text.strip().splitlines()]
 
 

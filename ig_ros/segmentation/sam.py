@@ -17,13 +17,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
-from ig_ros.segmentation.depth_surface import Mask
 from ig_ros.geometry import box_iou
+from ig_ros.segmentation.depth_surface import Mask
 from ig_ros.segmentation.label_images import compact, least_pixels
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
 

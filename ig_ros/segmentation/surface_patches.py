@@ -218,7 +218,9 @@ def concentric(surface: DepthSurface, inside: Array, outside: Array) -> bool:
     across = np.eye(3) - normals[inside, :, None] * normals[inside, None]  # (N, 3, 3): off the line of each normal
     middle = points[inside].mean(0)
     ridge = 0.01 * np.eye(3)  # holds the middle where nothing else does: along the axis of a mug
-    centre = np.linalg.solve(across.mean(0) + ridge, np.einsum("nij,nj->i", across, points[inside]) / len(inside) + ridge @ middle)
+    centre = np.linalg.solve(
+        across.mean(0) + ridge, np.einsum("nij,nj->i", across, points[inside]) / len(inside) + ridge @ middle
+    )
     near, far = (np.median(np.linalg.norm(points[i] - centre, axis=1)) for i in (inside, outside))
     return bool(1 / CONCENTRIC < far / max(near, 1e-6) < CONCENTRIC)
 
