@@ -52,7 +52,7 @@ def _of_ours(d: Any) -> Row:
 
 
 def _of_vision_msgs(d: Any) -> Row:
-    """Foxy has `results[].id` and a Pose2D as centre, later releases `results[].hypothesis` and a Point2D with theta."""
+    """Foxy has `results[].id` and a Pose2D as centre, later releases `results[].hypothesis` and another Pose2D."""
     results = [getattr(result, "hypothesis", result) for result in d.results]
     best = max(results, key=lambda h: h.score, default=None)
     if best is None:

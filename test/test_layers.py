@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
     ("errors", "registries"),
+    ("weights",),
     ("types", "config", "colors", "thread_settings"),
     ("validation", "atomic_write"),
     ("geometry",),

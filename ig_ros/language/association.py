@@ -41,14 +41,13 @@ def describe(
 ) -> Description:  # fmt: skip
     """Finds the most probable label and averages the embedding; below `accept` an observation is ignored.
 
-    Each counts weight x score for its name, and with the rest of its weight, as one without a name does, for a thing
-    that the segmenter does not know (naming.py). names: how many kinds the map's masks name; longest: the object's
+    Each counts weight x score for its name, and one without a name its weight for a thing that the segmenter does not
+    know (naming.py). names: how many kinds the map's masks name; longest: the object's
     longest edge, m, 0 = not known.
 
     The papers multiply the IoU with a feature score [OG 3.3]. It is left out here: online, features of new ground
     are not trained yet, so the score would tell new objects from old ones and not right masks from wrong ones.
-    An object accepted in fewer than `min_views` views gets no label and a zero embedding, and so does one that has
-    its names most probably out of the blue.
+    An object accepted in fewer than `min_views` views gets no label and a zero embedding.
     Raises EncoderError when a mask's embedding has another length than the encoder's.
     """
     used = [s for s in observations if s.weight > accept and s.score > 0]
@@ -56,11 +55,11 @@ def describe(
     if views < min_views:
         return Description("", embedding_of([], {}, encoder), views)
     votes = label_votes(used)
-    silent = sum(s.weight * (1 - s.score if s.name.strip() else 1.0) for s in used)
+    silent = sum(s.weight for s in used if not s.name.strip())
     kinds = name_probabilities(votes, silent, names, longest)
-    best = max(kinds, key=lambda kind: (kinds[kind], kind), default="")
-    if not kinds or kinds[best] < 1 - sum(kinds.values()):
+    if not kinds:
         return Description("", embedding_of(used, {}, encoder), views)
+    best = max(kinds, key=lambda kind: (kinds[kind], kind))
     total = {kind: sum(v for n, v in votes.items() if kind_of(n) == kind) for kind in kinds}
     shares = {name: kinds[kind_of(name)] * vote / total[kind_of(name)] for name, vote in votes.items()}
     label = max((n for n in votes if kind_of(n) == best), key=lambda name: (votes[name], name))

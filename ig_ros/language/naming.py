@@ -41,7 +41,7 @@ def kind_of(name: str) -> str:
 
 
 def size_fit(name: str, longest: float) -> float:
-    """Returns in [ODD, 1] how usual it is that a thing of this name has so long an edge (m); 1 where nothing is known."""
+    """Returns in [ODD, 1] how usual so long an edge (m) is of a thing of this name; 1 where nothing is known."""
     kind = kind_of(name)
     low, high = size_ranges().get(kind) or size_ranges().get(kind.split()[-1] if kind else "", (0.0, inf))
     if longest <= 0 or low <= longest <= high:

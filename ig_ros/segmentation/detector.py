@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from ig_ros.types import Array, Camera, Detections, FloatArray, Masks
 
 REMEDY = "`ig weights` lists one and where it comes from; set segmentation.detector_model to its path"
 MIN_SCORE = 0.2  # boxes below it are noise
+MIN_QUARTER = 0.6  # of the model's side: smaller quarters of an image show it nothing new
+CUT = 4  # px from a quarter's inner border within which a box is of a thing that is cut off there
 MAX_OVERLAP = 0.6  # IoU of two boxes of a class above which the better one stays [Liu et al. 2016: 0.45 to 0.6]
 SCALES = (0.2, 0.95)  # of the anchors of first and last grid, as shares of the image [SSD-MobileNet]
 FIRST = ((0.1, 1.0), (0.2, 2.0), (0.2, 0.5))  # scale and aspect of the anchors of the finest grid
@@ -72,8 +75,8 @@ class SsdDetector:
         shape = tuple(self._input["shape"].tolist())
         if not (len(shape) == 4 and shape[3] == 3 and (self._plain or len(sizes) == 4)):
             raise SegmenterError(
-                f"{path} is no SSD: it takes {shape} and returns {sizes}; wanted is one image in, and out box encodings "
-                "(1, n, 4) and class scores (1, n, classes), or the four outputs of TFLite_Detection_PostProcess"
+                f"{path} is no SSD: it takes {shape} and returns {sizes}; wanted is one image in, and out box "
+                "encodings (1, n, 4) and class scores (1, n, classes), or the four outputs of TFLite_Detection_PostProcess"
             )
         if self._plain:
             self._order = sorted(range(2), key=lambda i: sizes[i][2] != 4)
@@ -90,7 +93,26 @@ class SsdDetector:
             )
 
     def detect(self, rgb: Array) -> Detections:
-        """Returns what the model sees in an image rgb (H, W, 3) u8, in its pixels; the best box of those that overlap."""
+        """Returns what the model sees in an image rgb (H, W, 3) u8, in its pixels; the best box of those that overlap.
+
+        It looks at the whole image and, since it reduces that to some 300 px, at its four overlapping quarters, too.
+        """
+        height, width = rgb.shape[:2]
+        found = [self._look(rgb)]
+        rows, cols = (-(-size * 3 // 5) for size in (height, width))
+        if min(rows, cols) >= MIN_QUARTER * self._input["shape"][1]:
+            for top, left in product((0, height - rows), (0, width - cols)):
+                boxes, *rest = self._look(rgb[top : top + rows, left : left + cols])
+                boxes = boxes + [left, top, left, top]
+                inner = [left + CUT, top + CUT, left + cols - CUT, top + rows - CUT]
+                border = np.array([left == 0, top == 0, left + cols == width, top + rows == height])
+                whole = (border | np.concatenate([boxes[:, :2] > inner[:2], boxes[:, 2:] < inner[2:]], axis=1)).all(1)
+                found.append((boxes[whole], *(values[whole] for values in rest)))
+        boxes, classes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return best_boxes(boxes, classes, scores, self.labels)
+
+    def _look(self, rgb: Array) -> tuple[FloatArray, Array, FloatArray]:
+        """Returns boxes (n, 4) px, classes (n,) and scores (n,) of one pass."""
         height, width = rgb.shape[:2]
         _, rows, cols, _ = self._input["shape"].tolist()
         image = cv2.resize(np.ascontiguousarray(rgb), (cols, rows), interpolation=cv2.INTER_AREA)[None]
@@ -101,7 +123,7 @@ class SsdDetector:
         self._model.invoke()
         values = [np.asarray(self._model.get_tensor(o["index"])[0]) for o in self._outputs]
         boxes, classes, scores = self._decoded(values) if self._plain else self._postprocessed(values)
-        return best_boxes(boxes * ([width, height] * 2), classes, scores, self.labels)
+        return boxes * ([width, height] * 2), classes, scores
 
     def _decoded(self, values: Sequence[Array]) -> tuple[FloatArray, Array, FloatArray]:
         """Boxes (n, 4) in [0, 1], classes (n,) and scores (n,) of a plain network: one row per anchor and class."""
