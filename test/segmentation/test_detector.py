@@ -87,6 +87,7 @@ def test_a_large_image_is_also_looked_at_in_quarters(path: Path) -> None:
 
 def test_the_segmenter_names_the_mask_in_the_box(path: Path) -> None:
     segmenter = make_segmenter(SegmentationConfig(segmenter="detector", detector_model=str(path)))
+    path.with_suffix(".txt").write_text("\n".join(LABELS))
     depth = np.full((90, 120), 1.0, np.float32)
     depth[36:54, 48:72] = 0.7
     camera = Camera(np.array([[100.0, 0, 60], [0, 100, 45], [0, 0, 1]]), 120, 90)
