@@ -11,7 +11,7 @@ import numpy as np
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError, QueryError
 from ig_ros.language.attributes import color_score, extreme, prefer
-from ig_ros.language.encoders import Encoder
+from ig_ros.language.encoders import Encoder, LabelEncoder
 from ig_ros.language.grammar import (
     PRONOUNS,
     Phrase,
@@ -24,6 +24,7 @@ from ig_ros.language.grammar import (
     parse,
     texts_of,
 )
+from ig_ros.language.naming import weighed
 from ig_ros.language.relations import between, related, related_to_observer
 from ig_ros.language.scene_geometry import SceneGeometry, geometry_of
 from ig_ros.language.viewpoint import Scope, Viewpoint
@@ -70,6 +71,10 @@ def rank(
         if phrase.words and not (scorer.embedded.any() or any(o.label for o in instances.objects)):
             return QueryResult(QueryStatus.NOT_READY, (), why_not_ready(instances))
         scores, missing = scorer.answer(text, phrase)
+        if phrase.words and isinstance(encoder, LabelEncoder | None):  # an image encoder asks what things look like
+            certainty = np.array([o.certainty for o in instances.objects])
+            scores, least = weighed(np.where(admitted, scores, 0.0), certainty, threshold)
+            threshold = min_score or least
     return ranked(text, np.where(admitted, scores, 0.0), instances, max_results, threshold, missing)
 
 
