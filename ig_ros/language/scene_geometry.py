@@ -21,7 +21,7 @@ ANCHOR_POINTS = 4000  # of the object that the others are compared with
 Rows = TypeVar("Rows", FloatArray, IntArray)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SceneGeometry:
     """S objects; metres, world frame with z up."""
 
