@@ -25,7 +25,7 @@ RELATIONS = {  # canonical name -> ways to say it
     "right of": ("right of", "to the right of", "on the right of", "at the right of", "right from"),
     "in front of": ("in front of", "before", "ahead of"),
     "behind": ("behind", "in back of", "to the back of"),
-    "on": ("on top of", "on", "upon", "atop", "onto"),
+    "on": ("on top of", "on the top of", "on", "upon", "atop", "onto"),
     "above": ("above", "over", "higher than"),
     "under": ("under", "underneath", "below", "beneath"),
     "in": ("inside of", "inside", "within", "in"),
@@ -90,7 +90,10 @@ ENDS_NOUN_PHRASE = {
     "of", "with", "from", "for", "to", "in", "on", "at", "by", "under", "over", "near", "behind", "that", "which",
     "who", "where", "when", "and", "or", "while", "it", "is", "are", "i",
 }  # fmt: skip
-_SPELLINGS = [(way.split(), name) for name, ways in RELATIONS.items() for way in ways]
+_SPELLINGS: dict[str, list[tuple[list[str], str]]] = {}  # by the first word
+for _name, _ways in RELATIONS.items():
+    for _way in _ways:
+        _SPELLINGS.setdefault(_way.split()[0], []).append((_way.split(), _name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +300,7 @@ def _find_relation(words: list[str]) -> tuple[int, int, str]:
         following = words[place:]
         fits = [
             (len(way), name)
-            for way, name in _SPELLINGS
+            for way, name in _SPELLINGS.get(words[place], ())
             if following[: len(way)] == way
             and len(following) > len(way)
             and (name != "with" or following[len(way)] in DEFINITE)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from ig_ros.language.grammar import ARTICLES, DEFINITE, NUMBERS, Phrase, parse, singular, tokens
+from ig_ros.language.grammar import ARTICLES, DEFINITE, NUMBERS, Phrase, is_plain, parse, singular, tokens
 from ig_ros.language.lexicon import LEXICON
 
 ID = re.compile(r"^(?:the )?(?:(?:object|instance|item|thing) )?(?:(?:number|no|nr|id|object|instance|item|thing) ?|# ?)(\d+)$")
@@ -80,6 +80,7 @@ def read_question(text: str, labels: Iterable[str]) -> Question:
     refusal = refusal_of(bare, labels)
     if phrase.number and not phrase.superlative and not phrase.words:
         phrase = replace(phrase, number=0)
+    bare = phrase.words if (count or listing) and is_plain(phrase) else bare
     return Question(phrase, bare, "count" if count else quantity_of(asked, phrase), 0, refusal)
 
 

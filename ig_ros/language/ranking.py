@@ -147,6 +147,7 @@ class PhraseScorer:
         self._snapshot, self.threshold = snapshot, threshold
         self.instances = snapshot.instances
         self._labels = [o.label for o in snapshot.instances.objects]
+        self._names = [name_of(label) for label in self._labels]
         self._embeddings = snapshot.instances.embeddings
         self._encoder = encoder if self._embeddings.size else None
         self._view = viewpoint or Viewpoint.newest(snapshot)
@@ -194,7 +195,10 @@ class PhraseScorer:
             score = np.where(named, np.minimum(score, self._encoder.relevancy(rest, self._embeddings)), score)
         name = " ".join(map(singular, name_of(text)))
         another = np.array([is_another(name, label) for label in self._labels], bool)
-        score = np.maximum(np.where(another, RIVAL_SHARE * score, score), heads)
+        score = np.where(another, RIVAL_SHARE * score, score)
+        if (exact | (heads == SAME_HEAD)).any():
+            score *= ALIKE  # what bears the name is meant, not what only lies near it
+        score = np.maximum(score, heads)
         kind = members_of(" ".join(text.lower().split()), self._labels)
         if kind is not None:
             score = np.where(kind[0], SAME_HEAD, np.where(kind[1], score, 0.0))
@@ -205,22 +209,22 @@ class PhraseScorer:
 
         "bottle of water" is "water bottle".
         """
-        name = tuple(map(singular, name_of(text)))
+        name = name_of(text)
+        name = (*name[:-1], *map(singular, name[-1:]))
         if "of" in name[1:-1]:
             cut = name.index("of")
             name = (*name[cut + 1 :], *name[:cut])
         score = np.zeros(len(self._labels))
-        for i, label in enumerate(self._labels):
-            words = tuple(map(singular, name_of(label)))
-            if name and len(words) >= len(name) and words[-len(name) :] == name:
-                score[i] = LAST_WORD if is_only_last_word(" ".join(name), label) else SAME_HEAD
+        for i, words in enumerate(self._names):
+            if name and (*words[-len(name) : -1], *map(singular, words[-1:])) == name:
+                score[i] = LAST_WORD if is_only_last_word(" ".join(name), self._labels[i]) else SAME_HEAD
         return score
 
     def labelled(self, text: str) -> BoolArray:
         """(S,) bool: the text is the object's label, or its plural."""
         name = name_of(text)
         one = (*name[:-1], singular(name[-1])) if name else None
-        return np.array([name_of(label) in (name or None, one) for label in self._labels], dtype=bool)
+        return np.array([words in (name or None, one) for words in self._names], dtype=bool)
 
     def missing_anchor(self, phrase: Phrase) -> str:
         """Words of the first thing that the phrase takes for given and that is not there; "" if all are there."""
@@ -277,17 +281,18 @@ class PhraseScorer:
             for color in phrase.colors:
                 shown = color_score(color, self._scene)
                 unseen = np.isnan(shown)
-                scores = both(scores, np.where(unseen, self.relevance(phrase.text), shown) if unseen.any() else shown)
+                known = np.where(unseen, self.relevance(phrase.text), decided(shown)) if unseen.any() else decided(shown)
+                scores = both(scores, known)
             scores = np.maximum(scores, self.labelled(phrase.text))  # a label may itself name the colour
         for shape in phrase.shapes:
-            scores = both(scores, shape_score(shape, self._scene))
+            scores = both(scores, decided(shape_score(shape, self._scene)))
         for other in phrase.excluded:
             scores = np.where(self._left_out(other), 0.0, scores)
         for relation in sorted(phrase.relations, key=is_comparison):
             if is_comparison(relation):
                 scores = self._compared(relation, scores)
             else:
-                scores = both(scores, self._related(relation))
+                scores = both(scores, decided(self._related(relation)))
         if phrase.superlative:
             scores = compared(phrase, scores, self.threshold, self._scene, self._view)
         return scores
@@ -377,6 +382,11 @@ class PhraseScorer:
 def is_comparison(relation: Relation) -> bool:
     """Whether a relation chooses among the objects that all else has left."""
     return relation.name in ("nearest", "farthest")
+
+
+def decided(share: FloatArray) -> FloatArray:
+    """What is more false than true (below 0.5) is no answer, whatever threshold the names have."""
+    return np.where(share < UNDECIDED, 0.5 * share, share)
 
 
 def both(first: FloatArray, second: FloatArray) -> FloatArray:

@@ -55,7 +55,8 @@ def direction(name: str, scene: SceneGeometry, anchor: int, view: Viewpoint) -> 
     beyond = logistic(along - 0.6 * half_along, 0.02)
     near = 0.85 + 0.15 * np.exp(-scene.gaps(anchor) / 0.5)
     near *= np.where(supports_of(scene).common(anchor), 1.0, ELSEWHERE)
-    return np.asarray(logistic(CONE - angle, CONE_WIDTH) * beyond * near * apart(scene, anchor))
+    straight = np.cos(np.minimum(angle, CONE))
+    return np.asarray(logistic(CONE - angle, CONE_WIDTH) * straight * beyond * near * apart(scene, anchor))
 
 
 def apart(scene: SceneGeometry, anchor: int) -> FloatArray:
@@ -78,8 +79,11 @@ def next_to(scene: SceneGeometry, anchor: int) -> FloatArray:
 
 
 def on(scene: SceneGeometry, anchor: int) -> FloatArray:
-    """Its underside touches the anchor's surface over which it stands; or it is fixed to an upright anchor (a wall)."""
-    return supports_of(scene).on[:, anchor].copy()
+    """Its underside touches the anchor's surface over which it stands; or it is fixed to an upright anchor (a wall).
+
+    What stands in the anchor as well, on one of its boards, is meant less than what stands on its top.
+    """
+    return np.asarray(supports_of(scene).on[:, anchor] * (1 - 0.2 * inside(scene, anchor)))
 
 
 def above(scene: SceneGeometry, anchor: int) -> FloatArray:

@@ -69,8 +69,13 @@ class Supports:
         return np.asarray(carried)
 
     def common(self, anchor: int) -> BoolArray:
-        """(S,) bool: what one thing carries together with the anchor; true where it is unknown what carries either."""
-        shared = (self.carried & self.carried[anchor]).any(1) | self.carried[:, anchor] | self.carried[anchor]
+        """(S,) bool: what one thing carries together with the anchor; true where it is unknown what carries either.
+
+        The ground, which carries everything in the end, counts only for what stands on it.
+        """
+        direct, above_ground = self.on >= 0.5, self.carried & self.carried.any(1)
+        shared = (direct & direct[anchor]).any(1) | (above_ground & above_ground[anchor]).any(1)
+        shared |= self.carried[:, anchor] | self.carried[anchor]
         return np.asarray(shared | ~self.carried.any(1) | ~self.carried[anchor].any())
 
     def _beneath(self, a: int, b: int) -> float:
