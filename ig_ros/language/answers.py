@@ -49,7 +49,9 @@ def which_one(
     color = {instances.objects[i].id: c for i, c in zip(likely, colors, strict=True)}
     named = ", ".join(f"{color[h.object.id]} {name_of(h.object)}".strip() for h in hits)
     message = f"'{text}': {len(hits)} fit, which one? {named}"
-    return QueryResult(QueryStatus.AMBIGUOUS, hits[: max_results or None], message + note(reading, threshold), threshold)
+    return QueryResult(
+        QueryStatus.AMBIGUOUS, hits[: max_results or None], message + note(reading, threshold), threshold
+    )
 
 
 def unanswered(

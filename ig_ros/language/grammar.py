@@ -53,8 +53,15 @@ SUPERLATIVES = {
     "big": "largest", "large": "largest", "small": "smallest", "tall": "tallest", "little": "smallest",
     "longest": "longest", "longer": "longest",
 }  # fmt: skip
-ENDS = {"left": "leftmost", "right": "rightmost", "front": "nearest", "back": "farthest", "rear": "farthest",
-        "top": "highest", "bottom": "lowest"}  # where counting begins
+ENDS = {
+    "left": "leftmost",
+    "right": "rightmost",
+    "front": "nearest",
+    "back": "farthest",
+    "rear": "farthest",
+    "top": "highest",
+    "bottom": "lowest",
+}  # where counting begins
 OPPOSITE_END = {"leftmost": "rightmost", "rightmost": "leftmost", "nearest": "farthest", "farthest": "nearest",
                 "highest": "lowest", "lowest": "highest"}  # fmt: skip
 ORDINALS = {word: n for n, words in enumerate(
@@ -323,7 +330,8 @@ def _conjunction(words: list[str]) -> int:
 def _head(words: list[str]) -> Phrase:
     words = [t for t in words if t not in ARTICLES]
     rest = list(words)
-    filler = [rest.pop(0)] if len(rest) > 1 and rest[0] in ANYTHING and rest[1] in COLORS | SHAPES else []
+    described = len(rest) > 1 and rest[0] in ANYTHING and rest[1] in COLORS | SHAPES
+    filler = [rest.pop(0)] if described and rest[2:3] in ([], ["to"], ["for"]) else []
     colors: list[str] = []
     shapes: list[str] = []
     superlative, place, number = "", 1, 0
@@ -331,7 +339,7 @@ def _head(words: list[str]) -> Phrase:
         following = rest[1] if len(rest) > 1 else ""
         if rest[0] in COLORS:
             colors.append(COLORS[rest[0]])
-        elif rest[0] in SHAPES and not (filler and rest[0] == "long" and following == "enough"):
+        elif rest[0] in SHAPES:
             shapes.append(SHAPES[rest[0]])
         elif rest[0] in SUPERLATIVES:
             superlative = SUPERLATIVES[rest[0]]

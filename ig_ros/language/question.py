@@ -10,7 +10,9 @@ from functools import reduce
 from ig_ros.language.grammar import ARTICLES, DEFINITE, NUMBERS, Phrase, is_plain, parse, singular, tokens
 from ig_ros.language.lexicon import LEXICON
 
-ID = re.compile(r"^(?:the )?(?:(?:object|instance|item|thing) )?(?:(?:number|no|nr|id|object|instance|item|thing) ?|# ?)(\d+)$")
+ID = re.compile(
+    r"^(?:the )?(?:(?:object|instance|item|thing) )?(?:(?:number|no|nr|id|object|instance|item|thing) ?|# ?)(\d+)$"
+)
 TAKE = "bring|give|hand|get|fetch|pass|show|find|grab|take|locate|pick up|pick|lift|go to|drive to|look for|point at|point to"
 COURTESY = (  # what a text begins or ends with without asking for it, one after the other, until nothing is left to drop
     r"^(?:hi|hello|hey|ok|okay|excuse me|sorry|please|kindly|now|robot)\b[ ,]*",
@@ -40,17 +42,29 @@ REWRITTEN = (  # other ways to say what the grammar knows
 )
 UNDEFINED = ("facing", "opposite", "across from", "parallel to", "aligned with", "around", "along")
 # Words that sentences of other languages are made of and that are no English words.
-FOREIGN = frozenset("""
-    der das und ist wo bitte mir gib den dem ein eine einen auf unter neben zwischen nicht mit für welche
-    el la los las una del donde esta está por favor sobre debajo junto dame con qué
-    le les une est où sur sous dans avec donne moi entre prends
-    il lo gli uno dov'è sul sotto vicino per dammi con
-    o os uma onde está em cima debaixo
-    het een op naast waar
-    och är på var under bredvid ge mig
-    gdzie jest na pod obok nerede için
-""".split()) - {"under", "per", "in", "o"}  # fmt: skip
-ENGLISH = frozenset("the of is are to in on at and or with that which near next left right under".split())
+FOREIGN = frozenset(["der", "das", "und", "ist", "wo", "bitte", "mir", "gib", "den", "dem", "ein", "eine", "einen", "auf", "unter", "neben", "zwischen", "nicht", "mit", "für", "welche", "el", "la", "los", "las", "una", "del", "donde", "esta", "está", "por", "favor", "sobre", "debajo", "junto", "dame", "con", "qué", "le", "les", "une", "est", "où", "sur", "sous", "dans", "avec", "donne", "moi", "entre", "prends", "il", "lo", "gli", "uno", "dov'è", "sul", "sotto", "vicino", "per", "dammi", "con", "o", "os", "uma", "onde", "está", "em", "cima", "debaixo", "het", "een", "op", "naast", "waar", "och", "är", "på", "var", "under", "bredvid", "ge", "mig", "gdzie", "jest", "na", "pod", "obok", "nerede", "için"]) - {"under", "per", "in", "o"}  # fmt: skip
+ENGLISH = frozenset(
+    [
+        "the",
+        "of",
+        "is",
+        "are",
+        "to",
+        "in",
+        "on",
+        "at",
+        "and",
+        "or",
+        "with",
+        "that",
+        "which",
+        "near",
+        "next",
+        "left",
+        "right",
+        "under",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,7 @@ def without_courtesy(text: str) -> str:
 def quantity_of(text: str, phrase: Phrase) -> str:
     """Whether a text asks for one thing, for any or for all that fit."""
     words = text.split()
-    if words[:1] and words[0] in ALL or phrase.number:
+    if (words[:1] and words[0] in ALL) or phrase.number:
         return "all"
     head = phrase.words.split()[:1] if " to " in phrase.words else phrase.words.split()[-1:]
     several = head and singular(head[0]) != head[0] and singular(head[0]) in _NOUNS
@@ -123,4 +137,6 @@ def refusal_of(text: str, labels: Iterable[str]) -> str:
     if 2 * strange > len(letters) or sentence or (foreign and others and unknown == others):
         return "English only: the words of this question are of another language"
     undefined = next((w for w in UNDEFINED if re.search(rf"\b{w} (?:the|a|an|my)\b", text)), "")
-    return f"'{undefined}' is not defined here: say left of, right of, in front of, behind or next to" if undefined else ""
+    return (
+        f"'{undefined}' is not defined here: say left of, right of, in front of, behind or next to" if undefined else ""
+    )

@@ -38,7 +38,10 @@ UNDECIDED = 0.5  # threshold of a map that learnt none
 ANCHORS = 5  # most likely meanings of an anchor that are tried
 BACKGROUND = frozenset({"floor", "ground", "wall", "ceiling", "room", "house"})  # every room has them, segmented or not
 STRUCTURE = frozenset({"floor", "ground", "wall", "ceiling", "room", "window", "door"})  # not meant by "thing"
-SAME_HEAD, LAST_WORD = 0.9, 0.7  # score of what a text is the kind of ("bottle": "ketchup bottle"), or only the last word
+SAME_HEAD, LAST_WORD = (
+    0.9,
+    0.7,
+)  # score of what a text is the kind of ("bottle": "ketchup bottle"), or only the last word
 RIVAL_SHARE = 0.2  # of its score remains to what a text names as something else
 AS_LIKELY = 0.85  # share of the best score from which on a thing may be meant as well
 LIKELY_ANCHOR = 0.8  # share of the best anchor's score from which on another one is tried
@@ -173,7 +176,7 @@ class PhraseScorer:
 
         Of the readings of "A on B left of C" the first that has an answer counts.
         """
-        scores = np.zeros(len(self._labels))
+        scores: FloatArray = np.zeros(len(self._labels))
         for reading in alternatives(phrase):
             scores = np.maximum(scores, self._reading(reading))
             if scores.max(initial=0.0) >= self.threshold:
@@ -281,7 +284,9 @@ class PhraseScorer:
             for color in phrase.colors:
                 shown = color_score(color, self._scene)
                 unseen = np.isnan(shown)
-                known = np.where(unseen, self.relevance(phrase.text), decided(shown)) if unseen.any() else decided(shown)
+                known = (
+                    np.where(unseen, self.relevance(phrase.text), decided(shown)) if unseen.any() else decided(shown)
+                )
                 scores = both(scores, known)
             scores = np.maximum(scores, self.labelled(phrase.text))  # a label may itself name the colour
         for shape in phrase.shapes:
@@ -311,7 +316,7 @@ class PhraseScorer:
 
     def _related(self, relation: Relation) -> FloatArray:
         """(S,) the best of anchor and geometry together, over all likely anchors."""
-        best = np.zeros(len(self._labels))
+        best: FloatArray = np.zeros(len(self._labels))
         if relation.name in ("top of", "bottom of"):
             members = self.scores(relation.anchors[0]) >= self.threshold
             return supports_of(self._scene).end_of_stack(relation.name == "top of", members)
@@ -337,7 +342,7 @@ class PhraseScorer:
     def _related_to_part(self, relation: Relation) -> FloatArray:
         """(S,) in (on) a part of a whole that is no object of its own: "in the top drawer of the cabinet"."""
         part = relation.anchors[0]
-        best = np.zeros(len(self._labels))
+        best: FloatArray = np.zeros(len(self._labels))
         for i, p in self._anchors(part.whole[0]):
             if i is None or relation.name not in ("in", "on"):
                 continue

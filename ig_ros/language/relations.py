@@ -20,7 +20,12 @@ from ig_ros.types import FloatArray
 CONE, OBSERVER_CONE, CONE_WIDTH = np.radians([52.0, 75.0, 6.0])
 ELSEWHERE = 0.8  # how far a thing beside the anchor that stands on another surface is meant
 DIRECTIONS = frozenset({"left of", "right of", "in front of", "behind"})
-SIDES = {"left side of": "left of", "right side of": "right of", "front side of": "in front of", "back side of": "behind"}
+SIDES = {
+    "left side of": "left of",
+    "right side of": "right of",
+    "front side of": "in front of",
+    "back side of": "behind",
+}
 
 
 def related(name: str, scene: SceneGeometry, anchor: int, view: Viewpoint) -> FloatArray:

@@ -31,18 +31,15 @@ class Supports:
         self.beneath, self.inside = functools.cache(self._beneath), functools.cache(self._inside)
         self.share: FloatArray = np.stack([scene.share_over(b) for b in range(n)], axis=1) if n else np.zeros((0, 0))
         touching = np.zeros((n, n))
-        for b in range(n):
-            for a in np.flatnonzero(self.share[:, b] > 0.2):
-                if scene.low[b] < scene.low[a]:
-                    touching[a, b] = self._touch(int(a), b)
+        for a, b in np.argwhere((self.share > 0.2) & (scene.low[:, None] > scene.low)).tolist():
+            touching[a, b] = self._touch(a, b)
         held = touching >= 0.5
         self.on = touching  # (S, S) in [0, 1]: object a stands on b, and nothing else lies between them
-        for a in range(n):
-            for b in np.flatnonzero(held[a]):
-                if (held[a] & held[:, b] & (self.share[a] > 0.6)).any():
-                    self.on[a, b] = 0.0
-        for b in np.flatnonzero(self._upright()):
-            fixed = logistic(CONTACT - scene.gaps(int(b)), FUZZ) * (scene.low - scene.low[b] > 0.15)
+        for a, b in np.argwhere(held).tolist():
+            if (held[a] & held[:, b] & (self.share[a] > 0.6)).any():
+                self.on[a, b] = 0.0
+        for b in np.flatnonzero(self._upright()).tolist():
+            fixed = logistic(CONTACT - scene.gaps(b), FUZZ) * (scene.low - scene.low[b] > 0.15)
             self.on[:, b] = np.maximum(self.on[:, b], fixed)
         np.fill_diagonal(self.on, 0.0)
         self.carried = self._closure()  # (S, S) bool: a stands on b, or on what stands on b
