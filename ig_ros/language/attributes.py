@@ -23,11 +23,11 @@ HALF_SURE = 0.35  # share of an object's surface in a colour at which the colour
 def color_score(name: str, scene: SceneGeometry) -> FloatArray:
     """(S,) in [0, 1]: how far each object is of that colour, NaN where its surface is unknown.
 
-    Similar colours count half, because light shifts hues.
+    Similar colours count a third, because light shifts hues, but a blue mug is no purple one.
     """
     share = scene.color_shares[COLOR_NAMES.index(name)].copy()
     for similar in SIMILAR_COLORS[name]:
-        share += 0.5 * scene.color_shares[COLOR_NAMES.index(similar)]
+        share += 0.3 * scene.color_shares[COLOR_NAMES.index(similar)]
     scores = np.where(scene.seen, share / (share + HALF_SURE), np.nan)
     return np.where([name in label.split() for label in scene.labels], 1.0, scores)
 

@@ -132,11 +132,26 @@ class Phrase:
 
 def parse(text: str) -> Phrase:
     """Returns the phrase of a query; never fails: what it does not know is left to the encoder."""
-    base, *excluded = without_exceptions(" ".join(tokens(text.replace("centre", "center"), keep="'-")))
+    text = " ".join(tokens(text.replace("centre", "center"), keep="'-"))
+    base, *excluded = without_exceptions(ATTRIBUTE_LAST.sub(r"\3 \1\2", CORNER.sub(_two_sides, text)))
     phrase = _counted(base.split())
     if not excluded:
         return phrase
     return replace(phrase, excluded=tuple(_phrase(words.split()) for words in excluded))
+
+
+# "the mug that is white" is "the white mug"; "in the back left corner of the table" is a corner on two sides.
+ATTRIBUTE_LAST = re.compile(
+    rf"^(the |a |an |any |all )?((?:[a-z-]+ ){{1,3}}?)(?:that|which) (?:is|are) ({'|'.join((*COLORS, *SHAPES))})\b"
+)
+CORNER = re.compile(r"(?:in|at|on|near|by) (?:the )?(front|back|near|far|rear) (left|right) corner of (the [a-z ]+)$")
+CORNER_SIDES = {"front": "front", "near": "front", "back": "back", "far": "back", "rear": "back"}
+
+
+def _two_sides(found: re.Match[str]) -> str:
+    """A corner between two sides, in the words of the grammar."""
+    whole = found[3]
+    return f"at the corner of {whole} and at the {CORNER_SIDES[found[1]]} side of {whole} and on the {found[2]} side of {whole}"
 
 
 EXCEPTIONS = (  # what says that something is left out, as a text with " except " before each such thing
@@ -148,6 +163,7 @@ EXCEPTIONS = (  # what says that something is left out, as a text with " except 
     (r"\b(?:without|with no) (?:the |a |an |any )?", " except with the "),
     (r"\b(?:but|and|or|that|which|who)? ?(?:(?:is|are|isn't|aren't|was) )?(?:not|neither|nor)\b", " except "),
     (r"\b(?:(?:that|which|who) )?(?:isn't|aren't)\b", " except "),
+    (r"\bbut(?: for)? (?=(?:the|a|an|my|those|that)\b)", " except "),
     (r"\b(?:except|other than|apart from|aside from|excluding|leaving out|rather than|instead of)(?: for)?\b",
      " except "),
 )  # fmt: skip

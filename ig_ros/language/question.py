@@ -31,6 +31,7 @@ COURTESY = (  # what a text begins or ends with without asking for it, one after
 )  # fmt: skip
 COUNT = re.compile(r"^(?:how many|(?:the )?number of|count(?: all)?(?: the)?) (.+?)(?: (?:are|is) there| (?:do|can) (?:you|we) see|"
                    r" there are| in total)?(?: in (?:the|this) (?:room|scene|map|picture))?(?: in total)?$")  # fmt: skip
+COUNT_LAST = re.compile(r"^(?:are|is) there (?:any )?(.+?),? (?:and |if so |if yes )?how many$")
 LISTING = re.compile(r"^(?:what|which things|which objects)(?:'s| is| are| stands| lies| sits)?(?: there)? ")
 ALL = frozenset({"all", "every", "everything", "each", "both", "these", "those"})
 REWRITTEN = (  # other ways to say what the grammar knows
@@ -87,7 +88,7 @@ def read_question(text: str, labels: Iterable[str]) -> Question:
     bare = without_courtesy(plain)
     if any(" ".join(tokens(label)) == bare for label in labels):
         return Question(parse(bare), bare)
-    count, listing = COUNT.match(bare), LISTING.match(bare)
+    count, listing = COUNT.match(bare) or COUNT_LAST.match(plain), LISTING.match(bare)
     asked = count[1] if count else f"everything {bare[listing.end() :]}" if listing else bare
     asked = reduce(lambda said, pair: re.sub(pair[0], pair[1], said), REWRITTEN, asked)
     phrase = parse(asked)

@@ -336,7 +336,7 @@ class PhraseScorer:
                 geometry = related_to_observer(relation.name, self._scene, self._view)
             else:
                 geometry = related(relation.name, self._scene, i, self._view)
-            best = np.maximum(best, both(np.full(len(best), p), geometry))
+            best = np.maximum(best, p * geometry)
         return best
 
     def _related_to_part(self, relation: Relation) -> FloatArray:
@@ -349,7 +349,7 @@ class PhraseScorer:
             geometry = related("in", self._scene, i, self._view)
             if part.level:
                 geometry = both(geometry, on_level(part.level, self._scene, i))
-            best = np.maximum(best, both(np.full(len(best), p), geometry))
+            best = np.maximum(best, p * geometry)
         return best
 
     def _compared(self, relation: Relation, scores: FloatArray) -> FloatArray:
