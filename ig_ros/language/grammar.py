@@ -150,8 +150,8 @@ CORNER_SIDES = {"front": "front", "near": "front", "back": "back", "far": "back"
 
 def _two_sides(found: re.Match[str]) -> str:
     """A corner between two sides, in the words of the grammar."""
-    whole = found[3]
-    return f"at the corner of {whole} and at the {CORNER_SIDES[found[1]]} side of {whole} and on the {found[2]} side of {whole}"
+    places = ("corner", f"{CORNER_SIDES[found[1]]} side", f"{found[2]} side")
+    return " and ".join(f"at the {place} of {found[3]}" for place in places)
 
 
 EXCEPTIONS = (  # what says that something is left out, as a text with " except " before each such thing

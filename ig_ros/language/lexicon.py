@@ -65,32 +65,31 @@ def descriptions(name: str) -> tuple[str, ...]:
 
 KINDS = {  # what people ask for by what it is good for: ways to say it, and the entries that are meant
     "food": (
-        ("something to eat", "i am hungry", "i'm hungry", "food", "a snack", "snack", "something edible", "something i can eat",
-         "something for breakfast"),
-        ("cereal box", "cracker box", "food can", "banana", "apple", "orange", "lemon",
-         "pear", "strawberry", "tomato", "carrot", "bread", "cake", "egg", "cheese", "sandwich", "broccoli", "hot dog", "pizza",
-         "donut", "cookie", "chocolate", "chips", "yogurt", "butter", "jam", "honey", "grapes", "pineapple", "peach", "potato",
-         "onion", "cucumber", "mushroom", "garlic", "rice", "pasta"),
+        "something to eat; i am hungry; i'm hungry; food; a snack; snack; something edible; something i can eat",
+        """cereal box; cracker box; food can; banana; apple; orange; lemon; pear; strawberry; tomato; carrot;
+        bread; cake; egg; cheese; sandwich; broccoli; hot dog; pizza; donut; cookie; chocolate; chips;
+        yogurt; butter; jam; honey; grapes; pineapple; peach; potato; onion; cucumber; mushroom; garlic;
+        rice; pasta""",
     ),
-    "fruit": (("fruit", "a fruit", "some fruit"),
-              ("banana", "apple", "orange", "lemon", "pear", "strawberry", "grapes", "pineapple", "peach")),
+    "fruit": ("fruit; a fruit; some fruit",
+              "banana; apple; orange; lemon; pear; strawberry; grapes; pineapple; peach"),
     "drink": (
-        ("something to drink", "i am thirsty", "i'm thirsty", "a drink", "drink", "a beverage", "something i can drink"),
-        ("soda can", "milk carton", "juice", "beer", "wine bottle", "water bottle", "bottle", "water cooler"),
+        "something to drink; i am thirsty; i'm thirsty; a drink; drink; a beverage; something i can drink",
+        "soda can; milk carton; juice; beer; wine bottle; water bottle; bottle; water cooler",
     ),
-    "seat": (("something to sit on", "a seat", "seat", "where can i sit"),
-             ("chair", "stool", "sofa", "bench", "high chair", "rocking chair", "ottoman")),
+    "seat": ("something to sit on; a seat; seat; where can i sit",
+             "chair; stool; sofa; bench; high chair; rocking chair; ottoman"),
 }  # fmt: skip
-_KIND_OF = {way: name for name, (ways, _) in KINDS.items() for way in ways}
+_KIND_OF = {way: " ".join(members.split()).split("; ") for ways, members in KINDS.values() for way in ways.split("; ")}
 
 
 def members_of(text: str, labels: Sequence[str]) -> tuple[BoolArray, BoolArray] | None:
-    """(S,) which labels are of the kind that a text names ("something to eat"), and which nobody knows; None if none."""
-    kind = _KIND_OF.get(text)
-    if kind is None:
+    """(S,) which labels are of the kind that a text names ("something to eat"), and which nobody knows; or None."""
+    members = _KIND_OF.get(text)
+    if members is None:
         return None
     entries = [known_as(label) for label in labels]
-    return np.array([e in KINDS[kind][1] for e in entries], bool), np.array([not e for e in entries], bool)
+    return np.array([e in members for e in entries], bool), np.array([not e for e in entries], bool)
 
 
 @cache

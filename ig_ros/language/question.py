@@ -10,17 +10,17 @@ from functools import reduce
 from ig_ros.language.grammar import ARTICLES, DEFINITE, NUMBERS, Phrase, is_plain, parse, singular, tokens
 from ig_ros.language.lexicon import LEXICON
 
-ID = re.compile(
-    r"^(?:the )?(?:(?:object|instance|item|thing) )?(?:(?:number|no|nr|id|object|instance|item|thing) ?|# ?)(\d+)$"
-)
-TAKE = "bring|give|hand|get|fetch|pass|show|find|grab|take|locate|pick up|pick|lift|go to|drive to|look for|point at|point to"
-COURTESY = (  # what a text begins or ends with without asking for it, one after the other, until nothing is left to drop
+THINGS = "object|instance|item|thing"
+ID = re.compile(rf"^(?:the )?(?:(?:{THINGS}) )?(?:(?:number|no|nr|id|{THINGS}) ?|# ?)(\d+)$")
+TAKE = "bring|give|hand|get|fetch|pass|show|find|grab|take|locate|pick up|pick|lift|go to|drive to|look for|point to"
+AMOUNTS = r"the|a|an|my|our|your|some|any|all|every|that|this|these|those|one|two|\d"
+COURTESY = (  # what a text begins or ends with without asking for it; dropped until nothing is left to drop
     r"^(?:hi|hello|hey|ok|okay|excuse me|sorry|please|kindly|now|robot)\b[ ,]*",
     r"^(?:could|can|would|will) (?:you|we) (?:please |kindly )?(?=[a-z])",
     r"^(?:could|can|may) i (?:please )?(?:have|get|see) ",
     r"^(?:i|we) (?:would like|want|need|would love)(?: to (?:have|see|get|find))? ",
     r"^(?:i'd like|i'm looking for|i am looking for|we are looking for)(?: to (?:have|see|get|find))? ",
-    rf"^(?:{TAKE}) (?:(?:me|us|over) )?(?=(?:the|a|an|my|our|your|some|any|all|every|that|this|these|those|one|two|\d)\b)",
+    rf"^(?:{TAKE}) (?:(?:me|us|over) )?(?=(?:{AMOUNTS})\b)",
     r"^(?:bring|give|hand|get|fetch|pass|show|find) (?:me|us) ",
     r"^(?:where|which|what) (?:is|are|'s) (?=(?:the|a|an|my|our|your)\b)",
     r"^(?:where's|what's) (?=(?:the|a|an|my|our|your)\b)",
@@ -29,8 +29,11 @@ COURTESY = (  # what a text begins or ends with without asking for it, one after
     r"[ ,]+(?:please|thanks|thank you|thank you very much|for me|for us|would you|if you can|now)$",
     r" and (?:then )?(?:place|put|bring|give|hand|drop|move|stack|set|lay|carry) (?:it|them|that)\b.*$",
 )  # fmt: skip
-COUNT = re.compile(r"^(?:how many|(?:the )?number of|count(?: all)?(?: the)?) (.+?)(?: (?:are|is) there| (?:do|can) (?:you|we) see|"
-                   r" there are| in total)?(?: in (?:the|this) (?:room|scene|map|picture))?(?: in total)?$")  # fmt: skip
+COUNT = re.compile(
+    r"^(?:how many|(?:the )?number of|count(?: all)?(?: the)?) (.+?)"
+    r"(?: (?:are|is) there| (?:do|can) (?:you|we) see| there are| in total)?"
+    r"(?: in (?:the|this) (?:room|scene|map|picture))?(?: in total)?$"
+)
 COUNT_LAST = re.compile(r"^(?:are|is) there (?:any )?(.+?),? (?:and |if so |if yes )?how many$")
 LISTING = re.compile(r"^(?:what|which things|which objects)(?:'s| is| are| stands| lies| sits)?(?: there)? ")
 ALL = frozenset({"all", "every", "everything", "each", "both", "these", "those"})
@@ -43,29 +46,16 @@ REWRITTEN = (  # other ways to say what the grammar knows
 )
 UNDEFINED = ("facing", "opposite", "across from", "parallel to", "aligned with", "around", "along")
 # Words that sentences of other languages are made of and that are no English words.
-FOREIGN = frozenset(["der", "das", "und", "ist", "wo", "bitte", "mir", "gib", "den", "dem", "ein", "eine", "einen", "auf", "unter", "neben", "zwischen", "nicht", "mit", "für", "welche", "el", "la", "los", "las", "una", "del", "donde", "esta", "está", "por", "favor", "sobre", "debajo", "junto", "dame", "con", "qué", "le", "les", "une", "est", "où", "sur", "sous", "dans", "avec", "donne", "moi", "entre", "prends", "il", "lo", "gli", "uno", "dov'è", "sul", "sotto", "vicino", "per", "dammi", "con", "o", "os", "uma", "onde", "está", "em", "cima", "debaixo", "het", "een", "op", "naast", "waar", "och", "är", "på", "var", "under", "bredvid", "ge", "mig", "gdzie", "jest", "na", "pod", "obok", "nerede", "için"]) - {"under", "per", "in", "o"}  # fmt: skip
-ENGLISH = frozenset(
-    [
-        "the",
-        "of",
-        "is",
-        "are",
-        "to",
-        "in",
-        "on",
-        "at",
-        "and",
-        "or",
-        "with",
-        "that",
-        "which",
-        "near",
-        "next",
-        "left",
-        "right",
-        "under",
-    ]
-)
+_FOREIGN = """
+    der das und ist wo bitte mir gib den dem ein eine einen auf unter neben zwischen nicht mit für welche die
+    el la los las una del donde dónde esta está por favor sobre debajo junto dame con qué
+    le les une est où sur sous dans avec donne moi entre prends
+    il lo gli uno dov'è sul sotto vicino dammi os uma onde em cima debaixo
+    het een op naast waar och är på var bredvid ge mig gdzie jest na pod obok nerede için
+"""
+FOREIGN = frozenset(_FOREIGN.split())
+_ENGLISH = "the of is are to in on at and or with that which near next left right under"
+ENGLISH = frozenset(_ENGLISH.split())
 
 
 @dataclass(frozen=True, slots=True)

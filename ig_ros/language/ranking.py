@@ -43,8 +43,7 @@ SAME_HEAD, LAST_WORD = (
     0.7,
 )  # score of what a text is the kind of ("bottle": "ketchup bottle"), or only the last word
 RIVAL_SHARE = 0.2  # of its score remains to what a text names as something else
-AS_LIKELY = 0.85  # share of the best score from which on a thing may be meant as well
-LIKELY_ANCHOR = 0.8  # share of the best anchor's score from which on another one is tried
+AS_LIKELY = 0.85  # share of the best score from which on a thing, or an anchor, may be meant as well
 OBSERVER_NAMES = frozenset({"robot"})  # the observer, unless the map has an object with this label
 
 
@@ -59,7 +58,8 @@ def rank(
 ) -> QueryResult:
     """Objects that fit the text, best first; at most max_results (0 = all) with a score of min_score or more.
 
-    min_score 0 means the config's, and where that is 0 the threshold that the map learnt. An empty text asks for everything in the scope.
+    min_score 0 means the config's, and where that is 0 the threshold that the map learnt. An empty text asks for
+    everything in the scope.
     Safe on any thread. Raises QueryError for a text without a word, for an empty one without a scope and for an
     impossible limit, EncoderError when the objects' embeddings come from another encoder.
     """
@@ -208,7 +208,7 @@ class PhraseScorer:
         return np.where(exact, 1.0, score)
 
     def _head_score(self, text: str) -> FloatArray:
-        """(S,) SAME_HEAD where the label ends with the text ("ketchup bottle", "bottle"), LAST_WORD where it is no such.
+        """(S,) SAME_HEAD where the label ends with the text ("ketchup bottle", "bottle"), LAST_WORD for a "hot dog".
 
         "bottle of water" is "water bottle".
         """
@@ -371,7 +371,7 @@ class PhraseScorer:
             return [(None, 1.0)]
         scores = self.scores(phrase)
         order = np.argsort(-scores, kind="stable")[:ANCHORS]
-        least = max(self.threshold, LIKELY_ANCHOR * float(scores.max(initial=0.0)))
+        least = max(self.threshold, AS_LIKELY * float(scores.max(initial=0.0)))
         return [(int(i), float(scores[i])) for i in order if scores[i] >= least]
 
     def color_of(self, i: int) -> str:

@@ -29,7 +29,7 @@ SIDES = {
 
 
 def related(name: str, scene: SceneGeometry, anchor: int, view: Viewpoint) -> FloatArray:
-    """(S,) how far each object stands in a relation of DIRECTIONS, MEANINGS or REGIONS to the anchor; the anchor gets 0."""
+    """(S,) how far each object stands in a relation of DIRECTIONS, MEANINGS or REGIONS to the anchor; itself gets 0."""
     if name in DIRECTIONS:
         score = direction(name, scene, anchor, view)
     elif name in MEANINGS:
@@ -113,7 +113,7 @@ def holding(scene: SceneGeometry, anchor: int) -> FloatArray:
 
 
 def region(name: str, scene: SceneGeometry, anchor: int, view: Viewpoint) -> FloatArray:
-    """(S,) what stands on (in) that part of the anchor: its middle, rim, corners, or a third towards an observer's side."""
+    """(S,) what stands on (in) that part of the anchor: its middle, rim, a corner, or towards an observer's side."""
     supports = supports_of(scene)
     held = np.maximum(supports.carried[:, anchor], inside(scene, anchor))
     offset = np.abs(scene.in_box(anchor, scene.center)[:, :2]) / (scene.size[anchor, :2] / 2)
