@@ -185,7 +185,7 @@ class LanguageConfig:
     )
     clip_model: str = param("ViT-B-16", "open_clip model name")
     clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")
-    min_score: float = param(0.5, "relevancy below this means: not there, where no threshold was learnt", 0.0, 1.0)
+    min_score: float = param(0.0, "score below which a thing is not there; 0: learnt for every map, else 0.5", 0.0, 1.0)
     learn_threshold: bool = param(True, "learn for every map from canonical phrases what means: not there")
     accept: float = param(
         0.2,
