@@ -1,0 +1,1 @@
+"""The geometric segmenter on real tabletops, see benchmarks/tabletops.py."""
