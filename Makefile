@@ -37,12 +37,15 @@ soak: build
 field: build
 	OMP_WAIT_POLICY=passive $(PYTHON) -m benchmarks.field $(FIELD)
 
+# Two workers of one thread each; a file's tests stay together, since they share what is costly to make.
+PYTEST := -m pytest -n 2 --dist loadfile
+
 test: lint
-	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(PYTHON) $(PYTEST)
 
 # The tests that depend on rclpy, on ROS 2 Jazzy with the NumPy, SciPy and OpenCV of Ubuntu 24.04.
 test-jazzy: build-jazzy
-	OMP_WAIT_POLICY=passive .venv-jazzy/bin/python -m pytest test/nodes test/cli/test_play.py test/test_launch.py
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive .venv-jazzy/bin/python $(PYTEST) test/nodes test/cli/test_play.py test/test_launch.py
 
 build-jazzy:
 	@$(MAKE) --no-print-directory build VENV=.venv-jazzy ROS=jazzy
@@ -51,6 +54,8 @@ lint: build
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -m vermin --target=3.10- --no-tips --quiet --violations ig_ros launch
+	$(VENV)/bin/hadolint docker/*
 
 build: $(VENV)/.built
 

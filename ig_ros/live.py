@@ -29,6 +29,7 @@ from ig_ros.language import Scope
 from ig_ros.map_io import read_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.memory_relief import is_out_of_memory, relieve
+from ig_ros.raster import device_name
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.thread_settings import lean, step_back
@@ -56,6 +57,7 @@ class LiveStats:
     memory_bytes: int = 0  # resident set of the process
     restarts: int = 0  # workers that were started again after an error
     silence: float = 0.0  # s since the trainer was last seen between two steps
+    device: str = ""  # that trains
     error: str = ""  # why the trainer stopped, empty while it runs
 
 
@@ -238,6 +240,7 @@ class LiveMapper:
             instantiation_age=None if self._instantiated_at is None else now - self._instantiated_at,
             objects=len(latest.instances.objects) if latest else 0,
             memory_bytes=self._process.memory_info().rss,
+            device=device_name(self._mapper.device),
             silence=now - self._seen if self._threads and not self._stopping.is_set() else 0.0,
         )
 

@@ -25,7 +25,7 @@ from ig_ros.instances.tracking import ObjectTracker
 from ig_ros.language import Encoder, Scope, embed_masks, make_encoder, rank
 from ig_ros.named_objects import FrozenMap, find_objects, usable_embeddings
 from ig_ros.planning import erase_object, without
-from ig_ros.raster import select_device
+from ig_ros.raster import device_name, select_device
 from ig_ros.scaffold import (
     KeyframeGate,
     KeyframeStore,
@@ -86,6 +86,7 @@ class Mapper:
         self.config = config
         self._publishing = threading.Lock()  # around taking and replacing what an instantiation changes, never longer
         self.device = select_device(config.device)
+        log.info("training on %s", device_name(self.device))
         if config.threads:
             torch.set_num_threads(config.threads)
         self.segmenter = segmenter if segmenter is not None else make_segmenter(config.segmentation)

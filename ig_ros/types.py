@@ -164,7 +164,7 @@ class Instances:
     vanished: tuple[int, ...] = ()  # ids that are nowhere now; they may return
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, eq=False)  # without slots: caches refer to it weakly
 class MapSnapshot:
     """An immutable picture of the map, safe to read from any thread; equal to itself alone."""
 

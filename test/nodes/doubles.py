@@ -45,7 +45,7 @@ class Stats:
         self.steps, self.steps_per_second, self.anchors, self.gaussians = 0, 0.0, 0, 0
         self.loss, self.instantiation_age, self.instantiation_duration = 0.0, None, 0.0
         self.objects, self.memory_bytes, self.error = objects, 0, ""
-        self.restarts, self.silence, self.anchors_on_disk = 0, 0.0, 0
+        self.restarts, self.silence, self.anchors_on_disk, self.device = 0, 0.0, 0, "cpu"
 
 
 class MaskMapper:
