@@ -86,7 +86,7 @@ def run_kitchen(row: Row, pictures: Path) -> dict[str, Any]:
 
 def moved_into(mapper: Mapper, dataset: Dataset) -> FloatArray:
     """Returns the motion (4, 4) from recorded poses to those that the map uses, fitted to its keyframes."""
-    recorded = {(f := dataset[i]).index: f.T_world_camera for i in range(len(dataset))}
+    recorded = {frame.index: frame.T_world_camera for frame in (dataset[i] for i in range(len(dataset)))}
     used = mapper.keyframes.items
     return alignment(np.stack([recorded[k.index] for k in used]), np.stack([k.T_world_camera for k in used]))
 

@@ -1,7 +1,7 @@
 """Makes the frames of any dataset as bad as a robot's: poses, depth and colour, each by a stated amount.
 
 Seeds and amounts were fixed before anything was measured with them and are not tuned. Truth, masks and the number of
-frames stay those of the dataset; `true_pose` tells where the camera really was.
+frames stay those of the dataset; `true_poses` tells where the camera really was.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class Perturbed:
 
     def __init__(self, dataset: Dataset, strength: Strength, seed: int = SEED) -> None:
         self.dataset, self.strength, self.seed = dataset, strength, seed
+        self.true_poses: dict[int, FloatArray] = {}  # number of every frame that was asked for -> (4, 4) m
         self._frame = lru_cache(KEPT)(self._perturb)
 
     def __getattr__(self, name: str) -> Any:
@@ -82,10 +83,6 @@ class Perturbed:
 
     def __getitem__(self, i: int) -> Frame:
         return self._frame(range(len(self))[i])
-
-    def true_pose(self, i: int) -> FloatArray:
-        """Returns where the camera of the frame at place i really was, (4, 4) m."""
-        return self.dataset[i].T_world_camera
 
     @cached_property
     def walk(self) -> tuple[FloatArray, FloatArray]:
@@ -102,8 +99,10 @@ class Perturbed:
 
     def _perturb(self, i: int) -> Frame:
         s, frame = self.strength, self.dataset[i]
-        random = [np.random.default_rng([self.seed, 2 + part, i]) for part in range(5)]  # each by itself: strengths of
-        depth = frame.depth  # the others do not change its numbers
+        self.true_poses[frame.index] = frame.T_world_camera
+        # Each by itself: the strengths of others do not change its numbers.
+        random = [np.random.default_rng([self.seed, 2 + part, i]) for part in range(5)]
+        depth = frame.depth
         if s.latency and i > 0 and depth is not None:
             depth = self.dataset[i - 1].depth
         if depth is not None:

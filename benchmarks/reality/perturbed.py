@@ -71,9 +71,7 @@ def run_perturbed(row: Row, pictures: Path) -> dict[str, Any]:
 def trajectories(mapper: Mapper, frames: Perturbed) -> tuple[FloatArray, FloatArray]:
     """Returns the true poses of the keyframes and those that the map uses, (n, 4, 4) each."""
     items = mapper.keyframes.items
-    places = {frames.dataset[i].index: i for i in range(len(frames))}
-    true = np.stack([frames.true_pose(places[k.index]) for k in items])
-    return true, np.stack([k.T_world_camera for k in items])
+    return np.stack([frames.true_poses[k.index] for k in items]), np.stack([k.T_world_camera for k in items])
 
 
 def placed(truth: SceneTruth, T_map_true: FloatArray) -> SceneTruth:

@@ -20,7 +20,8 @@ SCENES = ("sim:tabletop?seed=11&width=640",)
 # What every column of the perturbation table maps with; "plain fusion" is judged on the keyframes of the second.
 OURS, OFF, FUSION = "ours", "ours, as it comes", "mask fusion"
 COLUMNS: dict[str, dict[str, Any]] = {OFF: {}}
-PERTURBED_STEPS, KITCHEN_STEPS = 500, 1200
+TABLETOP_FOLDER = ROOT.parent / "shared/data/tabletops"
+PERTURBED_STEPS, KITCHEN_STEPS = 400, 1200
 KITCHEN_ROWS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> which cameras (kitchen.py), settings
     "RGB-D, registered": ("registered", {}),
     "RGB-D, as recorded": ("recorded", {}),
@@ -96,7 +97,7 @@ def run_and_store(row: Row, out: Path, code: str) -> dict[str, Any]:
     """Runs a row in this process and writes its file; an error becomes a line in it, its traceback goes to stderr."""
     begin, cpu = time.perf_counter(), time.process_time()
     try:
-        found = {"status": DONE} | _run(row, out / "pictures")
+        found = {"status": DONE} | _run(row, out)
     except Exception as error:  # one row that fails must not end the run; the page says so
         traceback.print_exc()
         found = {"status": FAILED, "error": f"{type(error).__name__}: {error}".splitlines()[0]}
@@ -111,8 +112,9 @@ def run_and_store(row: Row, out: Path, code: str) -> dict[str, Any]:
     return entry
 
 
-def _run(row: Row, pictures: Path) -> dict[str, Any]:
+def _run(row: Row, out: Path) -> dict[str, Any]:
     """Returns the figures of a row; torch loads here, in the worker."""
+    pictures = out / "pictures"
     if row.part == KITCHEN:
         from benchmarks.reality.kitchen import run_kitchen
 
@@ -120,7 +122,7 @@ def _run(row: Row, pictures: Path) -> dict[str, Any]:
     if row.part == TABLETOPS:
         from benchmarks.reality.tables import run_tabletops
 
-        return run_tabletops(ROOT)
+        return run_tabletops(TABLETOP_FOLDER, out, pictures)
     from benchmarks.reality.perturbed import run_perturbed
 
     return run_perturbed(row, pictures)

@@ -63,7 +63,8 @@ def test_the_same_seed_gives_the_same_frame_and_something_is_changed(name: str) 
 
 def poses(strength: Strength) -> tuple[FloatArray, FloatArray]:
     frames = Perturbed(Corridor(), strength)
-    return np.stack([frames.true_pose(i) for i in range(N)]), np.stack([frames[i].T_world_camera for i in range(N)])
+    used = np.stack([frames[i].T_world_camera for i in range(N)])
+    return np.stack([frames.true_poses[i] for i in range(N)]), used
 
 
 def test_drift_reaches_its_figure_and_starts_at_the_truth() -> None:
