@@ -40,6 +40,18 @@ class KeyframeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PosesConfig:
+    """Poses that disagree with the map."""
+
+    refine: str = param(
+        "auto",
+        "auto: a keyframe with measured depth is moved to where it lies on what those before it measured; off: the "
+        "poses are taken as they come",
+        choices=("off", "auto"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SeedingConfig:
     """Where new anchors are planted."""
 
@@ -229,6 +241,7 @@ class Config:
     threads: int = param(0, "CPU threads for training, 0 = all cores", 0, 1024)
     input: InputConfig = field(default_factory=InputConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
+    poses: PosesConfig = field(default_factory=PosesConfig)
     seeding: SeedingConfig = field(default_factory=SeedingConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     scaffold: ScaffoldConfig = field(default_factory=ScaffoldConfig)
