@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from ig_ros.config import Config
+from ig_ros.detections import named_by_boxes
 from ig_ros.errors import EncoderError, FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.instances import Instantiator, PointSet
@@ -25,7 +26,7 @@ from ig_ros.instances.tracking import ObjectTracker
 from ig_ros.language import Encoder, Scope, embed_masks, make_encoder, rank
 from ig_ros.named_objects import FrozenMap, find_objects, usable_embeddings
 from ig_ros.planning import erase_object, without
-from ig_ros.raster import select_device
+from ig_ros.raster import device_name, select_device
 from ig_ros.scaffold import (
     KeyframeGate,
     KeyframeStore,
@@ -43,7 +44,7 @@ from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.pose_correction import Correction, CorrectionLog, correct_poses
 from ig_ros.scaffold.pose_refinement import PoseRefiner
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import Array, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import Array, Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +89,13 @@ class Mapper:
         self.config = config
         self._publishing = threading.Lock()  # around taking and replacing what an instantiation changes, never longer
         self.device = select_device(config.device)
+        log.info("training on %s", device_name(self.device))
         if config.threads:
             torch.set_num_threads(config.threads)
         self.segmenter = segmenter if segmenter is not None else make_segmenter(config.segmentation)
         self.encoder = encoder if encoder is not None else make_encoder(config.language)
         self.masks_encoder = 0  # images whose masks came with embeddings of another encoder
+        self.boxes_without_masks = 0  # images with boxes of a detector, but without any mask
         self.state = MapState.empty(config, self.device, first_id=1)
 
     @property
@@ -148,7 +151,10 @@ class Mapper:
         if masks is None and self.segmenter is not None:
             masks = self.segmenter.segment(frame.rgb, frame.depth, frame.camera)
         if masks is None:
+            self._note_boxes_alone(frame.detections)
             return frame
+        if frame.detections is not None:
+            masks = named_by_boxes(masks, frame.detections)
         try:
             masks = embed_masks(self.encoder, frame.rgb, masks)
         except EncoderError as error:  # the segmenter's machine has another encoder: its masks and names are still good
@@ -186,6 +192,27 @@ class Mapper:
                 keyframe.set_masks(masks)
                 return True
         return False
+
+    def attach_detections(self, stamp: int, detections: Detections, width: int) -> None:
+        """Names masks of the keyframe of a stamp (ns), if it is one, by boxes in pixels of an image of `width`."""
+        keyframe = next((k for k in reversed(self.keyframes.items) if k.stamp == stamp), None)
+        if keyframe is None:
+            return
+        if keyframe.masks is None:
+            self._note_boxes_alone(detections)
+            return
+        boxes = detections.boxes * (keyframe.camera.width / width)
+        keyframe.set_masks(named_by_boxes(keyframe.masks, dataclasses.replace(detections, boxes=boxes)))
+
+    def _note_boxes_alone(self, detections: Detections | None) -> None:
+        if detections is None or not detections.names:
+            return
+        if not self.boxes_without_masks:
+            log.warning(
+                "boxes of a detector came for an image without masks, which they cannot name: set "
+                "segmentation.segmenter to geometric, or send masks, too"
+            )
+        self.boxes_without_masks += 1
 
     def add_points(self, xyz: FloatArray, rgb: IntArray | None) -> int:
         """Plant anchors on a SLAM system's sparse points (P, 3) m world; returns how many were new.

@@ -203,7 +203,7 @@ class LanguageConfig:
     )
     clip_model: str = param("ViT-B-16", "open_clip model name")
     clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")
-    min_score: float = param(0.5, "relevancy below this means: not there, where no threshold was learnt", 0.0, 1.0)
+    min_score: float = param(0.0, "score below which a thing is not there; 0: learnt for every map, else 0.5", 0.0, 1.0)
     learn_threshold: bool = param(True, "learn for every map from canonical phrases what means: not there")
     accept: float = param(
         0.2,
@@ -218,6 +218,7 @@ class SegmentationConfig:
     """2D masks for frames that come without any."""
 
     segmenter: str = param("none", "makes masks where none are sent", choices=("none", *SEGMENTERS))
+    detector_model: str = param("", "path of a TFLite object detector (SSD); its labels in NAME.txt beside NAME.tflite")
     sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
     sam_model: str = param("vit_b", "the segment-anything checkpoint's model", choices=("vit_b", "vit_l", "vit_h"))
     sam2_checkpoint: str = param("", "path of a SAM 2.1 checkpoint (sam2.1_hiera_tiny.pt, ...)")
