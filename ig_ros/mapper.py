@@ -224,6 +224,8 @@ class Mapper:
                 "points_before_image", "map points came before the first keyframe: they are skipped until then"
             )
         keyframe = self.keyframes.items[-1]
+        if (correction := self.state.refiner.correction).moves:  # they come where the poses have them
+            xyz = transform(correction.T_map_slam, xyz.astype(np.float64))
         if rgb is None:
             uv, _ = project(transform(inverse(keyframe.T_world_camera), xyz), keyframe.camera)
             cols, rows = np.clip(uv, 0, [keyframe.camera.width - 1, keyframe.camera.height - 1]).astype(int).T

@@ -159,6 +159,15 @@ def test_a_shift_of_the_whole_map_takes_the_refined_keyframes_along() -> None:
     assert error(mapper.keyframes.items[-1].T_world_camera, shift @ place(4))[0] < 0.004
 
 
+def test_points_of_a_drifted_slam_system_are_planted_where_the_map_has_them() -> None:
+    mapper, shift = Mapper(small_config()), np.eye(4)
+    shift[0, 3] = 0.25
+    mapper.insert(view(0))
+    mapper.state.refiner.correction = MapCorrection(shift)
+    assert mapper.add_points(np.array([[0.0, 0.0, 2.0]], np.float32), None) == 1
+    np.testing.assert_allclose(mapper.scaffold.anchors.position[-1], [0.25, 0.0, 2.0], atol=1e-6)
+
+
 def test_off_leaves_every_pose() -> None:
     mapper = Mapper(small_config(poses__refine="off"))
     for i in range(2):
