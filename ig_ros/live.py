@@ -32,7 +32,7 @@ from ig_ros.memory_relief import is_out_of_memory, relieve
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.thread_settings import lean, step_back
-from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import BoolArray, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 
 @dataclass(slots=True)
@@ -165,6 +165,10 @@ class LiveMapper:
     def submit_masks(self, stamp: int, masks: Masks) -> None:
         """Queues masks, in whatever size, of the frame of a stamp (ns), submitted without any; never blocks."""
         self._inbox.put(LateMasks(stamp, masks))
+
+    def submit_ignored(self, stamp: int, ignored: BoolArray) -> None:
+        """Queues what the frame of a stamp (ns) ignores, (h, w) bool, submitted without; never blocks."""
+        self._inbox.put(LateMasks(stamp, None, ignored))
 
     def submit_points(self, xyz: FloatArray, rgb: IntArray | None) -> Future[int]:
         """Plants sparse points (P, 3) m world with optional rgb (P, 3) u8; returns how many became anchors."""
@@ -350,7 +354,8 @@ class LiveMapper:
         if not self._intake.admits(number):
             self._dropped[OLD_MAP] += 1
         elif isinstance(item, LateMasks):
-            if not self._mapper.attach_masks(item.stamp, item.masks):  # the keyframe has been forgotten
+            there = self._mapper.attach_masks(item.stamp, item.masks, item.ignored)
+            if not there and item.masks is not None:  # the keyframe has been forgotten
                 self._dropped["masks_too_late"] += 1
         else:
             self._mapper.insert(item, number)

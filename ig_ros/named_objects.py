@@ -94,6 +94,8 @@ def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
         view = rasterize(gaussians, keyframe.T_world_camera, keyframe.camera)
         alpha = view.alpha.cpu().numpy()
         depth = np.where(alpha > MIN_ALPHA, view.depth.cpu().numpy() / np.maximum(alpha, 1e-6), 0.0)
+        if keyframe.ignored is not None:
+            depth = np.where(keyframe.ignored.numpy(), 0.0, depth)
     T = keyframe.T_world_camera.copy()
     T[:3, 3] -= gaussians.origin
     return LabelledView(keyframe.camera, T, keyframe.masks.labels, depth)

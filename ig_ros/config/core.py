@@ -226,6 +226,7 @@ class Config:
     )
     device: str = param("auto", "torch device: auto takes CUDA where it works", choices=("auto", "cpu", "cuda"))
     threads: int = param(0, "CPU threads for training, 0 = all cores", 0, 1024)
+    ignore_labels: tuple[str, ...] = param(("",), "what masks of these names show is no scene: robot, person, ...")
     input: InputConfig = field(default_factory=InputConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     seeding: SeedingConfig = field(default_factory=SeedingConfig)

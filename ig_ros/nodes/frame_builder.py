@@ -6,13 +6,15 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+from sensor_msgs.msg import Image
 
 from ig_ros.config import NodeConfig
 from ig_ros.depth_images import aligned_depth, fitted_depth
-from ig_ros.errors import FrameError
+from ig_ros.errors import ConfigError, FrameError
 from ig_ros.geometry import inverse
+from ig_ros.ignored import IgnoreMask, union
 from ig_ros.lens_distortion import Rectifier
-from ig_ros.message_decoding import depth_from_message, masks_from_message, rgb_from_message
+from ig_ros.message_decoding import depth_from_message, labels_from_image, masks_from_message, rgb_from_message
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, Worker
@@ -20,7 +22,7 @@ from ig_ros.nodes.message_checks import Calibration, MessageLimits
 from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.synchronizer import Bundle, Late
 from ig_ros.scaffold.keyframes import demand_usable
-from ig_ros.types import Array, FloatArray, Frame, Masks
+from ig_ros.types import Array, BoolArray, FloatArray, Frame, Masks
 
 FULL = ("decoder_full", "images come faster than they are decoded: lower the camera's rate or size")
 INFO_REMEDY = "publish the camera_info of this image size (its binning and roi count)"
@@ -28,19 +30,20 @@ BLANK = 6  # grey levels: an image without any greater difference shows nothing
 
 
 class FrameBuilder:
-    """Decodes, undistorts and assembles; hands every usable frame to `submit`, masks that came after their frame to
-    `submit_masks`, and every problem to `problems`."""
+    """Decodes, undistorts and assembles; hands every usable frame to `submit`, masks or ignored pixels that came after
+    their frame to `submit_late`, and every problem to `problems`."""
 
     def __init__(
         self, config: NodeConfig, place: int, submit: Callable[[Frame], None],
-        submit_masks: Callable[[int, Masks], None], problems: Problems, tf: TfLookup,
+        submit_late: Callable[[int, Masks | None, BoolArray | None], None], problems: Problems, tf: TfLookup,
     ) -> None:  # fmt: skip
         """`place` is the camera's among the cameras; stamps are shifted by so many nanoseconds, so that those of
         several cameras triggered together stay unique."""
         width = config.core.input.max_width
         self.calibration, self.depth_calibration = Calibration(width), Calibration(width)
         self._name, self._shift, self._input = config.cameras[place], place, config.core.input
-        self._submit, self._submit_masks, self._problems, self._tf = submit, submit_masks, problems, tf
+        self._submit, self._submit_late, self._problems, self._tf = submit, submit_late, problems, tf
+        self._mask = ignore_mask(config, place)
         self._limits = MessageLimits(config.limits)
         self._worker = Worker(f"decoder_{self._name}", JOBS, problems, FULL)
         self.stop = self._worker.stop
@@ -58,9 +61,10 @@ class FrameBuilder:
         self._worker.put(lambda: self._attach(late))
 
     def _attach(self, late: Late) -> None:
-        masks = self._masks(late.masks, self.calibration.at(late.stamp))
-        if masks is not None:
-            self._submit_masks(late.stamp + self._shift, masks)
+        rectifier = self.calibration.at(late.stamp)
+        masks, ignored = self._masks(late.masks, rectifier), self._named(late.ignore, rectifier)
+        if masks is not None or ignored is not None:
+            self._submit_late(late.stamp + self._shift, masks, ignored)
 
     def build(self, bundle: Bundle) -> Frame:
         """The frame of a bundle. Unusable depth or masks are reported and left out; FrameError when the image is."""
@@ -72,8 +76,23 @@ class FrameBuilder:
         depth, masks = self._depth(bundle, rectifier), self._masks(bundle.masks, rectifier)
         return Frame(
             bundle.stamp + self._shift, rectifier.color(rgb), rectifier.camera, bundle.T_world_camera, depth, masks,
-            source=self._name,
+            source=self._name, ignored=union(self._static(rectifier), self._named(bundle.ignore, rectifier)),
         )  # fmt: skip
+
+    def _static(self, rectifier: Rectifier) -> BoolArray | None:
+        """Returns the camera's own mask, drawn on an image as published; FrameError for another shape."""
+        if self._mask is None:
+            return None
+        own = self._mask.sized(rectifier.camera.width, rectifier.camera.height)
+        return undistorted(own, rectifier)
+
+    def _named(self, message: Image | None, rectifier: Rectifier) -> BoolArray | None:
+        """Returns the pixels that a message ignores; FrameError where it cannot be told: nothing is guessed."""
+        if message is None:
+            return None
+        pixels = rectifier.fitted(labels_from_image(message))
+        demand_size("ignore_size", "ignore image", pixels, rectifier, "the image is", "publish it of the whole image")
+        return undistorted(pixels != 0, rectifier)
 
     def _depth(self, bundle: Bundle, rectifier: Rectifier) -> FloatArray | None:
         if bundle.depth is None or not self._input.use_depth:
@@ -127,6 +146,19 @@ class FrameBuilder:
             self._problems.add(error.cause, f"{error} (the image is used without masks)")
             return None
         return dataclasses.replace(masks, labels=np.asarray(rectifier.nearest(labels), np.int32))
+
+
+def undistorted(ignored: BoolArray, rectifier: Rectifier) -> BoolArray:
+    """Returns the pixels (H, W) of an undistorted image that are ignored in the distorted one."""
+    return np.asarray(rectifier.nearest(ignored.astype(np.uint8)), bool)
+
+
+def ignore_mask(config: NodeConfig, place: int) -> IgnoreMask | None:
+    """Returns the mask of the camera at a place of `cameras`. Raises ConfigError for one that cannot be read."""
+    if len(config.ignore_mask) > max(len(config.cameras), 1):
+        raise ConfigError(f"'ignore_mask' has {len(config.ignore_mask)} entries for {len(config.cameras)} cameras")
+    path = config.ignore_mask[place] if place < len(config.ignore_mask) else ""
+    return IgnoreMask.read(path) if path else None
 
 
 def demand_size(cause: str, what: str, pixels: Array, rectifier: Rectifier, other: str, remedy: str) -> None:

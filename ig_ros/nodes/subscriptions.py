@@ -30,14 +30,14 @@ from ig_ros.nodes.pose_corrections import PoseCorrections
 from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Synchronizer
 from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of
-from ig_ros.types import FloatArray, Frame, Masks
+from ig_ros.types import BoolArray, FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
 
 
 # Topics whose callbacks' delays are measured: the many cheap poses would hide how late images are.
-IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
+IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image", "ignore")
 STAMPLESS = ("camera_info", "depth/camera_info")  # topics that are of use without a stamp
 LOOK = 0.5  # s between looks for a latched camera_info
 TICK = 0.05  # s between looks at images that wait
@@ -50,14 +50,15 @@ class CameraInput:
 
     def __init__(
         self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: CallbackDelays,
-        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: TfLookup,
+        submit: Callable[[Frame], None], submit_late: Callable[[int, Masks | None, BoolArray | None], None],
+        tf: TfLookup,
     ) -> None:  # fmt: skip
-        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks with the
-        frame's stamp to `submit_masks`."""
+        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, masks and ignored pixels
+        that are late with the frame's stamp to `submit_late`. Raises ConfigError for an unusable ignore_mask."""
         self._node, self._config, self._problems, self._delays = node, config, problems, delays
         self._name = config.cameras[place]
         self._limits = MessageLimits(config.limits)
-        self._builder = FrameBuilder(config, place, submit, submit_masks, problems, tf)
+        self._builder = FrameBuilder(config, place, submit, submit_late, problems, tf)
         rectified = {
             t: is_rectified_topic(node.resolve_topic_name(topic_of(self._name, t))) for t in ("image", "depth")
         }
@@ -100,6 +101,7 @@ class CameraInput:
         self._images = RawOrCompressed(self._node, self._name, "image", images)
         self._depths = RawOrCompressed(self._node, self._name, "depth", depths)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
+        self._listen("ignore", self._on_ignore, self._limits.image)
 
     def _listen_to_info(self, topic: str, qos: QoSProfile) -> None:
         take = functools.partial(self._on_camera_info, self._calibrations[topic])
@@ -160,6 +162,10 @@ class CameraInput:
         self._line.add_masks(nanoseconds(message.header.stamp), message, self._now())
         self._advance()
 
+    def _on_ignore(self, message: Image) -> None:
+        self._line.add_ignore(nanoseconds(message.header.stamp), message, self._now())
+        self._advance()
+
     def restart(self, boundary: int) -> None:
         """The clock had passed `boundary` (ns) and has been set back before it."""
         self._line.restart(boundary, self._now())
@@ -215,7 +221,7 @@ class Inputs:
         config.each.check(len(config.cameras))
         self._tf = tf
         self._cameras = [
-            CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_masks, tf)
+            CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_late, tf)
             for place in range(len(config.cameras))
         ]
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
@@ -294,6 +300,10 @@ class Inputs:
         if self.open:
             self._used(self._corrections.submit(frame))
 
-    def _submit_masks(self, stamp: int, masks: Masks) -> None:
-        if self.open:
+    def _submit_late(self, stamp: int, masks: Masks | None, ignored: BoolArray | None) -> None:
+        if not self.open:
+            return
+        if masks is not None:
             self._mapper.submit_masks(stamp, masks)
+        if ignored is not None:
+            self._mapper.submit_ignored(stamp, ignored)

@@ -55,6 +55,7 @@ IN = (
     ),
     Topic("depth/camera_info", CameraInfo, "calibration of depth that is not registered; tf tells how its frame lies"),
     Topic("segmented_image", SegmentedImage, "optional: masks from another node or machine"),
+    Topic("ignore", Image, "optional: mono8 of the image's stamp; pixels other than 0 are not the scene (arm, people)"),
     Topic("map_points", PointCloud2, "optional: sparse points of the SLAM system, in the map frame"),
     Topic("pose_graph", Path, "optional: past poses as the SLAM system has corrected them, of the same frame"),
     Topic("clicked_point", PointStamped, "RViz's Publish Point: which object is there?"),
