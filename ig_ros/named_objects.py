@@ -62,7 +62,8 @@ def find_objects(
 
     use = refined if config.instances.refine_steps else None
     instantiator = instantiator or Instantiator()
-    found = instantiator.run(frozen.points, children, views, tracker, config.instances, use)
+    settings, exhaustive = config.instances, config.segmentation.exhaustive
+    found = instantiator.run(frozen.points, children, views, tracker, settings, use, exhaustive)
     found = dataclasses.replace(found, objects=tuple(in_world(o, frozen.gaussians.origin) for o in found.objects))
     return name_objects(found, shown, encoder, config.language, config.instances.min_views)
 

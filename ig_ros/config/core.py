@@ -200,6 +200,11 @@ class SegmentationConfig:
     """2D masks for frames that come without any."""
 
     segmenter: str = param("none", "makes masks where none are sent", choices=("none", *SEGMENTERS))
+    exhaustive: str = param(
+        "auto",
+        "masks show everything (true), or targets only: what is on none is background (false); auto = by the masks",
+        choices=("true", "false", "auto"),
+    )
     sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
     sam_model: str = param("vit_b", "the segment-anything checkpoint's model", choices=("vit_b", "vit_l", "vit_h"))
     sam2_checkpoint: str = param("", "path of a SAM 2.1 checkpoint (sam2.1_hiera_tiny.pt, ...)")
