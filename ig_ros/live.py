@@ -34,7 +34,7 @@ from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.scaffold.pose_refinement import MapCorrection
 from ig_ros.thread_settings import lean, step_back
-from ig_ros.types import Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import BoolArray, Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 
 @dataclass(slots=True)
@@ -174,6 +174,10 @@ class LiveMapper:
     def submit_detections(self, stamp: int, detections: Detections, width: int) -> None:
         """Queues boxes, in pixels of an image of `width`, of the frame of a stamp (ns); never blocks."""
         self._inbox.put(LateDetections(stamp, detections, width))
+
+    def submit_ignored(self, stamp: int, ignored: BoolArray) -> None:
+        """Queues what the frame of a stamp (ns) ignores, (h, w) bool, submitted without; never blocks."""
+        self._inbox.put(LateMasks(stamp, None, ignored))
 
     def submit_points(self, xyz: FloatArray, rgb: IntArray | None) -> Future[int]:
         """Plants sparse points (P, 3) m world with optional rgb (P, 3) u8; returns how many became anchors."""
@@ -373,7 +377,8 @@ class LiveMapper:
         elif isinstance(item, LateDetections):
             self._mapper.attach_detections(item.stamp, item.detections, item.width)
         elif isinstance(item, LateMasks):
-            if not self._mapper.attach_masks(item.stamp, item.masks):  # the keyframe has been forgotten
+            there = self._mapper.attach_masks(item.stamp, item.masks, item.ignored)
+            if not there and item.masks is not None:  # the keyframe has been forgotten
                 self._dropped["masks_too_late"] += 1
         else:
             self._mapper.insert(item, number)

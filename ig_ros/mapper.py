@@ -21,6 +21,7 @@ from ig_ros.config import Config
 from ig_ros.detections import named_by_boxes
 from ig_ros.errors import EncoderError, FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
+from ig_ros.ignored import named, union, without_ignored
 from ig_ros.instances import Instantiator, PointSet
 from ig_ros.instances.tracking import ObjectTracker
 from ig_ros.language import Encoder, Scope, embed_masks, make_encoder, rank
@@ -44,7 +45,7 @@ from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.pose_correction import Correction, CorrectionLog, correct_poses
 from ig_ros.scaffold.pose_refinement import PoseRefiner
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import Array, Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import Array, BoolArray, Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ class Mapper:
 
     def add_frame(self, frame: Frame) -> bool:
         """Takes a frame if its view is new: True if it became a keyframe. Raises FrameError for a pose that jumped."""
+        frame = without_ignored(frame, self.config.ignore_labels)
         if self.judge(frame) is not Verdict.KEYFRAME:
             return False
         self.insert(self.segment(frame))
@@ -162,7 +164,7 @@ class Mapper:
                 log.warning("%s (until then masks are used without embeddings)", error)
             self.masks_encoder += 1
             masks = dataclasses.replace(masks, embeddings={}, encoder="")
-        return dataclasses.replace(frame, masks=masks)
+        return without_ignored(dataclasses.replace(frame, masks=masks), self.config.ignore_labels)
 
     def insert(self, frame: Frame, number: int | None = None) -> None:
         """Stores a keyframe, drops what it shows to be gone and plants anchors where it sees what the map lacks.
@@ -185,11 +187,18 @@ class Mapper:
             if place >= 0 and (self.keyframes.items[place].depth is None or self.keyframes.items[place].estimated):
                 self._seed_by_stereo(place)
 
-    def attach_masks(self, stamp: int, masks: Masks) -> bool:
-        """Gives masks that came late to the keyframe of their stamp (ns). Returns False where it is not there."""
+    def attach_masks(self, stamp: int, masks: Masks | None, ignored: BoolArray | None = None) -> bool:
+        """Gives masks that came late to the keyframe of their stamp (ns). Returns False where it is not there.
+
+        Of what is ignored, as they or `ignored` (h, w) tell, the anchors go that the keyframe has planted there.
+        """
         for keyframe in reversed(self.keyframes.items):
             if keyframe.stamp == stamp:
-                keyframe.set_masks(masks)
+                ignored = union(ignored, None if masks is None else named(masks, self.config.ignore_labels))
+                if ignored is not None:
+                    self.state.changes.ignore(keyframe, ignored)
+                if masks is not None:
+                    keyframe.set_masks(masks)
                 return True
         return False
 

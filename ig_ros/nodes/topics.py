@@ -60,6 +60,7 @@ IN = (
         DetectionArray,
         "optional: boxes of an object detector, which name masks; `vision_msgs/Detection2DArray` on `detections_2d`",
     ),
+    Topic("ignore", Image, "optional: mono8 of the image's stamp; pixels other than 0 are not the scene (arm, people)"),
     Topic("map_points", PointCloud2, "optional: sparse points of the SLAM system, in the map frame"),
     Topic("pose_graph", Path, "optional: past poses as the SLAM system has corrected them, of the same frame"),
     Topic("clicked_point", PointStamped, "RViz's Publish Point: which object is there?"),

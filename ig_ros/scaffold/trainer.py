@@ -101,7 +101,7 @@ class Trainer:
     ) -> float:
         """Sums the losses of one view and runs backward; returns the colour loss."""
         c = self.config.training
-        images = (keyframe.rgb, keyframe.depth, keyframe.labels if semantic else None)
+        images = (keyframe.rgb, keyframe.depth, keyframe.labels if semantic else None, keyframe.ignored)
         target = Target(*(None if image is None else image.to(self.scaffold.device) for image in images))  # type: ignore[arg-type]
         terms = FeatureTerms(c.min_mask_pixels, c.truncation if any_joint else None, c.contrast_weight, c.smooth_weight)
         loss, color = view_loss(rendered, target, c.ssim_weight, c.depth_weight, terms)

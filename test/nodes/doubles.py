@@ -80,6 +80,9 @@ class MaskMapper:
     def submit_detections(self, stamp: int, detections: Detections, width: int) -> None:
         self.boxes.append((stamp, detections, width))
 
+    def submit_ignored(self, stamp: int, ignored: np.ndarray) -> None:
+        self.frames = [replace(f, ignored=ignored) if f.stamp == stamp else f for f in self.frames]
+
     def submit_points(self, xyz: np.ndarray, _rgb: np.ndarray | None) -> Future[int]:
         self.points += len(xyz)
         return _done(len(xyz))
