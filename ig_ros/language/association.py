@@ -79,7 +79,8 @@ def embedding_of(used: Sequence[MaskObservation], votes: Mapping[str, float], en
 
 
 def label_votes(observations: Sequence[MaskObservation], usual: float = 1.0) -> dict[str, float]:
-    """Summed weight x score, as a share of the usual one, per label; labels that differ in case or outer blanks only are one."""
+    """Summed weight x score, as a share of the usual one, per label; labels that differ in case or outer blanks
+    only are one."""
     votes: dict[str, float] = defaultdict(float)
     for s in observations:
         if s.name.strip():
