@@ -1,11 +1,11 @@
-# make demo | make test | make test-jazzy | make lint | make language | make bench | make quality (an hour) | make field | make soak (a quarter of an hour). Each makes .venv first; afterwards only what has changed is built again.
+# make demo | make test | make test-jazzy | make lint | make language | make bench | make quality (an hour) | make field | make reality (20 minutes) | make soak (a quarter of an hour). Each makes .venv first; afterwards only what has changed is built again.
 VENV ?= .venv
 ROS :=
 PYTHON := $(VENV)/bin/python
 
 BUILT_FROM := setup.py CMakeLists.txt package.xml $(wildcard cmake/* msg/* srv/* config/* launch/* ig_ros/raster/native/*)
 
-.PHONY: bench docs demo field test test-jazzy lint build build-jazzy language quality soak
+.PHONY: bench docs demo field test test-jazzy lint build build-jazzy language quality reality soak
 .DELETE_ON_ERROR:
 
 demo: build
@@ -24,6 +24,10 @@ bench: build
 # One thread per process: two maps are made at a time. QUALITY=--quick, --resume or "--scannet ROOT".
 quality: build
 	OMP_NUM_THREADS=1 $(PYTHON) -m benchmarks.quality $(QUALITY)
+
+# A real kitchen, real tabletops, perturbed frames: docs/reality.md. REALITY="--only kitchen", --quick or --resume.
+reality: build
+	OMP_NUM_THREADS=1 $(PYTHON) -m benchmarks.reality $(REALITY)
 
 # Every fault of a robot, and kill -9 while training and saving; writes docs/soak.md. SOAK=--quick for a look.
 soak: build

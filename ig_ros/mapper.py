@@ -42,6 +42,7 @@ from ig_ros.scaffold.change_detection import ChangeDetector
 from ig_ros.scaffold.keyframes import Keyframe, newest
 from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.pose_correction import Correction, CorrectionLog, correct_poses
+from ig_ros.scaffold.pose_refinement import PoseRefiner
 from ig_ros.segmentation import Segmenter, make_segmenter
 from ig_ros.types import Array, Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
@@ -63,6 +64,7 @@ class MapState:
     changes: ChangeDetector
     tracker: ObjectTracker
     corrections: CorrectionLog = field(default_factory=CorrectionLog)
+    refiner: PoseRefiner = field(default_factory=PoseRefiner)
     instantiator: Instantiator = field(default_factory=Instantiator)
     latest: MapSnapshot | None = None  # the newest objects
     removed: list[int] = field(default_factory=list)  # ids of objects taken out of the map
@@ -171,6 +173,8 @@ class Mapper:
         if number is not None:
             frame = self.state.corrections.bring_up_to_date(number, frame)
         keyframe = self.keyframes.add(frame, self.config.input)
+        if self.config.poses.refine == "auto":
+            self.state.refiner.refine(keyframe, self.keyframes.items)
         self.state.pager.update(self.config.seeding.max_anchors)
         self.state.changes.update(keyframe)
         if keyframe.depth is not None:
@@ -236,17 +240,23 @@ class Mapper:
 
         Training heals the rest, objects keep their ids and move with the next instantiation. Raises FrameError.
         """
-        moved = correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
-        self.state.gate.forget_area()
-        return moved
+        self.state.refiner.believe(poses, self.keyframes.items)
+        return self._move(poses)
 
     def correct(self, correction: Correction, submitted: int) -> int:
         """Moves the frames submitted so far, and the map with them: keyframes now, the others when they are inserted.
 
         Returns how many keyframes moved. Raises FrameError for a motion that is not rigid.
         """
-        moved = self.state.corrections.add(correction, submitted, self.keyframes.items)
-        return self.correct_poses(moved) if moved else 0
+        refiner, keyframes = self.state.refiner, self.keyframes.items
+        moved = self.state.corrections.add(correction, submitted, refiner.reported(keyframes))
+        return self._move(refiner.follow(moved, keyframes)) if moved else 0
+
+    def _move(self, poses: Mapping[int, FloatArray]) -> int:
+        moved = correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
+        self.state.refiner.conclude(self.keyframes.items)
+        self.state.gate.forget_area()
+        return moved
 
     def freeze(self) -> FrozenMap:
         """A copy of the map, for an instantiation on any thread."""

@@ -209,6 +209,7 @@ class QueryStatus(Enum):
     FOUND = "found"
     ABSENT = "absent"
     NOT_READY = "not ready"
+    AMBIGUOUS = "ambiguous"  # one thing was asked for and several fit: the hits are those
 
 
 @dataclass(frozen=True, slots=True)
