@@ -18,8 +18,8 @@ from ig_ros.ignored import IgnoreMask, reduced, without_ignored
 from ig_ros.map_io import load_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.named_objects import labelled_view
-from ig_ros.raster.losses import image_loss_gradient, image_loss_torch
 from ig_ros.raster.library import load
+from ig_ros.raster.losses import image_loss_gradient, image_loss_torch
 from ig_ros.scaffold.keyframe_selection import SeenArea
 from ig_ros.scaffold.multiview_stereo import OUTSIDE, channels
 from ig_ros.types import BoolArray, Frame, Masks
