@@ -87,6 +87,7 @@ def info_command(directory: SavedMap, as_json: AsJson = False) -> None:
 def describe(home: Path, contents: OpenMap) -> dict[str, Any]:
     """JSON-ready facts about an open map; lengths in metres, sizes in MB."""
     from ig_ros.config import chosen, to_dict
+    from ig_ros.map_io import trained_on
 
     mapper, settings = contents
     latest = mapper.latest
@@ -96,6 +97,7 @@ def describe(home: Path, contents: OpenMap) -> dict[str, Any]:
     return {
         "size_mb": round(sum(p.stat().st_size for p in home.iterdir()) / 1e6, 2),
         "steps": mapper.trainer.step,
+        "trained_on": trained_on(home),
         "keyframes": len(mapper.keyframes),
         "images": ", ".join(f"{w}x{h}" for w, h in cameras),
         "with_masks": sum(k.masks is not None for k in mapper.keyframes.items),

@@ -40,6 +40,18 @@ class KeyframeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PosesConfig:
+    """Poses that disagree with the map."""
+
+    refine: str = param(
+        "auto",
+        "auto: a keyframe with measured depth is moved to where it lies on what those before it measured; off: the "
+        "poses are taken as they come",
+        choices=("off", "auto"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SeedingConfig:
     """Where new anchors are planted."""
 
@@ -200,6 +212,7 @@ class SegmentationConfig:
     """2D masks for frames that come without any."""
 
     segmenter: str = param("none", "makes masks where none are sent", choices=("none", *SEGMENTERS))
+    detector_model: str = param("", "path of a TFLite object detector (SSD); its labels in NAME.txt beside NAME.tflite")
     sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
     sam_model: str = param("vit_b", "the segment-anything checkpoint's model", choices=("vit_b", "vit_l", "vit_h"))
     sam2_checkpoint: str = param("", "path of a SAM 2.1 checkpoint (sam2.1_hiera_tiny.pt, ...)")
@@ -228,6 +241,7 @@ class Config:
     threads: int = param(0, "CPU threads for training, 0 = all cores", 0, 1024)
     input: InputConfig = field(default_factory=InputConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
+    poses: PosesConfig = field(default_factory=PosesConfig)
     seeding: SeedingConfig = field(default_factory=SeedingConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     scaffold: ScaffoldConfig = field(default_factory=ScaffoldConfig)

@@ -13,7 +13,7 @@ from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError, QueryError
 from ig_ros.language.answers import answered, counted, read_as, unanswered, which_one
 from ig_ros.language.attributes import ALIKE, color_score, compared, extreme, prefer, shape_score
-from ig_ros.language.encoders import Encoder
+from ig_ros.language.encoders import Encoder, LabelEncoder
 from ig_ros.language.grammar import (
     PRONOUNS,
     Phrase,
@@ -27,6 +27,7 @@ from ig_ros.language.grammar import (
     texts_of,
 )
 from ig_ros.language.lexicon import is_another, is_only_last_word, members_of
+from ig_ros.language.naming import weighed
 from ig_ros.language.question import Question, read_question
 from ig_ros.language.relations import between, on_level, related, related_to_observer
 from ig_ros.language.scene_geometry import SceneGeometry, geometry_of
@@ -88,7 +89,11 @@ def rank(
     if phrase.words and not (scorer.embedded.any() or any(o.label for o in instances.objects)):
         return QueryResult(QueryStatus.NOT_READY, (), why_not_ready(instances))
     scores, missing = scorer.answer(question.bare, phrase)
-    return reply(text, question, np.where(admitted, scores, 0.0), scorer, max_results, missing)
+    scores = np.where(admitted, scores, 0.0)
+    if phrase.words and isinstance(encoder, LabelEncoder | None):  # an image encoder asks what things look like
+        scores, least = weighed(scores, np.array([o.certainty for o in instances.objects]), threshold)
+        scorer.threshold = min_score or least
+    return reply(text, question, scores, scorer, max_results, missing)
 
 
 def reply(

@@ -100,6 +100,7 @@ def mapping_values(stats: LiveStats) -> dict[str, str]:
     """The mapper's counters by the keys under which they are published."""
     age = stats.instantiation_age
     values = {
+        "device": stats.device,
         "frames in": str(stats.frames_in),
         "frames used": str(stats.frames_used),
         "keyframes": str(stats.keyframes),
