@@ -43,6 +43,7 @@ class Keyframe:
     last_used: int = 0  # training step
     missing: set[int] = field(default_factory=set)  # tiles on disk that it looks at: not replayed until they are back
     source: str = ""  # which of several cameras took it
+    log_gain: FloatArray = field(default_factory=lambda: np.zeros(3))  # exposure and white balance, running mean
 
     def set_masks(self, masks: Masks) -> None:
         """Attaches a segmentation of the full-size image, reduced to training resolution (nearest pixel)."""
