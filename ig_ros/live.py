@@ -24,7 +24,7 @@ import psutil
 
 from ig_ros.config import Config
 from ig_ros.errors import FrameError, IgError, one_line
-from ig_ros.frame_queue import OLD_MAP, Inbox, Intake, LateMasks
+from ig_ros.frame_queue import OLD_MAP, Inbox, Intake, Item, LateDetections, LateMasks
 from ig_ros.language import Scope
 from ig_ros.map_io import read_map, save_map
 from ig_ros.mapper import Mapper
@@ -33,7 +33,7 @@ from ig_ros.raster import device_name
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.thread_settings import lean, step_back
-from ig_ros.types import FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ class LiveMapper:
     def __init__(self, config: Config, mapper: Mapper | None = None) -> None:
         self.config = config
         self._mapper = mapper if mapper is not None else Mapper(config)
-        self._ready: queue.Queue[tuple[int, Frame | LateMasks]] = queue.Queue(WAITING)
+        self._ready: queue.Queue[tuple[int, Item]] = queue.Queue(WAITING)
         self._intake = Intake(self._mapper)
         self._commands = Commands()  # for the trainer
         self._wanted: list[Future[MapSnapshot]] = []  # waiting for the next instantiation
@@ -167,6 +167,10 @@ class LiveMapper:
     def submit_masks(self, stamp: int, masks: Masks) -> None:
         """Queues masks, in whatever size, of the frame of a stamp (ns), submitted without any; never blocks."""
         self._inbox.put(LateMasks(stamp, masks))
+
+    def submit_detections(self, stamp: int, detections: Detections, width: int) -> None:
+        """Queues boxes, in pixels of an image of `width`, of the frame of a stamp (ns); never blocks."""
+        self._inbox.put(LateDetections(stamp, detections, width))
 
     def submit_points(self, xyz: FloatArray, rgb: IntArray | None) -> Future[int]:
         """Plants sparse points (P, 3) m world with optional rgb (P, 3) u8; returns how many became anchors."""
@@ -233,7 +237,12 @@ class LiveMapper:
             frames_in=self._inbox.frames,
             waiting=len(self._inbox),
             keyframes=len(self._mapper.keyframes),
-            dropped=dict(self._dropped + Counter(masks_encoder=self._mapper.masks_encoder)),
+            dropped=dict(
+                self._dropped
+                + Counter(
+                    masks_encoder=self._mapper.masks_encoder, boxes_without_masks=self._mapper.boxes_without_masks
+                )
+            ),
             steps=self._mapper.trainer.step,
             anchors=len(self._mapper.scaffold.anchors),
             anchors_on_disk=self._mapper.state.pager.count(),
@@ -296,7 +305,7 @@ class LiveMapper:
                 self._dropped["segmenter"] += 1
                 log.warning("image dropped, the segmenter failed: %s: %s", type(error).__name__, one_line(error))
 
-    def _put_ready(self, number: int, item: Frame | LateMasks) -> None:
+    def _put_ready(self, number: int, item: Item) -> None:
         while not self._stopping.is_set():
             try:
                 self._ready.put((number, item), timeout=0.2)
@@ -352,6 +361,8 @@ class LiveMapper:
             return
         if not self._intake.admits(number):
             self._dropped[OLD_MAP] += 1
+        elif isinstance(item, LateDetections):
+            self._mapper.attach_detections(item.stamp, item.detections, item.width)
         elif isinstance(item, LateMasks):
             if not self._mapper.attach_masks(item.stamp, item.masks):  # the keyframe has been forgotten
                 self._dropped["masks_too_late"] += 1

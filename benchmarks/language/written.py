@@ -19,7 +19,7 @@ from ig_ros.types import QueryResult
 
 SURE = 0.8  # a wrong answer with a higher score misleads
 ASKS_BACK = re.compile(r"which one\?")
-FILES = {"written": "questions.yaml"}
+FILES = {"written": "questions.yaml", "fresh": "questions_fresh.yaml", "last": "questions_last.yaml"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,10 +125,11 @@ def query_command(
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out what scores less")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a saved map for an object. Exit code 1 when nothing fits."""
+    """Ask a saved map for an object. Exit code 1 when nothing fits, or several do where one was asked for."""
     from ig_ros.export.objects import query_entry
     from ig_ros.language import make_encoder, rank
     from ig_ros.map_io import read_snapshot
+    from ig_ros.types import QueryStatus
 
     with busy(f"asking {directory}"):
         snapshot, settings = read_snapshot(map_home(directory))
@@ -138,4 +139,4 @@ def query_command(
         print_json(query_entry(result))
     else:
         print_objects(result.message or text, [(hit.object, hit.score) for hit in result.hits])
-    raise typer.Exit(Exit.OK if result.hits else Exit.NO)
+    raise typer.Exit(Exit.OK if result.status is QueryStatus.FOUND else Exit.NO)

@@ -40,6 +40,18 @@ class KeyframeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PosesConfig:
+    """Poses that disagree with the map."""
+
+    refine: str = param(
+        "auto",
+        "auto: a keyframe with measured depth is moved to where it lies on what those before it measured; off: the "
+        "poses are taken as they come",
+        choices=("off", "auto"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SeedingConfig:
     """Where new anchors are planted."""
 
@@ -185,7 +197,7 @@ class LanguageConfig:
     )
     clip_model: str = param("ViT-B-16", "open_clip model name")
     clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")
-    min_score: float = param(0.5, "relevancy below this means: not there, where no threshold was learnt", 0.0, 1.0)
+    min_score: float = param(0.0, "score below which a thing is not there; 0: learnt for every map, else 0.5", 0.0, 1.0)
     learn_threshold: bool = param(True, "learn for every map from canonical phrases what means: not there")
     accept: float = param(
         0.2,
@@ -200,6 +212,7 @@ class SegmentationConfig:
     """2D masks for frames that come without any."""
 
     segmenter: str = param("none", "makes masks where none are sent", choices=("none", *SEGMENTERS))
+    detector_model: str = param("", "path of a TFLite object detector (SSD); its labels in NAME.txt beside NAME.tflite")
     sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
     sam_model: str = param("vit_b", "the segment-anything checkpoint's model", choices=("vit_b", "vit_l", "vit_h"))
     sam2_checkpoint: str = param("", "path of a SAM 2.1 checkpoint (sam2.1_hiera_tiny.pt, ...)")
@@ -228,6 +241,7 @@ class Config:
     threads: int = param(0, "CPU threads for training, 0 = all cores", 0, 1024)
     input: InputConfig = field(default_factory=InputConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
+    poses: PosesConfig = field(default_factory=PosesConfig)
     seeding: SeedingConfig = field(default_factory=SeedingConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     scaffold: ScaffoldConfig = field(default_factory=ScaffoldConfig)

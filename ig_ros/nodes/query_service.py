@@ -21,7 +21,7 @@ from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.visualization import highlight_message
 from ig_ros.srv import QueryObject
 from ig_ros.thread_settings import single_threaded
-from ig_ros.types import FloatArray
+from ig_ros.types import FloatArray, QueryStatus
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
@@ -76,7 +76,7 @@ class QueryService:
         snapshot = self._mapper.snapshot()
         with single_threaded():
             result = self._mapper.query(request.text, request.max_results or sys.maxsize, request.min_score, scope)
-        response.success, response.message = bool(result.hits), result.message
+        response.success, response.message = result.status is QueryStatus.FOUND, result.message
         response.threshold = float(result.threshold)
         if snapshot is None or not result.hits:
             self._show(highlight_message((), header(0, self._frames.map_frame)))

@@ -24,13 +24,13 @@ from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.clouds import sparse_points
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, CallbackDelays, Worker, steady_clock
-from ig_ros.nodes.frame_builder import FrameBuilder
+from ig_ros.nodes.frame_builder import FrameBuilder, LateSink
 from ig_ros.nodes.message_checks import Calibration, MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
 from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Synchronizer
-from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of
-from ig_ros.types import FloatArray, Frame, Masks
+from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of, vision_boxes
+from ig_ros.types import Detections, FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
@@ -50,14 +50,14 @@ class CameraInput:
 
     def __init__(
         self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: CallbackDelays,
-        submit: Callable[[Frame], None], submit_masks: Callable[[int, Masks], None], tf: TfLookup,
+        submit: Callable[[Frame], None], late: LateSink, tf: TfLookup,
     ) -> None:  # fmt: skip
-        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks with the
-        frame's stamp to `submit_masks`."""
+        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks and boxes
+        with the frame's stamp to `late`."""
         self._node, self._config, self._problems, self._delays = node, config, problems, delays
         self._name = config.cameras[place]
         self._limits = MessageLimits(config.limits)
-        self._builder = FrameBuilder(config, place, submit, submit_masks, problems, tf)
+        self._builder = FrameBuilder(config, place, submit, late, problems, tf)
         rectified = {
             t: is_rectified_topic(node.resolve_topic_name(topic_of(self._name, t))) for t in ("image", "depth")
         }
@@ -100,6 +100,9 @@ class CameraInput:
         self._images = RawOrCompressed(self._node, self._name, "image", images)
         self._depths = RawOrCompressed(self._node, self._name, "depth", depths)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
+        self._listen("detections", self._builder.put_detections, self._limits.detections)
+        if (kind := vision_boxes()) is not None:
+            self._listen("detections_2d", self._builder.put_detections, self._limits.detections, kind)
 
     def _listen_to_info(self, topic: str, qos: QoSProfile) -> None:
         take = functools.partial(self._on_camera_info, self._calibrations[topic])
@@ -215,7 +218,16 @@ class Inputs:
         config.each.check(len(config.cameras))
         self._tf = tf
         self._cameras = [
-            CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_masks, tf)
+            CameraInput(
+                node,
+                config,
+                place,
+                problems,
+                self.delays,
+                self._submit,
+                LateSink(self._submit_masks, self._submit_detections),
+                tf,
+            )
             for place in range(len(config.cameras))
         ]
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
@@ -297,3 +309,7 @@ class Inputs:
     def _submit_masks(self, stamp: int, masks: Masks) -> None:
         if self.open:
             self._mapper.submit_masks(stamp, masks)
+
+    def _submit_detections(self, stamp: int, detections: Detections, width: int) -> None:
+        if self.open:
+            self._mapper.submit_detections(stamp, detections, width)

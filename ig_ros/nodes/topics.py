@@ -19,7 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
-from ig_ros.msg import Object, ObjectArray, SegmentedImage
+from ig_ros.msg import DetectionArray, Object, ObjectArray, SegmentedImage
 
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -55,6 +55,11 @@ IN = (
     ),
     Topic("depth/camera_info", CameraInfo, "calibration of depth that is not registered; tf tells how its frame lies"),
     Topic("segmented_image", SegmentedImage, "optional: masks from another node or machine"),
+    Topic(
+        "detections",
+        DetectionArray,
+        "optional: boxes of an object detector, which name masks; `vision_msgs/Detection2DArray` on `detections_2d`",
+    ),
     Topic("map_points", PointCloud2, "optional: sparse points of the SLAM system, in the map frame"),
     Topic("pose_graph", Path, "optional: past poses as the SLAM system has corrected them, of the same frame"),
     Topic("clicked_point", PointStamped, "RViz's Publish Point: which object is there?"),
@@ -74,6 +79,15 @@ OUT = (
     Topic("/diagnostics", DiagnosticArray, "frames in, used, dropped and why; steps/s; loss; memory", depth=10),
 )
 KINDS = {topic.name: topic.kind for topic in IN}
+
+
+def vision_boxes() -> Any | None:
+    """Returns the class vision_msgs/Detection2DArray, heard on `detections_2d`; None where the package is missing."""
+    try:
+        from vision_msgs.msg import Detection2DArray
+    except ImportError:
+        return None
+    return Detection2DArray
 
 
 def is_latched(node: Node, name: str) -> bool:

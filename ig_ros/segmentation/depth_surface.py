@@ -106,7 +106,9 @@ def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera:
     a, b = a * K[0, 0], b * K[1, 1]
     length = np.maximum(np.sqrt(a**2 + b**2 + (inverse - a * x - b * y) ** 2), 1e-9)
     normals = np.stack([a, b, inverse - a * x - b * y], axis=-1) / -length[..., None]
-    cosine = np.abs(inverse) / length / np.sqrt(x**2 + y**2 + 1)  # a ray (x, y, 1) times its normal is -inverse / length
+    cosine = (
+        np.abs(inverse) / length / np.sqrt(x**2 + y**2 + 1)
+    )  # a ray (x, y, 1) times its normal is -inverse / length
     area = fitted**2 / (K[0, 0] * K[1, 1]) / np.maximum(cosine, 0.1)
     return DepthSurface(valid, np.stack([x, y, np.ones_like(z)], axis=-1) * fitted[..., None], normals, area, gap)
 

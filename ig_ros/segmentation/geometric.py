@@ -63,13 +63,15 @@ def color_outliers(lab: FloatArray, region: Mask, solid: Mask) -> Mask:
     `lab` (H, W, 3) is L + 16, a and b: less light makes them smaller by one factor, the cube root of its share. Pixels
     that are so, and reach to what stands in front of the region (`solid`), are shadow.
     """
-    own = np.median(lab[region], axis=0)
-    difference = np.linalg.norm((lab - own) * np.array([1.25, 1, 1], np.float32), axis=-1)
-    texture = float(np.median(difference[region]))
-    patch = region & (difference > max(MIN_DIFFERENCE, 4.0 * texture))
-    light = lab[..., :1] / own[0]
-    tinted = np.linalg.norm((lab - own * light)[..., 1:], axis=-1)
-    dark = cleaned(patch & (light[..., 0] < 1) & (light[..., 0] > MOST_SHADOW) & (tinted < MIN_DIFFERENCE / 2), region)
+    values = lab[region]
+    own = np.median(values, axis=0)
+    difference = np.linalg.norm((values - own) * np.array([1.25, 1, 1], np.float32), axis=-1)
+    patch, dark = np.zeros((2, *region.shape), bool)
+    patch[region] = difference > max(MIN_DIFFERENCE, 4.0 * float(np.median(difference)))
+    light = lab[patch][:, :1] / own[0]
+    tinted = np.linalg.norm((lab[patch] - own * light)[:, 1:], axis=-1)
+    dark[patch] = (light[:, 0] < 1) & (light[:, 0] > MOST_SHADOW) & (tinted < MIN_DIFFERENCE / 2)
+    dark = cleaned(dark, region)
     _, shadows = cv2.connectedComponents(dark.astype(np.uint8))
     cast = np.unique(shadows[solid & dark])
     return cleaned(patch & ~np.isin(shadows, cast), region)

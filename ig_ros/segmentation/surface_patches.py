@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from ig_ros.segmentation.depth_surface import COS_NORMAL, DepthSurface, Mask, creases, grow_within, tolerance
-from ig_ros.segmentation.label_images import compact
+from ig_ros.segmentation.label_images import LEAST, compact
 from ig_ros.types import Array, FloatArray, IntArray
 
 CORES = (4, 3, 2, 1)  # px from the next cut: patches grow from where the surface is widest and meet in its necks
@@ -28,8 +28,9 @@ FEW = 8  # px of border: fewer say nothing
 BOTTOM = 0.3, 0.1  # share of a bottom's border that rises, and most that hides something or ends on a plane
 INWARDS = 5.0  # degrees by which an inside bends over its width
 CONCENTRIC = 2.0  # most that distances of inside and outside from their centre differ, as a ratio
-CONTINUED = 0.6, 0.4  # share of the one's and the other's surface that continues its counterpart's
-SAMPLE = 100  # points of a patch that are compared
+CONTINUED = 0.4  # share of either part's surface that lies where the other's would pass
+ANGLE = np.sin(np.radians(2.0))  # to which normals are known
+SAMPLE = 40  # points of a patch that are compared
 
 
 def cut_patches(surface: DepthSurface, off_plane: Mask) -> IntArray:
@@ -38,8 +39,8 @@ def cut_patches(surface: DepthSurface, off_plane: Mask) -> IntArray:
     width = cv2.distanceTransform((known & ~surface.gap & ~creases(surface)).astype(np.uint8), cv2.DIST_L2, 5)
     patches = np.zeros(known.shape, np.int32)
     for least in CORES:
-        count, cores = cv2.connectedComponents((width >= least).astype(np.uint8), connectivity=4)
-        fresh = np.ones(count, bool)
+        _, cores, stats, _ = cv2.connectedComponentsWithStats((width >= least).astype(np.uint8), connectivity=4)
+        fresh = stats[:, cv2.CC_STAT_AREA] >= LEAST
         fresh[cores[patches > 0]] = fresh[0] = False
         number = np.where(fresh, np.cumsum(fresh) + patches.max(), 0).astype(np.int32)
         patches = grown(np.where(patches > 0, patches, number[cores]), width >= least)
@@ -169,13 +170,16 @@ def find_objects(surface: DepthSurface, planes: IntArray, least: int) -> IntArra
 
 def join_convex(borders: Borders, solid: int) -> None:
     """Joins patches below `solid` while some border between them is mostly convex, the most convex first."""
-    while True:
-        pairs, folded = borders.counts[:2, 1:solid, 1:solid]
+    while solid > 1:
+        pairs, folded = borders.counts[:2, :solid, :solid]
         share = np.where(pairs >= FEW, folded / np.maximum(pairs, 1), 1.0)
-        if share.size == 0 or share.min() >= FOLDED:
+        share[0] = share[:, 0] = 1.0
+        best = share.argmin(1)
+        both = np.flatnonzero((best[best] == np.arange(solid)) & (share.min(1) < FOLDED) & (best > np.arange(solid)))
+        if len(both) == 0:
             return
-        kept, gone = np.unravel_index(int(share.argmin()), share.shape)
-        borders.join(int(kept) + 1, int(gone) + 1)
+        for patch in both:
+            borders.join(int(patch), int(best[patch]))
 
 
 def join_bottoms(borders: Borders, solid: int) -> None:
@@ -218,7 +222,8 @@ def concentric(surface: DepthSurface, inside: Array, outside: Array) -> bool:
     across = np.eye(3) - normals[inside, :, None] * normals[inside, None]  # (N, 3, 3): off the line of each normal
     middle = points[inside].mean(0)
     ridge = 0.01 * np.eye(3)  # holds the middle where nothing else does: along the axis of a mug
-    centre = np.linalg.solve(across.mean(0) + ridge, np.einsum("nij,nj->i", across, points[inside]) / len(inside) + ridge @ middle)
+    nearest = (across @ points[inside, :, None]).mean(0)[:, 0]
+    centre = np.linalg.solve(across.mean(0) + ridge, nearest + ridge @ middle)
     near, far = (np.median(np.linalg.norm(points[i] - centre, axis=1)) for i in (inside, outside))
     return bool(1 / CONCENTRIC < far / max(near, 1e-6) < CONCENTRIC)
 
@@ -227,12 +232,34 @@ def join_parts(borders: Borders, labels: IntArray, surface: DepthSurface) -> Non
     """Joins the parts of an object on both sides of what stands in front of it."""
     owner = borders.owner[labels]
     partly = [k for k in borders.alive() if borders.counts[2, k, 1:].sum() + borders.unseen[k] >= FEW]
-    pixels = {k: sampled(owner == k, surface) for k in partly}
-    for i, first in enumerate(partly):
-        for second in partly[i + 1 :]:
-            ends = pixels[first], pixels[second]
-            if min(map(len, ends)) > FEW and hidden_between(surface, *ends) and continued(surface, *ends):
-                borders.join(int(borders.owner[first]), int(borders.owner[second]))
+    pixels = [sampled(owner == k, surface) for k in partly]
+    known = [i for i, chosen in enumerate(pixels) if len(chosen) > FEW]
+    share = continued(surface, [pixels[i] for i in known])
+    for i, j in np.argwhere(np.triu(np.minimum(share, share.T), 1) > CONTINUED):
+        first, second = known[i], known[j]
+        kept, gone = borders.owner[[partly[first], partly[second]]]
+        if kept != gone and hidden_between(surface, pixels[first], pixels[second]):
+            borders.join(int(kept), int(gone))
+
+
+def continued(surface: DepthSurface, parts: list[Array]) -> FloatArray:
+    """Returns (K, K) the share of the second part's points that lie where the first part's surface would pass.
+
+    That is where the planes through the first part's points with normals like the point's own are on average.
+    """
+    if len(parts) < 2:
+        return np.zeros((len(parts), len(parts)))
+    sizes = np.array([len(part) for part in parts])
+    starts, pixels = np.cumsum(sizes) - sizes, np.concatenate(parts)
+    points, normals = surface.points.reshape(-1, 3)[pixels], surface.normals.reshape(-1, 3)[pixels]
+    alike = normals @ normals.T > COS_NORMAL
+    off = ((normals * points).sum(1)[:, None] - normals @ points.T) * alike
+    count = np.add.reduceat(alike.astype(np.float32), starts)
+    off = np.abs(np.add.reduceat(off, starts)) / np.maximum(count, 1)
+    middle = np.add.reduceat(points, starts) / sizes[:, None]
+    apart = np.linalg.norm(middle[:, None] - points, axis=-1)
+    close = (count > 0) & (off < tolerance(points[:, 2]) + ANGLE * apart)
+    return np.asarray(np.add.reduceat(close.astype(np.float32), starts, axis=1) / sizes)
 
 
 def hidden_between(surface: DepthSurface, first: Array, second: Array) -> bool:
@@ -240,22 +267,7 @@ def hidden_between(surface: DepthSurface, first: Array, second: Array) -> bool:
     points = surface.points.reshape(-1, 3)
     apart = ((points[first, None] - points[None, second]) ** 2).sum(-1)
     i, j = np.unravel_index(int(apart.argmin()), apart.shape)
-    way = np.linspace(0, 1, 22)[1:-1]
     ends = np.array([[*divmod(k, surface.valid.shape[1]), 1 / points[k, 2]] for k in (first[i], second[j])])
-    rows, cols, inverse = (ends[0] + way[:, None] * (ends[1] - ends[0])).T
+    rows, cols, inverse = (ends[0] + np.linspace(0, 1, 22)[1:-1, None] * (ends[1] - ends[0])).T
     seen = surface.points[rows.round().astype(int), cols.round().astype(int), 2]
     return bool(((seen == 0) | (seen < 1 / inverse + tolerance(1 / inverse))).mean() >= 0.9)
-
-
-def continued(surface: DepthSurface, first: Array, second: Array) -> bool:
-    """Tells whether either part's surface lies where that of the other, extended along its normals' planes, passes."""
-    points, normals = surface.points.reshape(-1, 3).astype(float), surface.normals.reshape(-1, 3).astype(float)
-    p, q, n, m = points[first], points[second], normals[first], normals[second]
-    alike = n @ m.T > COS_NORMAL
-    lever = np.sin(np.radians(2.0)) * np.linalg.norm(p.mean(0) - q.mean(0))  # normals are known to this angle
-    shares = []
-    for off, on, axis in (((n * p).sum(1)[:, None] - n @ q.T, q, 0), (p @ m.T - (m * q).sum(1), p, 1)):
-        some = alike.any(axis)
-        middle = np.ma.median(np.ma.array(off, mask=~alike), axis=axis).filled(0)
-        shares.append((some & (np.abs(middle) < tolerance(on[:, 2]) + lever)).mean())
-    return max(shares) > CONTINUED[0] and min(shares) > CONTINUED[1]

@@ -24,6 +24,7 @@ from ig_ros.nodes.mapping_node import run
 from ig_ros.planning.removal import without
 from ig_ros.scaffold.pose_correction import Correction
 from ig_ros.types import (
+    Detections,
     Frame,
     GaussianBatch,
     Instances,
@@ -54,6 +55,7 @@ class MaskMapper:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.frames: list[Frame] = []
+        self.boxes: list[tuple[int, Detections, int]] = []
         self.points = 0
         self._snapshot: MapSnapshot | None = None
 
@@ -71,6 +73,9 @@ class MaskMapper:
 
     def submit_masks(self, stamp: int, masks: Masks) -> None:
         self.frames = [replace(f, masks=masks) if f.stamp == stamp else f for f in self.frames]
+
+    def submit_detections(self, stamp: int, detections: Detections, width: int) -> None:
+        self.boxes.append((stamp, detections, width))
 
     def submit_points(self, xyz: np.ndarray, _rgb: np.ndarray | None) -> Future[int]:
         self.points += len(xyz)
