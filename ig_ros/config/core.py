@@ -45,8 +45,8 @@ class PosesConfig:
 
     refine: str = param(
         "off",
-        "auto: a keyframe with measured depth is moved to where it lies on what those before it measured, for poses that "
-        "drift or shake by centimetres; off: the poses are taken as they come",
+        "auto: a keyframe with measured depth is moved to where it lies on what those before it measured, for poses "
+        "that drift or shake by centimetres; off: the poses are taken as they come",
         choices=("off", "auto"),
     )
     answer_frame: str = param(
