@@ -44,9 +44,9 @@ class PosesConfig:
     """Poses that disagree with the map."""
 
     refine: str = param(
-        "auto",
-        "auto: a keyframe with measured depth is moved to where it lies on what those before it measured; off: the "
-        "poses are taken as they come",
+        "off",
+        "auto: a keyframe with measured depth is moved to where it lies on what those before it measured, for poses "
+        "that drift or shake by centimetres; off: the poses are taken as they come",
         choices=("off", "auto"),
     )
     answer_frame: str = param(

@@ -136,7 +136,7 @@ def test_far_from_the_origin_and_again_it_is_the_same() -> None:
 
 def test_a_loop_closure_that_finds_the_same_drift_does_not_correct_it_twice() -> None:
     """The SLAM system moves its drifted keyframes back to where refinement has put them already."""
-    mapper, drift = Mapper(small_config()), motion(0.04, 0.0)
+    mapper, drift = Mapper(small_config(poses__refine="auto")), motion(0.04, 0.0)
     for i in range(4):
         mapper.insert(view(i, T=place(i) if i < 2 else drift @ place(i)))
     back = Correction(np.array([1, 2]) * 100_000_000, np.stack([np.eye(4), inverse(drift)]))
@@ -147,7 +147,7 @@ def test_a_loop_closure_that_finds_the_same_drift_does_not_correct_it_twice() ->
 
 
 def test_a_shift_of_the_whole_map_takes_the_refined_keyframes_along() -> None:
-    mapper, shift = Mapper(small_config()), np.eye(4)
+    mapper, shift = Mapper(small_config(poses__refine="auto")), np.eye(4)
     shift[0, 3] = 0.7
     for i in range(4):
         mapper.insert(view(i, T=motion(0.03 * (i % 2), 0.0) @ place(i)))
@@ -160,7 +160,7 @@ def test_a_shift_of_the_whole_map_takes_the_refined_keyframes_along() -> None:
 
 
 def test_points_of_a_drifted_slam_system_are_planted_where_the_map_has_them() -> None:
-    mapper, shift = Mapper(small_config()), np.eye(4)
+    mapper, shift = Mapper(small_config(poses__refine="auto")), np.eye(4)
     shift[0, 3] = 0.25
     mapper.insert(view(0))
     mapper.state.refiner.correction = MapCorrection(shift)
@@ -169,7 +169,7 @@ def test_points_of_a_drifted_slam_system_are_planted_where_the_map_has_them() ->
 
 
 def test_off_leaves_every_pose() -> None:
-    mapper = Mapper(small_config(poses__refine="off"))
+    mapper = Mapper(small_config())
     for i in range(2):
         mapper.insert(view(i, T=motion(0.03 * i) @ place(i)))
     np.testing.assert_array_equal(mapper.keyframes.items[1].T_world_camera, motion(0.03) @ place(1))
