@@ -1,11 +1,11 @@
-# make demo | make test | make test-jazzy | make lint | make language | make bench | make quality (an hour) | make field | make soak (a quarter of an hour). Each makes .venv first; afterwards only what has changed is built again.
+# make demo | make test | make test-jazzy | make lint | make language | make bench | make quality (an hour) | make field | make reality (20 minutes) | make soak (a quarter of an hour). Each makes .venv first; afterwards only what has changed is built again.
 VENV ?= .venv
 ROS :=
 PYTHON := $(VENV)/bin/python
 
 BUILT_FROM := setup.py CMakeLists.txt package.xml $(wildcard cmake/* msg/* srv/* config/* launch/* ig_ros/raster/native/*)
 
-.PHONY: bench docs demo field test test-jazzy lint build build-jazzy language quality soak
+.PHONY: bench docs demo field test test-jazzy lint build build-jazzy language quality reality soak
 .DELETE_ON_ERROR:
 
 demo: build
@@ -25,6 +25,10 @@ bench: build
 quality: build
 	OMP_NUM_THREADS=1 $(PYTHON) -m benchmarks.quality $(QUALITY)
 
+# A real kitchen, real tabletops, perturbed frames: docs/reality.md. REALITY="--only kitchen", --quick or --resume.
+reality: build
+	OMP_NUM_THREADS=1 $(PYTHON) -m benchmarks.reality $(REALITY)
+
 # Every fault of a robot, and kill -9 while training and saving; writes docs/soak.md. SOAK=--quick for a look.
 soak: build
 	OMP_WAIT_POLICY=passive $(PYTHON) -m benchmarks.soak $(SOAK)
@@ -33,12 +37,15 @@ soak: build
 field: build
 	OMP_WAIT_POLICY=passive $(PYTHON) -m benchmarks.field $(FIELD)
 
+# Two workers of one thread each; a file's tests stay together, since they share what is costly to make.
+PYTEST := -m pytest -n 2 --dist loadfile
+
 test: lint
-	OMP_WAIT_POLICY=passive $(PYTHON) -m pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(PYTHON) $(PYTEST)
 
 # The tests that depend on rclpy, on ROS 2 Jazzy with the NumPy, SciPy and OpenCV of Ubuntu 24.04.
 test-jazzy: build-jazzy
-	OMP_WAIT_POLICY=passive .venv-jazzy/bin/python -m pytest test/nodes test/cli/test_play.py test/test_launch.py
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive .venv-jazzy/bin/python $(PYTEST) test/nodes test/cli/test_play.py test/test_launch.py
 
 build-jazzy:
 	@$(MAKE) --no-print-directory build VENV=.venv-jazzy ROS=jazzy
@@ -47,6 +54,8 @@ lint: build
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -m vermin --target=3.10- --no-tips --quiet --violations ig_ros launch
+	$(VENV)/bin/hadolint docker/*
 
 build: $(VENV)/.built
 

@@ -131,7 +131,7 @@ def moved(frame: Frame, room: int, visit: int) -> Frame:
 
 def judged(mapper: Mapper, frame: Frame) -> float:
     """PSNR (dB) of a view that was not trained on."""
-    seen = mapper.scaffold.render(frame.camera, frame.T_world_camera).features[..., :3].numpy()
+    seen = mapper.scaffold.render(frame.camera, frame.T_world_camera).features[..., :3].cpu().numpy()
     return psnr(seen, frame.rgb / 255.0)
 
 

@@ -44,6 +44,10 @@ class StorageError(IgError):
     """A map cannot be written or read."""
 
 
+class DownloadError(IgError):
+    """Weights cannot be fetched: no network, a broken file, an unknown name."""
+
+
 class RasterError(IgError):
     """The compiled rasteriser is missing or was called with impossible arguments."""
 

@@ -20,7 +20,7 @@ from ig_ros.ignored import union, without_ignored
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold import Verdict
 from ig_ros.scaffold.keyframes import reduced
-from ig_ros.types import BoolArray, Frame, Masks
+from ig_ros.types import BoolArray, Detections, Frame, Masks
 
 REMEMBERED = 150  # frames: five seconds at 30 Hz, about 80 MB at 320x240
 OLD_MAP = "of_the_old_map"  # cause of what is dropped because the map has been emptied or replaced since
@@ -36,6 +36,18 @@ class LateMasks:
 
 
 @dataclass(frozen=True, slots=True)
+class LateDetections:
+    """Boxes of the frame of this stamp, which was submitted before without any."""
+
+    stamp: int  # ns
+    detections: Detections  # in pixels of an image of ...
+    width: int  # ... so many columns
+
+
+Item = Frame | LateMasks | LateDetections
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     number: int
     frame: Frame  # at training resolution
@@ -46,7 +58,7 @@ class Inbox:
     """Queues frames and late masks for the intake; drops and counts the oldest when it is full."""
 
     def __init__(self, capacity: int, dropped: Counter[str]) -> None:
-        self._items: deque[tuple[int, Frame | LateMasks]] = deque()
+        self._items: deque[tuple[int, Item]] = deque()
         self._capacity, self._dropped = capacity, dropped
         self._filled = threading.Condition()
         self.frames = 0  # put in so far; each frame's number is the count at its coming
@@ -54,8 +66,8 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: Frame | LateMasks) -> None:
-        """Queues a frame or late masks; never blocks."""
+    def put(self, item: Item) -> None:
+        """Queues a frame, late masks or late boxes; never blocks."""
         with self._filled:
             self.frames += isinstance(item, Frame)
             if len(self._items) >= self._capacity:
@@ -64,7 +76,7 @@ class Inbox:
             self._items.append((self.frames, item))
             self._filled.notify()
 
-    def take(self, timeout: float) -> tuple[int, Frame | LateMasks] | None:
+    def take(self, timeout: float) -> tuple[int, Item] | None:
         """Returns the oldest with its number, None when nothing came within `timeout` seconds."""
         with self._filled:
             if not self._items:
@@ -98,13 +110,15 @@ class Intake:
         """Returns whether a frame of this number is for the present map."""
         return number > self._last_old
 
-    def take(self, number: int, item: Frame | LateMasks) -> tuple[int, Frame | LateMasks] | str:
+    def take(self, number: int, item: Item) -> tuple[int, Item] | str:
         """Returns what goes to the trainer, or the cause why nothing does. Raises IgError for what cannot be used."""
         if self._map is not self._mapper.state:  # another map: what was seen before is not of this one
             self._map = self._mapper.state
             self._seen.clear()
         if not self.admits(number):  # asked after the map was taken: it must not spoil the gate of the new one
             return OLD_MAP
+        if isinstance(item, LateDetections):
+            return number, item
         if isinstance(item, LateMasks):
             return self._late(item) if item.masks is not None else self._late_ignored(number, item)
         item = without_ignored(item, self._mapper.config.ignore_labels)
@@ -119,7 +133,7 @@ class Intake:
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
-    def _late_ignored(self, number: int, late: LateMasks) -> tuple[int, LateMasks]:
+    def _late_ignored(self, number: int, late: LateMasks) -> tuple[int, Item]:
         """For the keyframe that the image became, if it did, or may become by masks to come."""
         assert late.ignored is not None
         seen = self._seen.get(late.stamp)
@@ -131,7 +145,7 @@ class Intake:
             self._seen[late.stamp] = dataclasses.replace(seen, frame=frame)
         return number, late
 
-    def _late(self, late: LateMasks) -> tuple[int, Frame | LateMasks] | str:
+    def _late(self, late: LateMasks) -> tuple[int, Item] | str:
         assert late.masks is not None
         self._late_masks = True
         seen = self._seen.pop(late.stamp, None)

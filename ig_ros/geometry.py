@@ -76,6 +76,14 @@ def box_edges(T_world_box: FloatArray, size: FloatArray) -> FloatArray:
     return edges
 
 
+def box_iou(one: FloatArray, many: FloatArray) -> FloatArray:
+    """Returns (n,) IoU of an upright box (4,) of an image, two corners, with boxes (n, 4)."""
+    edges = np.minimum(one[2:], many[:, 2:]) - np.maximum(one[:2], many[:, :2])
+    common = np.clip(edges, 0, None).prod(1)
+    union = (one[2:] - one[:2]).prod() + (many[:, 2:] - many[:, :2]).prod(1) - common
+    return np.asarray(common / union)
+
+
 def project(points_camera: FloatArray, camera: Camera) -> tuple[FloatArray, FloatArray]:
     """Pixel coordinates (N, 2) and depth (N,) of points in the camera frame; points behind have depth <= 0."""
     z = points_camera[:, 2]

@@ -24,15 +24,17 @@ import psutil
 
 from ig_ros.config import Config
 from ig_ros.errors import FrameError, IgError, one_line
-from ig_ros.frame_queue import OLD_MAP, Inbox, Intake, LateMasks
+from ig_ros.frame_queue import OLD_MAP, Inbox, Intake, Item, LateDetections, LateMasks
 from ig_ros.language import Scope
 from ig_ros.map_io import read_map, save_map
 from ig_ros.mapper import Mapper
 from ig_ros.memory_relief import is_out_of_memory, relieve
+from ig_ros.raster import device_name
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.pose_correction import Correction
+from ig_ros.scaffold.pose_refinement import MapCorrection
 from ig_ros.thread_settings import lean, step_back
-from ig_ros.types import BoolArray, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import BoolArray, Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 
 @dataclass(slots=True)
@@ -53,9 +55,12 @@ class LiveStats:
     instantiation_age: float | None = None  # s since the last one ended
     instantiation_duration: float = 0.0  # s
     objects: int = 0
+    poses: dict[str, int] = field(default_factory=dict)  # what became of the keyframes' poses -> keyframes
+    correction: MapCorrection = field(default_factory=MapCorrection)  # of the newest keyframes
     memory_bytes: int = 0  # resident set of the process
     restarts: int = 0  # workers that were started again after an error
     silence: float = 0.0  # s since the trainer was last seen between two steps
+    device: str = ""  # that trains
     error: str = ""  # why the trainer stopped, empty while it runs
 
 
@@ -113,7 +118,7 @@ class LiveMapper:
     def __init__(self, config: Config, mapper: Mapper | None = None) -> None:
         self.config = config
         self._mapper = mapper if mapper is not None else Mapper(config)
-        self._ready: queue.Queue[tuple[int, Frame | LateMasks]] = queue.Queue(WAITING)
+        self._ready: queue.Queue[tuple[int, Item]] = queue.Queue(WAITING)
         self._intake = Intake(self._mapper)
         self._commands = Commands()  # for the trainer
         self._wanted: list[Future[MapSnapshot]] = []  # waiting for the next instantiation
@@ -166,6 +171,10 @@ class LiveMapper:
         """Queues masks, in whatever size, of the frame of a stamp (ns), submitted without any; never blocks."""
         self._inbox.put(LateMasks(stamp, masks))
 
+    def submit_detections(self, stamp: int, detections: Detections, width: int) -> None:
+        """Queues boxes, in pixels of an image of `width`, of the frame of a stamp (ns); never blocks."""
+        self._inbox.put(LateDetections(stamp, detections, width))
+
     def submit_ignored(self, stamp: int, ignored: BoolArray) -> None:
         """Queues what the frame of a stamp (ns) ignores, (h, w) bool, submitted without; never blocks."""
         self._inbox.put(LateMasks(stamp, None, ignored))
@@ -203,6 +212,10 @@ class LiveMapper:
         """Returns the pose (4, 4) of every keyframe by its stamp (ns)."""
         return {keyframe.stamp: keyframe.T_world_camera for keyframe in list(self._mapper.keyframes.items)}
 
+    def correction(self) -> MapCorrection:
+        """Returns how the newest poses differ from where the map sees the robot."""
+        return self._mapper.state.refiner.correction
+
     def remove_object(self, number: int) -> Future[int]:
         """Removes an object from the map; returns how many anchors it had. The future raises QueryError."""
         return self._on_trainer(lambda: self._mapper.remove_object(number))
@@ -235,13 +248,21 @@ class LiveMapper:
             frames_in=self._inbox.frames,
             waiting=len(self._inbox),
             keyframes=len(self._mapper.keyframes),
-            dropped=dict(self._dropped + Counter(masks_encoder=self._mapper.masks_encoder)),
+            dropped=dict(
+                self._dropped
+                + Counter(
+                    masks_encoder=self._mapper.masks_encoder, boxes_without_masks=self._mapper.boxes_without_masks
+                )
+            ),
             steps=self._mapper.trainer.step,
             anchors=len(self._mapper.scaffold.anchors),
             anchors_on_disk=self._mapper.state.pager.count(),
             instantiation_age=None if self._instantiated_at is None else now - self._instantiated_at,
             objects=len(latest.instances.objects) if latest else 0,
+            poses=dict(self._mapper.state.refiner.counts),
+            correction=self._mapper.state.refiner.correction,
             memory_bytes=self._process.memory_info().rss,
+            device=device_name(self._mapper.device),
             silence=now - self._seen if self._threads and not self._stopping.is_set() else 0.0,
         )
 
@@ -297,7 +318,7 @@ class LiveMapper:
                 self._dropped["segmenter"] += 1
                 log.warning("image dropped, the segmenter failed: %s: %s", type(error).__name__, one_line(error))
 
-    def _put_ready(self, number: int, item: Frame | LateMasks) -> None:
+    def _put_ready(self, number: int, item: Item) -> None:
         while not self._stopping.is_set():
             try:
                 self._ready.put((number, item), timeout=0.2)
@@ -353,6 +374,8 @@ class LiveMapper:
             return
         if not self._intake.admits(number):
             self._dropped[OLD_MAP] += 1
+        elif isinstance(item, LateDetections):
+            self._mapper.attach_detections(item.stamp, item.detections, item.width)
         elif isinstance(item, LateMasks):
             there = self._mapper.attach_masks(item.stamp, item.masks, item.ignored)
             if not there and item.masks is not None:  # the keyframe has been forgotten

@@ -19,6 +19,7 @@ from ig_ros.config import Config, to_dict
 from ig_ros.errors import IgError, StorageError, one_line
 from ig_ros.map_validation import inspect_ids, inspect_keyframes, inspect_networks, inspect_snapshot
 from ig_ros.mapper import Mapper, MapState
+from ig_ros.raster import device_name
 from ig_ros.scaffold import Keyframe
 from ig_ros.types import Camera, Instances, MapSnapshot, Masks, ObjectInstance
 from ig_ros.validation import demand, demand_range, demand_table
@@ -84,6 +85,7 @@ def _write(mapper: Mapper, directory: Path) -> None:
     manifest: dict[str, Any] = {
         "format": "ig_ros map",
         "schema": SCHEMA,
+        "device": device_name(mapper.device),
         "step": mapper.trainer.step,
         "rng": mapper.trainer.rng.bit_generator.state,
         "config": to_dict(mapper.config),
@@ -127,6 +129,11 @@ def read_snapshot(directory: Path) -> tuple[MapSnapshot | None, Config]:
     manifest = _manifest(directory)
     with _refusing(directory):
         return _read_snapshot(directory, manifest), Config.from_dict(manifest["config"])
+
+
+def trained_on(directory: Path) -> str:
+    """Returns the device that a saved map was trained on last. Raises StorageError."""
+    return str(_manifest(directory).get("device", "not recorded"))
 
 
 def is_map(directory: Path) -> bool:

@@ -126,7 +126,15 @@ def inspect_snapshot(snapshot: MapSnapshot) -> None:
     for thing in found.objects:
         demand(isinstance(thing.id, int) and 1 <= thing.id < IDS, "an object's id is no number of one")
         demand(isinstance(thing.label, str), f"the label of object {thing.id} is no text")
-        numbers = (thing.confidence, thing.views, thing.points, thing.born, thing.last_seen, thing.split_from)
+        numbers = (
+            thing.confidence,
+            thing.views,
+            thing.points,
+            thing.born,
+            thing.last_seen,
+            thing.split_from,
+            thing.certainty,
+        )
         demand(
             all(isinstance(x, int | float) and math.isfinite(x) for x in numbers), f"object {thing.id} lacks numbers"
         )

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from ig_ros.config import Config
+from ig_ros.detections import named_by_boxes
 from ig_ros.errors import EncoderError, FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
 from ig_ros.ignored import named, union, without_ignored
@@ -26,7 +27,7 @@ from ig_ros.instances.tracking import ObjectTracker
 from ig_ros.language import Encoder, Scope, embed_masks, make_encoder, rank
 from ig_ros.named_objects import FrozenMap, find_objects, usable_embeddings
 from ig_ros.planning import erase_object, without
-from ig_ros.raster import select_device
+from ig_ros.raster import device_name, select_device
 from ig_ros.scaffold import (
     KeyframeGate,
     KeyframeStore,
@@ -42,8 +43,9 @@ from ig_ros.scaffold.change_detection import ChangeDetector
 from ig_ros.scaffold.keyframes import Keyframe, newest
 from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.pose_correction import Correction, CorrectionLog, correct_poses
+from ig_ros.scaffold.pose_refinement import PoseRefiner
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import Array, BoolArray, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import Array, BoolArray, Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class MapState:
     changes: ChangeDetector
     tracker: ObjectTracker
     corrections: CorrectionLog = field(default_factory=CorrectionLog)
+    refiner: PoseRefiner = field(default_factory=PoseRefiner)
     instantiator: Instantiator = field(default_factory=Instantiator)
     latest: MapSnapshot | None = None  # the newest objects
     removed: list[int] = field(default_factory=list)  # ids of objects taken out of the map
@@ -87,11 +90,13 @@ class Mapper:
         self.config = config
         self._publishing = threading.Lock()  # around taking and replacing what an instantiation changes, never longer
         self.device = select_device(config.device)
+        log.info("training on %s", device_name(self.device))
         if config.threads:
             torch.set_num_threads(config.threads)
         self.segmenter = segmenter if segmenter is not None else make_segmenter(config.segmentation)
         self.encoder = encoder if encoder is not None else make_encoder(config.language)
         self.masks_encoder = 0  # images whose masks came with embeddings of another encoder
+        self.boxes_without_masks = 0  # images with boxes of a detector, but without any mask
         self.state = MapState.empty(config, self.device, first_id=1)
 
     @property
@@ -148,7 +153,10 @@ class Mapper:
         if masks is None and self.segmenter is not None:
             masks = self.segmenter.segment(frame.rgb, frame.depth, frame.camera)
         if masks is None:
+            self._note_boxes_alone(frame.detections)
             return frame
+        if frame.detections is not None:
+            masks = named_by_boxes(masks, frame.detections)
         try:
             masks = embed_masks(self.encoder, frame.rgb, masks)
         except EncoderError as error:  # the segmenter's machine has another encoder: its masks and names are still good
@@ -167,6 +175,8 @@ class Mapper:
         if number is not None:
             frame = self.state.corrections.bring_up_to_date(number, frame)
         keyframe = self.keyframes.add(frame, self.config.input)
+        if self.config.poses.refine == "auto":
+            self.state.refiner.refine(keyframe, self.keyframes.items)
         self.state.pager.update(self.config.seeding.max_anchors)
         self.state.changes.update(keyframe)
         if keyframe.depth is not None:
@@ -192,6 +202,27 @@ class Mapper:
                 return True
         return False
 
+    def attach_detections(self, stamp: int, detections: Detections, width: int) -> None:
+        """Names masks of the keyframe of a stamp (ns), if it is one, by boxes in pixels of an image of `width`."""
+        keyframe = next((k for k in reversed(self.keyframes.items) if k.stamp == stamp), None)
+        if keyframe is None:
+            return
+        if keyframe.masks is None:
+            self._note_boxes_alone(detections)
+            return
+        boxes = detections.boxes * (keyframe.camera.width / width)
+        keyframe.set_masks(named_by_boxes(keyframe.masks, dataclasses.replace(detections, boxes=boxes)))
+
+    def _note_boxes_alone(self, detections: Detections | None) -> None:
+        if detections is None or not detections.names:
+            return
+        if not self.boxes_without_masks:
+            log.warning(
+                "boxes of a detector came for an image without masks, which they cannot name: set "
+                "segmentation.segmenter to geometric, or send masks, too"
+            )
+        self.boxes_without_masks += 1
+
     def add_points(self, xyz: FloatArray, rgb: IntArray | None) -> int:
         """Plant anchors on a SLAM system's sparse points (P, 3) m world; returns how many were new.
 
@@ -202,6 +233,8 @@ class Mapper:
                 "points_before_image", "map points came before the first keyframe: they are skipped until then"
             )
         keyframe = self.keyframes.items[-1]
+        if (correction := self.state.refiner.correction).moves:  # they come where the poses have them
+            xyz = transform(correction.T_map_slam, xyz.astype(np.float64))
         if rgb is None:
             uv, _ = project(transform(inverse(keyframe.T_world_camera), xyz), keyframe.camera)
             cols, rows = np.clip(uv, 0, [keyframe.camera.width - 1, keyframe.camera.height - 1]).astype(int).T
@@ -218,17 +251,23 @@ class Mapper:
 
         Training heals the rest, objects keep their ids and move with the next instantiation. Raises FrameError.
         """
-        moved = correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
-        self.state.gate.forget_area()
-        return moved
+        self.state.refiner.believe(poses, self.keyframes.items)
+        return self._move(poses)
 
     def correct(self, correction: Correction, submitted: int) -> int:
         """Moves the frames submitted so far, and the map with them: keyframes now, the others when they are inserted.
 
         Returns how many keyframes moved. Raises FrameError for a motion that is not rigid.
         """
-        moved = self.state.corrections.add(correction, submitted, self.keyframes.items)
-        return self.correct_poses(moved) if moved else 0
+        refiner, keyframes = self.state.refiner, self.keyframes.items
+        moved = self.state.corrections.add(correction, submitted, refiner.reported(keyframes))
+        return self._move(refiner.follow(moved, keyframes)) if moved else 0
+
+    def _move(self, poses: Mapping[int, FloatArray]) -> int:
+        moved = correct_poses(self.keyframes.items, self.scaffold.anchors, poses)
+        self.state.refiner.conclude(self.keyframes.items)
+        self.state.gate.forget_area()
+        return moved
 
     def freeze(self) -> FrozenMap:
         """A copy of the map, for an instantiation on any thread."""

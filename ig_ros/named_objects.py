@@ -11,7 +11,7 @@ import torch
 
 from ig_ros.config import Config, LanguageConfig
 from ig_ros.instances import Children, Instantiation, Instantiator, LabelledView, ObjectTracker, PointSet
-from ig_ros.language import Encoder, MaskObservation, describe, foreign, learn_threshold
+from ig_ros.language import Encoder, MaskObservation, describe, foreign, kind_of, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
 from ig_ros.scaffold.codebook_refinement import refine
@@ -119,6 +119,7 @@ def name_objects(
     """
     objects, embeddings = [], []
     usable, others = usable_embeddings(shown, encoder)
+    names = len({kind_of(name) for k in shown if k.masks is not None for name in k.masks.names.values()})
     for thing, matches in zip(found.objects, found.matches, strict=True):
         observations = []
         for match in matches:
@@ -134,10 +135,12 @@ def name_objects(
                     match.view,
                 )
             )
-        words = describe(observations, encoder, config.accept, min_views)
+        words = describe(observations, encoder, config.accept, min_views, names, float(np.max(thing.size)))
         stamps = [shown[match.view].stamp for match in matches]
         born, last = min(stamps, default=0), max(stamps, default=0)
-        objects.append(dataclasses.replace(thing, label=words.label, born=born, last_seen=last))
+        objects.append(
+            dataclasses.replace(thing, label=words.label, born=born, last_seen=last, certainty=words.certainty)
+        )
         embeddings.append(words.embedding)
     table: FloatArray = np.stack(embeddings) if embeddings else np.zeros((0, 0), np.float32)
     threshold = learn_threshold(encoder, table) if config.learn_threshold else 0.0

@@ -13,6 +13,7 @@ from typing import Any
 
 SEGMENTERS: Mapping[str, str] = {  # ig_ros.segmentation.Segmenter, parameter segmentation.segmenter
     "geometric": "ig_ros.segmentation.geometric:GeometricSegmenter",
+    "detector": "ig_ros.segmentation.detector:DetectorSegmenter",
     "sam": "ig_ros.segmentation.sam:SamSegmenter",
     "sam2": "ig_ros.segmentation.sam2:Sam2Segmenter",
 }

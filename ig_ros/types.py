@@ -64,6 +64,30 @@ class Masks:
 
 
 @dataclass(frozen=True, slots=True)
+class Detections:
+    """Boxes of an object detector in one image; they name the masks that they fit."""
+
+    boxes: FloatArray  # (n, 4) px: left, top, right, bottom; the top-left pixel spans [0, 1) x [0, 1)
+    names: tuple[str, ...]
+    scores: FloatArray  # (n,) in [0, 1]
+
+    def __post_init__(self) -> None:
+        n = len(self.names)
+        if self.boxes.shape != (n, 4) or self.scores.shape != (n,):
+            raise FrameError("bad_detections", f"{n} labels, boxes {self.boxes.shape}, scores {self.scores.shape}")
+        for i in range(n):
+            (left, top, right, bottom), score = self.boxes[i].tolist(), float(self.scores[i])
+            if not (np.isfinite(self.boxes[i]).all() and left < right and top < bottom):
+                raise FrameError(
+                    "bad_detections",
+                    f"box {i} ('{self.names[i][:40]}') is [{left:g}, {top:g}, {right:g}, {bottom:g}]: give left, top, "
+                    "right, bottom in pixels, each side longer than 0",
+                )
+            if not 0 <= score <= 1:
+                raise FrameError("bad_detections", f"box {i} ('{self.names[i][:40]}') has score {score:g}: give 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One posed, undistorted image with whatever came along with it."""
 
@@ -75,6 +99,7 @@ class Frame:
     masks: Masks | None = None
     index: int = -1  # frame number in its dataset, -1 for a stream
     source: str = ""  # which of several cameras took it; stamps are unique over all of them
+    detections: Detections | None = None  # name those of the masks that bring no name
     ignored: BoolArray | None = None  # (H, W) pixels that do not show the scene: the robot itself, people
     photograph: bool = False  # of a set in no order: neither its stamp nor the way from the one before means anything
 
@@ -152,6 +177,7 @@ class ObjectInstance:
     born: int = 0  # ns, stamp of the first keyframe that recognised it
     last_seen: int = 0  # ns, stamp of the newest keyframe that recognised it
     split_from: int = 0  # id of the object it came off, 0 = none
+    certainty: float = 1.0  # probability that the label is right, told from all views of the object; 1 without a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +194,7 @@ class Instances:
     vanished: tuple[int, ...] = ()  # ids that are nowhere now; they may return
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, eq=False)  # without slots: caches refer to it weakly
 class MapSnapshot:
     """An immutable picture of the map, safe to read from any thread; equal to itself alone."""
 
@@ -187,6 +213,7 @@ class QueryStatus(Enum):
     FOUND = "found"
     ABSENT = "absent"
     NOT_READY = "not ready"
+    AMBIGUOUS = "ambiguous"  # one thing was asked for and several fit: the hits are those
 
 
 @dataclass(frozen=True, slots=True)

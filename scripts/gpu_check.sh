@@ -16,6 +16,7 @@ TORCH_CUDA_ARCH_LIST="$("$PYTHON" -c 'import torch; print("%d.%d" % torch.cuda.g
 export TORCH_CUDA_ARCH_LIST
 "$PYTHON" -c 'import gsplat' 2>/dev/null || "$PYTHON" -m pip install --no-build-isolation gsplat==1.5.3
 "$PYTHON" -m pip install --quiet --no-deps -e .
+"$PYTHON" -m ig_ros.cli gpu  # compiles gsplat's kernels here, not in a test's three minutes
 "$PYTHON" -m pytest -q test/raster test/scaffold -m cuda
 "$PYTHON" -m benchmarks.bench.gpu --out "$OUT"
 # The CPU's ratios on the same machine, a short look: goals that were missed are marked, and do not undo the report.

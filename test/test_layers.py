@@ -15,12 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("scaffold", "segmentation", "instances", "language")
 LAYERS = (  # from the bottom up
     ("errors", "registries"),
+    ("weights",),
     ("types", "config", "colors", "thread_settings"),
     ("validation", "atomic_write"),
     ("geometry",),
     ("message_decoding", "pose_buffer"),
     ("lens_distortion",),
-    ("depth_images",),
+    ("depth_images", "detections"),
     ("raster",),
     (*STAGES, "named_objects"),
     ("planning",),

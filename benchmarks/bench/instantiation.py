@@ -75,7 +75,7 @@ def scene_of(mapper: Mapper) -> Scene:
     shown = [k for k in frozen.keyframes if k.masks is not None]
     places = spread(len(shown), mapper.config.instances.max_views).tolist()
     views: list[LabelledView] = [labelled_view(shown[i], frozen.gaussians) for i in places]
-    children = Children(frozen.gaussians.means.numpy(), frozen.gaussians.anchors.numpy())
+    children = Children(frozen.gaussians.means.cpu().numpy(), frozen.gaussians.anchors.cpu().numpy())
     return Scene(frozen.points, children, tuple(views))
 
 

@@ -5,6 +5,7 @@
 Per scene 20 paraphrases (its own, then those of phrases.yaml), 10 absent things and 10 relations made from the meshes.
 Maps: built from the truth ("truth"), mapped with a few training steps from exact or noisy masks ("exact", "noisy"), and
 one that is trained for longer ("trained"). Every scene has two mugs and two books, and an apple on one of the books.
+Then the written questions of 20 kinds (questions.yaml), on maps of simple shapes.
 Other things, in rooms that are lists of labels, are asked for with phrases nobody tuned on (held_out.yaml).
 """
 
@@ -27,6 +28,7 @@ from benchmarks.language.page import missed_goals, write_page
 from benchmarks.language.reliability import calibration_error, reliability
 from benchmarks.language.rooms import ask_rooms
 from benchmarks.language.tabletop import relation_questions, tabletop
+from benchmarks.language.written import FILES, Written, ask_written, by_kind, written_summary
 from ig_ros.config import Config
 from ig_ros.language import LabelEncoder, make_encoder
 from ig_ros.simulation import SimulatedDataset, SimulationOptions
@@ -54,7 +56,14 @@ def run(seeds: Sequence[int], kinds: Sequence[str]) -> dict[str, Any]:
                 wrong += [
                     {"kind": name, "seed": seed, "map": kind, **dataclasses.asdict(e)} for e in answered if not e.right
                 ]
-    return summary(answers, ask_rooms(encoder, config)) | {"maps": rows, "wrong": wrong}
+    asked = {name: written_figures(ask_written(name, encoder, config)) for name in FILES}
+    return summary(answers, ask_rooms(encoder, config)) | {"maps": rows, "wrong": wrong, "questions": asked}
+
+
+def written_figures(answers: Sequence[Written]) -> dict[str, Any]:
+    """Written questions: rows by kind, figures, and what went wrong."""
+    wrong = [dataclasses.asdict(e) for e in answers if not e.right]
+    return {"kinds": by_kind(answers), "figures": written_summary(answers), "wrong": wrong}
 
 
 def ask_scene(
@@ -119,6 +128,8 @@ def main() -> int:
     console.print(table)
     for e in figures["wrong"]:
         console.print(f"wrong {e['kind']}: seed {e['seed']} {e['map']}: '{e['text']}' -> {e['message']}", markup=False)
+    for name, part in figures["questions"].items():
+        console.print(name, part["figures"])
     console.print({k: v for k, v in figures.items() if isinstance(v, float)})
     missed = missed_goals(figures)
     for line in missed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -17,7 +17,7 @@ from ig_ros.errors import ConfigError
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout, where this package is not installed elsewhere
 
 
-class Benchmark(StrEnum):
+class Benchmark(str, Enum):
     """What can be measured; each is a package below benchmarks/."""
 
     BENCH = "bench"

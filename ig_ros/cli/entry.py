@@ -14,7 +14,7 @@ import rich
 from rich.markup import escape
 
 # Importing them registers the commands.
-from ig_ros.cli import bench, evaluation, export, mapping, ros, saved_maps, view  # noqa: F401
+from ig_ros.cli import bench, evaluation, export, gpu, mapping, ros, saved_maps, view, weights  # noqa: F401
 from ig_ros.cli.app import Exit, app, console
 from ig_ros.errors import IgError
 from ig_ros.nodes.process import prepare_process

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from ig_ros.cli.saved_maps import grouped, open_map, read_objects, with_objects
 from ig_ros.errors import ConfigError
 
 
-class Format(StrEnum):
+class Format(str, Enum):
     """What to write."""
 
     SPLAT = "splat"
@@ -27,7 +27,7 @@ class Format(StrEnum):
     ONTO = "onto"
 
 
-class Up(StrEnum):
+class Up(str, Enum):
     """Mirror of `ig_ros.export.Axes` for the command line, which must not wait for torch to print its help."""
 
     MAP = "map"

@@ -87,6 +87,7 @@ def info_command(directory: SavedMap, as_json: AsJson = False) -> None:
 def describe(home: Path, contents: OpenMap) -> dict[str, Any]:
     """JSON-ready facts about an open map; lengths in metres, sizes in MB."""
     from ig_ros.config import chosen, to_dict
+    from ig_ros.map_io import trained_on
 
     mapper, settings = contents
     latest = mapper.latest
@@ -96,6 +97,7 @@ def describe(home: Path, contents: OpenMap) -> dict[str, Any]:
     return {
         "size_mb": round(sum(p.stat().st_size for p in home.iterdir()) / 1e6, 2),
         "steps": mapper.trainer.step,
+        "trained_on": trained_on(home),
         "keyframes": len(mapper.keyframes),
         "images": ", ".join(f"{w}x{h}" for w, h in cameras),
         "with_masks": sum(k.masks is not None for k in mapper.keyframes.items),
@@ -123,10 +125,11 @@ def query_command(
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out what scores less")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a saved map for an object. Exit code 1 when nothing fits."""
+    """Ask a saved map for an object. Exit code 1 when nothing fits, or several do where one was asked for."""
     from ig_ros.export.objects import query_entry
     from ig_ros.language import make_encoder, rank
     from ig_ros.map_io import read_snapshot
+    from ig_ros.types import QueryStatus
 
     with busy(f"asking {directory}"):
         snapshot, settings = read_snapshot(map_home(directory))
@@ -136,4 +139,4 @@ def query_command(
         print_json(query_entry(result))
     else:
         print_objects(result.message or text, [(hit.object, hit.score) for hit in result.hits])
-    raise typer.Exit(Exit.OK if result.hits else Exit.NO)
+    raise typer.Exit(Exit.OK if result.status is QueryStatus.FOUND else Exit.NO)

@@ -40,6 +40,24 @@ class KeyframeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PosesConfig:
+    """Poses that disagree with the map."""
+
+    refine: str = param(
+        "auto",
+        "auto: a keyframe with measured depth is moved to where it lies on what those before it measured; off: the "
+        "poses are taken as they come",
+        choices=("off", "auto"),
+    )
+    answer_frame: str = param(
+        "robot",
+        "what leaves the node lies where the robot believes it to be by its newest poses; map: where the map has it, "
+        "see ig/map_correction",
+        choices=("robot", "map"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SeedingConfig:
     """Where new anchors are planted."""
 
@@ -185,7 +203,7 @@ class LanguageConfig:
     )
     clip_model: str = param("ViT-B-16", "open_clip model name")
     clip_checkpoint: str = param("laion2b_s34b_b88k", "open_clip pretrained tag or path of a checkpoint file")
-    min_score: float = param(0.5, "relevancy below this means: not there, where no threshold was learnt", 0.0, 1.0)
+    min_score: float = param(0.0, "score below which a thing is not there; 0: learnt for every map, else 0.5", 0.0, 1.0)
     learn_threshold: bool = param(True, "learn for every map from canonical phrases what means: not there")
     accept: float = param(
         0.2,
@@ -200,6 +218,7 @@ class SegmentationConfig:
     """2D masks for frames that come without any."""
 
     segmenter: str = param("none", "makes masks where none are sent", choices=("none", *SEGMENTERS))
+    detector_model: str = param("", "path of a TFLite object detector (SSD); its labels in NAME.txt beside NAME.tflite")
     exhaustive: str = param(
         "auto",
         "masks show everything (true), or targets only: what is on none is background (false); auto = by the masks",
@@ -234,6 +253,7 @@ class Config:
     ignore_labels: tuple[str, ...] = param(("",), "what masks of these names show is no scene: robot, person, ...")
     input: InputConfig = field(default_factory=InputConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
+    poses: PosesConfig = field(default_factory=PosesConfig)
     seeding: SeedingConfig = field(default_factory=SeedingConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     scaffold: ScaffoldConfig = field(default_factory=ScaffoldConfig)

@@ -12,10 +12,12 @@ import numpy as np
 
 from ig_ros.datasets import files
 from ig_ros.datasets.base import Faults, SceneTruth, stamp_of
+from ig_ros.detections import detections_from_json, rectified
 from ig_ros.errors import DatasetError, FrameError
 from ig_ros.lens_distortion import Lens, Rectifier
-from ig_ros.types import Array, Camera, FloatArray, Frame, Masks
+from ig_ros.types import Array, Camera, Detections, FloatArray, Frame, Masks
 
+DETECTIONS = "detections"  # folder with boxes of a detector, beside or above the images
 SAME_SHAPE = 0.01  # by which width and height may differ in scale: reduced copies are rounded to pixels
 
 
@@ -152,7 +154,7 @@ class PosedFolder:
         return Frame(
             view.stamp, rectifier.color(rgb), rectifier.camera, view.T_world_camera,
             None if depth is None else np.asarray(rectifier.nearest(depth), np.float32), masks, view.number,
-            photograph=self.photographs,
+            photograph=self.photographs, detections=self.faults.attempt(lambda: self._detections(view, rectifier)),
         )  # fmt: skip
 
     def rectifier_of(self, i: int, frame: Frame) -> Rectifier:
@@ -166,6 +168,16 @@ class PosedFolder:
     def masks(self, i: int) -> Masks | None:  # noqa: ARG002
         """Returns masks of the image at place i, of its size and not yet undistorted."""
         return None
+
+    def _detections(self, view: View, rectifier: Rectifier) -> Detections | None:
+        """Returns the boxes in `detections/NAME.json` of the folder, NAME the image's file without its ending."""
+        path = self.folder / DETECTIONS / f"{Path(str(view.image)).stem}.json"
+        if not path.is_file():
+            return None
+        try:
+            return rectified(detections_from_json(files.read_content(path, "boxes")), rectifier)
+        except FrameError as error:
+            raise DatasetError(f"{path}: {error} (the frame is used without boxes)", error.cause) from error
 
     def _registered(self, view: View, width: int, height: int) -> FloatArray:
         """Returns depth (height, width) m at the pixels of the image."""

@@ -19,6 +19,7 @@ from ig_ros.evaluation.held_out import HeldOutView, best_render_iou
 from ig_ros.evaluation.label_transfer import transfer_by_vote, transfer_ids
 from ig_ros.evaluation.metrics import instance_score, score_entry, semantic_score
 from ig_ros.mapper import Mapper
+from ig_ros.raster import device_name
 from ig_ros.scaffold.keyframes import demand_usable
 from ig_ros.types import IntArray, MapSnapshot
 
@@ -115,6 +116,7 @@ def score(mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot, views: Mappin
         "keyframes": len(mapper.keyframes),
         "keyframes_with_depth": sum(k.depth is not None for k in mapper.keyframes.items),
         "steps": mapper.trainer.step,
+        "device": device_name(mapper.device),
         "anchors": len(mapper.scaffold.anchors),
         "gaussians": len(snapshot.xyz),
         "instances": len(snapshot.instances.objects),

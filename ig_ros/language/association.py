@@ -10,6 +10,7 @@ import numpy as np
 
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import Encoder, FusedEncoder, ImageEncoder, LabelEncoder, normalized
+from ig_ros.language.naming import kind_of, name_probabilities
 from ig_ros.types import FloatArray
 
 
@@ -31,12 +32,18 @@ class Description:
     label: str  # "" when no mask named it
     embedding: FloatArray  # (E,) float32 unit norm; zero = nothing known
     views: int  # in which a mask was accepted
+    certainty: float = 1.0  # probability that the label is right; 1 without one
 
 
 def describe(
-    observations: Sequence[MaskObservation], encoder: Encoder | None, accept: float = 0.0, min_views: int = 1
-) -> Description:
-    """Votes a label and averages the embedding; each observation counts weight x score, below `accept` it is ignored.
+    observations: Sequence[MaskObservation], encoder: Encoder | None, accept: float = 0.0, min_views: int = 1,
+    names: int = 1, longest: float = 0.0,
+) -> Description:  # fmt: skip
+    """Finds the most probable label and averages the embedding; below `accept` an observation is ignored.
+
+    Each counts weight x score for its name, and one without a name its weight for a thing that the segmenter does not
+    know (naming.py). names: how many kinds the map's masks name; longest: the object's
+    longest edge, m, 0 = not known.
 
     The papers multiply the IoU with a feature score [OG 3.3]. It is left out here: online, features of new ground
     are not trained yet, so the score would tell new objects from old ones and not right masks from wrong ones.
@@ -48,9 +55,15 @@ def describe(
     if views < min_views:
         return Description("", embedding_of([], {}, encoder), views)
     votes = label_votes(used)
-    label = max(votes, key=lambda name: (votes[name], name)) if votes else ""
-    embedding = embedding_of(used, votes, encoder)
-    return Description(label, embedding, views)
+    silent = sum(s.weight for s in used if not s.name.strip())
+    kinds = name_probabilities(votes, silent, names, longest)
+    if not kinds:
+        return Description("", embedding_of(used, {}, encoder), views)
+    best = max(kinds, key=lambda kind: (kinds[kind], kind))
+    total = {kind: sum(v for n, v in votes.items() if kind_of(n) == kind) for kind in kinds}
+    shares = {name: kinds[kind_of(name)] * vote / total[kind_of(name)] for name, vote in votes.items()}
+    label = max((n for n in votes if kind_of(n) == best), key=lambda name: (votes[name], name))
+    return Description(label, embedding_of(used, shares, encoder), views, kinds[best])
 
 
 def embedding_of(used: Sequence[MaskObservation], votes: Mapping[str, float], encoder: Encoder | None) -> FloatArray:

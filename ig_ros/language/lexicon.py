@@ -6,10 +6,11 @@ the entry. All other entries are rivals: a query that means one of them, and not
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 
 import numpy as np
@@ -60,6 +61,68 @@ def descriptions(name: str) -> tuple[str, ...]:
     """Everything that a query may say of an entry: its name, its definition, its other names, its use."""
     entry = LEXICON[name]
     return name, f"{name}: {entry.definition}", *entry.other_names, f"something {entry.use}"
+
+
+KINDS = {  # what people ask for by what it is good for: ways to say it, and the entries that are meant
+    "food": (
+        "something to eat; i am hungry; i'm hungry; food; a snack; snack; something edible; something i can eat",
+        """cereal box; cracker box; food can; banana; apple; orange; lemon; pear; strawberry; tomato; carrot;
+        bread; cake; egg; cheese; sandwich; broccoli; hot dog; pizza; donut; cookie; chocolate; chips;
+        yogurt; butter; jam; honey; grapes; pineapple; peach; potato; onion; cucumber; mushroom; garlic;
+        rice; pasta""",
+    ),
+    "fruit": ("fruit; a fruit; some fruit",
+              "banana; apple; orange; lemon; pear; strawberry; grapes; pineapple; peach"),
+    "drink": (
+        "something to drink; i am thirsty; i'm thirsty; a drink; drink; a beverage; something i can drink",
+        "soda can; milk carton; juice; beer; wine bottle; water bottle; bottle; water cooler",
+    ),
+    "seat": ("something to sit on; a seat; seat; where can i sit",
+             "chair; stool; sofa; bench; high chair; rocking chair; ottoman"),
+}  # fmt: skip
+_KIND_OF = {way: " ".join(members.split()).split("; ") for ways, members in KINDS.values() for way in ways.split("; ")}
+
+
+def members_of(text: str, labels: Sequence[str]) -> tuple[BoolArray, BoolArray] | None:
+    """(S,) which labels are of the kind that a text names ("something to eat"), and which nobody knows; or None."""
+    members = _KIND_OF.get(text)
+    if members is None:
+        return None
+    entries = [known_as(label) for label in labels]
+    return np.array([e in members for e in entries], bool), np.array([not e for e in entries], bool)
+
+
+@cache
+def known_as(label: str) -> str:
+    """The entry that a label is, is another name for, or ends with ("green apple"); "" where there is none."""
+    words = _words(label)
+    for start in range(len(words)):
+        name = " ".join(words[start:])
+        if name in LEXICON or name in ENTRY_OF:
+            return name if name in LEXICON else ENTRY_OF[name]
+    return ""
+
+
+@cache
+def genus(name: str) -> frozenset[str]:
+    """Words for what an entry is, by its definition: "bottle" and "sauce" for "a bottle of tomato sauce, ..."."""
+    definition = re.split(r"\b(?:for|with|that|which|in|on|from|to|used)\b|[,;:]", LEXICON[name].definition)[0]
+    return frozenset(_words(definition))
+
+
+def is_another(text: str, label: str) -> bool:
+    """Whether a text names an entry that the label is not: a toaster is no bread, however near their embeddings lie."""
+    own = known_as(label)
+    if text not in LEXICON or not own or own == text:
+        return False
+    synonyms = text in LEXICON[own].other_names or own in LEXICON[text].other_names
+    return not (synonyms or text in genus(own) or text in _words(label) or _words(label)[-1] in text.split())
+
+
+def is_only_last_word(text: str, label: str) -> bool:
+    """Whether a label ends with a text without being such a thing: a hot dog is no dog."""
+    name = " ".join(_words(label))
+    return name in LEXICON and name != text and text in LEXICON and not {text, *LEXICON[text].other_names} & genus(name)
 
 
 def _words(label: str) -> list[str]:

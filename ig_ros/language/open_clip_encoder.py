@@ -118,8 +118,11 @@ def tag_of(checkpoint: str) -> str:
     path = Path(checkpoint).expanduser()
     if not path.is_file():
         return checkpoint
+    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        return f"{path.stem}-{hashlib.file_digest(stream, 'sha256').hexdigest()[:8]}"
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return f"{path.stem}-{digest.hexdigest()[:8]}"
 
 
 def crop(rgb: Array, mask: Array, size: int, scale: float = 1.0) -> Array:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ig_ros.colors import COLOR_NAMES
 from ig_ros.config import LanguageConfig
 from ig_ros.errors import EncoderError, QueryError
-from ig_ros.language.attributes import color_score, extreme, prefer
-from ig_ros.language.encoders import Encoder
+from ig_ros.language.answers import answered, counted, read_as, unanswered, which_one
+from ig_ros.language.attributes import ALIKE, color_score, compared, extreme, prefer, shape_score
+from ig_ros.language.encoders import Encoder, LabelEncoder
 from ig_ros.language.grammar import (
     PRONOUNS,
     Phrase,
@@ -21,17 +23,28 @@ from ig_ros.language.grammar import (
     is_plain,
     modifiers,
     name_of,
-    parse,
+    singular,
     texts_of,
 )
-from ig_ros.language.relations import between, related, related_to_observer
+from ig_ros.language.lexicon import is_another, is_only_last_word, members_of
+from ig_ros.language.naming import weighed
+from ig_ros.language.question import Question, read_question
+from ig_ros.language.relations import between, on_level, related, related_to_observer
 from ig_ros.language.scene_geometry import SceneGeometry, geometry_of
+from ig_ros.language.supports import supports_of
 from ig_ros.language.viewpoint import Scope, Viewpoint
-from ig_ros.types import BoolArray, FloatArray, Instances, MapSnapshot, QueryHit, QueryResult, QueryStatus
+from ig_ros.types import BoolArray, FloatArray, Instances, MapSnapshot, QueryResult, QueryStatus
 
+UNDECIDED = 0.5  # threshold of a map that learnt none
 ANCHORS = 5  # most likely meanings of an anchor that are tried
 BACKGROUND = frozenset({"floor", "ground", "wall", "ceiling", "room", "house"})  # every room has them, segmented or not
 STRUCTURE = frozenset({"floor", "ground", "wall", "ceiling", "room", "window", "door"})  # not meant by "thing"
+SAME_HEAD, LAST_WORD = (
+    0.9,
+    0.7,
+)  # score of what a text is the kind of ("bottle": "ketchup bottle"), or only the last word
+RIVAL_SHARE = 0.2  # of its score remains to what a text names as something else
+AS_LIKELY = 0.85  # share of the best score from which on a thing, or an anchor, may be meant as well
 OBSERVER_NAMES = frozenset({"robot"})  # the observer, unless the map has an object with this label
 
 
@@ -46,7 +59,8 @@ def rank(
 ) -> QueryResult:
     """Objects that fit the text, best first; at most max_results (0 = all) with a score of min_score or more.
 
-    min_score 0 means the map's learnt threshold (else the config's). An empty text asks for everything in the scope.
+    min_score 0 means the config's, and where that is 0 the threshold that the map learnt. An empty text asks for
+    everything in the scope.
     Safe on any thread. Raises QueryError for a text without a word, for an empty one without a scope and for an
     impossible limit, EncoderError when the objects' embeddings come from another encoder.
     """
@@ -60,17 +74,54 @@ def rank(
     if not admitted.any():
         where = f"object {scope.id} is not in the map" if scope.id else "nothing in that box"
         return QueryResult(QueryStatus.ABSENT, (), where)
-    threshold = min_score or instances.threshold or config.min_score
-    scores: FloatArray = np.ones(len(instances.objects))
-    missing = ""
-    if text:
-        check_encoder(encoder, instances)
-        scorer = PhraseScorer(snapshot, encoder, scope.viewpoint, threshold)
-        phrase = parse(text)
-        if phrase.words and not (scorer.embedded.any() or any(o.label for o in instances.objects)):
-            return QueryResult(QueryStatus.NOT_READY, (), why_not_ready(instances))
-        scores, missing = scorer.answer(text, phrase)
-    return ranked(text, np.where(admitted, scores, 0.0), instances, max_results, threshold, missing)
+    threshold = min_score or config.min_score or instances.threshold or UNDECIDED
+    if not text:
+        return answered("", "", np.where(admitted, 1.0, 0.0), instances, max_results, threshold)
+    check_encoder(encoder, instances)
+    question = read_question(text, [o.label for o in instances.objects])
+    if question.refusal:
+        return QueryResult(QueryStatus.ABSENT, (), f"'{text}' is not answered: {question.refusal}", threshold)
+    if question.id:
+        return by_number(text, question.id, admitted, instances, threshold)
+    scorer = PhraseScorer(snapshot, encoder, scope.viewpoint, threshold)
+    phrase = question.phrase
+    if phrase.words and not (scorer.embedded.any() or any(o.label for o in instances.objects)):
+        return QueryResult(QueryStatus.NOT_READY, (), why_not_ready(instances))
+    scores, missing = scorer.answer(question.bare, phrase)
+    scores = np.where(admitted, scores, 0.0)
+    if phrase.words and isinstance(encoder, LabelEncoder | None):  # an image encoder asks what things look like
+        scores, least = weighed(scores, np.array([o.certainty for o in instances.objects]), threshold)
+        scorer.threshold = min_score or least
+    return reply(text, question, scores, scorer, max_results, missing)
+
+
+def reply(
+    text: str, question: Question, scores: FloatArray, scorer: PhraseScorer, max_results: int, missing: str
+) -> QueryResult:
+    """What the question asks for: the best object, all that fit, how many there are, or which of several is meant."""
+    instances, threshold = scorer.instances, scorer.threshold
+    best = float(scores.max(initial=0.0))
+    reading = scorer.reading_of(question)
+    if question.quantity == "count":
+        scores = np.where(scores >= max(threshold, ALIKE * best), scores, 0.0)
+        return counted(text, reading, scores, instances, max_results, threshold)
+    if best < threshold:
+        return unanswered(text, reading, scores, instances, threshold, missing)
+    likely = np.flatnonzero(scores >= max(threshold, AS_LIKELY * best))
+    if question.quantity == "all":
+        scores = np.where(scores >= max(threshold, ALIKE * best), scores, 0.0)
+    elif question.quantity == "one" and len(likely) > 1 and not scorer.is_description(question.phrase):
+        colors = [scorer.color_of(int(i)) for i in likely]
+        return which_one(text, reading, scores, [int(i) for i in likely], colors, instances, max_results, threshold)
+    return answered(text, reading, scores, instances, max_results, threshold)
+
+
+def by_number(text: str, number: int, admitted: BoolArray, instances: Instances, threshold: float) -> QueryResult:
+    """The object that a text names by its number, or what that has become part of."""
+    scores = np.where(admitted & Scope(id=number).admits(instances), 1.0, 0.0)
+    if not scores.any():
+        return QueryResult(QueryStatus.ABSENT, (), f"object {number} is not in the map", threshold)
+    return answered(text, f"object {number}", scores, instances, 1, threshold)
 
 
 def check_request(text: str, scope: Scope, max_results: int, min_score: float) -> None:
@@ -101,8 +152,10 @@ class PhraseScorer:
         self, snapshot: MapSnapshot, encoder: Encoder | None, viewpoint: Viewpoint | None, threshold: float
     ) -> None:
         """A score below the threshold means that a thing is not there; no viewpoint means the newest camera's."""
-        self._snapshot, self._threshold = snapshot, threshold
+        self._snapshot, self.threshold = snapshot, threshold
+        self.instances = snapshot.instances
         self._labels = [o.label for o in snapshot.instances.objects]
+        self._names = [name_of(label) for label in self._labels]
         self._embeddings = snapshot.instances.embeddings
         self._encoder = encoder if self._embeddings.size else None
         self._view = viewpoint or Viewpoint.newest(snapshot)
@@ -124,8 +177,16 @@ class PhraseScorer:
         return self.scores(phrase), missing
 
     def scores(self, phrase: Phrase) -> FloatArray:
-        """(S,) in [0, 1]: how well each object answers the phrase; the weakest of all demands decides."""
-        return np.asarray(np.max([self._reading(reading) for reading in alternatives(phrase)], axis=0))
+        """(S,) in [0, 1]: how well each object answers the phrase; the weakest of all demands decides.
+
+        Of the readings of "A on B left of C" the first that has an answer counts.
+        """
+        scores: FloatArray = np.zeros(len(self._labels))
+        for reading in alternatives(phrase):
+            scores = np.maximum(scores, self._reading(reading))
+            if scores.max(initial=0.0) >= self.threshold:
+                break
+        return scores
 
     def relevance(self, text: str) -> FloatArray:
         """(S,) in [0, 1]: 1 where the text is the object's label, else the encoder's relevancy.
@@ -133,25 +194,53 @@ class PhraseScorer:
         An object that the text only names as a modifier must also fit the text without its modifiers.
         """
         exact = self.labelled(text)
+        heads = self._head_score(text)
         if self._encoder is None:
-            return exact.astype(np.float64)
+            return np.where(exact, 1.0, heads)
         score = np.where(self.embedded, self._encoder.relevancy(text, self._embeddings), 0.0)
         named, rest = self._named_as_modifier(text)
         if rest:
             score = np.where(named, np.minimum(score, self._encoder.relevancy(rest, self._embeddings)), score)
+        name = " ".join(map(singular, name_of(text)))
+        another = np.array([is_another(name, label) for label in self._labels], bool)
+        score = np.where(another, RIVAL_SHARE * score, score)
+        if (exact | (heads == SAME_HEAD)).any():
+            score *= ALIKE  # what bears the name is meant, not what only lies near it
+        score = np.maximum(score, heads)
+        kind = members_of(" ".join(text.lower().split()), self._labels)
+        if kind is not None:
+            score = np.where(kind[0], SAME_HEAD, np.where(kind[1], score, 0.0))
         return np.where(exact, 1.0, score)
+
+    def _head_score(self, text: str) -> FloatArray:
+        """(S,) SAME_HEAD where the label ends with the text ("ketchup bottle", "bottle"), LAST_WORD for a "hot dog".
+
+        "bottle of water" is "water bottle".
+        """
+        name = name_of(text)
+        name = (*name[:-1], *map(singular, name[-1:]))
+        if "of" in name[1:-1]:
+            cut = name.index("of")
+            name = (*name[cut + 1 :], *name[:cut])
+        score = np.zeros(len(self._labels))
+        for i, words in enumerate(self._names):
+            if name and (*words[-len(name) : -1], *map(singular, words[-1:])) == name:
+                score[i] = LAST_WORD if is_only_last_word(" ".join(name), self._labels[i]) else SAME_HEAD
+        return score
 
     def labelled(self, text: str) -> BoolArray:
         """(S,) bool: the text is the object's label, or its plural."""
         name = name_of(text)
-        singular = (*name[:-1], name[-1].removesuffix("s")) if name else None
-        return np.array([name_of(label) in (name or None, singular) for label in self._labels], dtype=bool)
+        one = (*name[:-1], singular(name[-1])) if name else None
+        return np.array([words in (name or None, one) for words in self._names], dtype=bool)
 
     def missing_anchor(self, phrase: Phrase) -> str:
         """Words of the first thing that the phrase takes for given and that is not there; "" if all are there."""
         for relation in phrase.relations:
             for anchor in relation.anchors:
-                if not self._is_observer(anchor) and self._best(anchor) < self._threshold:
+                if not self._is_observer(anchor) and self._best(anchor) < self.threshold:
+                    if anchor.whole and self._best(anchor.whole[0]) >= self.threshold:
+                        continue
                     return self.missing_anchor(anchor) or anchor.text
         return ""
 
@@ -164,10 +253,10 @@ class PhraseScorer:
             things = [anchor for anchor in relation.anchors if not self._is_observer(anchor)]
             if not things and relation.certain:
                 continue
-            best = min((self._best(anchor) for anchor in things), default=0.0)
+            best = min((max(map(self._best, (anchor, *anchor.whole))) for anchor in things), default=0.0)
             if not relation.certain and best < 1.0:
                 return True
-            if best < self._threshold and all(anchor.words in BACKGROUND for anchor in things):
+            if best < self.threshold and all(anchor.words in BACKGROUND for anchor in things):
                 return True
         return False
 
@@ -187,7 +276,7 @@ class PhraseScorer:
         return float(self.scores(phrase).max(initial=0.0))
 
     def _is_observer(self, phrase: Phrase) -> bool:
-        if phrase.colors or phrase.superlative or phrase.relations:
+        if not is_plain(phrase):
             return False
         if phrase.words in PRONOUNS:
             return True
@@ -200,16 +289,31 @@ class PhraseScorer:
             for color in phrase.colors:
                 shown = color_score(color, self._scene)
                 unseen = np.isnan(shown)
-                scores = both(scores, np.where(unseen, self.relevance(phrase.text), shown) if unseen.any() else shown)
+                known = (
+                    np.where(unseen, self.relevance(phrase.text), decided(shown)) if unseen.any() else decided(shown)
+                )
+                scores = both(scores, known)
             scores = np.maximum(scores, self.labelled(phrase.text))  # a label may itself name the colour
+        for shape in phrase.shapes:
+            scores = both(scores, decided(shape_score(shape, self._scene)))
+        for other in phrase.excluded:
+            scores = np.where(self._left_out(other), 0.0, scores)
         for relation in sorted(phrase.relations, key=is_comparison):
             if is_comparison(relation):
                 scores = self._compared(relation, scores)
             else:
-                scores = both(scores, self._related(relation))
+                scores = both(scores, decided(self._related(relation)))
         if phrase.superlative:
-            scores = prefer(extreme(phrase.superlative, self._scene, self._view), scores, self._threshold)
+            scores = compared(phrase, scores, self.threshold, self._scene, self._view)
         return scores
+
+    def _left_out(self, phrase: Phrase) -> BoolArray:
+        """(S,) bool: what a phrase leaves out ("except the mugs"); without X leaves out X itself too."""
+        scores = self.scores(phrase)
+        for relation in phrase.relations:
+            if relation.name == "with":
+                scores = np.maximum(scores, self.scores(relation.anchors[0]))
+        return np.asarray(scores >= max(self.threshold, ALIKE * float(scores.max(initial=0.0))))
 
     def _anything(self) -> FloatArray:
         """(S,) 1 for every object but floor, walls and ceiling."""
@@ -217,7 +321,12 @@ class PhraseScorer:
 
     def _related(self, relation: Relation) -> FloatArray:
         """(S,) the best of anchor and geometry together, over all likely anchors."""
-        best = np.zeros(len(self._labels))
+        best: FloatArray = np.zeros(len(self._labels))
+        if relation.name in ("top of", "bottom of"):
+            members = self.scores(relation.anchors[0]) >= self.threshold
+            return supports_of(self._scene).end_of_stack(relation.name == "top of", members)
+        if relation.anchors[0].whole:
+            best = self._related_to_part(relation)
         first, *others = [self._anchors(anchor) for anchor in relation.anchors]
         if relation.name == "between":
             for i, p in first:
@@ -232,7 +341,20 @@ class PhraseScorer:
                 geometry = related_to_observer(relation.name, self._scene, self._view)
             else:
                 geometry = related(relation.name, self._scene, i, self._view)
-            best = np.maximum(best, both(np.full(len(best), p), geometry))
+            best = np.maximum(best, p * geometry)
+        return best
+
+    def _related_to_part(self, relation: Relation) -> FloatArray:
+        """(S,) in (on) a part of a whole that is no object of its own: "in the top drawer of the cabinet"."""
+        part = relation.anchors[0]
+        best: FloatArray = np.zeros(len(self._labels))
+        for i, p in self._anchors(part.whole[0]):
+            if i is None or relation.name not in ("in", "on"):
+                continue
+            geometry = related("in", self._scene, i, self._view)
+            if part.level:
+                geometry = both(geometry, on_level(part.level, self._scene, i))
+            best = np.maximum(best, p * geometry)
         return best
 
     def _compared(self, relation: Relation, scores: FloatArray) -> FloatArray:
@@ -242,11 +364,11 @@ class PhraseScorer:
             return np.zeros_like(scores)
         i, p = anchors[0]
         if i is None:
-            return prefer(extreme(relation.name, self._scene, self._view), scores, self._threshold)
+            return prefer(extreme(relation.name, self._scene, self._view), scores, self.threshold)
         candidates = np.where(self._scene.overlap(i) > 0.5, 0.0, both(scores, np.full(len(scores), p)))
         candidates[i] = 0.0
         gaps = self._scene.gaps(i)
-        return prefer(-gaps if relation.name == "nearest" else gaps, candidates, self._threshold)
+        return prefer(-gaps if relation.name == "nearest" else gaps, candidates, self.threshold)
 
     def _anchors(self, phrase: Phrase) -> list[tuple[int | None, float]]:
         """The objects that a phrase may mean, with their scores, best first; None for the observer."""
@@ -254,7 +376,17 @@ class PhraseScorer:
             return [(None, 1.0)]
         scores = self.scores(phrase)
         order = np.argsort(-scores, kind="stable")[:ANCHORS]
-        return [(int(i), float(scores[i])) for i in order if scores[i] >= self._threshold]
+        least = max(self.threshold, AS_LIKELY * float(scores.max(initial=0.0)))
+        return [(int(i), float(scores[i])) for i in order if scores[i] >= least]
+
+    def color_of(self, i: int) -> str:
+        """What most of an object's surface is called, "" where it is unknown."""
+        return COLOR_NAMES[int(self._scene.color_shares[:, i].argmax())] if self._scene.seen[i] else ""
+
+    def reading_of(self, question: Question) -> str:
+        """How a question was understood, in a line; "" where it is a name and no more."""
+        x, y, z = self._view.position
+        return read_as(question, f"({x:.1f}, {y:.1f}, {z:.1f})")
 
 
 def is_comparison(relation: Relation) -> bool:
@@ -262,31 +394,14 @@ def is_comparison(relation: Relation) -> bool:
     return relation.name in ("nearest", "farthest")
 
 
+def decided(share: FloatArray) -> FloatArray:
+    """What is more false than true (below 0.5) is no answer, whatever threshold the names have."""
+    return np.where(share < UNDECIDED, 0.5 * share, share)
+
+
 def both(first: FloatArray, second: FloatArray) -> FloatArray:
     """Two demands at once: the weaker decides, the stronger breaks ties."""
     return np.asarray(np.minimum(first, second) * (0.95 + 0.05 * np.maximum(first, second)))
-
-
-def ranked(
-    text: str, scores: FloatArray, instances: Instances, max_results: int, min_score: float, missing: str
-) -> QueryResult:
-    """Ranks scored objects: by score, then by confidence, then by age; a missing anchor explains an empty answer."""
-    objects = instances.objects
-    order = sorted(range(len(scores)), key=lambda i: (-scores[i], -objects[i].confidence, objects[i].id))
-    hits = [QueryHit(objects[i], float(scores[i])) for i in order if scores[i] >= min_score]
-    closest = objects[order[0]]
-    name = f"'{closest.label}' (object {closest.id})" if closest.label else f"object {closest.id}"
-    if not hits:
-        why = f"there is no '{missing}' here; " if missing else ""
-        message = (
-            f"nothing here fits '{text}': {why}the closest is {name} with a score of {scores[order[0]]:.2f}, "
-            f"below {min_score:.2f}"
-        )
-        return QueryResult(QueryStatus.ABSENT, (), message, min_score)
-    message = f"'{text}' is {name}, score {hits[0].score:.2f}"
-    if len(hits) > 1:
-        message += f", and {len(hits) - 1} more fit"
-    return QueryResult(QueryStatus.FOUND, tuple(hits[: max_results or None]), message, min_score)
 
 
 def why_not_ready(instances: Instances) -> str:

@@ -10,19 +10,34 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ig_ros.language.scene_geometry import CONTACT, SUPPORT_MARGIN, SceneGeometry
+from ig_ros.language.scene_geometry import SceneGeometry
+from ig_ros.language.supports import logistic, supports_of
 from ig_ros.language.viewpoint import Viewpoint
 from ig_ros.types import FloatArray
 
 # Angle off its axis at which a direction is undecided: from an anchor, and from an observer, whose left is all that is
 # not quite ahead; and the width of that limit.
 CONE, OBSERVER_CONE, CONE_WIDTH = np.radians([52.0, 75.0, 6.0])
+ELSEWHERE = 0.8  # how far a thing beside the anchor that stands on another surface is meant
 DIRECTIONS = frozenset({"left of", "right of", "in front of", "behind"})
+SIDES = {
+    "left side of": "left of",
+    "right side of": "right of",
+    "front side of": "in front of",
+    "back side of": "behind",
+}
 
 
 def related(name: str, scene: SceneGeometry, anchor: int, view: Viewpoint) -> FloatArray:
-    """(S,) how far each object stands in a relation of DIRECTIONS or MEANINGS to the anchor; the anchor gets 0."""
-    score = direction(name, scene, anchor, view) if name in DIRECTIONS else MEANINGS[name](scene, anchor)
+    """(S,) how far each object stands in a relation of DIRECTIONS, MEANINGS or REGIONS to the anchor; itself gets 0."""
+    if name in DIRECTIONS:
+        score = direction(name, scene, anchor, view)
+    elif name in MEANINGS:
+        score = MEANINGS[name](scene, anchor)
+    else:
+        score = region(name, scene, anchor, view)
+        if name in SIDES and score.max(initial=0.0) < 0.5:  # nothing stands on it: "on the left side of the laptop"
+            score = direction(SIDES[name], scene, anchor, view)
     score[anchor] = 0.0
     return score
 
@@ -44,7 +59,9 @@ def direction(name: str, scene: SceneGeometry, anchor: int, view: Viewpoint) -> 
     angle = np.arctan2(aside, along)
     beyond = logistic(along - 0.6 * half_along, 0.02)
     near = 0.85 + 0.15 * np.exp(-scene.gaps(anchor) / 0.5)
-    return np.asarray(logistic(CONE - angle, CONE_WIDTH) * beyond * near * apart(scene, anchor))
+    near *= np.where(supports_of(scene).common(anchor), 1.0, ELSEWHERE)
+    straight = np.cos(np.minimum(angle, CONE))
+    return np.asarray(logistic(CONE - angle, CONE_WIDTH) * straight * beyond * near * apart(scene, anchor))
 
 
 def apart(scene: SceneGeometry, anchor: int) -> FloatArray:
@@ -67,47 +84,53 @@ def next_to(scene: SceneGeometry, anchor: int) -> FloatArray:
 
 
 def on(scene: SceneGeometry, anchor: int) -> FloatArray:
-    """Carried by the anchor, or fixed to it if it stands upright like a wall."""
-    gap = scene.low - surface_heights(scene, anchor)
-    carried = logistic(CONTACT - np.abs(gap), 0.015) * (1.0 - apart_from(scene.share_over(anchor)))
-    score = np.where(np.isfinite(gap), carried, 0.0)
-    if scene.size[anchor, :2].min() < 0.3 and scene.size[anchor, 2] > 1.0:
-        hangs = scene.low - scene.low[anchor] > 0.15
-        score = np.maximum(score, hangs * logistic(CONTACT - scene.gaps(anchor), 0.015))
-    return score
+    """Its underside touches the anchor's surface over which it stands; or it is fixed to an upright anchor (a wall).
+
+    What stands in the anchor as well, on one of its boards, is meant less than what stands on its top.
+    """
+    return np.asarray(supports_of(scene).on[:, anchor] * (1 - 0.2 * inside(scene, anchor)))
 
 
 def above(scene: SceneGeometry, anchor: int) -> FloatArray:
-    """Over the anchor, touching or not; the closer, the better."""
-    gap = scene.low - surface_heights(scene, anchor)
-    high = logistic(gap + CONTACT, 0.015) * (0.9 + 0.1 * np.exp(-np.maximum(gap, 0) / 0.2))
-    return np.where(np.isfinite(gap), high * logistic(scene.overlap(anchor) - 0.3, 0.08), 0.0)
+    """The anchor is under it."""
+    return np.array([supports_of(scene).beneath(anchor, i) for i in range(len(scene))])
 
 
 def under(scene: SceneGeometry, anchor: int) -> FloatArray:
-    """Below the anchor, carrying it or not; the closer, the better."""
-    own = scene.points_of(anchor)
-    gap = np.full(len(scene), np.inf)
-    for i in range(len(scene)):
-        top = _top_under(scene, i, anchor)
-        over = own[scene.over(i, own, SUPPORT_MARGIN) & (own[:, 2] >= top - CONTACT), 2]
-        if len(over):
-            gap[i] = max(0.0, np.percentile(over, 5) - top)
-    near = 0.9 + 0.1 * np.exp(-gap / 0.2)
-    return np.where(np.isfinite(gap), logistic(scene.overlap(anchor) - 0.3, 0.08) * near, 0.0)
+    """It carries the anchor, or lies beneath the anchor's surface without standing on it."""
+    return np.array([supports_of(scene).beneath(i, anchor) for i in range(len(scene))])
 
 
 def inside(scene: SceneGeometry, anchor: int) -> FloatArray:
-    """In the anchor's box, out of which it may stand half its height, and smaller than it."""
-    xyz, owner = scene.sample
-    half = scene.size[anchor] / 2
-    local = np.abs(scene.in_box(anchor, xyz))
-    head = 0.5 * scene.size[owner, 2]
-    share = scene.share_of_sample((local[:, :2] <= half[:2] + 0.01).all(1) & (local[:, 2] <= half[2] + 0.01 + head))
-    smaller = scene.size[:, :2].prod(1) < scene.size[anchor, :2].prod()
-    rises = scene.low > scene.low[anchor] - 0.02  # an apple in a bowl rests above the bowl's foot
-    sunk = scene.low < scene.high[anchor] - 0.3 * scene.size[anchor, 2]
-    return np.asarray(logistic(share - 0.6, 0.1) * smaller * rises * sunk)
+    """The anchor's walls stand around it, or the anchor carries it and is over it (a shelf)."""
+    return np.array([supports_of(scene).inside(i, anchor) for i in range(len(scene))])
+
+
+def holding(scene: SceneGeometry, anchor: int) -> FloatArray:
+    """The anchor is in it or on it."""
+    supports = supports_of(scene)
+    return np.array([max(supports.on[anchor, i], supports.inside(anchor, i)) for i in range(len(scene))])
+
+
+def region(name: str, scene: SceneGeometry, anchor: int, view: Viewpoint) -> FloatArray:
+    """(S,) what stands on (in) that part of the anchor: its middle, rim, a corner, or towards an observer's side."""
+    supports = supports_of(scene)
+    held = np.maximum(supports.carried[:, anchor], inside(scene, anchor))
+    offset = np.abs(scene.in_box(anchor, scene.center)[:, :2]) / (scene.size[anchor, :2] / 2)
+    if name in SIDES:
+        axis, _ = along_and_across(SIDES[name], *view.axes_at(scene.center[anchor]))
+        half = np.percentile(np.abs((scene.points_of(anchor) - scene.center[anchor]) @ axis), 98)
+        share = (scene.center - scene.center[anchor]) @ axis / max(float(half), 1e-6)
+        return np.asarray(held * logistic(share - 0.25, 0.05))
+    if name == "center of":
+        return np.asarray(held * logistic(0.4 - offset.max(1), 0.04) * (1 - 0.15 * offset.max(1)))
+    return np.asarray(held * logistic((offset.min(1) if name == "corner of" else offset.max(1)) - 0.6, 0.04))
+
+
+def on_level(level: str, scene: SceneGeometry, anchor: int) -> FloatArray:
+    """(S,) in the upper, middle or lower third of the anchor's height."""
+    height = (scene.center[:, 2] - scene.low[anchor]) / max(float(scene.size[anchor, 2]), 1e-6)
+    return logistic(1 / 6 - np.abs(height - {"top": 5 / 6, "middle": 1 / 2, "bottom": 1 / 6}[level]), 0.03)
 
 
 def between(scene: SceneGeometry, anchors: Sequence[int], position: FloatArray) -> FloatArray:
@@ -124,31 +147,8 @@ def between(scene: SceneGeometry, anchors: Sequence[int], position: FloatArray) 
     return score
 
 
-def surface_heights(scene: SceneGeometry, anchor: int) -> FloatArray:
-    """(S,) height of the anchor's surface where each object stands on or over it; infinite where it has none."""
-    own = scene.points_of(anchor)
-    height = np.full(len(scene), np.inf)
-    for i in range(len(scene)):
-        below = own[scene.over(i, own, SUPPORT_MARGIN) & (own[:, 2] <= scene.low[i] + CONTACT), 2]
-        if len(below):
-            height[i] = np.percentile(below, 95)
-    return height
-
-
-def _top_under(scene: SceneGeometry, i: int, anchor: int) -> float:
-    """Height of object i's surface under the anchor: a table's top, even where a lamp rises from its edge."""
-    own = scene.points_of(i)
-    near = own[scene.over(anchor, own, SUPPORT_MARGIN), 2]
-    return float(np.percentile(near, 50)) if len(near) else float(scene.high[i])
-
-
-def logistic(x: FloatArray, width: float) -> FloatArray:
-    """1 / (1 + exp(-x / width))."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x / width, -50.0, 50.0))))
-
-
 MEANINGS: dict[str, Callable[[SceneGeometry, int], FloatArray]] = {
-    "next to": next_to, "on": on, "above": above, "under": under, "in": inside,
+    "next to": next_to, "on": on, "above": above, "under": under, "in": inside, "with": holding,
 }  # fmt: skip
 
 

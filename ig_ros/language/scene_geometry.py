@@ -21,7 +21,7 @@ ANCHOR_POINTS = 4000  # of the object that the others are compared with
 Rows = TypeVar("Rows", FloatArray, IntArray)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SceneGeometry:
     """S objects; metres, world frame with z up."""
 
@@ -95,7 +95,13 @@ class SceneGeometry:
 
     def gaps(self, i: int) -> FloatArray:
         """(S,) m, shortest distance between the surfaces of object i and every other."""
-        return self.least(cKDTree(self.points_of(i)).query(self.sample[0])[0])
+        if i not in self._known_gaps:
+            self._known_gaps[i] = self.least(cKDTree(self.points_of(i)).query(self.sample[0])[0])
+        return self._known_gaps[i]
+
+    @cached_property
+    def _known_gaps(self) -> dict[int, FloatArray]:
+        return {}
 
     def least(self, values: FloatArray) -> FloatArray:
         """(S,) least of the values (p,) of each object's sample points."""

@@ -42,14 +42,16 @@ class Viewpoint:
         return Viewpoint.of_camera(T_world_body @ T_BODY_OPTICAL)
 
     def axes_at(self, place: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(3,) right and (3,) forward as this observer means them at a place (3,): forward is the way to look there.
+        """(3,) right and (3,) forward as this observer means them at a place (3,).
 
-        Close by, or behind the observer's back, they are the observer's own.
+        Forward is halfway between where the observer looks and where the place is: the image's own left and the left
+        across the line of sight are both meant. Close by, or behind the observer's back, they are the observer's own.
         """
         toward = _flat(place - self.position)
         if np.linalg.norm(toward) < CLOSE_BY or toward @ self.forward <= 0:
             return self.right, self.forward
-        return -_turned_left(_unit(toward)), _unit(toward)
+        forward = _unit(_unit(toward) + self.forward)
+        return -_turned_left(forward), forward
 
 
 def _flat(v: FloatArray) -> FloatArray:

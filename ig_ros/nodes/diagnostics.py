@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -100,6 +101,7 @@ def mapping_values(stats: LiveStats) -> dict[str, str]:
     """The mapper's counters by the keys under which they are published."""
     age = stats.instantiation_age
     values = {
+        "device": stats.device,
         "frames in": str(stats.frames_in),
         "frames used": str(stats.frames_used),
         "keyframes": str(stats.keyframes),
@@ -115,4 +117,8 @@ def mapping_values(stats: LiveStats) -> dict[str, str]:
         "restarts": str(stats.restarts),
         "duration of last instantiation s": f"{stats.instantiation_duration:.2f}",
     }
+    poses, correction = dict(sorted(stats.poses.items())), stats.correction
+    values |= {f"poses {verdict}": str(count) for verdict, count in poses.items()}
+    values["pose correction cm"] = f"{100 * correction.shift:.1f}"
+    values["pose correction deg"] = f"{math.degrees(correction.turn):.2f}"
     return values | {f"dropped: {cause}": str(count) for cause, count in sorted(stats.dropped.items())}

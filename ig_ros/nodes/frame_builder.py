@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from sensor_msgs.msg import Image
 
 from ig_ros.config import NodeConfig
 from ig_ros.depth_images import aligned_depth, fitted_depth
+from ig_ros.detections import detections_from_message, rectified
 from ig_ros.errors import ConfigError, FrameError
 from ig_ros.geometry import inverse
 from ig_ros.ignored import IgnoreMask, union
 from ig_ros.lens_distortion import Rectifier
-from ig_ros.message_decoding import depth_from_message, labels_from_image, masks_from_message, rgb_from_message
+from ig_ros.message_decoding import (
+    depth_from_message,
+    labels_from_image,
+    masks_from_message,
+    nanoseconds,
+    rgb_from_message,
+)
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, Worker
@@ -22,29 +31,41 @@ from ig_ros.nodes.message_checks import Calibration, MessageLimits
 from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.synchronizer import Bundle, Late
 from ig_ros.scaffold.keyframes import demand_usable
-from ig_ros.types import Array, BoolArray, FloatArray, Frame, Masks
+from ig_ros.types import Array, BoolArray, Detections, FloatArray, Frame, Masks
 
 FULL = ("decoder_full", "images come faster than they are decoded: lower the camera's rate or size")
 INFO_REMEDY = "publish the camera_info of this image size (its binning and roi count)"
 BLANK = 6  # grey levels: an image without any greater difference shows nothing
+REMEMBERED = 100  # images, or boxes, that wait for each other at most
+
+
+class LateSink(NamedTuple):
+    """Takes what comes for frames that were submitted without it."""
+
+    masks: Callable[[int, Masks], None]  # stamp (ns), masks
+    ignored: Callable[[int, BoolArray], None]  # stamp (ns), pixels
+    detections: Callable[[int, Detections, int], None]  # stamp (ns), boxes, columns of the image they are in
 
 
 class FrameBuilder:
-    """Decodes, undistorts and assembles; hands every usable frame to `submit`, masks or ignored pixels that came after
-    their frame to `submit_late`, and every problem to `problems`."""
+    """Decodes, undistorts and assembles; hands every usable frame to `submit`, masks, boxes and ignored pixels that
+    came after their frame to `late`, and every problem to `problems`."""
 
     def __init__(
         self, config: NodeConfig, place: int, submit: Callable[[Frame], None],
-        submit_late: Callable[[int, Masks | None, BoolArray | None], None], problems: Problems, tf: TfLookup,
+        late: LateSink, problems: Problems, tf: TfLookup,
     ) -> None:  # fmt: skip
         """`place` is the camera's among the cameras; stamps are shifted by so many nanoseconds, so that those of
         several cameras triggered together stay unique."""
         width = config.core.input.max_width
         self.calibration, self.depth_calibration = Calibration(width), Calibration(width)
         self._name, self._shift, self._input = config.cameras[place], place, config.core.input
-        self._submit, self._submit_late, self._problems, self._tf = submit, submit_late, problems, tf
+        self._submit, self._late, self._problems, self._tf = submit, late, problems, tf
         self._mask = ignore_mask(config, place)
         self._limits = MessageLimits(config.limits)
+        self._tolerance = round(config.sync_tolerance * 1e9)
+        self._built: deque[int] = deque(maxlen=REMEMBERED)  # stamps of images that have left, as they came
+        self._boxes: dict[int, Any] = {}  # stamp -> boxes whose image has not left yet; all on the decoder's thread
         self._worker = Worker(f"decoder_{self._name}", JOBS, problems, FULL)
         self.stop = self._worker.stop
         self.clear = self._worker.clear
@@ -60,11 +81,42 @@ class FrameBuilder:
         """Masks of an image that was put without any. Never blocks: the oldest waiting bundle makes room."""
         self._worker.put(lambda: self._attach(late))
 
+    def put_detections(self, message: Any) -> None:
+        """Boxes of an image, before or after it. Never blocks: the oldest waiting bundle makes room."""
+        self._worker.put(lambda: self._take_boxes(nanoseconds(message.header.stamp), message))
+
+    def _take_boxes(self, stamp: int, message: Any) -> None:
+        image = min(self._built, key=lambda built: abs(built - stamp), default=None)
+        if image is not None and abs(image - stamp) <= self._tolerance:
+            rectifier = self.calibration.at(image)
+            found = rectified(detections_from_message(message), rectifier)
+            self._late.detections(image + self._shift, found, rectifier.camera.width)
+            return
+        self._boxes[stamp] = message
+        if len(self._boxes) > REMEMBERED:
+            del self._boxes[next(iter(self._boxes))]
+            text = "boxes came whose image is not known: stamp detections as their image, and remap both"
+            self._problems.add("detections_alone", text)
+
+    def _detections(self, stamp: int, rectifier: Rectifier) -> Detections | None:
+        """Returns the boxes that have come for an image; unusable ones are reported and left out."""
+        self._built.append(stamp)
+        near = min(self._boxes, key=lambda boxes: abs(boxes - stamp), default=None)
+        if near is None or abs(near - stamp) > self._tolerance:
+            return None
+        try:
+            return rectified(detections_from_message(self._boxes.pop(near)), rectifier)
+        except FrameError as error:
+            self._problems.add(error.cause, f"{error} (the image is used without boxes)")
+            return None
+
     def _attach(self, late: Late) -> None:
         rectifier = self.calibration.at(late.stamp)
         masks, ignored = self._masks(late.masks, rectifier), self._named(late.ignore, rectifier)
-        if masks is not None or ignored is not None:
-            self._submit_late(late.stamp + self._shift, masks, ignored)
+        if masks is not None:
+            self._late.masks(late.stamp + self._shift, masks)
+        if ignored is not None:
+            self._late.ignored(late.stamp + self._shift, ignored)
 
     def build(self, bundle: Bundle) -> Frame:
         """The frame of a bundle. Unusable depth or masks are reported and left out; FrameError when the image is."""
@@ -76,7 +128,8 @@ class FrameBuilder:
         depth, masks = self._depth(bundle, rectifier), self._masks(bundle.masks, rectifier)
         return Frame(
             bundle.stamp + self._shift, rectifier.color(rgb), rectifier.camera, bundle.T_world_camera, depth, masks,
-            source=self._name, ignored=union(self._static(rectifier), self._named(bundle.ignore, rectifier)),
+            source=self._name, detections=self._detections(bundle.stamp, rectifier),
+            ignored=union(self._static(rectifier), self._named(bundle.ignore, rectifier)),
         )  # fmt: skip
 
     def _static(self, rectifier: Rectifier) -> BoolArray | None:

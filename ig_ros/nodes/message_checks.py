@@ -54,6 +54,10 @@ class MessageLimits:
         count = int(np.count_nonzero(np.bincount(labels.ravel())[1:]))
         _demand("mask", "masks", count, self.limits.masks, "limits.masks")
 
+    def detections(self, message: Any) -> None:
+        """Boxes of a detector, of ours or of vision_msgs."""
+        _demand("detections", "boxes", len(message.detections), self.limits.masks, "limits.masks")
+
     def info(self, message: CameraInfo) -> None:
         """A calibration: undistortion maps of its size would be made."""
         self._pixels("camera_info", int(message.width), int(message.height))

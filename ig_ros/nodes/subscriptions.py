@@ -24,13 +24,13 @@ from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.clouds import sparse_points
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, CallbackDelays, Worker, steady_clock
-from ig_ros.nodes.frame_builder import FrameBuilder
+from ig_ros.nodes.frame_builder import FrameBuilder, LateSink
 from ig_ros.nodes.message_checks import Calibration, MessageLimits, OneSender
 from ig_ros.nodes.pose_corrections import PoseCorrections
 from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Synchronizer
-from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of
-from ig_ros.types import BoolArray, FloatArray, Frame, Masks
+from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of, vision_boxes
+from ig_ros.types import BoolArray, Detections, FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
@@ -50,15 +50,14 @@ class CameraInput:
 
     def __init__(
         self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: CallbackDelays,
-        submit: Callable[[Frame], None], submit_late: Callable[[int, Masks | None, BoolArray | None], None],
-        tf: TfLookup,
+        submit: Callable[[Frame], None], late: LateSink, tf: TfLookup,
     ) -> None:  # fmt: skip
-        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, masks and ignored pixels
-        that are late with the frame's stamp to `submit_late`. Raises ConfigError for an unusable ignore_mask."""
+        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks, boxes
+        and ignored pixels with the frame's stamp to `late`. Raises ConfigError for an unusable ignore_mask."""
         self._node, self._config, self._problems, self._delays = node, config, problems, delays
         self._name = config.cameras[place]
         self._limits = MessageLimits(config.limits)
-        self._builder = FrameBuilder(config, place, submit, submit_late, problems, tf)
+        self._builder = FrameBuilder(config, place, submit, late, problems, tf)
         rectified = {
             t: is_rectified_topic(node.resolve_topic_name(topic_of(self._name, t))) for t in ("image", "depth")
         }
@@ -101,6 +100,9 @@ class CameraInput:
         self._images = RawOrCompressed(self._node, self._name, "image", images)
         self._depths = RawOrCompressed(self._node, self._name, "depth", depths)
         self._listen("segmented_image", self._on_masks, self._limits.masks)
+        self._listen("detections", self._builder.put_detections, self._limits.detections)
+        if (kind := vision_boxes()) is not None:
+            self._listen("detections_2d", self._builder.put_detections, self._limits.detections, kind)
         self._listen("ignore", self._on_ignore, self._limits.image)
 
     def _listen_to_info(self, topic: str, qos: QoSProfile) -> None:
@@ -220,8 +222,9 @@ class Inputs:
         self._limits = MessageLimits(config.limits)
         config.each.check(len(config.cameras))
         self._tf = tf
+        late = LateSink(self._submit_masks, self._submit_ignored, self._submit_detections)
         self._cameras = [
-            CameraInput(node, config, place, problems, self.delays, self._submit, self._submit_late, tf)
+            CameraInput(node, config, place, problems, self.delays, self._submit, late, tf)
             for place in range(len(config.cameras))
         ]
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
@@ -300,10 +303,14 @@ class Inputs:
         if self.open:
             self._used(self._corrections.submit(frame))
 
-    def _submit_late(self, stamp: int, masks: Masks | None, ignored: BoolArray | None) -> None:
-        if not self.open:
-            return
-        if masks is not None:
+    def _submit_masks(self, stamp: int, masks: Masks) -> None:
+        if self.open:
             self._mapper.submit_masks(stamp, masks)
-        if ignored is not None:
+
+    def _submit_ignored(self, stamp: int, ignored: BoolArray) -> None:
+        if self.open:
             self._mapper.submit_ignored(stamp, ignored)
+
+    def _submit_detections(self, stamp: int, detections: Detections, width: int) -> None:
+        if self.open:
+            self._mapper.submit_detections(stamp, detections, width)

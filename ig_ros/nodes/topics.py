@@ -19,7 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
-from ig_ros.msg import Object, ObjectArray, SegmentedImage
+from ig_ros.msg import DetectionArray, Object, ObjectArray, SegmentedImage
 
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -55,6 +55,11 @@ IN = (
     ),
     Topic("depth/camera_info", CameraInfo, "calibration of depth that is not registered; tf tells how its frame lies"),
     Topic("segmented_image", SegmentedImage, "optional: masks from another node or machine"),
+    Topic(
+        "detections",
+        DetectionArray,
+        "optional: boxes of an object detector, which name masks; `vision_msgs/Detection2DArray` on `detections_2d`",
+    ),
     Topic("ignore", Image, "optional: mono8 of the image's stamp; pixels other than 0 are not the scene (arm, people)"),
     Topic("map_points", PointCloud2, "optional: sparse points of the SLAM system, in the map frame"),
     Topic("pose_graph", Path, "optional: past poses as the SLAM system has corrected them, of the same frame"),
@@ -69,12 +74,27 @@ OUT = (
     Topic("ig/query_markers", MarkerArray, "the last answer, highlighted; namespace `query`", latched=True),
     Topic("ig/cameras", MarkerArray, "frusta along the path", latched=True),
     Topic("ig/camera_path", Path, "where the camera has been", latched=True),
+    Topic(
+        "ig/map_correction",
+        TransformStamped,
+        "pose of the map's own frame by the newest poses",
+        latched=True,
+    ),
     Topic("ig/rendered_image", Image, "rgb8: the map as the newest camera sees it", latched=True),
     Topic("ig/rendered_instances", Image, "rgb8: its objects, each in the colour of its id", latched=True),
     Topic(CLICKED, Object, "the object under `clicked_point`"),
     Topic("/diagnostics", DiagnosticArray, "frames in, used, dropped and why; steps/s; loss; memory", depth=10),
 )
 KINDS = {topic.name: topic.kind for topic in IN}
+
+
+def vision_boxes() -> Any | None:
+    """Returns the class vision_msgs/Detection2DArray, heard on `detections_2d`; None where the package is missing."""
+    try:
+        from vision_msgs.msg import Detection2DArray
+    except ImportError:
+        return None
+    return Detection2DArray
 
 
 def is_latched(node: Node, name: str) -> bool:

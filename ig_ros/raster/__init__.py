@@ -2,7 +2,7 @@
 
 from ig_ros.raster import counting
 from ig_ros.raster.adam import RowStep, adam_rows
-from ig_ros.raster.rasterizer import rasterize, select_device, top_contributor
+from ig_ros.raster.rasterizer import device_name, gpu_problem, rasterize, select_device, top_contributor
 from ig_ros.raster.request import ScreenStats
 from ig_ros.raster.visibility import (
     DepthView,
@@ -21,6 +21,8 @@ __all__ = [
     "adam_rows",
     "believe_loose",
     "counting",
+    "device_name",
+    "gpu_problem",
     "rasterize",
     "select_device",
     "top_contributor",

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from ig_ros.errors import RasterError
 from ig_ros.raster.request import MAX_ALPHA, RasterRequest, ScreenStats
-from ig_ros.types import GaussianBatch, RenderResult
+from ig_ros.types import RenderResult
+
+log = logging.getLogger(__name__)
 
 BLUR = 0.3  # px^2, as in native/raster.h
+TILE = 16  # px, the side that gsplat is tested with
 
 
 def installed() -> bool:
@@ -30,89 +37,115 @@ def require() -> Any:
     return gsplat
 
 
-def render(request: RasterRequest, screen: ScreenStats | None) -> RenderResult:
-    """Rasterise with gsplat; see ig_ros.raster.rasterize.
+def kernels() -> Any:
+    """gsplat's compiled functions, compiled now (minutes) where they are not there yet; None where nvcc is missing."""
+    require()
+    if importlib.util.find_spec("gsplat.csrc") is None:  # not from a wheel that brings them
+        from torch.utils.cpp_extension import _get_build_directory  # gsplat looks there
 
-    gsplat knows no geometry gate, so gated channels are drawn by a second call on the same Gaussians with their
-    geometry's gradient scaled; the blending weights of both calls are the same numbers.
+        if not (Path(_get_build_directory("gsplat_cuda", False)) / "gsplat_cuda.so").is_file():
+            log.warning("compiling gsplat's kernels: minutes, once (`ig gpu` does it before a robot needs them)")
+    from gsplat.cuda import _backend
+
+    return _backend._C
+
+
+def render(request: RasterRequest, screen: ScreenStats | None) -> RenderResult:
+    """Rasterises with gsplat; see ig_ros.raster.rasterize.
+
+    gsplat knows no geometry gate, so gated channels are blended by a second call, which returns a share of its gradient
+    to the geometry. Both blend what was projected and sorted once.
     """
     if request.max_alpha != MAX_ALPHA:
         raise RasterError(f"gsplat blends with a fixed largest alpha of {MAX_ALPHA}, {request.max_alpha} was asked for")
     gsplat, g, gated = require(), request.gaussians, request.gated
-    if screen is not None:
-        screen.gradient = None
+    if not len(g.means):  # gsplat divides by their number: the process would die
+        return _nothing(request, screen)
+    shown, splats = _project(gsplat, request, screen)
     if request.gate is None or gated.start == gated.stop:
-        features, depth, alpha = _draw(gsplat, request, g, "RGB+D", screen)
-        return RenderResult(features, depth, alpha)
+        image, alpha = _blend(gsplat, request, shown, splats, g.features)
+        return RenderResult(image[..., :-1], image[..., -1], alpha)
     before, inside, after = g.features[:, : gated.start], g.features[:, gated], g.features[:, gated.stop :]
-    plain, depth, alpha = _draw(gsplat, request, _with_features(g, torch.cat([before, after], 1)), "RGB+D", screen)
-    feature, _, _ = _draw(gsplat, request, _with_features(_gated(g, request.gate), inside), "RGB", screen, request.gate)
-    mixed = torch.cat([plain[..., : gated.start], feature, plain[..., gated.start :]], 2)
-    return RenderResult(mixed, depth, alpha)
+    image, alpha = _blend(gsplat, request, shown, splats, torch.cat([before, after], 1))
+    means, conics, opacities = (_pass_share(t, request.gate) for t in (splats.means, splats.conics, splats.opacities))
+    shares = Splats(means, conics, opacities, None)
+    feature, _ = _blend(gsplat, request, shown, shares, inside)
+    mixed = torch.cat([image[..., : gated.start], feature, image[..., gated.start : -1]], 2)
+    return RenderResult(mixed, image[..., -1], alpha)
 
 
-def _draw(
-    gsplat: Any,
-    request: RasterRequest,
-    g: GaussianBatch,
-    mode: str,
-    screen: ScreenStats | None,
-    gate: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """One gsplat call: features (H, W, F), depth (H, W; empty without it), alpha (H, W).
+@dataclass(frozen=True, slots=True)
+class Splats:
+    """Gaussians on the image plane."""
+
+    means: torch.Tensor  # (1, N, 2) px
+    conics: torch.Tensor  # (1, N, 3) inverse covariance xx, xy, yy
+    opacities: torch.Tensor  # (1, N)
+    depths: torch.Tensor | None  # (1, N) m; None: depth is not wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Which Gaussians reach which tile, front to back."""
+
+    offsets: torch.Tensor  # (1, rows, columns) where a tile's entries begin
+    entries: torch.Tensor  # rows of Gaussians
+
+
+def _project(gsplat: Any, request: RasterRequest, screen: ScreenStats | None) -> tuple[Tiles, Splats]:
+    """Projects and sorts the Gaussians, and notes what `screen` wants to know of them.
 
     Not packed: gsplat's packed form saves work where a camera sees a small part of what it is given, and is slower
     otherwise (its own note). Here only anchors in view have been decoded (`Scaffold.in_view`), so nearly all are seen.
     """
-    camera, like = request.camera, g.means
-    mode = "D" if mode == "RGB+D" and g.features.shape[1] == 0 else mode
-    colors, alphas, info = gsplat.rasterization(
-        means=g.means,
-        quats=g.quats,
-        scales=g.scales,
-        opacities=g.opacities,
-        colors=g.features,
-        viewmats=torch.as_tensor(request.world_to_camera, dtype=like.dtype, device=like.device)[None],
-        Ks=torch.as_tensor(camera.K, dtype=like.dtype, device=like.device)[None],
-        width=camera.width,
-        height=camera.height,
-        near_plane=request.near,
-        eps2d=BLUR,
-        packed=False,
-        render_mode=mode,
-    )
+    camera, g = request.camera, request.gaussians
+    view = torch.as_tensor(request.world_to_camera, dtype=g.means.dtype, device=g.means.device)[None]
+    K = torch.as_tensor(camera.K, dtype=g.means.dtype, device=g.means.device)[None]
+    radii, means, depths, conics, _ = gsplat.fully_fused_projection(
+        g.means, None, g.quats, g.scales, view, K, camera.width, camera.height,
+        eps2d=BLUR, near_plane=request.near, opacities=g.opacities,
+    )  # fmt: skip
+    columns, rows = math.ceil(camera.width / TILE), math.ceil(camera.height / TILE)
+    _, ids, entries = gsplat.isect_tiles(means, radii, depths, TILE, columns, rows)
+    offsets = gsplat.isect_offset_encode(ids, 1, columns, rows).reshape(1, rows, columns)
     if screen is not None:
-        _watch(screen, info, gate)
-    count = g.features.shape[1]
-    depth = colors[0, ..., -1] if mode.endswith("D") else colors.new_zeros(0)
-    return colors[0, ..., :count] if mode != "D" else colors[0, ..., :0], depth, alphas[0, ..., 0]
+        _watch(screen, radii[0], means)
+    return Tiles(offsets, entries), Splats(means, conics, g.opacities[None], depths)
 
 
-def _watch(screen: ScreenStats, info: dict[str, Any], gate: torch.Tensor | None) -> None:
-    """Note what is visible now, and add up the gradients of the projected means when they come."""
-    radii = info["radii"][0]  # (N, 2) since gsplat 1.5, (N,) before
-    screen.visible = (radii > 0).all(-1) if radii.ndim == 2 else radii > 0
-    means = info["means2d"]
-    if not means.requires_grad:
-        return
-
-    def add(gradient: torch.Tensor) -> None:
-        own = gradient[0] if gate is None else gradient[0] * gate[:, None]
-        screen.gradient = own if screen.gradient is None else screen.gradient + own
-
-    means.register_hook(add)
+def _blend(
+    gsplat: Any, request: RasterRequest, tiles: Tiles, splats: Splats, values: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns `values` (N, C), and depth where it is known, blended: (H, W, C or C + 1); and alpha (H, W)."""
+    colors = values[None] if splats.depths is None else torch.cat([values[None], splats.depths[..., None]], 2)
+    image, alpha = gsplat.rasterize_to_pixels(
+        splats.means, splats.conics, colors, splats.opacities, request.camera.width, request.camera.height, TILE,
+        tiles.offsets, tiles.entries,
+    )  # fmt: skip
+    return image[0], alpha[0, ..., 0]
 
 
-def _with_features(g: GaussianBatch, features: torch.Tensor) -> GaussianBatch:
-    return GaussianBatch(g.means, g.quats, g.scales, g.opacities, features, g.anchors, g.origin)
+def _watch(screen: ScreenStats, radii: torch.Tensor, means: torch.Tensor) -> None:
+    """Notes what is visible now, and the gradient of the projected means when it comes."""
+    screen.gradient, screen.visible = None, (radii > 0).all(-1)
+
+    def keep(gradient: torch.Tensor) -> None:
+        screen.gradient = gradient[0]
+
+    if means.requires_grad:
+        means.register_hook(keep)  # type: ignore[no-untyped-call]
 
 
-def _gated(g: GaussianBatch, gate: torch.Tensor) -> GaussianBatch:
-    """The same geometry, through which only the share `gate` (N,) of a gradient passes."""
+def _nothing(request: RasterRequest, screen: ScreenStats | None) -> RenderResult:
+    """The picture of no Gaussians."""
+    camera, features = request.camera, request.gaussians.features
+    if screen is not None:
+        screen.gradient, screen.visible = None, features.new_zeros(0, dtype=torch.bool)
+    empty = features.new_zeros(camera.height, camera.width)
+    return RenderResult(features.new_zeros(camera.height, camera.width, features.shape[1]), empty, empty.clone())
 
-    def pass_share(tensor: torch.Tensor) -> torch.Tensor:
-        share = gate.view(-1, *[1] * (tensor.ndim - 1))
-        return tensor.detach() + share * (tensor - tensor.detach())  # the value stays the same to the last bit
 
-    means, quats, scales, opacities = (pass_share(t) for t in (g.means, g.quats, g.scales, g.opacities))
-    return GaussianBatch(means, quats, scales, opacities, g.features, g.anchors, g.origin)
+def _pass_share(tensor: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
+    """The same values to the last bit, through which only the share `gate` (N,) of a gradient passes."""
+    share = gate.view(1, -1, *[1] * (tensor.ndim - 2))
+    return tensor.detach() + share * (tensor - tensor.detach())

@@ -99,8 +99,9 @@ def _blur(images: torch.Tensor) -> torch.Tensor:
     taps = torch.exp(-(torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float64) ** 2) / (2 * SIGMA**2))
     taps = (taps / taps.sum()).to(images)
     flat = images.reshape(-1, 1, *images.shape[-2:])
-    flat = conv2d(flat, taps.view(1, 1, 1, -1), padding=(0, RADIUS))
-    return conv2d(flat, taps.view(1, 1, -1, 1), padding=(RADIUS, 0)).view_as(images)
+    with torch.backends.cudnn.flags(allow_tf32=False):  # its 10 bits are too few for the variances of SSIM
+        flat = conv2d(flat, taps.view(1, 1, 1, -1), padding=(0, RADIUS))
+        return conv2d(flat, taps.view(1, 1, -1, 1), padding=(RADIUS, 0)).view_as(images)
 
 
 @dataclass(frozen=True, slots=True)

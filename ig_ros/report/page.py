@@ -79,7 +79,7 @@ def cards(figures: dict[str, Any]) -> list[tuple[str, str]]:
     if "gaussians" in figures:
         found.append(("Gaussians", f"{figures['gaussians']:,}"))
     found.append(("keyframes", f"{figures['keyframes']} of {figures['frames']}"))
-    found.append(("training steps", f"{figures['steps']:,}"))
+    found.append((f"training steps on {figures.get('device', 'an unknown device')}", f"{figures['steps']:,}"))
     return found
 
 

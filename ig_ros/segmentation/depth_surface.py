@@ -1,4 +1,4 @@
-"""Smooth surface from one depth image: points, normals, where it is torn, and its convex segments.
+"""Smooth surface from one depth image: points, normals, where it is torn and where it folds.
 
 A plane is affine in inverse depth over the image, so a windowed least-squares fit of 1/z gives depth and normal at
 once, with box filters only. Windows shrink towards depth gaps so that they never mix two surfaces.
@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from ig_ros.segmentation.label_images import compact
 from ig_ros.types import Camera, FloatArray, IntArray
 
 Mask = npt.NDArray[np.bool_]
@@ -45,7 +44,7 @@ def fit_surface(depth: FloatArray, camera: Camera) -> DepthSurface:
     z = np.where(known, depth, 0).astype(np.float32)
     gap = depth_gaps(z, known)
     clear = cv2.distanceTransform((~gap & known).astype(np.uint8), cv2.DIST_C, 3)
-    plane = np.zeros((*z.shape, 3))
+    plane = np.zeros((*z.shape, 3), np.float32)
     valid = np.zeros(z.shape, bool)
     for radius in RADII:
         fit, good = fit_inverse_depth(z, known & ~gap, radius)
@@ -73,26 +72,24 @@ def depth_gaps(z: FloatArray, known: Mask) -> Mask:
 
 
 def fit_inverse_depth(z: FloatArray, known: Mask, radius: int) -> tuple[FloatArray, Mask]:
-    """Returns per pixel (A, B, C) with 1/z = A u + B v + C over a window, u and v in pixels from the image's corner."""
-    h, w = z.shape
-    v, u = np.mgrid[0:h, 0:w].astype(np.float64)
-    m = known.astype(np.float64)
+    """Returns per pixel (A, B, C) with 1/z = A u + B v + C over a window, u and v in pixels from that pixel."""
+    m = known.astype(np.float32)
     q = np.divide(1.0, z, out=np.zeros_like(m), where=known)
+    ramp = np.arange(-radius, radius + 1, dtype=np.float32)
+    powers = [np.ones_like(ramp), ramp, ramp**2]
 
-    def window(values: FloatArray) -> FloatArray:
-        size = (2 * radius + 1, 2 * radius + 1)
-        return np.asarray(cv2.boxFilter(values, cv2.CV_64F, size, normalize=True, borderType=cv2.BORDER_CONSTANT))
+    def moment(values: FloatArray, u: int, v: int) -> FloatArray:
+        return cv2.sepFilter2D(values, cv2.CV_32F, powers[u], powers[v], borderType=cv2.BORDER_CONSTANT)
 
-    count = window(m)
-    share = np.maximum(count, 1e-9)
-    mean_u, mean_v, mean_q = (window(m * x) / share for x in (u, v, q))
-    uu, vv, uv = (window(m * x) / share for x in (u * u, v * v, u * v))
-    uq, vq = (window(x * q) / share for x in (u, v))
-    uu, vv, uv = uu - mean_u**2, vv - mean_v**2, uv - mean_u * mean_v
-    uq, vq = uq - mean_u * mean_q, vq - mean_v * mean_q
+    count = moment(m, 0, 0)
+    share = 1 / np.maximum(count, 1)
+    mean_u, mean_v, mean_q = moment(m, 1, 0) * share, moment(m, 0, 1) * share, moment(q, 0, 0) * share
+    uu, vv = moment(m, 2, 0) * share - mean_u**2, moment(m, 0, 2) * share - mean_v**2
+    uv = moment(m, 1, 1) * share - mean_u * mean_v
+    uq, vq = moment(q, 1, 0) * share - mean_u * mean_q, moment(q, 0, 1) * share - mean_v * mean_q
     determinant = uu * vv - uv**2
-    good = (count > 0.5) & (determinant > 0.05)
-    safe = np.where(good, determinant, 1.0)
+    good = (2 * count > ramp.size**2) & (determinant > 0.05)
+    safe = np.where(good, determinant, 1)
     a, b = (vv * uq - uv * vq) / safe, (uu * vq - uv * uq) / safe
     return np.stack([a, b, mean_q - a * mean_u - b * mean_v], axis=-1), good
 
@@ -100,36 +97,25 @@ def fit_inverse_depth(z: FloatArray, known: Mask, radius: int) -> tuple[FloatArr
 def to_surface(plane: FloatArray, valid: Mask, z: FloatArray, gap: Mask, camera: Camera) -> DepthSurface:
     """Returns points and normals from per-pixel planes in inverse depth (H, W, 3)."""
     h, w = z.shape
-    v, u = np.mgrid[0:h, 0:w].astype(np.float64)
-    a, b, c = np.moveaxis(plane, -1, 0)
-    inverse = a * u + b * v + c
-    fitted = np.divide(1.0, inverse, out=z.astype(np.float64), where=valid & (inverse > 1e-3))
+    a, b, inverse = np.moveaxis(plane, -1, 0)
+    fitted = np.divide(1, inverse, out=z.copy(), where=valid & (inverse > 1e-3))
     fitted = np.where(np.abs(fitted - z) < 2 * tolerance(z), fitted, z)
-    K = camera.K
-    cx, cy = K[0, 2] - 0.5, K[1, 2] - 0.5  # index coordinates: pixel 0's centre is at 0
-    rays = np.stack([(u - cx) / K[0, 0], (v - cy) / K[1, 1], np.ones_like(u)], axis=-1)
-    normals = -np.stack([a * K[0, 0], b * K[1, 1], a * cx + b * cy + c], axis=-1)
-    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
-    cosine = np.abs((rays * normals).sum(-1)) / np.linalg.norm(rays, axis=-1)
+    K = camera.K.astype(np.float32)
+    x = np.broadcast_to((np.arange(w, dtype=np.float32) + 0.5 - K[0, 2]) / K[0, 0], z.shape)
+    y = np.broadcast_to(((np.arange(h, dtype=np.float32) + 0.5 - K[1, 2]) / K[1, 1])[:, None], z.shape)
+    a, b = a * K[0, 0], b * K[1, 1]
+    length = np.maximum(np.sqrt(a**2 + b**2 + (inverse - a * x - b * y) ** 2), 1e-9)
+    normals = np.stack([a, b, inverse - a * x - b * y], axis=-1) / -length[..., None]
+    cosine = (
+        np.abs(inverse) / length / np.sqrt(x**2 + y**2 + 1)
+    )  # a ray (x, y, 1) times its normal is -inverse / length
     area = fitted**2 / (K[0, 0] * K[1, 1]) / np.maximum(cosine, 0.1)
-    points = rays * fitted[..., None]
-    return DepthSurface(valid, points.astype(np.float32), normals.astype(np.float32), area.astype(np.float32), gap)
+    return DepthSurface(valid, np.stack([x, y, np.ones_like(z)], axis=-1) * fitted[..., None], normals, area, gap)
 
 
 def pair(array: npt.NDArray[np.generic], axis: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
     """Returns views of all pixels but the last, and all but the first, along an axis: neighbours in pairs."""
     return (array[:-1], array[1:]) if axis == 0 else (array[:, :-1], array[:, 1:])
-
-
-def split_convex(surface: DepthSurface, off_plane: Mask, least: int) -> IntArray:
-    """Returns (H, W) int32, 0 = none, 1.. = segments of at least `least` px among the pixels off every plane."""
-    known = off_plane & (surface.points[..., 2] > 0)
-    inside = known & ~surface.gap & ~creases(surface)
-    _, segments, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=4)
-    keep = stats[:, cv2.CC_STAT_AREA] >= least
-    keep[0] = False
-    segments = np.where(keep[segments], segments, 0)
-    return compact(grow_within(segments, known, surface.points[..., 2]))
 
 
 def creases(surface: DepthSurface) -> Mask:

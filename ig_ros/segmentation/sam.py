@@ -17,11 +17,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
+from ig_ros.geometry import box_iou
 from ig_ros.segmentation.depth_surface import Mask
 from ig_ros.segmentation.label_images import compact, least_pixels
 from ig_ros.types import Array, Camera, FloatArray, IntArray, Masks
@@ -161,14 +161,6 @@ def box(mask: Mask) -> tuple[int, int, int, int]:
     """Returns first row, first column, one past the last row, one past the last column."""
     rows, cols = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     return int(rows[0]), int(cols[0]), int(rows[-1]) + 1, int(cols[-1]) + 1
-
-
-def box_iou(one: FloatArray, many: FloatArray) -> npt.NDArray[np.float64]:
-    """Returns (n,) IoU of a box (4,) with boxes (n, 4)."""
-    edges = np.minimum(one[2:], many[:, 2:]) - np.maximum(one[:2], many[:, :2])
-    common = np.clip(edges, 0, None).prod(1)
-    union = (one[2:] - one[:2]).prod() + (many[:, 2:] - many[:, :2]).prod(1) - common
-    return np.asarray(common / union)
 
 
 def flatten(candidates: list[Candidate], size: tuple[int, int], least: int) -> Masks:

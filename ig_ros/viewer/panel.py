@@ -122,7 +122,7 @@ class Panel:
         if result is None or not result.hits:
             self._answer.content = escape(complaint or (result.message if result else ""))
             return
-        lines = [f"**{escape(text)}**", "", "| object | score |", "|---|---|"]
+        lines = [f"**{escape(text)}**", "", escape(result.message), "", "| object | score |", "|---|---|"]
         lines += [f"| {escape(name_of(hit.object))} | {hit.score:.2f} |" for hit in result.hits]
         self._answer.content = "\n".join(lines)
 

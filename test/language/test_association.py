@@ -10,6 +10,7 @@ import pytest
 
 from ig_ros.errors import EncoderError
 from ig_ros.language import MaskObservation, describe, embed_masks
+from ig_ros.language.naming import name_probabilities
 from ig_ros.types import Array, FloatArray, Masks
 
 FRESH = itertools.count(100)
@@ -79,8 +80,14 @@ def test_nothing_known_is_zero() -> None:
 
 
 def test_label_encoder_mixes_votes() -> None:
-    words = describe([seen("cup", 0.6), seen("bowl", 0.8)], OnlyWords())
-    np.testing.assert_allclose(words.embedding, [0.6, 0.8], atol=1e-6)
+    words, odds = (
+        describe([seen("cup", 0.6), seen("bowl", 0.8)], OnlyWords()),
+        name_probabilities({"cup": 0.6, "bowl": 0.8}, 0.0, 1),
+    )
+    np.testing.assert_allclose(
+        words.embedding, np.array([odds["cup"], odds["bowl"]]) / np.hypot(*odds.values()), atol=1e-6
+    )
+    assert (words.label, words.certainty) == ("bowl", odds["bowl"])
 
 
 def test_foreign_embedding_is_refused() -> None:

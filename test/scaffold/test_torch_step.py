@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from helpers import orbit, small_config
-from reference.gsplat_torch import rasterization
+from reference.gsplat_host import host_kernels
 from reference.plain_step import plain_everything, plain_torch
 
 from ig_ros.mapper import Mapper
@@ -65,7 +64,7 @@ def test_the_slow_side_of_the_quality_comparison_learns_the_same_beyond_noise() 
 
 
 def test_the_steps_of_a_gpu_learn_what_the_kernels_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """cuda.render, torch's decoder and losses and Adam, with gsplat's contract in torch: growth's statistics too."""
+    """gsplat's Python on host kernels, torch's decoder, losses and Adam: growth's statistics too."""
 
     def on_gpu(g: Any, T: Any, camera: Any, *, near: float, screen: Any, **gate: Any) -> RenderResult:
         return gsplat_backend.render(
@@ -75,8 +74,7 @@ def test_the_steps_of_a_gpu_learn_what_the_kernels_learn(monkeypatch: pytest.Mon
     changes = {"seeding__voxel": 0.1, "training__warmup_visits": 1, "training__joint_visits": 2}
     ours, learnt = curve(4, **changes)
     monkeypatch.setattr(trainer, "rasterize", on_gpu)
-    monkeypatch.setattr(gsplat_backend, "require", lambda: SimpleNamespace(rasterization=rasterization))
-    with plain_torch():
+    with plain_torch(), host_kernels():
         truth, expected = curve(4, **changes)
     assert ours == pytest.approx(truth, rel=5e-3)
     assert ours != truth, "another code has run"

@@ -36,7 +36,9 @@ def test_quality_is_known_once_a_picture_is_watched_and_grows(mapper: LiveMapper
     assert 5 < at_first < 40
     for frame in frames[3:]:
         mapper.submit(frame)
-    wait_until(lambda: mapper.stats().steps > early.step + 60, "more training")
+    wait_until(lambda: mapper.stats().keyframes == len(frames), "all keyframes")
+    planted = mapper.stats().steps
+    wait_until(lambda: mapper.stats().steps > planted + 60, "more training")
     later = source.quality(mapper.instantiate().result(60))
     assert later is not None
     assert later > at_first + 1
