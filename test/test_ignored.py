@@ -74,7 +74,9 @@ def test_nothing_is_planted_on_what_is_ignored(frames: list[Frame], kind: str) -
     assert planted_near(plain, seen) > 5
     assert planted_near(mapper, seen) == 0
     keyframe = mapper.keyframes.items[0]
-    assert keyframe.ignored is not None and keyframe.depth is not None and keyframe.labels is not None
+    assert keyframe.ignored is not None
+    assert keyframe.depth is not None
+    assert keyframe.labels is not None
     assert np.array_equal(keyframe.ignored.numpy(), corner())
     assert not keyframe.depth[keyframe.ignored].any()
     assert not keyframe.labels[keyframe.ignored].any()
@@ -150,7 +152,8 @@ def test_late_ones_take_back_what_was_planted(frames: list[Frame], how: str) -> 
     assert planted_near(mapper, seen) == 0
     assert len(mapper.scaffold.anchors) > before / 2
     ignored = mapper.keyframes.items[0].ignored
-    assert ignored is not None and np.array_equal(ignored.numpy(), corner())
+    assert ignored is not None
+    assert np.array_equal(ignored.numpy(), corner())
 
 
 def test_late_ignored_pixels_reach_an_image_that_masks_make_a_keyframe_later(frames: list[Frame]) -> None:
@@ -163,9 +166,12 @@ def test_late_ignored_pixels_reach_an_image_that_masks_make_a_keyframe_later(fra
     assert isinstance(taken, Frame)
     intake.take(3, LateMasks(frame.stamp, None, corner()))
     number, late = intake.take(4, LateMasks(frame.stamp, frames[0].masks))
-    assert number == 2 and isinstance(late, LateMasks)
-    assert late.ignored is not None and np.array_equal(late.ignored, corner())
-    assert late.masks is not None and not late.masks.labels[corner()].any()
+    assert number == 2
+    assert isinstance(late, LateMasks)
+    assert late.ignored is not None
+    assert np.array_equal(late.ignored, corner())
+    assert late.masks is not None
+    assert not late.masks.labels[corner()].any()
 
 
 def test_stereo_does_not_match_with_ignored_pixels() -> None:
@@ -188,7 +194,8 @@ def test_a_saved_map_remembers_them(frames: list[Frame], tmp_path: Path) -> None
     again = Mapper(small_config())
     load_map(again, tmp_path / "map")
     ignored = again.keyframes.items[0].ignored
-    assert ignored is not None and np.array_equal(ignored.numpy(), corner())
+    assert ignored is not None
+    assert np.array_equal(ignored.numpy(), corner())
 
 
 def write(path: Path, pixels: BoolArray) -> str:
@@ -233,7 +240,8 @@ def test_frames_of_a_dataset_ignore_a_mask_and_their_own(tmp_path: Path, frames:
     )
     assert len(dataset) == 1
     ignored = dataset[0].ignored
-    assert ignored is not None and np.array_equal(ignored, corner() | own)
+    assert ignored is not None
+    assert np.array_equal(ignored, corner() | own)
 
 
 def test_one_name_need_not_be_a_list() -> None:

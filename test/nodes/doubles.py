@@ -18,6 +18,7 @@ import torch
 from ig_ros.config import Config
 from ig_ros.errors import QueryError, StorageError
 from ig_ros.geometry import back_project, transform
+from ig_ros.ignored import union
 from ig_ros.language import Scope
 from ig_ros.mapper import NEAR
 from ig_ros.nodes.mapping_node import run
@@ -81,7 +82,8 @@ class MaskMapper:
         self.boxes.append((stamp, detections, width))
 
     def submit_ignored(self, stamp: int, ignored: np.ndarray) -> None:
-        self.frames = [replace(f, ignored=ignored) if f.stamp == stamp else f for f in self.frames]
+        own = {f.stamp: union(f.ignored, ignored) for f in self.frames if f.stamp == stamp}
+        self.frames = [replace(f, ignored=own[stamp]) if f.stamp == stamp else f for f in self.frames]
 
     def submit_points(self, xyz: np.ndarray, _rgb: np.ndarray | None) -> Future[int]:
         self.points += len(xyz)

@@ -193,3 +193,20 @@ def refusal(intake: Intake, late: LateMasks) -> str:
     with pytest.raises(Exception, match="masks came") as caught:
         intake.take(1, late)
     return str(caught.value)
+
+
+def test_ignored_pixels_wait_with_the_image_or_are_late_for_it_beside_its_masks() -> None:
+    line = make_line()
+    line.add_ignore(0, "arm", 0.0)
+    line.add_image(0, "image", 0.0)
+    line.add_image(100_000_000, "image", 0.0)
+    [first] = line.advance(0.0)[0]
+    assert (first.masks, first.ignore) == (None, "arm")
+    [second] = line.advance(10.0)[0]
+    assert second.ignore is None
+    line.add_ignore(100_000_000, "arm", 10.0)
+    line.add_masks(100_000_000, "masks", 10.0)
+    line.add_ignore(100_000_000, "arm again", 10.0)
+    assert line.take_late() == [Late(100_000_000, None, "arm"), Late(100_000_000, "masks")]
+    line.add_ignore(40_000_000, "of no image", 10.0)
+    assert [problem.cause for problem in line.advance(10.0)[1]] == ["ignore_too_late"]
