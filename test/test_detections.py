@@ -127,4 +127,5 @@ def test_the_mapper_names_masks_now_and_late(monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(mapper, "segmenter", Cuts())
     masks = mapper.segment(frame).masks
-    assert masks is not None and masks.names == {MUG: "mug"}
+    assert masks is not None
+    assert masks.names == {MUG: "mug"}

@@ -75,7 +75,7 @@ class SsdDetector:
         shape = tuple(self._input["shape"].tolist())
         if not (len(shape) == 4 and shape[3] == 3 and (self._plain or len(sizes) == 4)):
             raise SegmenterError(
-                f"{path} is no SSD: it takes {shape} and returns {sizes}; wanted is one image in, and out box "
+                f"{path} is no SSD: it takes {shape} and returns {sizes}; wanted is one image in, out box "
                 "encodings (1, n, 4) and class scores (1, n, classes), or the four outputs of TFLite_Detection_PostProcess"
             )
         if self._plain:
@@ -103,7 +103,7 @@ class SsdDetector:
         if min(rows, cols) >= MIN_QUARTER * self._input["shape"][1]:
             for top, left in product((0, height - rows), (0, width - cols)):
                 boxes, *rest = self._look(rgb[top : top + rows, left : left + cols])
-                boxes = boxes + [left, top, left, top]
+                boxes = np.add(boxes, [left, top, left, top])
                 inner = [left + CUT, top + CUT, left + cols - CUT, top + rows - CUT]
                 border = np.array([left == 0, top == 0, left + cols == width, top + rows == height])
                 whole = (border | np.concatenate([boxes[:, :2] > inner[:2], boxes[:, 2:] < inner[2:]], axis=1)).all(1)
@@ -164,7 +164,7 @@ def read_labels(path: Path) -> list[str]:
 
 
 def ssd_anchors(side: int, count: int, path: Path) -> FloatArray:
-    """Returns (n, 4) anchors y, x, h, w in [0, 1] of an SSD-MobileNet on side x side px: six grids, the first side / 16.
+    """Returns (n, 4) anchors y, x, h, w in [0, 1] of an SSD-MobileNet on side x side px: six grids, first side / 16.
 
     Raises SegmenterError where that makes another number of anchors than the model has.
     """
