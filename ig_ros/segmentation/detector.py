@@ -76,7 +76,7 @@ class SsdDetector:
         if not (len(shape) == 4 and shape[3] == 3 and (self._plain or len(sizes) == 4)):
             raise SegmenterError(
                 f"{path} is no SSD: it takes {shape} and returns {sizes}; wanted is one image in, out box "
-                "encodings (1, n, 4) and class scores (1, n, classes), or the four outputs of TFLite_Detection_PostProcess"
+                "encodings (1, n, 4) and class scores (1, n, classes), or the four of TFLite_Detection_PostProcess"
             )
         if self._plain:
             self._order = sorted(range(2), key=lambda i: sizes[i][2] != 4)
