@@ -121,11 +121,11 @@ class SsdDetector:
             self._input["index"], (image / 127.5 - 1).astype(np.float32) if floating else image.astype(np.uint8)
         )
         self._model.invoke()
-        values = [np.asarray(self._model.get_tensor(o["index"])[0]) for o in self._outputs]
+        values: list[FloatArray] = [np.asarray(self._model.get_tensor(o["index"])[0]) for o in self._outputs]
         boxes, classes, scores = self._decoded(values) if self._plain else self._postprocessed(values)
         return boxes * ([width, height] * 2), classes, scores
 
-    def _decoded(self, values: Sequence[Array]) -> tuple[FloatArray, Array, FloatArray]:
+    def _decoded(self, values: Sequence[FloatArray]) -> tuple[FloatArray, Array, FloatArray]:
         """Boxes (n, 4) in [0, 1], classes (n,) and scores (n,) of a plain network: one row per anchor and class."""
         encoded, logits = (values[i].astype(np.float64) for i in self._order)
         centre, size = self._anchors[:, :2], self._anchors[:, 2:]
@@ -137,7 +137,7 @@ class SsdDetector:
         anchor, which = np.nonzero(scores >= MIN_SCORE)
         return boxes[anchor], which, scores[anchor, which]
 
-    def _postprocessed(self, values: Sequence[Array]) -> tuple[FloatArray, Array, FloatArray]:
+    def _postprocessed(self, values: Sequence[FloatArray]) -> tuple[FloatArray, Array, FloatArray]:
         boxes, classes, scores, count = values[0], values[1].astype(int), values[2], int(np.ravel(values[3])[0])
         good = np.flatnonzero(scores[:count] >= MIN_SCORE)
         offset = 1 if self.labels[:1] == ["???"] else 0  # the background has a line, but no class there
