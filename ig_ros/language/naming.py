@@ -38,7 +38,8 @@ class Vocabulary:
     @staticmethod
     def of(masks: Iterable[Masks]) -> Vocabulary:
         """Returns that of all masks of a map."""
-        names, scores = set(), []
+        names: set[str] = set()
+        scores: list[float] = []
         for some in masks:
             named = {mask: name for mask, name in some.names.items() if name.strip()}
             names.update(kind_of(name) for name in named.values())
