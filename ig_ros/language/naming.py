@@ -16,7 +16,7 @@ from math import inf, lgamma, log
 import numpy as np
 import yaml
 
-from ig_ros.language.lexicon import ENTRY_OF, NAMES
+from ig_ros.language.lexicon import ENTRY_OF
 from ig_ros.types import FloatArray, Masks
 
 VOCABULARY = 20  # kinds that a detector can name at least, however few are in a map
@@ -38,7 +38,8 @@ class Vocabulary:
     @staticmethod
     def of(masks: Iterable[Masks]) -> Vocabulary:
         """Returns that of all masks of a map."""
-        names, scores = set(), []
+        names: set[str] = set()
+        scores: list[float] = []
         for some in masks:
             named = {mask: name for mask, name in some.names.items() if name.strip()}
             names.update(kind_of(name) for name in named.values())
@@ -55,8 +56,12 @@ def size_ranges() -> dict[str, tuple[float, float]]:
 
 def kind_of(name: str) -> str:
     """Returns the lexicon's name for a name: one for those that people use for the same thing, else the name itself."""
-    words = " ".join(name.lower().replace("_", " ").split())
-    return words if words in NAMES and words not in ENTRY_OF else ENTRY_OF.get(words, words)
+    path = [" ".join(name.lower().replace("_", " ").split())]
+    while (kind := ENTRY_OF.get(path[-1])) is not None:
+        if kind in path:  # entries that name each other
+            return min(path[path.index(kind) :])
+        path.append(kind)
+    return path[-1]
 
 
 def size_fit(name: str, longest: float) -> float:

@@ -75,8 +75,8 @@ class SsdDetector:
         shape = tuple(self._input["shape"].tolist())
         if not (len(shape) == 4 and shape[3] == 3 and (self._plain or len(sizes) == 4)):
             raise SegmenterError(
-                f"{path} is no SSD: it takes {shape} and returns {sizes}; wanted is one image in, and out box "
-                "encodings (1, n, 4) and class scores (1, n, classes), or the four outputs of TFLite_Detection_PostProcess"
+                f"{path} is no SSD: it takes {shape} and returns {sizes}; wanted is one image in, out box "
+                "encodings (1, n, 4) and class scores (1, n, classes), or the four of TFLite_Detection_PostProcess"
             )
         if self._plain:
             self._order = sorted(range(2), key=lambda i: sizes[i][2] != 4)
@@ -103,7 +103,7 @@ class SsdDetector:
         if min(rows, cols) >= MIN_QUARTER * self._input["shape"][1]:
             for top, left in product((0, height - rows), (0, width - cols)):
                 boxes, *rest = self._look(rgb[top : top + rows, left : left + cols])
-                boxes = boxes + [left, top, left, top]
+                boxes = np.add(boxes, [left, top, left, top])
                 inner = [left + CUT, top + CUT, left + cols - CUT, top + rows - CUT]
                 border = np.array([left == 0, top == 0, left + cols == width, top + rows == height])
                 whole = (border | np.concatenate([boxes[:, :2] > inner[:2], boxes[:, 2:] < inner[2:]], axis=1)).all(1)
@@ -121,11 +121,11 @@ class SsdDetector:
             self._input["index"], (image / 127.5 - 1).astype(np.float32) if floating else image.astype(np.uint8)
         )
         self._model.invoke()
-        values = [np.asarray(self._model.get_tensor(o["index"])[0]) for o in self._outputs]
+        values: list[FloatArray] = [np.asarray(self._model.get_tensor(o["index"])[0]) for o in self._outputs]
         boxes, classes, scores = self._decoded(values) if self._plain else self._postprocessed(values)
         return boxes * ([width, height] * 2), classes, scores
 
-    def _decoded(self, values: Sequence[Array]) -> tuple[FloatArray, Array, FloatArray]:
+    def _decoded(self, values: Sequence[FloatArray]) -> tuple[FloatArray, Array, FloatArray]:
         """Boxes (n, 4) in [0, 1], classes (n,) and scores (n,) of a plain network: one row per anchor and class."""
         encoded, logits = (values[i].astype(np.float64) for i in self._order)
         centre, size = self._anchors[:, :2], self._anchors[:, 2:]
@@ -137,7 +137,7 @@ class SsdDetector:
         anchor, which = np.nonzero(scores >= MIN_SCORE)
         return boxes[anchor], which, scores[anchor, which]
 
-    def _postprocessed(self, values: Sequence[Array]) -> tuple[FloatArray, Array, FloatArray]:
+    def _postprocessed(self, values: Sequence[FloatArray]) -> tuple[FloatArray, Array, FloatArray]:
         boxes, classes, scores, count = values[0], values[1].astype(int), values[2], int(np.ravel(values[3])[0])
         good = np.flatnonzero(scores[:count] >= MIN_SCORE)
         offset = 1 if self.labels[:1] == ["???"] else 0  # the background has a line, but no class there
@@ -164,7 +164,7 @@ def read_labels(path: Path) -> list[str]:
 
 
 def ssd_anchors(side: int, count: int, path: Path) -> FloatArray:
-    """Returns (n, 4) anchors y, x, h, w in [0, 1] of an SSD-MobileNet on side x side px: six grids, the first side / 16.
+    """Returns (n, 4) anchors y, x, h, w in [0, 1] of an SSD-MobileNet on side x side px: six grids, first side / 16.
 
     Raises SegmenterError where that makes another number of anchors than the model has.
     """

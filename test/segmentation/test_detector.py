@@ -106,13 +106,13 @@ def test_of_boxes_that_overlap_the_best_stays() -> None:
 
 @pytest.mark.field("wrong", "a detector model that is none, has no labels or too few", "one line with file and remedy")
 def test_what_is_wrong_with_a_model_is_told(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(SegmenterError, match="set segmentation.detector_model to its path"):
+    with pytest.raises(SegmenterError, match=r"set segmentation\.detector_model to its path"):
         make_segmenter(SegmentationConfig(segmenter="detector"))
     with pytest.raises(SegmenterError, match=r"no checkpoint of detector at .*gone"):
         make_segmenter(SegmentationConfig(segmenter="detector", detector_model=str(tmp_path / "gone.tflite")))
     path.with_suffix(".txt").write_text("mug")
     if Model.plain:
-        with pytest.raises(SegmenterError, match="tells 3 classes apart, ssd.txt beside it has 1 lines"):
+        with pytest.raises(SegmenterError, match=r"tells 3 classes apart, ssd\.txt beside it has 1 lines"):
             SsdDetector(path)
     path.with_suffix(".txt").unlink()
     with pytest.raises(SegmenterError, match="brings no labels"):
