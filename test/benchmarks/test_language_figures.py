@@ -9,16 +9,17 @@ import pytest
 
 from benchmarks.language.asking import Answer, Question, absent_questions, ask, percent
 from benchmarks.language.maps import boxed, most
-from benchmarks.language.page import missed_goals, write_page
+from benchmarks.language.page import missed_goals, write_page, written_parts
 from benchmarks.language.reliability import calibration_error, reliability
 from benchmarks.language.rooms import ROOMS, ask_rooms, room_map
 from benchmarks.language.tabletop import PER_SCENE, on_table, relation_questions, tabletop
+from benchmarks.language.written import is_right
 from benchmarks.segmenter.kitchen import THINGS, WOOD
 from benchmarks.segmenter.single import Single
 from benchmarks.segmenter.whole import judge
 from ig_ros.config import Config
 from ig_ros.language.sentence_encoder import SentenceEncoder
-from ig_ros.types import Instances, MapSnapshot
+from ig_ros.types import Instances, MapSnapshot, ObjectInstance, QueryHit, QueryResult, QueryStatus
 
 
 def entry(score: float, right: bool, given: bool = True) -> Answer:
@@ -99,8 +100,9 @@ def test_the_page_holds_every_figure_and_what_went_wrong(tmp_path: Path) -> None
     bins = [{"low": 0.8, "high": 1.0, "answers": 3, "score": 0.9, "right": 0.66}]
     keys = ("query_accuracy", "absent_refused", "relation_accuracy", "held_out_query_accuracy", "held_out_in_lexicon",
             "held_out_not_in_lexicon", "held_out_absent_refused")  # fmt: skip
+    written = {"last": {"kinds": [("name", 1, "100.0", 0)], "figures": {"right": 98.7}, "wrong": []}}
     figures = {key: 10.0 + i for i, key in enumerate(keys)} | {
-        "calibration_error": 0.123, "held_out_calibration_error": 0.456, "reliability": bins,
+        "calibration_error": 0.123, "questions": written, "held_out_calibration_error": 0.456, "reliability": bins,
         "held_out_reliability": bins, "asked": {"query": 20}, "wrong": [
             {"kind": "query", "map": "truth", "seed": 1, "text": "a pipe", "message": "a | b"}],
         "maps": [{"seed": 1, "map": "noisy", "objects": 19, "query": 95.0, "absent": 90.0, "relation": 100.0,
@@ -133,3 +135,32 @@ def test_a_thing_that_shares_its_object_with_another_or_with_the_table_is_not_ap
     assert list(whole.apart.values()) == [True, True, True, False, False, False]
     assert set(whole.table) == {9}
     assert whole.shares["magazine"] == 2
+
+
+def test_written_questions_have_a_table() -> None:
+    written = {"last": {"kinds": [("name", 1, "100.0", 0)], "figures": {"right": 98.7}, "wrong": []}}
+    assert "| name | 1 | 100.0 | 0 |" in "\n".join(written_parts(written))
+
+
+def result(status: QueryStatus, ids: list[int], message: str = "") -> QueryResult:
+    hits = [QueryHit(ObjectInstance(i, "", 1.0, 3, np.eye(4), np.ones(3), 5), 0.9) for i in ids]
+    return QueryResult(status, tuple(hits), message)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer", "right"),
+    [
+        ("mug", result(QueryStatus.FOUND, [1, 2]), True),
+        ("mug | book", result(QueryStatus.FOUND, [2]), True),
+        ("mug", result(QueryStatus.FOUND, [2, 1]), False),
+        ("mug", result(QueryStatus.AMBIGUOUS, [1, 2], "2 fit, which one?"), False),
+        ("which: book, mug", result(QueryStatus.AMBIGUOUS, [1, 2], "2 fit, which one?"), True),
+        ("all: mug", result(QueryStatus.FOUND, [1, 2]), False),
+        ("count 2", result(QueryStatus.FOUND, [1, 2], "'how many of the 3': 2"), True),
+        ("refused", result(QueryStatus.ABSENT, []), True),
+        ("english", result(QueryStatus.ABSENT, [], "nothing here fits"), False),
+        ("not: mug", result(QueryStatus.FOUND, [2]), True),
+    ],
+)
+def test_what_counts_as_right(wanted: str, answer: QueryResult, right: bool) -> None:
+    assert is_right(wanted, answer, {"mug": 1, "book": 2}) is right
