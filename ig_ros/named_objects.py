@@ -11,7 +11,7 @@ import torch
 
 from ig_ros.config import Config, LanguageConfig
 from ig_ros.instances import Children, Instantiation, Instantiator, LabelledView, ObjectTracker, PointSet
-from ig_ros.language import Encoder, MaskObservation, describe, foreign, kind_of, learn_threshold
+from ig_ros.language import Encoder, MaskObservation, Vocabulary, describe, foreign, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
 from ig_ros.scaffold.codebook_refinement import refine
@@ -62,7 +62,8 @@ def find_objects(
 
     use = refined if config.instances.refine_steps else None
     instantiator = instantiator or Instantiator()
-    found = instantiator.run(frozen.points, children, views, tracker, config.instances, use)
+    settings, exhaustive = config.instances, config.segmentation.exhaustive
+    found = instantiator.run(frozen.points, children, views, tracker, settings, use, exhaustive)
     found = dataclasses.replace(found, objects=tuple(in_world(o, frozen.gaussians.origin) for o in found.objects))
     return name_objects(found, shown, encoder, config.language, config.instances.min_views)
 
@@ -94,6 +95,8 @@ def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
         view = rasterize(gaussians, keyframe.T_world_camera, keyframe.camera)
         alpha = view.alpha.cpu().numpy()
         depth = np.where(alpha > MIN_ALPHA, view.depth.cpu().numpy() / np.maximum(alpha, 1e-6), 0.0)
+        if keyframe.ignored is not None:
+            depth = np.where(keyframe.ignored.numpy(), 0.0, depth)
     T = keyframe.T_world_camera.copy()
     T[:3, 3] -= gaussians.origin
     return LabelledView(keyframe.camera, T, keyframe.masks.labels, depth)
@@ -116,7 +119,7 @@ def name_objects(
     """
     objects, embeddings = [], []
     usable, others = usable_embeddings(shown, encoder)
-    names = len({kind_of(name) for k in shown if k.masks is not None for name in k.masks.names.values()})
+    vocabulary = Vocabulary.of(k.masks for k in shown if k.masks is not None)
     for thing, matches in zip(found.objects, found.matches, strict=True):
         observations = []
         for match in matches:
@@ -132,7 +135,7 @@ def name_objects(
                     match.view,
                 )
             )
-        words = describe(observations, encoder, config.accept, min_views, names, float(np.max(thing.size)))
+        words = describe(observations, encoder, config.accept, min_views, vocabulary, float(np.max(thing.size)))
         stamps = [shown[match.view].stamp for match in matches]
         born, last = min(stamps, default=0), max(stamps, default=0)
         objects.append(
