@@ -75,8 +75,8 @@ def map_command(
 ) -> None:
     """Map a dataset without ROS and write the labelled cloud, objects, held-out pictures, figures and a report.
 
-    Every eighth frame (place i with i % 8 == 7) is held out. Ctrl-C ends the mapping early: what is there is judged and saved, and the exit code is 130. Broken and missing files are
-    left out, counted and said at the end.
+    Every eighth frame (place i with i % 8 == 7) is held out. Ctrl-C ends the mapping early: what is there is
+    judged and saved, and the exit code is 130. Broken and missing files are left out, counted and said at the end.
     """
     from ig_ros.datasets import faults_of, open_dataset, with_topics
     from ig_ros.datasets.ignoring import IgnoringDataset

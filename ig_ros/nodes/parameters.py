@@ -55,8 +55,9 @@ def read_parameters(node: Node) -> NodeConfig:
     unknown = sorted(given.keys() - known.keys())
     if unknown:
         groups = sorted({name.split(".")[0] for name in known})
+        near = did_you_mean(unknown[0], known)
         raise ConfigError(
-            f"unknown parameter '{unknown[0]}'{did_you_mean(unknown[0], known)}: see config/mapping.yaml; top-level names are {', '.join(groups)}"
+            f"unknown parameter '{unknown[0]}'{near}: see config/mapping.yaml; top-level names are {', '.join(groups)}"
         )
     values = {leaf.name: _checked(name, leaf, given.get(name, leaf.default)) for name, leaf in known.items()}
     default = {leaf.name: leaf.default for leaf in known.values()}
