@@ -3,6 +3,9 @@
 The text of an error is one line that says what is wrong, where, and what to do about it.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class IgError(Exception):
     """Root of all errors raised on purpose by ig_ros."""
@@ -50,6 +53,12 @@ class DownloadError(IgError):
 
 class RasterError(IgError):
     """The compiled rasteriser is missing or was called with impossible arguments."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns " (did you mean 'x'?)" for the known word that is nearest to a mistyped one, "" where none is near."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def one_line(error: BaseException) -> str:

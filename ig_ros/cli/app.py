@@ -35,12 +35,25 @@ EPILOG = (
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Online open-vocabulary 3D instance mapping.",
     epilog=EPILOG,
 )
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end", is_eager=True)] = False,
+) -> None:
+    """Online open-vocabulary 3D instance mapping."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"ig_ros {installed('ig_ros')}")
+        raise typer.Exit(Exit.OK)
+
+
 ROOM = 200 << 20  # bytes free that a map of a room with its pictures may take
 console = Console(stderr=True)  # progress and complaints; results go to stdout
 
@@ -133,4 +146,7 @@ def map_home(directory: Path) -> Path:
     """The map itself: the folder, or `map` inside what `ig map --out` wrote."""
     from ig_ros.map_io import MANIFEST
 
-    return directory if (directory / MANIFEST).exists() else directory / "map"
+    if not directory.exists():
+        raise StorageError(f"no such folder: {directory}")
+    inner = directory / "map"
+    return inner if not (directory / MANIFEST).exists() and (inner / MANIFEST).exists() else directory

@@ -25,6 +25,7 @@ class Format(str, Enum):
     OBJECTS = "objects"
     MCAP = "mcap"
     ONTO = "onto"
+    GLB = "glb"
 
 
 class Up(str, Enum):
@@ -41,12 +42,14 @@ PLACES = {
     Format.OBJECTS: "objects",
     Format.MCAP: "results.mcap",
     Format.ONTO: "onto.ply",
+    Format.GLB: "mesh.glb",
 }  # below the map's folder
 
 EXAMPLES = examples(
     "ig export out/map splat --axes viewer",
     "ig export out/map splat --only 3 --paint --out mug.ply",
     "ig export out/map pcd --out table.pcd",
+    "ig export out/map glb --only 3",
     "ig export out/map objects --json",
     "ig export out/map mcap --out results.mcap",
     "ig export out/map onto --cloud mesh.ply --out labelled_mesh.ply",
@@ -61,7 +64,8 @@ def export_command(
         typer.Argument(
             metavar="FORMAT",
             help="splat: 3DGS PLY, opens in SuperSplat; ply, pcd: labelled cloud; objects: a PLY each; "
-            "mcap: what the node would publish, as a rosbag2; onto: the objects on a cloud or mesh of yours",
+            "mcap: what the node would publish, as a rosbag2; onto: the objects on a cloud or mesh of yours; "
+            "glb: a coloured mesh",
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="File or folder; default: MAP/export/...")] = None,
@@ -69,7 +73,7 @@ def export_command(
         Up, typer.Option(help="splat: which way is up; map: z, in metres; viewer: -y, as splat viewers show it upright")
     ] = Up.MAP,
     paint: Annotated[bool, typer.Option("--paint", help="splat, onto: every object in the colour of its id")] = False,
-    only: Annotated[list[int] | None, typer.Option(help="splat: the object of this id alone (repeatable)")] = None,
+    only: Annotated[list[int] | None, typer.Option(help="splat, glb: the object of this id alone (repeatable)")] = None,
     cloud: Annotated[
         Path | None, typer.Option(help="onto: the PLY (cloud or mesh) or PCD to label, in the map's frame, in metres")
     ] = None,
@@ -80,13 +84,16 @@ def export_command(
 ) -> None:
     """Write a saved map as splats, labelled cloud, a file per object, a bag, or onto another cloud."""
     target = out if out is not None else directory / "export" / PLACES[kind]
-    refuse_mixture(kind, axes is not Up.MAP or bool(only), paint, cloud is not None, plain)
+    refuse_mixture(kind, axes is not Up.MAP, bool(only), paint, cloud is not None, plain)
+    refuse_ending(kind, target)
     make_folder(target.parent)
     home = map_home(directory)
     facts: dict[str, float] = {}
     with busy(f"writing {target}"):
         if kind is Format.SPLAT:
             count, what = write_splats(home, target, axes, paint, only or ()), "gaussians"
+        elif kind is Format.GLB:
+            count, what = write_mesh(home, target, only or ()), "triangles"
         elif cloud is not None:
             count, coverage = write_onto(home, target, cloud, plain, paint)
             what, facts = "points", {"coverage": round(coverage, 4)}
@@ -99,10 +106,20 @@ def export_command(
         typer.echo(f"{count} {what} written to {target}{covered}")
 
 
-def refuse_mixture(kind: Format, turned: bool, paint: bool, cloud: bool, plain: bool) -> None:
+def refuse_ending(kind: Format, target: Path) -> None:
+    """Raises ConfigError for a file name that says another format than what is written."""
+    usual = Path(PLACES[kind]).suffix
+    if target.suffix.lower() in {Path(place).suffix for place in PLACES.values()} - {usual}:
+        name = f"end in {usual}" if usual else "be the name of a folder"
+        raise ConfigError(f"{kind.value} is not written to a file called {target.name}: --out must {name}")
+
+
+def refuse_mixture(kind: Format, turned: bool, only: bool, paint: bool, cloud: bool, plain: bool) -> None:
     """Raise ConfigError for an option that the format does not know, or one that it lacks."""
     if kind is not Format.SPLAT and turned:
-        raise ConfigError("--axes and --only are for splats: other formats hold the whole map in its frame")
+        raise ConfigError("--axes is for splats: other formats are in the map's frame, glb with y up")
+    if kind not in (Format.SPLAT, Format.GLB) and only:
+        raise ConfigError("--only is for splat and glb: other formats hold the whole map")
     if kind not in (Format.SPLAT, Format.ONTO) and paint:
         raise ConfigError("--paint is for splat and onto: other formats have a column of ids beside the colours")
     if kind is not Format.ONTO and (cloud or plain):
@@ -129,6 +146,15 @@ def write_splats(home: Path, target: Path, axes: Up, paint: bool, only: Sequence
         gaussians = export.painted(gaussians, ids) if paint else gaussians
         gaussians = export.chosen(gaussians, np.isin(ids, only)) if only else gaussians
     return export.write_splats(target, gaussians, export.Axes(axes.value))
+
+
+def write_mesh(home: Path, target: Path, only: Sequence[int]) -> int:
+    """Write a mesh; returns its triangles. Raises StorageError, QueryError for an object that is not there."""
+    from ig_ros import export
+
+    mapper, _ = open_map(home)
+    _, snapshot = grouped(mapper, home)
+    return export.write_mesh(target, snapshot, mapper.keyframes.items, only)
 
 
 def write_onto(home: Path, target: Path, given: Path, plain: bool, paint: bool) -> tuple[int, float]:

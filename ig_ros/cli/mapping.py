@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ig_ros.mapper import Mapper
     from ig_ros.report import History
 
+SECONDS = 120.0  # of mapping, where nobody says how long
 WATCHED = 2  # unseen views that are rendered now and then while the map trains, for the report's curve
 
 EXAMPLES = examples(
@@ -50,8 +51,8 @@ EXAMPLES = examples(
 def map_command(
     scene: SceneArgument,
     out: Annotated[Path, typer.Option(help="Folder for the results")] = Path("out/map"),
-    seconds: Annotated[float, typer.Option(min=0, help="Map for this long")] = 0.0,
-    steps: Annotated[int, typer.Option(min=0, help="... or for this many training steps")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, help="Map for this long")] = SECONDS,
+    steps: Annotated[int, typer.Option(min=0, help="... or, if not 0, for this many training steps")] = 0,
     depth: Annotated[bool, typer.Option(help="Use the depth images")] = True,
     segmenter: Segmenter = None,
     image: Annotated[str | None, typer.Option(help="Bags: colour image topic, raw or compressed")] = None,
@@ -74,9 +75,8 @@ def map_command(
 ) -> None:
     """Map a dataset without ROS and write the labelled cloud, objects, held-out pictures, figures and a report.
 
-    Every eighth frame (place i with i % 8 == 7) is held out. Without --seconds or --steps it maps for 120 s. Ctrl-C
-    ends the mapping early: what is there is judged and saved, and the exit code is 130. Broken and missing files are
-    left out, counted and said at the end.
+    Every eighth frame (place i with i % 8 == 7) is held out. Ctrl-C ends the mapping early: what is there is
+    judged and saved, and the exit code is 130. Broken and missing files are left out, counted and said at the end.
     """
     from ig_ros.datasets import faults_of, open_dataset, with_topics
     from ig_ros.datasets.ignoring import IgnoringDataset
@@ -97,7 +97,7 @@ def map_command(
     if chosen := getattr(dataset, "chosen", ""):
         console.print(chosen, highlight=False, soft_wrap=True)
     make_folder(out)  # before minutes of mapping, not after
-    budget = Budget(seconds=0.0 if steps else (seconds or 120.0), steps=steps)
+    budget = Budget(seconds=0.0 if steps else seconds or SECONDS, steps=steps)
     figures = run(Mapper(settings), dataset, budget, out, report)
     if as_json:
         print_json(figures)
@@ -105,11 +105,23 @@ def map_command(
         print_figures(f"{dataset.name} -> {out}", figures)
         if report:
             console.print(f"report: {out}/report.html", highlight=False)
+    if hint := without_objects(figures, settings.input.use_depth):
+        console.print(f"[yellow]no objects:[/yellow] {hint}", highlight=False, soft_wrap=True)
     faults = faults_of(dataset)
     if faults.found:
         console.print(f"[yellow]left out:[/yellow] {escape(str(faults))}", highlight=False, soft_wrap=True)
     failed = Exit.NO if strict and faults.found else Exit.OK
     raise typer.Exit(Exit.INTERRUPTED if figures["interrupted"] else failed)
+
+
+def without_objects(figures: dict[str, Any], depth: bool) -> str:
+    """What to do about a map without objects; "" for a map that has some."""
+    if figures["instances"] or figures["interrupted"]:
+        return ""
+    if not figures["keyframes_with_masks"]:
+        needs = "" if depth else ", which needs depth images"
+        return f"nothing in these frames says what is one thing: --segmenter geometric{needs}, or masks in the data"
+    return "no mask was seen by two views yet: map for longer (--seconds, --steps), or look at the masks"
 
 
 def run(mapper: Mapper, dataset: Dataset, budget: Budget, out: Path, report: bool) -> dict[str, Any]:

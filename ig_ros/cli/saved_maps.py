@@ -1,23 +1,26 @@
-"""`ig info` and `ig query`: what is in a saved map, and where in it an object is."""
+"""`ig info`, `ig query`, `ig ask`: what is in a saved map, and where in it an object is."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
+from rich.markup import escape
 
-from ig_ros.cli.app import AsJson, Exit, SavedMap, app, examples, map_home, print_json
+from ig_ros.cli.app import AsJson, Exit, SavedMap, app, console, examples, map_home, print_json
 from ig_ros.cli.output import busy, print_figures, print_objects
-from ig_ros.errors import StorageError
+from ig_ros.errors import QueryError, StorageError
 
 if TYPE_CHECKING:
     from ig_ros.config import Config
     from ig_ros.mapper import Mapper
     from ig_ros.named_objects import FrozenMap
-    from ig_ros.types import MapSnapshot
+    from ig_ros.types import MapSnapshot, QueryResult
 
 
 class OpenMap(NamedTuple):
@@ -113,30 +116,68 @@ def describe(home: Path, contents: OpenMap) -> dict[str, Any]:
 
 
 QUERY_EXAMPLES = examples(
-    'ig query out/map "something to read"', 'ig query out/map "the mug left of the laptop" --json'
+    'ig query out/map "something to read"',
+    'ig query out/map "the mug left of the laptop" --json',
+    "ig query out/map - < questions.txt",
 )
 
 
 @app.command("query", epilog=QUERY_EXAMPLES)
 def query_command(
     directory: SavedMap,
-    text: Annotated[str, typer.Argument(help='For example "the mug"')],
+    text: Annotated[str, typer.Argument(help='For example "the mug"; - reads a question from each line of stdin')],
     max_results: Annotated[int, typer.Option(min=1, help="At most so many objects")] = 3,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out what scores less")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Ask a saved map for an object. Exit code 1 when nothing fits, or several do where one was asked for."""
-    from ig_ros.export.objects import query_entry
+    with busy(f"asking {directory}"):
+        ask = opened(directory, max_results, min_score)
+    if text != "-":
+        raise typer.Exit(Exit.OK if tell(ask(text), text, as_json) else Exit.NO)
+    told = [tell(ask(line), line, as_json) for line in map(str.strip, sys.stdin) if line]
+    raise typer.Exit(Exit.OK if all(told) else Exit.NO)
+
+
+@app.command("ask", epilog=examples("ig ask out/map"))
+def ask_command(
+    directory: SavedMap,
+    max_results: Annotated[int, typer.Option(min=1, help="At most so many objects")] = 3,
+) -> None:
+    """Ask a saved map as often as you like: it stays loaded. An empty line or Ctrl-D ends."""
+    with busy(f"opening {directory}"):
+        ask = opened(directory, max_results, 0.0)
+    while True:
+        try:
+            line = input("? ").strip()
+        except EOFError:
+            line = ""
+        if not line:
+            return
+        try:
+            tell(ask(line), line, False)
+        except QueryError as error:
+            console.print(f"[yellow]{escape(str(error))}[/yellow]", highlight=False, soft_wrap=True)
+
+
+def opened(directory: Path, max_results: int, min_score: float) -> Callable[[str], QueryResult]:
+    """Returns what answers questions about a saved map; its encoder is loaded. Raises StorageError."""
     from ig_ros.language import make_encoder, rank
     from ig_ros.map_io import read_snapshot
+
+    snapshot, settings = read_snapshot(map_home(directory))
+    words = settings.language
+    encoder = make_encoder(words)
+    return lambda text: rank(snapshot, text, encoder, words, max_results, min_score)
+
+
+def tell(result: QueryResult, text: str, as_json: bool) -> bool:
+    """Prints an answer; returns whether it is one."""
+    from ig_ros.export.objects import query_entry
     from ig_ros.types import QueryStatus
 
-    with busy(f"asking {directory}"):
-        snapshot, settings = read_snapshot(map_home(directory))
-        words = settings.language
-        result = rank(snapshot, text, make_encoder(words), words, max_results, min_score)
     if as_json:
         print_json(query_entry(result))
     else:
         print_objects(result.message or text, [(hit.object, hit.score) for hit in result.hits])
-    raise typer.Exit(Exit.OK if result.status is QueryStatus.FOUND else Exit.NO)
+    return result.status is QueryStatus.FOUND

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ig_ros.errors import ConfigError
+from ig_ros.errors import ConfigError, did_you_mean
 
 
 def param(
@@ -64,7 +64,8 @@ def build(cls: type[Any], values: Mapping[str, Any], prefix: str = "") -> Any:
     arguments: dict[str, Any] = {}
     for key, value in nested.items():
         if key not in known:
-            raise ConfigError(f"unknown parameter '{prefix}{key}': known here are {', '.join(sorted(known))}")
+            near = did_you_mean(key, known)
+            raise ConfigError(f"unknown parameter '{prefix}{key}'{near}: known here are {', '.join(sorted(known))}")
         f = known[key]
         if f.metadata:
             arguments[key] = check(Leaf(prefix + key, f.default, **f.metadata), value)
@@ -88,7 +89,8 @@ def check(leaf: Leaf, value: Any) -> Any:
     if type(value) is not wanted:
         raise ConfigError(f"parameter '{leaf.name}' must be {wanted.__name__}, got {value!r}")
     if leaf.choices and value not in leaf.choices:
-        raise ConfigError(f"parameter '{leaf.name}' = {value!r}: must be one of {', '.join(leaf.choices)}")
+        near = did_you_mean(str(value), leaf.choices)
+        raise ConfigError(f"parameter '{leaf.name}' = {value!r}{near}: must be one of {', '.join(leaf.choices)}")
     if leaf.low is not None and not leaf.low <= value <= (leaf.high if leaf.high is not None else value):
         raise ConfigError(f"parameter '{leaf.name}' = {value}: must be between {leaf.low} and {leaf.high}")
     return value

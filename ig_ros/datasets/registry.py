@@ -28,8 +28,8 @@ def open_dataset(spec: str | Path) -> Dataset:
     path, options = _parsed(spec)
     if not path.exists():
         raise DatasetError(
-            f"{path} is neither a folder nor a bag (.mcap, .db3, .bag); simulated scenes are called sim:tabletop, "
-            "sim:room, sim:scanned"
+            f"no such file or folder: {path}; a scene is a folder, a bag (.mcap, .db3, .bag) or simulated: "
+            "sim:tabletop, sim:room, sim:scanned"
         )
     reader = find_reader(path)
     if reader is not None:

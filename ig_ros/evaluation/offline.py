@@ -115,6 +115,7 @@ def score(mapper: Mapper, dataset: Dataset, snapshot: MapSnapshot, views: Mappin
         "frames": len(dataset),
         "keyframes": len(mapper.keyframes),
         "keyframes_with_depth": sum(k.depth is not None for k in mapper.keyframes.items),
+        "keyframes_with_masks": sum(k.masks is not None for k in mapper.keyframes.items),
         "steps": mapper.trainer.step,
         "device": device_name(mapper.device),
         "anchors": len(mapper.scaffold.anchors),

@@ -75,7 +75,7 @@ def write_ply(
 
 
 def write_pcd(path: Path, points: npt.NDArray[np.void]) -> int:
-    """Writes a binary PCD with x y z rgb and `label` (as pcl::PointXYZRGBL, signed: -1 = none). Returns N.
+    """Writes a binary PCD with x y z rgb and `label` (uint32 as pcl::PointXYZRGBL, 0 = none). Returns N.
 
     Raises StorageError.
     """
@@ -87,7 +87,7 @@ def write_pcd(path: Path, points: npt.NDArray[np.void]) -> int:
     xyz, rgb = (np.stack([points[n] for n in names], axis=1) for names in (XYZ, RGB))
     tensor: Any = open3d.core.Tensor  # its type information knows no arrays
     cloud.point.positions, cloud.point.colors = tensor(xyz.astype(np.float32)), tensor(rgb.astype(np.uint8))
-    cloud.point.label = tensor(np.ascontiguousarray(points["instance"], np.int32)[:, None])
+    cloud.point.label = tensor(np.maximum(points["instance"], 0).astype(np.uint32)[:, None])
     cloud.point.confidence = tensor(np.ascontiguousarray(points["confidence"], np.float32)[:, None])
     with writing(path) as scratch:
         if not open3d.t.io.write_point_cloud(scratch, cloud):

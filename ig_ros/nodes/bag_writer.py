@@ -15,6 +15,7 @@ from ament_index_python.packages import get_package_prefix
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Path as PathMessage
 from rclpy.serialization import serialize_message
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -25,6 +26,12 @@ from ig_ros.nodes.object_messages import array_message, markers_message
 from ig_ros.nodes.visualization import frusta_message, in_object_colors
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import MapSnapshot
+
+FOREVER = QosTime(0x7FFFFFFF, 0xFFFFFFFF)  # no deadline, lifespan or lease
+LATCHED = Qos(
+    QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, FOREVER, FOREVER,
+    QosLiveliness.AUTOMATIC, FOREVER, False,
+)  # fmt: skip
 
 
 class BagRecorder:
@@ -59,12 +66,14 @@ class BagRecorder:
             shutil.move(next(self._writer.path.glob("*.mcap")), self._path)
             self._scratch.cleanup()
 
-    def write(self, topic: str, stamp: int, message: Any) -> None:
-        """One message (any of rclpy's) received on an absolute topic at a time (ns)."""
+    def write(self, topic: str, stamp: int, message: Any, latched: bool = False) -> None:
+        """One message (any of rclpy's) received on an absolute topic at a time (ns); `latched` is for who comes late."""
         if topic not in self._connections:
             package = type(message).__module__.partition(".")[0]
             msgtype = f"{package}/msg/{type(message).__name__}"
-            self._connections[topic] = self._writer.add_connection(topic, msgtype, typestore=self._types)
+            self._connections[topic] = self._writer.add_connection(
+                topic, msgtype, typestore=self._types, offered_qos_profiles=[LATCHED] if latched else []
+            )
         self._writer.write(self._connections[topic], stamp, serialize_message(message))
 
 
@@ -95,5 +104,5 @@ def write_results(path: Path, snapshot: MapSnapshot, keyframes: Sequence[Keyfram
         messages["/ig/cameras"] = frusta_message(poses, keyframes[-1].camera, head)
     with BagRecorder(path) as bag:
         for topic, message in messages.items():
-            bag.write(topic, snapshot.stamp, message)
+            bag.write(topic, snapshot.stamp, message, latched=True)
     return len(messages)

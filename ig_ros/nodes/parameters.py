@@ -10,7 +10,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 
 from ig_ros.config import ALIASES, Leaf, NodeConfig, build, check, leaves
-from ig_ros.errors import ConfigError
+from ig_ros.errors import ConfigError, did_you_mean
 
 _ALIASES = {full: alias for alias, full in ALIASES.items()}
 _FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")  # rclpy's own parameters
@@ -55,8 +55,9 @@ def read_parameters(node: Node) -> NodeConfig:
     unknown = sorted(given.keys() - known.keys())
     if unknown:
         groups = sorted({name.split(".")[0] for name in known})
+        near = did_you_mean(unknown[0], known)
         raise ConfigError(
-            f"unknown parameter '{unknown[0]}': see config/mapping.yaml; top-level names are {', '.join(groups)}"
+            f"unknown parameter '{unknown[0]}'{near}: see config/mapping.yaml; top-level names are {', '.join(groups)}"
         )
     values = {leaf.name: _checked(name, leaf, given.get(name, leaf.default)) for name, leaf in known.items()}
     default = {leaf.name: leaf.default for leaf in known.values()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ig_ros.errors import DatasetError
+from ig_ros.errors import DatasetError, did_you_mean
 from ig_ros.simulation.dataset import SimulatedDataset
 from ig_ros.simulation.options import SimulationOptions, parse_options
 from ig_ros.simulation.room import room_scene
@@ -26,7 +26,8 @@ def build_scene(name: str, options: SimulationOptions) -> Scene:
     """The scene of that name, with its path cut into the wanted number of frames."""
     if name not in DEFAULT_FRAMES:
         known = ", ".join(f"sim:{scene}" for scene in DEFAULT_FRAMES)
-        raise DatasetError(f"unknown simulated scene '{name}': known are {known}")
+        near = did_you_mean(name, DEFAULT_FRAMES)
+        raise DatasetError(f"unknown simulated scene 'sim:{name}'{near}: known are {known}")
     frames = options.frames or DEFAULT_FRAMES[name]
     if name == "room":
         return room_scene(options.seed, frames)

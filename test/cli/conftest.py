@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -42,7 +43,8 @@ Ig = Callable[..., Done]
 def ig(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ig:
     """Run the command's own entry point; `mapped` runs it in a process."""
 
-    def run(*arguments: str | Path) -> Done:
+    def run(*arguments: str | Path, stdin: str = "") -> Done:
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
         monkeypatch.setattr("sys.argv", ["ig", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()

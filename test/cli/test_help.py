@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -35,6 +36,16 @@ def test_the_segmenters_named_are_those_there_are() -> None:
     options = {p.name: p for command in ("map", "view") for p in COMMANDS[command].params}
     told = set(re.findall(r"\w+", options["segmenter"].help.partition(": ")[2]))
     assert told - {"or"} == set(next(leaf.choices for leaf in leaves(Config) if leaf.name == "segmentation.segmenter"))
+
+
+def test_short_help_and_version() -> None:
+    for option, shown in (("-h", "Usage"), ("--version", f"ig_ros {version('ig_ros')}")):
+        done = subprocess.run([sys.executable, "-m", "ig_ros.cli", option], capture_output=True, text=True, check=True)
+        assert shown in done.stdout
+
+
+def test_defaults_are_shown_as_they_act() -> None:
+    assert next(p for p in COMMANDS["map"].params if p.name == "seconds").default == 120.0
 
 
 def test_exit_codes_are_documented() -> None:

@@ -188,3 +188,57 @@ def test_a_map_without_objects_can_be_looked_into_and_drawn(ig: Ig, tmp_path: Pa
     refused = ig("export", tmp_path / "map", "ply")
     assert refused.code == 2
     assert "no objects yet" in refused.err
+
+
+def test_a_question_per_line_of_stdin(ig: Ig, mapped: Mapped) -> None:
+    done = ig("query", mapped[0], "-", "--json", stdin="the table\n\nthe piano\n")
+    first, second = map(json.loads, done.out.splitlines())
+    assert first["status"] == "found"
+    assert second["status"] == "absent"
+    assert done.code == 1, "one of them is not there"
+
+
+def test_ask_stays_loaded_and_survives_a_question_without_words(ig: Ig, mapped: Mapped) -> None:
+    done = ig("ask", mapped[0], stdin="the table\n???\nthe table\n\nnever asked\n")
+    assert done.code == 0, done.err
+    assert done.out.count("'the table' is 'table'") == 2
+    assert "has no word in it" in done.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("ply", "x.pcd"), ("pcd", "x.ply"), ("objects", "x.ply"), ("splat", "x.glb")]
+)
+def test_a_file_name_that_says_another_format_is_refused(ig: Ig, mapped: Mapped, kind: str, name: str) -> None:
+    done = ig("export", mapped[0], kind, "--out", mapped[0] / name)
+    assert done.code == 2
+    assert f"{kind} is not written to a file called {name}" in done.err
+    assert not (mapped[0] / name).exists()
+
+
+def test_a_mesh_is_where_the_map_is(ig: Ig, mapped: Mapped) -> None:
+    import open3d
+
+    done = ig("export", mapped[0], "glb", "--json")
+    assert done.code == 0, done.err
+    mesh = open3d.io.read_triangle_mesh(json.loads(done.out)["path"])
+    assert len(mesh.triangles) > 1000
+    x, y, z = np.median(np.asarray(mesh.vertices), axis=0)
+    assert (abs(x), abs(z)) < (0.6, 0.6)
+    assert y == pytest.approx(0.75, abs=0.1), "the table's top, y up"
+
+
+def test_a_place_that_is_not_there_is_named_as_it_was_typed(ig: Ig, tmp_path: Path) -> None:
+    for command in (("query", "nothing/here", "mug"), ("info", "nothing/here"), ("map", "nothing/here")):
+        done = ig(*command)
+        assert done.code == 2
+        assert ": nothing/here" in done.err
+        assert "no such" in done.err
+
+
+def test_a_mistyped_name_is_answered_with_the_nearest(ig: Ig) -> None:
+    for options, meant in (
+        (("--set", "trainig.seed=3"), "training"),
+        (("--segmenter", "geometrik"), "geometric"),
+    ):
+        assert f"did you mean '{meant}'?" in ig("map", "sim:tabletop", "--steps", "1", *options).err
+    assert "did you mean 'tabletop'?" in ig("map", "sim:tabeltop", "--steps", "1").err
