@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +27,13 @@ def write_mesh(path: Path, snapshot: MapSnapshot, keyframes: Sequence[Keyframe],
     import open3d  # loads in seconds: only who writes a mesh waits
 
     integration = open3d.pipelines.integration
+    image_of: Any = open3d.geometry.Image  # its type information knows no arrays
     volume = integration.ScalableTSDFVolume(VOXEL, BAND, integration.TSDFVolumeColorType.RGB8)
     for keyframe in keyframes:
         camera = keyframe.camera
         view = render_view(snapshot, camera, keyframe.T_world_camera, only)
         image = open3d.geometry.RGBDImage.create_from_color_and_depth(
-            open3d.geometry.Image(view.color), open3d.geometry.Image(view.depth),
+            image_of(view.color), image_of(view.depth),
             depth_scale=1.0, depth_trunc=FAR, convert_rgb_to_intensity=False,
         )  # fmt: skip
         (fx, _, cx), (_, fy, cy) = camera.K[0], camera.K[1]
@@ -44,7 +46,7 @@ def write_mesh(path: Path, snapshot: MapSnapshot, keyframes: Sequence[Keyframe],
     mesh.compute_vertex_normals()
     with writing(path) as scratch:
         named = scratch.with_suffix(".glb")  # Open3D goes by the ending
-        if not open3d.io.write_triangle_mesh(str(named), mesh):
+        if not open3d.io.write_triangle_mesh(named, mesh):
             raise OSError("choose another --out")
         named.replace(scratch)
     return len(mesh.triangles)

@@ -67,7 +67,7 @@ class BagRecorder:
             self._scratch.cleanup()
 
     def write(self, topic: str, stamp: int, message: Any, latched: bool = False) -> None:
-        """One message (any of rclpy's) received on an absolute topic at a time (ns); `latched` is for who comes late."""
+        """One message (any of rclpy's) received on an absolute topic at a time (ns); latched for who comes late."""
         if topic not in self._connections:
             package = type(message).__module__.partition(".")[0]
             msgtype = f"{package}/msg/{type(message).__name__}"
