@@ -15,10 +15,12 @@ import cv2
 import numpy as np
 
 from ig_ros.errors import FrameError
+from ig_ros.ignored import reduced as ignored_in
+from ig_ros.ignored import union, without_ignored
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold import Verdict
 from ig_ros.scaffold.keyframes import reduced
-from ig_ros.types import Detections, Frame, Masks
+from ig_ros.types import BoolArray, Detections, Frame, Masks
 
 REMEMBERED = 150  # frames: five seconds at 30 Hz, about 80 MB at 320x240
 OLD_MAP = "of_the_old_map"  # cause of what is dropped because the map has been emptied or replaced since
@@ -26,10 +28,11 @@ OLD_MAP = "of_the_old_map"  # cause of what is dropped because the map has been 
 
 @dataclass(frozen=True, slots=True)
 class LateMasks:
-    """Masks of the frame of this stamp, which was submitted before without any."""
+    """Masks of the frame of this stamp, or what it ignores; it was submitted before without."""
 
     stamp: int  # ns
-    masks: Masks  # of the image in whatever size
+    masks: Masks | None  # of the image in whatever size
+    ignored: BoolArray | None = None  # (h, w), likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ class Intake:
         if isinstance(item, LateDetections):
             return number, item
         if isinstance(item, LateMasks):
-            return self._late(item)
+            return self._late(item) if item.masks is not None else self._late_ignored(number, item)
+        item = without_ignored(item, self._mapper.config.ignore_labels)
         verdict = self._map.gate.judge(item)
         self._remember(number, item, verdict)
         return (number, self._mapper.segment(item)) if verdict is Verdict.KEYFRAME else verdict.value
@@ -129,7 +133,20 @@ class Intake:
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
+    def _late_ignored(self, number: int, late: LateMasks) -> tuple[int, Item]:
+        """For the keyframe that the image became, if it did, or may become by masks to come."""
+        assert late.ignored is not None
+        seen = self._seen.get(late.stamp)
+        if seen is not None:
+            ignored = union(
+                seen.frame.ignored, ignored_in(late.ignored, seen.frame.camera.width, seen.frame.camera.height)
+            )
+            frame = without_ignored(dataclasses.replace(seen.frame, ignored=ignored), ())
+            self._seen[late.stamp] = dataclasses.replace(seen, frame=frame)
+        return number, late
+
     def _late(self, late: LateMasks) -> tuple[int, Item] | str:
+        assert late.masks is not None
         self._late_masks = True
         seen = self._seen.pop(late.stamp, None)
         if seen is None:
@@ -144,7 +161,6 @@ class Intake:
         labels = cv2.resize(late.masks.labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
         frame = dataclasses.replace(seen.frame, masks=dataclasses.replace(late.masks, labels=labels))
         if seen.verdict is Verdict.KEYFRAME:
-            masks = self._mapper.segment(frame).masks
-            assert masks is not None
-            return seen.number, LateMasks(late.stamp, masks)
+            frame = self._mapper.segment(frame)
+            return seen.number, LateMasks(late.stamp, frame.masks, frame.ignored)
         return (seen.number, self._mapper.segment(frame)) if wanted else Verdict.NOT_NEW.value

@@ -32,8 +32,9 @@ from ig_ros.memory_relief import is_out_of_memory, relieve
 from ig_ros.raster import device_name
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.scaffold.pose_correction import Correction
+from ig_ros.scaffold.pose_refinement import MapCorrection
 from ig_ros.thread_settings import lean, step_back
-from ig_ros.types import Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import BoolArray, Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 
 @dataclass(slots=True)
@@ -54,6 +55,8 @@ class LiveStats:
     instantiation_age: float | None = None  # s since the last one ended
     instantiation_duration: float = 0.0  # s
     objects: int = 0
+    poses: dict[str, int] = field(default_factory=dict)  # what became of the keyframes' poses -> keyframes
+    correction: MapCorrection = field(default_factory=MapCorrection)  # of the newest keyframes
     memory_bytes: int = 0  # resident set of the process
     restarts: int = 0  # workers that were started again after an error
     silence: float = 0.0  # s since the trainer was last seen between two steps
@@ -172,6 +175,10 @@ class LiveMapper:
         """Queues boxes, in pixels of an image of `width`, of the frame of a stamp (ns); never blocks."""
         self._inbox.put(LateDetections(stamp, detections, width))
 
+    def submit_ignored(self, stamp: int, ignored: BoolArray) -> None:
+        """Queues what the frame of a stamp (ns) ignores, (h, w) bool, submitted without; never blocks."""
+        self._inbox.put(LateMasks(stamp, None, ignored))
+
     def submit_points(self, xyz: FloatArray, rgb: IntArray | None) -> Future[int]:
         """Plants sparse points (P, 3) m world with optional rgb (P, 3) u8; returns how many became anchors."""
         return self._on_trainer(lambda: self._mapper.add_points(xyz, rgb))
@@ -204,6 +211,10 @@ class LiveMapper:
     def keyframe_poses(self) -> dict[int, FloatArray]:
         """Returns the pose (4, 4) of every keyframe by its stamp (ns)."""
         return {keyframe.stamp: keyframe.T_world_camera for keyframe in list(self._mapper.keyframes.items)}
+
+    def correction(self) -> MapCorrection:
+        """Returns how the newest poses differ from where the map sees the robot."""
+        return self._mapper.state.refiner.correction
 
     def remove_object(self, number: int) -> Future[int]:
         """Removes an object from the map; returns how many anchors it had. The future raises QueryError."""
@@ -248,6 +259,8 @@ class LiveMapper:
             anchors_on_disk=self._mapper.state.pager.count(),
             instantiation_age=None if self._instantiated_at is None else now - self._instantiated_at,
             objects=len(latest.instances.objects) if latest else 0,
+            poses=dict(self._mapper.state.refiner.counts),
+            correction=self._mapper.state.refiner.correction,
             memory_bytes=self._process.memory_info().rss,
             device=device_name(self._mapper.device),
             silence=now - self._seen if self._threads and not self._stopping.is_set() else 0.0,
@@ -364,7 +377,8 @@ class LiveMapper:
         elif isinstance(item, LateDetections):
             self._mapper.attach_detections(item.stamp, item.detections, item.width)
         elif isinstance(item, LateMasks):
-            if not self._mapper.attach_masks(item.stamp, item.masks):  # the keyframe has been forgotten
+            there = self._mapper.attach_masks(item.stamp, item.masks, item.ignored)
+            if not there and item.masks is not None:  # the keyframe has been forgotten
                 self._dropped["masks_too_late"] += 1
         else:
             self._mapper.insert(item, number)

@@ -80,7 +80,7 @@ def _write(mapper: Mapper, directory: Path) -> None:
     images: dict[str, torch.Tensor] = {}
     for k in mapper.keyframes.items:
         images[f"{k.uid}.rgb"] = k.rgb
-        images |= {f"{k.uid}.{n}": t for n, t in (("depth", k.depth), ("labels", k.labels)) if t is not None}
+        images |= {f"{k.uid}.{n}": t for n, t in _optional(k) if t is not None}
     save_file({n: t.contiguous() for n, t in images.items()}, directory / KEYFRAMES)
     manifest: dict[str, Any] = {
         "format": "ig_ros map",
@@ -98,6 +98,10 @@ def _write(mapper: Mapper, directory: Path) -> None:
     if latest is not None:
         save_file(_snapshot_arrays(latest), directory / CLOUD)
     (directory / MANIFEST).write_text(json.dumps(manifest, default=lambda array: array.tolist()))
+
+
+def _optional(k: Keyframe) -> tuple[tuple[str, torch.Tensor | None], ...]:
+    return ("depth", k.depth), ("labels", k.labels), ("ignored", k.ignored)
 
 
 def _optimizer_state(mapper: Mapper) -> dict[str, torch.Tensor]:
@@ -244,8 +248,8 @@ def _read_keyframe(entry: dict[str, Any], images: dict[str, torch.Tensor]) -> Ke
         masks = Masks(labels.numpy(), names, scores, embeddings, m["encoder"])
     camera = Camera(np.array(entry["K"], float), *entry["size"])
     own = {name: entry[name] for name in OF_KEYFRAME} | {"T_world_camera": np.array(entry["T_world_camera"], float)}
-    rgb, depth = images[f"{uid}.rgb"], images.get(f"{uid}.depth")
-    return Keyframe(**own, camera=camera, rgb=rgb, depth=depth, labels=labels, masks=masks)
+    rgb, depth, ignored = images[f"{uid}.rgb"], images.get(f"{uid}.depth"), images.get(f"{uid}.ignored")
+    return Keyframe(**own, camera=camera, rgb=rgb, depth=depth, labels=labels, masks=masks, ignored=ignored)
 
 
 def _snapshot_entry(snapshot: MapSnapshot | None) -> dict[str, Any] | None:

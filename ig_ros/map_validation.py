@@ -48,6 +48,8 @@ def _inspect_keyframe(keyframe: Keyframe, name: str) -> None:
     if keyframe.labels is not None:
         demand_table(f"labels of {name}", keyframe.labels, "int32", *size)
         demand_range(f"labels of {name}", keyframe.labels, 0, MASK_ID_LIMIT)
+    if keyframe.ignored is not None:
+        demand_table(f"ignored pixels of {name}", keyframe.ignored, "bool", *size)
     demand_pose(f"pose of {name}", keyframe.T_world_camera)
     if keyframe.masks is not None:
         _inspect_masks(keyframe, name)

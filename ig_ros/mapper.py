@@ -21,6 +21,7 @@ from ig_ros.config import Config
 from ig_ros.detections import named_by_boxes
 from ig_ros.errors import EncoderError, FrameError, QueryError
 from ig_ros.geometry import inverse, project, transform
+from ig_ros.ignored import named, union, without_ignored
 from ig_ros.instances import Instantiator, PointSet
 from ig_ros.instances.tracking import ObjectTracker
 from ig_ros.language import Encoder, Scope, embed_masks, make_encoder, rank
@@ -44,12 +45,13 @@ from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.pose_correction import Correction, CorrectionLog, correct_poses
 from ig_ros.scaffold.pose_refinement import PoseRefiner
 from ig_ros.segmentation import Segmenter, make_segmenter
-from ig_ros.types import Array, Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
+from ig_ros.types import Array, BoolArray, Detections, FloatArray, Frame, IntArray, MapSnapshot, Masks, QueryResult
 
 log = logging.getLogger(__name__)
 
 NEAR = 100_000_000  # ns: a keyframe so near in time stands for an image between keyframes
-REFINE_AFTER = 3  # keyframes later, the depth of an RGB-only keyframe is estimated again, from both sides
+REFINE_AFTER = 3  # keyframes later, depth that was not measured is estimated (again), from both sides
+LEAST_HOLES = 0.1  # share of a depth image that was not measured, from which stereo is worth its time
 
 
 @dataclass(eq=False, slots=True)
@@ -136,6 +138,7 @@ class Mapper:
 
     def add_frame(self, frame: Frame) -> bool:
         """Takes a frame if its view is new: True if it became a keyframe. Raises FrameError for a pose that jumped."""
+        frame = without_ignored(frame, self.config.ignore_labels)
         if self.judge(frame) is not Verdict.KEYFRAME:
             return False
         self.insert(self.segment(frame))
@@ -162,7 +165,7 @@ class Mapper:
                 log.warning("%s (until then masks are used without embeddings)", error)
             self.masks_encoder += 1
             masks = dataclasses.replace(masks, embeddings={}, encoder="")
-        return dataclasses.replace(frame, masks=masks)
+        return without_ignored(dataclasses.replace(frame, masks=masks), self.config.ignore_labels)
 
     def insert(self, frame: Frame, number: int | None = None) -> None:
         """Stores a keyframe, drops what it shows to be gone and plants anchors where it sees what the map lacks.
@@ -179,17 +182,26 @@ class Mapper:
         self.state.changes.update(keyframe)
         if keyframe.depth is not None:
             self._seed(keyframe)
+            if len(self.keyframes) > REFINE_AFTER:
+                self._seed_holes(len(self.keyframes) - 1 - REFINE_AFTER)
             return
         newest = len(self.keyframes) - 1
         for place in (newest, newest - REFINE_AFTER):
             if place >= 0 and (self.keyframes.items[place].depth is None or self.keyframes.items[place].estimated):
                 self._seed_by_stereo(place)
 
-    def attach_masks(self, stamp: int, masks: Masks) -> bool:
-        """Gives masks that came late to the keyframe of their stamp (ns). Returns False where it is not there."""
+    def attach_masks(self, stamp: int, masks: Masks | None, ignored: BoolArray | None = None) -> bool:
+        """Gives masks that came late to the keyframe of their stamp (ns). Returns False where it is not there.
+
+        Of what is ignored, as they or `ignored` (h, w) tell, the anchors go that the keyframe has planted there.
+        """
         for keyframe in reversed(self.keyframes.items):
             if keyframe.stamp == stamp:
-                keyframe.set_masks(masks)
+                ignored = union(ignored, None if masks is None else named(masks, self.config.ignore_labels))
+                if ignored is not None:
+                    self.state.changes.ignore(keyframe, ignored)
+                if masks is not None:
+                    keyframe.set_masks(masks)
                 return True
         return False
 
@@ -224,6 +236,8 @@ class Mapper:
                 "points_before_image", "map points came before the first keyframe: they are skipped until then"
             )
         keyframe = self.keyframes.items[-1]
+        if (correction := self.state.refiner.correction).moves:  # they come where the poses have them
+            xyz = transform(correction.T_map_slam, xyz.astype(np.float64))
         if rgb is None:
             uv, _ = project(transform(inverse(keyframe.T_world_camera), xyz), keyframe.camera)
             cols, rows = np.clip(uv, 0, [keyframe.camera.width - 1, keyframe.camera.height - 1]).astype(int).T
@@ -355,6 +369,18 @@ class Mapper:
         if (depth > 0).any():
             keyframe.depth, keyframe.estimated = torch.from_numpy(depth.astype(np.float16)), True
             self._seed(keyframe)
+
+    def _seed_holes(self, place: int) -> None:
+        """Plants anchors by stereo where a measured depth has holes."""
+        keyframe = self.keyframes.items[place]
+        if keyframe.depth is None or keyframe.estimated:
+            return
+        holes = keyframe.depth.numpy() <= 0
+        if holes.mean() < LEAST_HOLES:
+            return
+        partners = multiview_stereo.choose_partners(self.keyframes.items, place)
+        depth = np.where(holes, multiview_stereo.estimate_depth(keyframe, partners, self.config.seeding), 0)
+        self._seed(dataclasses.replace(keyframe, depth=torch.from_numpy(depth.astype(np.float16))))
 
     def _taken(self) -> IntArray:
         anchors = self.scaffold.anchors

@@ -62,7 +62,8 @@ def find_objects(
 
     use = refined if config.instances.refine_steps else None
     instantiator = instantiator or Instantiator()
-    found = instantiator.run(frozen.points, children, views, tracker, config.instances, use)
+    settings, exhaustive = config.instances, config.segmentation.exhaustive
+    found = instantiator.run(frozen.points, children, views, tracker, settings, use, exhaustive)
     found = dataclasses.replace(found, objects=tuple(in_world(o, frozen.gaussians.origin) for o in found.objects))
     return name_objects(found, shown, encoder, config.language, config.instances.min_views)
 
@@ -94,6 +95,8 @@ def labelled_view(keyframe: Keyframe, gaussians: GaussianBatch) -> LabelledView:
         view = rasterize(gaussians, keyframe.T_world_camera, keyframe.camera)
         alpha = view.alpha.cpu().numpy()
         depth = np.where(alpha > MIN_ALPHA, view.depth.cpu().numpy() / np.maximum(alpha, 1e-6), 0.0)
+        if keyframe.ignored is not None:
+            depth = np.where(keyframe.ignored.numpy(), 0.0, depth)
     T = keyframe.T_world_camera.copy()
     T[:3, 3] -= gaussians.origin
     return LabelledView(keyframe.camera, T, keyframe.masks.labels, depth)

@@ -100,6 +100,7 @@ class Frame:
     index: int = -1  # frame number in its dataset, -1 for a stream
     source: str = ""  # which of several cameras took it; stamps are unique over all of them
     detections: Detections | None = None  # name those of the masks that bring no name
+    ignored: BoolArray | None = None  # (H, W) pixels that do not show the scene: the robot itself, people
     photograph: bool = False  # of a set in no order: neither its stamp nor the way from the one before means anything
 
     def __post_init__(self) -> None:
@@ -120,6 +121,9 @@ class Frame:
         if self.masks is not None and self.masks.labels.shape != size:
             shape = self.masks.labels.shape
             raise FrameError("mask_size", f"label image is {shape[1]}x{shape[0]}, image is {size[1]}x{size[0]}")
+        if self.ignored is not None and (self.ignored.shape != size or self.ignored.dtype != np.bool_):
+            kind = f"{self.ignored.dtype} {self.ignored.shape}"
+            raise FrameError("ignore_size", f"ignored pixels are {kind}, image is {size[1]}x{size[0]}: want bool of it")
 
 
 @dataclass(frozen=True, slots=True)

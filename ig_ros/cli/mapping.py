@@ -63,6 +63,9 @@ def map_command(
         str | None, typer.Option(help="Bags: whose poses: optical (z forward), body (x forward) or a tf frame")
     ] = None,
     map_frame: Annotated[str | None, typer.Option(help="Bags: frame of the map, with --pose tf")] = None,
+    ignore_mask: Annotated[
+        Path | None, typer.Option(help="Image whose pixels other than 0 never show the scene: the robot's own arm")
+    ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     report: Annotated[bool, typer.Option(help="Leave report.html: curves, pictures, objects, timings")] = True,
@@ -76,7 +79,9 @@ def map_command(
     left out, counted and said at the end.
     """
     from ig_ros.datasets import faults_of, open_dataset, with_topics
+    from ig_ros.datasets.ignoring import IgnoringDataset
     from ig_ros.evaluation.offline import Budget
+    from ig_ros.ignored import IgnoreMask
     from ig_ros.mapper import Mapper
 
     settings = read_config(
@@ -87,6 +92,8 @@ def map_command(
         "pose_frame": pose_frame, "map_frame": map_frame,
     }  # fmt: skip
     dataset = open_dataset(with_topics(scene, topics))
+    if ignore_mask is not None:
+        dataset = IgnoringDataset(dataset, IgnoreMask.read(str(ignore_mask), "--ignore-mask"))
     if chosen := getattr(dataset, "chosen", ""):
         console.print(chosen, highlight=False, soft_wrap=True)
     make_folder(out)  # before minutes of mapping, not after

@@ -44,10 +44,16 @@ class PosesConfig:
     """Poses that disagree with the map."""
 
     refine: str = param(
-        "auto",
-        "auto: a keyframe with measured depth is moved to where it lies on what those before it measured; off: the "
-        "poses are taken as they come",
+        "off",
+        "auto: a keyframe with measured depth is moved to where it lies on what those before it measured, for poses "
+        "that drift or shake by centimetres; off: the poses are taken as they come",
         choices=("off", "auto"),
+    )
+    answer_frame: str = param(
+        "robot",
+        "what leaves the node lies where the robot believes it to be by its newest poses; map: where the map has it, "
+        "see ig/map_correction",
+        choices=("robot", "map"),
     )
 
 
@@ -213,6 +219,11 @@ class SegmentationConfig:
 
     segmenter: str = param("none", "makes masks where none are sent", choices=("none", *SEGMENTERS))
     detector_model: str = param("", "path of a TFLite object detector (SSD); its labels in NAME.txt beside NAME.tflite")
+    exhaustive: str = param(
+        "auto",
+        "masks show everything (true), or targets only: what is on none is background (false); auto = by the masks",
+        choices=("true", "false", "auto"),
+    )
     sam_checkpoint: str = param("", "path of a segment-anything checkpoint (sam_vit_b_01ec64.pth, ...)")
     sam_model: str = param("vit_b", "the segment-anything checkpoint's model", choices=("vit_b", "vit_l", "vit_h"))
     sam2_checkpoint: str = param("", "path of a SAM 2.1 checkpoint (sam2.1_hiera_tiny.pt, ...)")
@@ -239,6 +250,7 @@ class Config:
     )
     device: str = param("auto", "torch device: auto takes CUDA where it works", choices=("auto", "cpu", "cuda"))
     threads: int = param(0, "CPU threads for training, 0 = all cores", 0, 1024)
+    ignore_labels: tuple[str, ...] = param(("",), "what masks of these names show is no scene: robot, person, ...")
     input: InputConfig = field(default_factory=InputConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     poses: PosesConfig = field(default_factory=PosesConfig)

@@ -78,6 +78,9 @@ class NodeConfig:
     image_is_rectified: str = param(
         "auto", "images have no distortion any more, P is their camera; auto = by the topic's name", choices=RECTIFIED
     )
+    ignore_mask: tuple[str, ...] = param(
+        ("",), "path of an image whose pixels other than 0 never show the scene (the robot itself); one per camera"
+    )
     pose_timeout: float = param(1.0, "an image waits this long for its pose, s", 0.0, 60.0)
     pose_max_gap: float = param(0.5, "poses further apart than this are not interpolated, s", 0.001, 60.0)
     sync_tolerance: float = param(

@@ -80,6 +80,7 @@ def check(leaf: Leaf, value: Any) -> Any:
     wanted = type(leaf.default)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
+    value = (value,) if wanted is tuple and isinstance(value, str) else value  # --set ignore_labels=person
     if wanted is tuple and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
         value = tuple(value)
     if leaf.choices and isinstance(value, bool):

@@ -129,6 +129,10 @@ class BagDataset:
         place = bisect.bisect_right(self._lenses, stamp, key=lambda entry: entry[0])
         return self._lenses[max(0, place - 1)][1]
 
+    def rectifier_of(self, i: int, _frame: Frame) -> Rectifier:
+        """Returns what has undistorted the image at place i."""
+        return self._rectifiers.of(self._lens(self._index["image"][self._frames[i][0]][0]))
+
     def _depth(self, stamp: int, T_world_color: FloatArray, rectifier: Rectifier) -> FloatArray | None:
         """Returns depth registered to the image, by its own calibration and mounting, and the pose of its own stamp."""
         messages = self._messages("depth", stamp)

@@ -157,6 +157,10 @@ class PosedFolder:
             photograph=self.photographs, detections=self.faults.attempt(lambda: self._detections(view, rectifier)),
         )  # fmt: skip
 
+    def rectifier_of(self, i: int, frame: Frame) -> Rectifier:
+        """Returns what has undistorted the image at place i."""
+        return self.views[i].calibration.rectifier(frame.camera.width, frame.camera.height)
+
     def read_depth(self, source: files.Source) -> FloatArray:
         """Returns depth (h, w) m as recorded: of a PNG in millimetres."""
         return files.read_depth(source)

@@ -14,6 +14,7 @@ from ig_ros.config import InputConfig
 from ig_ros.datasets import Dataset, faults_of
 from ig_ros.datasets.base import SelectionTruth
 from ig_ros.evaluation.metrics import instance_score, psnr, ssim
+from ig_ros.ignored import without_ignored
 from ig_ros.mapper import Mapper
 from ig_ros.named_objects import FrozenMap
 from ig_ros.raster import top_contributor
@@ -35,10 +36,13 @@ class HeldOutView:
 
 def render_held_out(mapper: Mapper, frozen: FrozenMap, snapshot: MapSnapshot, frame: Frame) -> HeldOutView:
     """Renders a frame's view in colour and instances and scores the colour."""
-    view = make_keyframe(-1, frame, mapper.config.input)
+    view = make_keyframe(-1, without_ignored(frame, mapper.config.ignore_labels), mapper.config.input)
     rendered = mapper.scaffold.render(view.camera, frame.T_world_camera)
     color = rendered.features[..., :3].cpu().numpy().clip(0, 1)
     target = view.rgb.numpy() / np.float32(255)
+    seen = np.full(color.shape[:2], True) if view.ignored is None else ~view.ignored.numpy()
+    seen |= not seen.any()
+    shown = np.where(seen[..., None], target, color)  # of what is ignored nothing is compared
     top = top_contributor(frozen.gaussians, frame.T_world_camera, view.camera).cpu().numpy()
     ids = np.append(snapshot.instances.point_ids, -1)[top]
     return HeldOutView(
@@ -46,8 +50,8 @@ def render_held_out(mapper: Mapper, frozen: FrozenMap, snapshot: MapSnapshot, fr
         view.rgb.numpy(),
         (color * 255).round().astype(np.uint8),
         np.where(ids > 0, ids, 0).astype(np.uint16),
-        psnr(color, target),
-        ssim(color, target),
+        psnr(color[seen], target[seen]),
+        ssim(color, shown),
     )
 
 

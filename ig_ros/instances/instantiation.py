@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from ig_ros.config import InstanceConfig
+from ig_ros.instances.background import with_background
 from ig_ros.instances.boxes import upright_box
 from ig_ros.instances.groups import in_order, map_groups
 from ig_ros.instances.mask_histograms import MaskHistograms
@@ -56,8 +57,9 @@ class Instantiator:
         tracker: ObjectTracker,
         config: InstanceConfig,
         refine: Refine | None = None,
+        exhaustive: str = "true",
     ) -> Instantiation:
-        """Returns today's objects; `tracker` is updated.
+        """Returns today's objects; `tracker` is updated. `exhaustive` tells what no mask says, see `with_background`.
 
         1 look up the mask of every Gaussian in every view, 2 over-segment them, 3 group the parts, 4 give masks to
         groups, 5 let every Gaussian vote, 6 drop noise, 7 keep the ids of old objects, 8 fit boxes.
@@ -70,6 +72,7 @@ class Instantiator:
             near = aside.submit(nearest_points, xyz, min(config.vote_neighbors, len(xyz)))
             self._views = prepare_views(views, self._views, config.depth_tolerance)
             seen = observe_gaussians(xyz, self._views, config.depth_tolerance, config.min_views)
+            seen = replace(seen, observed=with_background(seen.observed, exhaustive))
             sub_objects = split_sub_objects(coarse.result()[anchor], xyz, seen.observed, seen.normal, config.min_points)
             group, histograms = _group(points, children, sub_objects, seen, config, refine)
         matches = assign_masks(histograms)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ig_ros.config import InstanceConfig
+from ig_ros.instances.background import BACKGROUND
 from ig_ros.instances.visibility import Observations
 from ig_ros.raster import counting
 from ig_ros.types import BoolArray, FloatArray, IntArray
@@ -24,6 +25,7 @@ class MaskHistograms:
     start: IntArray  # (K,) first column of each view
     view_of_column: IntArray  # (W,)
     unlabelled: BoolArray  # (W,) the first column of each view
+    background: BoolArray  # (W,) those of what is on no mask because nothing is there that masks are for
 
     def __init__(self, labels: IntArray, size: int, observed: Observations, config: InstanceConfig) -> None:
         self._lay_out(observed, config)
@@ -37,6 +39,8 @@ class MaskHistograms:
         self.view_of_column = np.repeat(np.arange(views), self.masks + 1)
         self.unlabelled = np.zeros(len(self.view_of_column), bool)
         self.unlabelled[self.start] = True
+        self.background = np.zeros(len(self.view_of_column), bool)
+        self.background[~self.unlabelled] = observed.label_of_column[1:] == BACKGROUND
         self._config = config
 
     def grouped(self, group: IntArray, size: int) -> MaskHistograms:

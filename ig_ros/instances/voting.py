@@ -32,14 +32,14 @@ class MaskMatch:
 
 
 def assign_masks(histograms: MaskHistograms) -> list[MaskMatch]:
-    """Give each mask to the group owning most of its points; histograms are those of the groups."""
+    """Give each mask but the background's to the group owning most of its points; histograms are the groups'."""
     count, view = histograms.count, histograms.view_of_column
     if not count.size:
         return []
     visible = np.add.reduceat(count, histograms.start, axis=1)  # (G, K)
     total, best = count.sum(0), count.argmax(0)
     inside = count.max(0)
-    shown = (total > 0) & ~histograms.unlabelled
+    shown = (total > 0) & ~histograms.unlabelled & ~histograms.background
     iou = inside / np.maximum(visible[best, view] + total - inside, 1.0)
     say = (inside / np.maximum(total, 1.0)) ** 2
     mask = np.cumsum(~histograms.unlabelled)  # column of Observations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -116,4 +117,8 @@ def mapping_values(stats: LiveStats) -> dict[str, str]:
         "restarts": str(stats.restarts),
         "duration of last instantiation s": f"{stats.instantiation_duration:.2f}",
     }
+    poses, correction = dict(sorted(stats.poses.items())), stats.correction
+    values |= {f"poses {verdict}": str(count) for verdict, count in poses.items()}
+    values["pose correction cm"] = f"{100 * correction.shift:.1f}"
+    values["pose correction deg"] = f"{math.degrees(correction.turn):.2f}"
     return values | {f"dropped: {cause}": str(count) for cause, count in sorted(stats.dropped.items())}

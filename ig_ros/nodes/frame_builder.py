@@ -8,14 +8,22 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from sensor_msgs.msg import Image
 
 from ig_ros.config import NodeConfig
 from ig_ros.depth_images import aligned_depth, fitted_depth
 from ig_ros.detections import detections_from_message, rectified
-from ig_ros.errors import FrameError
+from ig_ros.errors import ConfigError, FrameError
 from ig_ros.geometry import inverse
+from ig_ros.ignored import IgnoreMask, union
 from ig_ros.lens_distortion import Rectifier
-from ig_ros.message_decoding import depth_from_message, masks_from_message, nanoseconds, rgb_from_message
+from ig_ros.message_decoding import (
+    depth_from_message,
+    labels_from_image,
+    masks_from_message,
+    nanoseconds,
+    rgb_from_message,
+)
 from ig_ros.msg import SegmentedImage
 from ig_ros.nodes.diagnostics import Problems
 from ig_ros.nodes.executor import JOBS, Worker
@@ -23,7 +31,7 @@ from ig_ros.nodes.message_checks import Calibration, MessageLimits
 from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.synchronizer import Bundle, Late
 from ig_ros.scaffold.keyframes import demand_usable
-from ig_ros.types import Array, Detections, FloatArray, Frame, Masks
+from ig_ros.types import Array, BoolArray, Detections, FloatArray, Frame, Masks
 
 FULL = ("decoder_full", "images come faster than they are decoded: lower the camera's rate or size")
 INFO_REMEDY = "publish the camera_info of this image size (its binning and roi count)"
@@ -35,12 +43,13 @@ class LateSink(NamedTuple):
     """Takes what comes for frames that were submitted without it."""
 
     masks: Callable[[int, Masks], None]  # stamp (ns), masks
+    ignored: Callable[[int, BoolArray], None]  # stamp (ns), pixels
     detections: Callable[[int, Detections, int], None]  # stamp (ns), boxes, columns of the image they are in
 
 
 class FrameBuilder:
-    """Decodes, undistorts and assembles; hands every usable frame to `submit`, masks and boxes that came after their
-    frame to `late`, and every problem to `problems`."""
+    """Decodes, undistorts and assembles; hands every usable frame to `submit`, masks, boxes and ignored pixels that
+    came after their frame to `late`, and every problem to `problems`."""
 
     def __init__(
         self, config: NodeConfig, place: int, submit: Callable[[Frame], None],
@@ -52,6 +61,7 @@ class FrameBuilder:
         self.calibration, self.depth_calibration = Calibration(width), Calibration(width)
         self._name, self._shift, self._input = config.cameras[place], place, config.core.input
         self._submit, self._late, self._problems, self._tf = submit, late, problems, tf
+        self._mask = ignore_mask(config, place)
         self._limits = MessageLimits(config.limits)
         self._tolerance = round(config.sync_tolerance * 1e9)
         self._built: deque[int] = deque(maxlen=REMEMBERED)  # stamps of images that have left, as they came
@@ -101,9 +111,12 @@ class FrameBuilder:
             return None
 
     def _attach(self, late: Late) -> None:
-        masks = self._masks(late.masks, self.calibration.at(late.stamp))
+        rectifier = self.calibration.at(late.stamp)
+        masks, ignored = self._masks(late.masks, rectifier), self._named(late.ignore, rectifier)
         if masks is not None:
             self._late.masks(late.stamp + self._shift, masks)
+        if ignored is not None:
+            self._late.ignored(late.stamp + self._shift, ignored)
 
     def build(self, bundle: Bundle) -> Frame:
         """The frame of a bundle. Unusable depth or masks are reported and left out; FrameError when the image is."""
@@ -116,7 +129,23 @@ class FrameBuilder:
         return Frame(
             bundle.stamp + self._shift, rectifier.color(rgb), rectifier.camera, bundle.T_world_camera, depth, masks,
             source=self._name, detections=self._detections(bundle.stamp, rectifier),
+            ignored=union(self._static(rectifier), self._named(bundle.ignore, rectifier)),
         )  # fmt: skip
+
+    def _static(self, rectifier: Rectifier) -> BoolArray | None:
+        """Returns the camera's own mask, drawn on an image as published; FrameError for another shape."""
+        if self._mask is None:
+            return None
+        own = self._mask.sized(rectifier.camera.width, rectifier.camera.height)
+        return undistorted(own, rectifier)
+
+    def _named(self, message: Image | None, rectifier: Rectifier) -> BoolArray | None:
+        """Returns the pixels that a message ignores; FrameError where it cannot be told: nothing is guessed."""
+        if message is None:
+            return None
+        pixels = rectifier.fitted(labels_from_image(message))
+        demand_size("ignore_size", "ignore image", pixels, rectifier, "the image is", "publish it of the whole image")
+        return undistorted(pixels != 0, rectifier)
 
     def _depth(self, bundle: Bundle, rectifier: Rectifier) -> FloatArray | None:
         if bundle.depth is None or not self._input.use_depth:
@@ -170,6 +199,19 @@ class FrameBuilder:
             self._problems.add(error.cause, f"{error} (the image is used without masks)")
             return None
         return dataclasses.replace(masks, labels=np.asarray(rectifier.nearest(labels), np.int32))
+
+
+def undistorted(ignored: BoolArray, rectifier: Rectifier) -> BoolArray:
+    """Returns the pixels (H, W) of an undistorted image that are ignored in the distorted one."""
+    return np.asarray(rectifier.nearest(ignored.astype(np.uint8)), bool)
+
+
+def ignore_mask(config: NodeConfig, place: int) -> IgnoreMask | None:
+    """Returns the mask of the camera at a place of `cameras`. Raises ConfigError for one that cannot be read."""
+    if len(config.ignore_mask) > max(len(config.cameras), 1):
+        raise ConfigError(f"'ignore_mask' has {len(config.ignore_mask)} entries for {len(config.cameras)} cameras")
+    path = config.ignore_mask[place] if place < len(config.ignore_mask) else ""
+    return IgnoreMask.read(path) if path else None
 
 
 def demand_size(cause: str, what: str, pixels: Array, rectifier: Rectifier, other: str, remedy: str) -> None:

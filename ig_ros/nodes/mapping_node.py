@@ -25,6 +25,7 @@ from ig_ros.nodes.process import bound_heaps, freeze_loaded_objects, prepare_pro
 from ig_ros.nodes.publishers import Outputs
 from ig_ros.nodes.query_service import FrameFinder, QueryService
 from ig_ros.nodes.subscriptions import Inputs
+from ig_ros.scaffold.pose_refinement import MapCorrection
 from ig_ros.srv import LoadMap, ObjectAt, QueryObject, RemoveObject, RenderView, SaveMap
 from ig_ros.types import Frame
 
@@ -147,7 +148,9 @@ class MappingNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types fo
         tf = TfLookup(self, config.pose_max_gap)
         self._inputs = Inputs(self, config, mapper, problems, self._on_frame, tf)
         self._outputs = Outputs(self, config, mapper, self._inputs, problems)
-        frames, limits, show = FrameFinder(config.map_frame, tf), MessageLimits(config.limits), self._outputs.show
+        as_robot = config.core.poses.answer_frame == "robot"
+        frames = FrameFinder(config.map_frame, tf, mapper.correction if as_robot else MapCorrection)
+        limits, show = MessageLimits(config.limits), self._outputs.show
         pixels = PixelLocator(mapper, self._inputs, config.cameras)
         planning = PlanningServices(self, mapper, frames, limits, pixels, show)
         commands = MapServices(mapper, config.map_directory, limits, self._on_new_map)

@@ -84,9 +84,10 @@ class PlanningServices:
             found, _ = object_at_pixel(snapshot, *self._pixels.locate(request))
         else:
             found = self._at(snapshot, request.point)
-        response.object = object_message(found, header(snapshot.stamp, self._frames.map_frame), 1.0)
+        T = self._frames.answered()
+        response.object = object_message(found, header(snapshot.stamp, self._frames.map_frame), 1.0, T)
         if request.with_cloud:
-            add_surface(response.object, snapshot)
+            add_surface(response.object, snapshot, T)
         response.success, response.message = True, f"{found.label or 'object'} {found.id}"
 
     def render_view(self, request: RenderView.Request, response: RenderView.Response) -> None:
@@ -112,7 +113,8 @@ class PlanningServices:
         except IgError as error:
             self._log.warning(f"clicked point: {error}")
             return
-        clicked = object_message(found, header(snapshot.stamp, self._frames.map_frame), 1.0)
+        head = header(snapshot.stamp, self._frames.map_frame)
+        clicked = object_message(found, head, 1.0, self._frames.answered())
         self._clicked.publish(clicked)
         self._show(highlight_message((clicked,), clicked.header))
         self._log.info(f"clicked point: {found.label or 'object'} {found.id}")

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, TransformStamped
 from nav_msgs.msg import Path
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
@@ -14,6 +14,7 @@ from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
 from ig_ros.config import NodeConfig
+from ig_ros.geometry import inverse
 from ig_ros.nodes.clouds import rounding, snapshot_cloud, thinned
 from ig_ros.nodes.conversions import header, pose_message
 from ig_ros.nodes.diagnostics import Diagnosis, Problems, mapping_error, mapping_state, mapping_values
@@ -28,6 +29,7 @@ from ig_ros.nodes.visualization import (
     in_object_colors,
     rendered_images,
 )  # fmt: skip
+from ig_ros.scaffold.pose_refinement import DOUBTFUL, MapCorrection, drift_warning
 from ig_ros.types import Frame, Instances, MapSnapshot
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Outputs:
         self._publishers = {topic.name: advertise(node, topic.name) for topic in OUT if topic.name != CLICKED}
         self.show = self._publishers["ig/query_markers"].publish
         self._diagnosis = Diagnosis(f"{node.get_fully_qualified_name()}: mapping")
+        self._judged, self._doubtful = 0, 0  # keyframes whose poses have been reported, and those that lie on nothing
         self.open = False  # nothing but diagnostics is published while it is closed
         self._shown: MapSnapshot | None = None  # what was published last
         self._drawn: Image | None = None  # the last picture of it
@@ -77,11 +80,16 @@ class Outputs:
         if snapshot is self._shown:
             return
         self._shown = snapshot
+        correction = self._mapper.correction()
+        self._publish("ig/map_correction", correction_message(correction, snapshot, self._config.map_frame))
+        placed = snapshot
+        if snapshot is not None and self._config.core.poses.answer_frame == "robot":
+            placed = correction.placed(snapshot)
         head = header(snapshot.stamp if snapshot else 0, self._config.map_frame)
-        instances = snapshot.instances if snapshot else NOTHING  # after a reset
+        instances = placed.instances if placed else NOTHING  # after a reset
         self._publish("ig/objects", array_message(instances, head))
         self._publish("ig/markers", markers_message(instances.objects, head))
-        cloud = self._cloud_message(snapshot, head)
+        cloud = self._cloud_message(placed, head)
         self._publish("ig/instance_cloud", cloud)
         self._publish("ig/instance_colors", in_object_colors(cloud))
         self._publish_views(snapshot, head)
@@ -126,8 +134,25 @@ class Outputs:
         now, problems = self._node.get_clock().now().nanoseconds, self._problems.counts()
         state, error = mapping_state(stats, self.open), mapping_error(stats)
         self._publishers["/diagnostics"].publish(self._diagnosis.message(now, values, problems, state, error))
+        keyframes = sum(stats.poses.values())
+        if (text := drift_warning(stats.correction)) and keyframes != self._judged:
+            self._problems.add("pose_drift", text)
+        if (count := stats.poses.get("doubtful", 0)) > self._doubtful:
+            self._problems.add("pose_doubtful", DOUBTFUL)
+        self._judged, self._doubtful = keyframes, count
         if stats.error:
             self._problems.add("mapper_stopped", f"{stats.error}: save what you need and restart the node")
+
+
+def correction_message(correction: MapCorrection, snapshot: MapSnapshot | None, map_frame: str) -> TransformStamped:
+    """Returns the pose of the map's own frame, `MAP_FRAME_refined`, in the map frame of the poses."""
+    pose = pose_message(inverse(correction.T_map_slam))
+    message = TransformStamped(header=header(snapshot.stamp if snapshot else 0, map_frame))
+    message.child_frame_id = f"{map_frame}_refined"
+    message.transform.rotation = pose.orientation
+    for axis in ("x", "y", "z"):
+        setattr(message.transform.translation, axis, getattr(pose.position, axis))
+    return message
 
 
 class CameraPath:

@@ -19,6 +19,7 @@ from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.object_messages import add_surface, object_message
 from ig_ros.nodes.pose_sources import TfLookup
 from ig_ros.nodes.visualization import highlight_message
+from ig_ros.scaffold.pose_refinement import MapCorrection
 from ig_ros.srv import QueryObject
 from ig_ros.thread_settings import single_threaded
 from ig_ros.types import FloatArray, QueryStatus
@@ -32,22 +33,30 @@ NAME, REASON = 60, 300  # characters of a caller's frame_id, and of tf's words a
 class FrameFinder:
     """Where the frames stand in which questions are asked and answers wanted."""
 
-    def __init__(self, map_frame: str, tf: TfLookup) -> None:
-        """Without tf2_ros only the map frame is known."""
+    def __init__(self, map_frame: str, tf: TfLookup, correction: Callable[[], MapCorrection] = MapCorrection) -> None:
+        """Without tf2_ros only the map frame is known; `correction` is that of answers by now."""
         self.map_frame = map_frame
-        self._tf = tf
+        self._tf, self._correction = tf, correction
 
     def find(self, frame_id: str, stamp: int = 0) -> tuple[FloatArray, int] | None:
         """Returns T_map_frame (4, 4) at a stamp (ns), 0 = the newest, and its stamp, 0 where the frame stands still.
 
-        None for the map frame itself; raises QueryError for a frame that nobody knows.
+        None for the map frame while the map lies where the robot believes it; raises QueryError for a frame that nobody
+        knows.
         """
+        correction = self._correction()
         if frame_id in ("", self.map_frame):
-            return None
+            return (correction.T_map_slam, 0) if correction.moves else None
         try:
-            return self._tf.stamped(self.map_frame, frame_id, stamp or None)
+            T, found = self._tf.stamped(self.map_frame, frame_id, stamp or None)
+            return correction.T_map_slam @ T, found
         except FrameError as error:
             raise QueryError(f"unknown frame_id '{frame_id[:NAME]}': {str(error)[:REASON]}") from error
+
+    def answered(self) -> FloatArray | None:
+        """Returns T_frame_map (4, 4) of answers in the map frame, None while nothing moves."""
+        where = self.find(self.map_frame)
+        return inverse(where[0]) if where else None
 
     def in_map(self, T_frame_pose: FloatArray, head: Header) -> tuple[FloatArray, int]:
         """Returns a pose (4, 4) of a header's frame and stamp in the map, and the stamp (ns) that `find` gives."""

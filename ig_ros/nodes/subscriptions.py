@@ -30,14 +30,14 @@ from ig_ros.nodes.pose_corrections import PoseCorrections
 from ig_ros.nodes.pose_sources import PoseSourceSetup, TfLookup, make_pose_source
 from ig_ros.nodes.synchronizer import Synchronizer
 from ig_ros.nodes.topics import KINDS, LATCHED, RawOrCompressed, is_latched, topic_of, vision_boxes
-from ig_ros.types import Detections, FloatArray, Frame, Masks
+from ig_ros.types import BoolArray, Detections, FloatArray, Frame, Masks
 
 if TYPE_CHECKING:
     from ig_ros.live import LiveMapper
 
 
 # Topics whose callbacks' delays are measured: the many cheap poses would hide how late images are.
-IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image")
+IMAGES = ("image", "image/compressed", "depth", "depth/compressedDepth", "segmented_image", "ignore")
 STAMPLESS = ("camera_info", "depth/camera_info")  # topics that are of use without a stamp
 LOOK = 0.5  # s between looks for a latched camera_info
 TICK = 0.05  # s between looks at images that wait
@@ -52,8 +52,8 @@ class CameraInput:
         self, node: Node, config: NodeConfig, place: int, problems: Problems, delays: CallbackDelays,
         submit: Callable[[Frame], None], late: LateSink, tf: TfLookup,
     ) -> None:  # fmt: skip
-        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks and boxes
-        with the frame's stamp to `late`."""
+        """The camera at `place` in the parameter cameras; every usable frame goes to `submit`, late masks, boxes
+        and ignored pixels with the frame's stamp to `late`. Raises ConfigError for an unusable ignore_mask."""
         self._node, self._config, self._problems, self._delays = node, config, problems, delays
         self._name = config.cameras[place]
         self._limits = MessageLimits(config.limits)
@@ -103,6 +103,7 @@ class CameraInput:
         self._listen("detections", self._builder.put_detections, self._limits.detections)
         if (kind := vision_boxes()) is not None:
             self._listen("detections_2d", self._builder.put_detections, self._limits.detections, kind)
+        self._listen("ignore", self._on_ignore, self._limits.image)
 
     def _listen_to_info(self, topic: str, qos: QoSProfile) -> None:
         take = functools.partial(self._on_camera_info, self._calibrations[topic])
@@ -163,6 +164,10 @@ class CameraInput:
         self._line.add_masks(nanoseconds(message.header.stamp), message, self._now())
         self._advance()
 
+    def _on_ignore(self, message: Image) -> None:
+        self._line.add_ignore(nanoseconds(message.header.stamp), message, self._now())
+        self._advance()
+
     def restart(self, boundary: int) -> None:
         """The clock had passed `boundary` (ns) and has been set back before it."""
         self._line.restart(boundary, self._now())
@@ -217,17 +222,9 @@ class Inputs:
         self._limits = MessageLimits(config.limits)
         config.each.check(len(config.cameras))
         self._tf = tf
+        late = LateSink(self._submit_masks, self._submit_ignored, self._submit_detections)
         self._cameras = [
-            CameraInput(
-                node,
-                config,
-                place,
-                problems,
-                self.delays,
-                self._submit,
-                LateSink(self._submit_masks, self._submit_detections),
-                tf,
-            )
+            CameraInput(node, config, place, problems, self.delays, self._submit, late, tf)
             for place in range(len(config.cameras))
         ]
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
@@ -309,6 +306,10 @@ class Inputs:
     def _submit_masks(self, stamp: int, masks: Masks) -> None:
         if self.open:
             self._mapper.submit_masks(stamp, masks)
+
+    def _submit_ignored(self, stamp: int, ignored: BoolArray) -> None:
+        if self.open:
+            self._mapper.submit_ignored(stamp, ignored)
 
     def _submit_detections(self, stamp: int, detections: Detections, width: int) -> None:
         if self.open:

@@ -40,14 +40,16 @@ class Bundle:
     depth: Any | None
     masks: Any | None
     T_world_depth: FloatArray | None = None  # where the camera was when depth was taken, None = as for the image
+    ignore: Any | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Masks, as they were received, of an image that left without them."""
+    """Masks or ignored pixels, as they were received, of an image that left without them."""
 
     stamp: int  # ns, of the image
-    masks: Any
+    masks: Any | None
+    ignore: Any | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +178,9 @@ class Synchronizer:
         self._poses = poses
         self._depth = _Companions(config.sync_tolerance, config.depth_timeout, config.queue_size)
         self._masks = _Companions(config.sync_tolerance, config.mask_timeout, config.queue_size)
+        self._ignore = _Companions(config.sync_tolerance, config.mask_timeout, config.queue_size)
         self._line: deque[_Waiting] = deque()
-        self._left: OrderedDict[int, bool] = OrderedDict()  # stamps of images that left, and whether with masks
+        self._left: OrderedDict[int, set[str]] = OrderedDict()  # stamps of images that left, and what they lacked
         self._late: list[Late] = []
         self._newest: int | None = None
         self._held: list[_Waiting] = []  # images in order, but older than the newest
@@ -194,22 +197,30 @@ class Synchronizer:
 
     def add_masks(self, stamp: int, message: Any, now: float) -> None:
         """Offer a label image. It waits for its image, or is late for it, see `take_late`, or is too late."""
-        self.alone["masks"] += self._masks.add(stamp, message, now)
+        self._add_late("masks", self._masks, stamp, message, now)
+
+    def add_ignore(self, stamp: int, message: Any, now: float) -> None:
+        """Offer an image of the pixels to be ignored, which fares as a label image."""
+        self._add_late("ignore", self._ignore, stamp, message, now)
+
+    def _add_late(self, name: str, stream: _Companions, stamp: int, message: Any, now: float) -> None:
+        self.alone[name] += stream.add(stamp, message, now)
         tolerance = self._config.sync_tolerance * 1e9
         if self._newest is None or stamp > self._newest or any(abs(w.stamp - stamp) <= tolerance for w in self._held):
             return
         near = [waiting.stamp for waiting in self._line] + list(self._left)
         image = min(near, key=lambda known: abs(known - stamp), default=None)
         if image is None or abs(image - stamp) > tolerance:
-            text = "masks came for an image that is not known, or not any more: dropped"
-            self._problems.append(Problem("masks_too_late", text))
-        elif not self._left.get(image, True):
-            self._left[image] = True
-            self._masks.use(stamp)
-            self._late.append(Late(image, message))
+            what = "masks" if name == "masks" else "what to ignore"
+            text = f"{what} came for an image that is not known, or not any more: dropped"
+            self._problems.append(Problem(f"{name}_too_late", text))
+        elif name in self._left.get(image, ()):
+            self._left[image].remove(name)
+            stream.use(stamp)
+            self._late.append(Late(image, **{"masks": None, name: message}))
 
     def take_late(self) -> list[Late]:
-        """The masks that have come for images which `advance` has given out without any."""
+        """The masks, and what to ignore, that have come for images which `advance` has given out without any."""
         late, self._late = self._late, []
         return late
 
@@ -256,6 +267,7 @@ class Synchronizer:
         self._held = []
         self._depth.restart(boundary, now)
         self._masks.restart(boundary, now)
+        self._ignore.restart(boundary, now)
         self._newest = None
 
     def advance(self, now: float) -> tuple[list[Bundle], list[Problem]]:
@@ -279,7 +291,7 @@ class Synchronizer:
         return bundles, problems
 
     def _remember(self, bundle: Bundle) -> None:
-        self._left[bundle.stamp] = bundle.masks is not None
+        self._left[bundle.stamp] = {name for name in ("masks", "ignore") if getattr(bundle, name) is None}
         if len(self._left) > LEFT:
             self._left.popitem(last=False)
 
@@ -292,8 +304,9 @@ class Synchronizer:
         if answer.T_world_camera is None:
             wait_on = answer.may_come and not impatient
             return None if wait_on else self._refusal(answer.cause, answer.message, full and answer.may_come), []
-        depth, masks = self._depth.find(waiting.stamp), self._masks.find(waiting.stamp)
-        streams = (("depth", depth, self._depth), ("masks", masks, self._masks))
+        named = (("depth", self._depth), ("masks", self._masks), ("ignore", self._ignore))
+        streams = [(name, stream.find(waiting.stamp), stream) for name, stream in named]
+        depth, masks, ignore = (item for _, item, _ in streams)
         missing = [(name, stream) for name, item, stream in streams if item is None]
         if not full and any(stream.expected(waiting, now) for _, stream in missing):
             return None, []
@@ -301,7 +314,7 @@ class Synchronizer:
         if then and then.may_come and not impatient:
             return None, []
         notes = [
-            Problem(f"{name}_late", f"{name} of an image did not come within {name.rstrip('s')}_timeout: {_WITHOUT}")
+            Problem(f"{name}_late", f"{name} of an image did not come within {_TIMEOUTS[name]}: {_WITHOUT}")
             for name, stream in missing
             if stream.overdue(waiting, now)
         ]
@@ -311,8 +324,9 @@ class Synchronizer:
             notes.append(Problem("depth_pose", f"depth has no pose at its own stamp, {then.message}: {_WITHOUT}"))
             depth = None
         T_world_depth = then.T_world_camera if then else None
-        parts = (depth[1] if depth else None, masks[1] if masks else None)
-        return Bundle(waiting.stamp, waiting.image, answer.T_world_camera, *parts, T_world_depth), notes
+        of_depth, of_masks, ignored = (item[1] if item else None for item in (depth, masks, ignore))
+        pose = answer.T_world_camera
+        return Bundle(waiting.stamp, waiting.image, pose, of_depth, of_masks, T_world_depth, ignored), notes
 
     def _pose_of_depth(self, stamp: int, image: int) -> PoseAnswer | None:
         """Where the camera was when depth was taken; None = taken as of the moment of its image."""
@@ -330,5 +344,6 @@ def heavy(messages: Sequence[Any]) -> bool:
     return len(messages) > 1 and sum(len(getattr(getattr(m, "labels", m), "data", b"")) for m in messages) > HEAVY
 
 
+_TIMEOUTS = {"depth": "depth_timeout", "masks": "mask_timeout", "ignore": "mask_timeout"}
 _WITHOUT = "the image is used without"
 _NO_CAMERA_INFO = "no usable camera_info has been received: publish it beside the image, or remap camera_info"

@@ -24,13 +24,20 @@ def image_loss_gradient(
     target: torch.Tensor,
     ssim_weight: float,
     gradient: torch.Tensor,
+    ignored: torch.Tensor | None = None,
 ) -> float:
     """Returns (1 - w) L1 + w (1 - SSIM) of two images; writes the gradient of `rendered` into `gradient`.
+
+    Pixels that are ignored (H, W) bool say nothing, and windows of SSIM that reach them take both images to be equal
+    there: what they compare is the rest.
 
     rendered, target, gradient (H, W, 3), values in [0, 1], on the CPU; rendered and gradient may be part of a wider
     image. A uint8 target means 0 .. 1 by 0 .. 255.
     """
     height, width, _ = rendered.shape
+    mask = None
+    if ignored is not None:
+        target, mask = without(ignored, rendered, target), (~ignored).float()
     bytes_ = target.contiguous() if target.dtype == torch.uint8 else None
     x, y = _pixels(rendered), None if bytes_ is not None else _pixels(target)
     loss = np.empty(1)
@@ -38,7 +45,7 @@ def image_loss_gradient(
         "ImageLossInput",
         rendered=x,
         target=y,
-        mask=None,
+        mask=mask,
         target_bytes=bytes_,
         rendered_stride=x.stride(1),
         target_stride=COLORS if y is None else y.stride(1),
@@ -47,19 +54,36 @@ def image_loss_gradient(
         width=width,
         threads=threads(),
         ssim_weight=ssim_weight,
-        scale=1 / (COLORS * height * width),
+        scale=1 / (COLORS * max(height * width if mask is None else float(mask.sum()), 1.0)),
     )
     library.call("ig_image_loss", struct, gradient, loss)
+    if ignored is not None:
+        gradient[ignored] = 0
     return float(loss[0])
 
 
-def image_loss_torch(rendered: torch.Tensor, target: torch.Tensor, ssim_weight: float) -> torch.Tensor:
+def without(ignored: torch.Tensor, rendered: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Returns the target (H, W, 3) in [0, 1] that shows where it is ignored (H, W) what is rendered."""
+    wanted = target.to(rendered) / 255 if target.dtype == torch.uint8 else target.to(rendered)
+    return torch.where(ignored[..., None], rendered.detach(), wanted)
+
+
+def image_loss_torch(
+    rendered: torch.Tensor, target: torch.Tensor, ssim_weight: float, ignored: torch.Tensor | None = None
+) -> torch.Tensor:
     """Returns the loss of image_loss_gradient in plain torch, on any device and dtype; `target` is a constant."""
+    weight: torch.Tensor | float = 1.0
+    if ignored is not None:
+        target = without(ignored, rendered, target)
+        rendered = torch.where(ignored[..., None], rendered.detach(), rendered)
+        weight = (~ignored).to(rendered)
+        weight = weight / weight.mean().clamp_min(1 / weight.numel())
     x, y = rendered.movedim(2, 0), target.detach().to(rendered).movedim(2, 0)
     mu_x, mu_y, xx, yy, xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
     covariance, variances = xy - mu_x * mu_y, xx - mu_x**2 + yy - mu_y**2
     ssim = (2 * mu_x * mu_y + C1) * (2 * covariance + C2) / ((mu_x**2 + mu_y**2 + C1) * (variances + C2))
-    loss: torch.Tensor = (1 - ssim_weight) * (x - y).abs().mean() + ssim_weight * (1 - ssim).mean()
+    difference = (1 - ssim_weight) * (x - y).abs() + ssim_weight * (1 - ssim)
+    loss: torch.Tensor = (difference * weight).mean()
     return loss
 
 
@@ -97,6 +121,7 @@ class Target:
     rgb: torch.Tensor  # (H, W, 3) uint8, or float in [0, 1]
     depth: torch.Tensor | None  # (H, W) m, 0 = not measured
     labels: torch.Tensor | None  # (H, W) integer mask ids, 0 = none
+    ignored: torch.Tensor | None = None  # (H, W) bool, without a colour to compare with
 
 
 def view_loss(
@@ -159,7 +184,8 @@ class _ViewLoss(torch.autograd.Function):
         features = features.contiguous()
         ctx.gradient = torch.empty_like(features)
         color_gradient, feature_gradient = ctx.gradient[..., :COLORS], ctx.gradient[..., COLORS:]
-        total = color = image_loss_gradient(library, features[..., :COLORS], target.rgb, ssim_weight, color_gradient)
+        colors = features[..., :COLORS]
+        total = color = image_loss_gradient(library, colors, target.rgb, ssim_weight, color_gradient, target.ignored)
         if target.labels is None:
             feature_gradient.zero_()
         elif features.shape[2] > COLORS:

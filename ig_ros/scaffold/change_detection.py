@@ -54,6 +54,19 @@ class ChangeDetector:
                 self._erase(older, position[gone], edge[gone])
         return int(gone.sum())
 
+    def ignore(self, keyframe: Keyframe, pixels: BoolArray) -> None:
+        """Leaves out pixels (h, w) of a keyframe, with the anchors that it has planted on what it measured there."""
+        data, before = self._scaffold.anchors.data, dataclasses.replace(keyframe)
+        keyframe.ignore(pixels)
+        own = np.flatnonzero((data["owner"] == keyframe.uid).cpu().numpy())
+        if before.depth is None or keyframe.ignored is None or not len(own):
+            return
+        before.depth = torch.where(keyframe.ignored, before.depth, torch.zeros_like(before.depth))
+        _, there = looked_through(before, self._scaffold.anchors.position[own], data["edge"].cpu().numpy()[own])
+        stay = torch.ones(len(data["owner"]), dtype=torch.bool)
+        stay[torch.from_numpy(own[there])] = False
+        self._scaffold.anchors.keep(stay.to(data["position"].device))
+
     def _erase(self, keyframe: Keyframe, position: FloatArray, edge: FloatArray) -> None:
         """Replaces removed anchors in a keyframe by what the map shows there now."""
         mask = silhouette_of(keyframe, position, edge)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
+from ig_ros import ignored as ignoring
 from ig_ros.config import InputConfig, KeyframeConfig, TrainingConfig
 from ig_ros.depth_images import filled_depth, reduced_depth
 from ig_ros.errors import FrameError
@@ -43,6 +44,8 @@ class Keyframe:
     last_used: int = 0  # training step
     missing: set[int] = field(default_factory=set)  # tiles on disk that it looks at: not replayed until they are back
     source: str = ""  # which of several cameras took it
+    ignored: torch.Tensor | None = None  # (H, W) bool, pixels that do not show the scene
+    log_gain: FloatArray = field(default_factory=lambda: np.zeros(3))  # exposure and white balance, running mean
 
     def set_masks(self, masks: Masks) -> None:
         """Attaches a segmentation of the full-size image, reduced to training resolution (nearest pixel)."""
@@ -50,6 +53,22 @@ class Keyframe:
         labels = cv2.resize(masks.labels.astype(np.int32), size, interpolation=cv2.INTER_NEAREST)
         self.masks = with_small_ids(dataclasses.replace(masks, labels=labels))
         self.labels = torch.from_numpy(self.masks.labels)
+        self._cut()
+
+    def ignore(self, pixels: BoolArray) -> None:
+        """Leaves out pixels (h, w) of the image in whatever size: they have neither depth nor mask from now on."""
+        more = ignoring.reduced(pixels, self.camera.width, self.camera.height)
+        self.ignored = torch.from_numpy(more if self.ignored is None else more | self.ignored.numpy())
+        self._cut()
+
+    def _cut(self) -> None:
+        if self.ignored is None:
+            return
+        if self.depth is not None:  # frozen maps share the old images
+            self.depth = torch.where(self.ignored, torch.zeros_like(self.depth), self.depth)
+        if self.masks is not None:
+            self.masks = ignoring.cut(self.masks, self.ignored.numpy())
+            self.labels = torch.from_numpy(self.masks.labels)
 
 
 def with_small_ids(masks: Masks) -> Masks:
@@ -95,7 +114,8 @@ def reduced(frame: Frame, width: int) -> Frame:
     rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
     if depth is not None:
         depth = reduced_depth(depth, size)
-    return dataclasses.replace(frame, rgb=rgb, camera=camera, depth=depth, masks=None)
+    ignored = None if frame.ignored is None else ignoring.reduced(frame.ignored, *size)
+    return dataclasses.replace(frame, rgb=rgb, camera=camera, depth=depth, masks=None, ignored=ignored)
 
 
 def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
@@ -112,6 +132,8 @@ def make_keyframe(uid: int, frame: Frame, config: InputConfig) -> Keyframe:
     )  # fmt: skip
     if frame.masks is not None:
         keyframe.set_masks(frame.masks)
+    if small.ignored is not None:
+        keyframe.ignore(small.ignored)
     return keyframe
 
 

@@ -29,7 +29,7 @@ def view_loss_torch(
 ) -> tuple[torch.Tensor, float]:
     """Does the same in plain torch: for other devices, and what the tests compare with."""
     rgb = target.rgb.to(rendered.features) / 255.0 if target.rgb.dtype == torch.uint8 else target.rgb
-    color = image_loss_torch(rendered.features[..., :COLORS], rgb, ssim_weight)
+    color = image_loss_torch(rendered.features[..., :COLORS], rgb, ssim_weight, target.ignored)
     loss = color
     if target.depth is not None and depth_weight:
         loss = loss + depth_weight * depth_loss(rendered.depth, rendered.alpha, target.depth)

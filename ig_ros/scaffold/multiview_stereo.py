@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ig_ros.config import SeedingConfig
 from ig_ros.geometry import inverse, rotation_angle
@@ -83,12 +84,16 @@ WINDOW = (3, 3)  # px over which costs are averaged
 SMOOTHING = 0.7  # px, against aliasing on the strided grid
 
 
-def channels(rgb: Image8) -> Image8:
-    """Returns brightness, its gradients in x and y (around 128) and OUTSIDE, (H, W, 4), of an image (H, W, 3)."""
+def channels(rgb: Image8, ignored: torch.Tensor | None = None) -> Image8:
+    """Returns brightness, its gradients in x and y (around 128) and OUTSIDE, (H, W, 4), of an image (H, W, 3).
+
+    The last is 0 where a partner's pixels are ignored (H, W): they are as those outside of its image.
+    """
     gray = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (0, 0), SMOOTHING)
     slopes = [cv2.Sobel(gray, cv2.CV_16S, dx, 1 - dx, ksize=3) for dx in (1, 0)]
     shifted = [np.clip(s // 2 + 128, 0, 255).astype(np.uint8) for s in slopes]
-    merged: Any = cv2.merge([gray, *shifted, np.full_like(gray, OUTSIDE)])
+    inside = np.full_like(gray, OUTSIDE) if ignored is None else np.where(ignored.numpy(), 0, OUTSIDE).astype(np.uint8)
+    merged: Any = cv2.merge([gray, *shifted, inside])
     return np.asarray(merged, np.uint8)
 
 
@@ -115,7 +120,9 @@ class Sweep:
             T_old_new = inverse(old.T_world_camera) @ new.T_world_camera
             K = index @ old.camera.K
             shift = np.outer(T_old_new[:3, 3], [0.0, 0.0, 1.0])
-            self.partners.append(Partner(channels(old.rgb.numpy()), K @ T_old_new[:3, :3] @ ray, K @ shift @ ray))
+            self.partners.append(
+                Partner(channels(old.rgb.numpy(), old.ignored), K @ T_old_new[:3, :3] @ ray, K @ shift @ ray)
+            )
         rows, cols = np.indices(self.shape, np.float32)
         self._cells = np.stack([cols, rows, np.ones_like(rows)], axis=-1)
 
@@ -194,6 +201,8 @@ def estimate_depth(new: Keyframe, partners: Sequence[Keyframe], config: SeedingC
     farthest = np.radians(config.stereo_min_parallax) / max(baselines)
     good = (contrast > config.stereo_min_contrast) & (inverse_depth > farthest) & (inverse_depth < nearest - step)
     depth[:: config.stride, :: config.stride] = np.where(good, 1.0 / np.maximum(inverse_depth, farthest), 0.0)
+    if new.ignored is not None:
+        depth[new.ignored.numpy()] = 0.0
     return depth
 
 

@@ -1,12 +1,12 @@
 """Poses that drift: a keyframe's pose is refined on the surface that the keyframes before it have measured.
 
-Point-to-plane ICP [CM92] with a robust kernel, on depth alone. The surface is that of the stored keyframes which see
-the same ground, at the poses they have by now: it moves with them, is forgotten with them, and nothing else is stored.
+Point-to-plane ICP with a robust kernel, on depth alone (docs/method.md, section 7.11). The surface is that of the
+stored keyframes which see the same ground, at the poses they have by now: it moves with them, is forgotten with them,
+and nothing else is stored.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,9 +20,7 @@ from scipy.spatial.transform import Rotation
 from ig_ros.depth_images import DEPTH_NOISE
 from ig_ros.geometry import interpolate, inverse, transform
 from ig_ros.scaffold.keyframes import Keyframe
-from ig_ros.types import Camera, FloatArray
-
-log = logging.getLogger(__name__)
+from ig_ros.types import Camera, FloatArray, MapSnapshot
 
 WINDOW = 5  # px square in which a pixel's plane is fitted
 POINTS = 4000  # of a keyframe at most
@@ -30,12 +28,16 @@ VIEWS = 10  # keyframes at most whose depth makes the surface
 OVERLAP = 0.3  # share of a new view's points that a keyframe must show to be one of them
 VOXEL = 0.015  # edge of the surface's cells, share of the median depth
 REACH = 0.1  # m between a point and the surface, and between a pose and the refined one, at most
-HELD = 0.01  # mean square of the surface's normals along a direction, below which it slides
-UNSURE = 0.0015  # share of the median depth by which a fit may err: what moves by less stays (James and Stein)
+HELD = 0.003  # mean square of the surface's normals along a direction, below which it slides, besides their noise
+UNSURE = 0.002  # share of the median depth by which a fit may err: what moves by less stays
 MATCHED = 0.2  # share of a view's points that must lie on the surface
 AVERAGED = 5  # newest keyframes whose mean correction is that of answers
 JURY = 8  # keyframes that say whether a correction of the SLAM system has been made good before
-WORTH_A_WARNING = 0.1  # m, and then whenever it has doubled
+TRUSTED = 0.1  # m of correction beyond which somebody should know
+DOUBTFUL = (
+    "a keyframe lies on nothing that the map has measured though it looks there: the pose jumped, the scene was "
+    "rearranged, or depth is wrong; its pose is taken as it came"
+)
 ROUNDS, COARSE = 30, 12  # of Gauss-Newton at most, and of these the first on a third of the points
 
 
@@ -120,7 +122,7 @@ class Registration:
 
     def cost(self, T: FloatArray, width: FloatArray) -> Fit:
         """Returns how the view lies at a pose (4, 4); width (N,) m is the kernel's."""
-        residual, _, _ = self._residuals(T, REACH)
+        residual = self._residuals(T, REACH)[0]
         share = np.minimum((residual / width) ** 2, 1.0)
         share[~np.isfinite(share)] = 1.0
         return Fit(T, float(share.mean()), float((share < 1).mean()))
@@ -128,8 +130,8 @@ class Registration:
     def best(self, starts: Sequence[FloatArray]) -> Fit | None:
         """Returns the best fit from some poses (4, 4), None where the view does not lie on the surface near by.
 
-        A fit errs by UNSURE of the depth: the way to it from the best start is shrunk by as much (James and Stein), so
-        that poses which are better than depth can tell stay as they are.
+        A fit errs by UNSURE of the depth. A shorter way to it from the best start is not gone, a little longer one in
+        part: poses that are better than depth can tell stay as they are.
         """
         begin = min((self.cost(T, self.judged) for T in starts), key=lambda fit: fit.cost)
         fit = min((self.refine(T) for T in starts), key=lambda fit: fit.cost)
@@ -137,7 +139,7 @@ class Registration:
         square = float((way**2).sum(axis=1).mean())
         if fit.matched < MATCHED or square > REACH**2:
             return None
-        share = max(0.0, 1 - (UNSURE * self._view.far) ** 2 / square) if fit.cost < begin.cost else 0.0
+        share = max(0.0, 1 - (UNSURE * self._view.far) ** 4 / square**2) if fit.cost < begin.cost else 0.0
         return replace(fit, T=interpolate(begin.T, fit.T, share) if share else begin.T)
 
     def refine(self, T: FloatArray) -> Fit:
@@ -149,12 +151,13 @@ class Registration:
         width, reach, held = np.full(len(self._z), REACH), REACH, 6
         for i in range(ROUNDS):
             few = slice(None, None, 3 if i < COARSE else 1)
-            residual, normals, turned = self._residuals(T, reach, few)
+            residual, normals, turned, tilt = self._residuals(T, reach, few)
             weight = np.where(np.isfinite(residual), np.maximum(1 - (residual / width[few]) ** 2, 0) ** 2, 0.0)
             used = weight > 0
             if used.sum() < MATCHED * len(residual):
                 return Fit(T, 1.0, float(used.mean()), held)
-            step, held = self._step(residual[used], normals[used], turned[used], weight[used])
+            J = np.concatenate([turned[used] / self._size, normals[used]], axis=1)
+            step, held = held_step(J, residual[used], weight[used], HELD + float(np.median(tilt[used])))
             T = self._moved(T, step)
             if np.linalg.norm(step) < 1e-5 and i > COARSE:
                 break
@@ -166,28 +169,20 @@ class Registration:
 
     def _residuals(
         self, T: FloatArray, reach: float, few: slice = slice(None)
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Returns distances (N,) m from the surface's nearest planes, inf without, their normals and lever arms."""
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Returns distances (N,) m from the surface's nearest planes, inf without, their normals, lever arms and tilt.
+
+        The tilt (N,) is half the squared sine between the view's normal and the surface's.
+        """
         points, seen = transform(T, self._view.points[few]), self._view.normals[few] @ T[:3, :3].T
         far, place = self._tree.query(points, distance_upper_bound=reach)
         place[np.isinf(far)] = 0
         normals = self._surface.normals[place]
         residual = np.einsum("ni,ni->n", normals, points - self._surface.points[place])
-        residual[np.isinf(far) | (np.einsum("ni,ni->n", normals, seen) < 0.7)] = np.inf
-        return residual, normals, np.cross(points - transform(T, self._middle[None]), normals)
-
-    def _step(
-        self, residual: FloatArray, normals: FloatArray, turned: FloatArray, weight: FloatArray
-    ) -> tuple[FloatArray, int]:
-        """Returns a Gauss-Newton step (6,): turn times the view's size and shift, both m, and how much of it is held.
-
-        [Z16]: along eigenvectors of the normal equations with small eigenvalues nothing moves.
-        """
-        J = np.concatenate([turned / self._size, normals], axis=1)
-        value, vector = np.linalg.eigh((J.T * weight) @ J / weight.sum())
-        held = value > HELD
-        along = vector.T @ (J.T @ (weight * -residual)) / weight.sum()
-        return vector[:, held] @ (along[held] / value[held]), int(held.sum())
+        cosine = np.einsum("ni,ni->n", normals, seen)
+        residual[np.isinf(far) | (cosine < 0.7)] = np.inf
+        lever = np.cross(points - transform(T, self._middle[None]), normals)
+        return residual, normals, lever, (1 - cosine**2) / 2
 
     def _moved(self, T: FloatArray, step: FloatArray) -> FloatArray:
         """Returns T (4, 4) after a step, which turns about the view's middle."""
@@ -198,6 +193,18 @@ class Registration:
         return np.asarray(D @ T)
 
 
+def held_step(J: FloatArray, residual: FloatArray, weight: FloatArray, least: float) -> tuple[FloatArray, int]:
+    """Returns a Gauss-Newton step (6,), and how many of its directions are held, for J (N, 6) and residuals (N,).
+
+    Zhang, Kaess and Singh 2016: along eigenvectors of the normal equations with eigenvalues below `least` nothing
+    moves. Those of a bare wall are as large as its normals are noisy.
+    """
+    value, vector = np.linalg.eigh((J.T * weight) @ J / weight.sum())
+    held = value > least
+    along = vector.T @ (J.T @ (weight * -residual)) / weight.sum()
+    return vector[:, held] @ (along[held] / value[held]), int(held.sum())
+
+
 @dataclass(frozen=True, slots=True)
 class MapCorrection:
     """Where the map lies in the frame in which the poses come, by now."""
@@ -205,6 +212,29 @@ class MapCorrection:
     T_map_slam: FloatArray = field(default_factory=lambda: np.eye(4))  # (4, 4), of the newest keyframes
     shift: float = 0.0  # m by which the newest keyframe was moved
     turn: float = 0.0  # rad
+
+    @property
+    def moves(self) -> bool:
+        """Returns whether it is more than nothing."""
+        return not np.array_equal(self.T_map_slam, np.eye(4))
+
+    def placed(self, snapshot: MapSnapshot) -> MapSnapshot:
+        """Returns a snapshot's points and boxes where the robot believes them to be; what it draws stays."""
+        if not self.moves:
+            return snapshot
+        T = inverse(self.T_map_slam)
+        objects = tuple(replace(o, T_world_box=T @ o.T_world_box) for o in snapshot.instances.objects)
+        return replace(snapshot, xyz=transform(T, snapshot.xyz), instances=replace(snapshot.instances, objects=objects))
+
+
+def drift_warning(correction: MapCorrection) -> str:
+    """Returns what to do about poses that have drifted by TRUSTED, "" for less."""
+    if correction.shift < TRUSTED:
+        return ""
+    return (
+        f"poses disagree with the map by {100 * correction.shift:.0f} cm and {np.degrees(correction.turn):.1f} deg: "
+        "the SLAM system drifts (publish its pose_graph), or depth scale, mounting or stamps of the camera are wrong"
+    )
 
 
 @dataclass(slots=True)
@@ -216,7 +246,6 @@ class PoseRefiner:
     _slam: dict[int, FloatArray] = field(default_factory=dict)  # by uid: (4, 4) as the SLAM system has it by now
     _doubtful: set[int] = field(default_factory=set)  # uids of keyframes that lie on nothing: no surface for others
     _surfaces: OrderedDict[int, tuple[torch.Tensor, Surface]] = field(default_factory=OrderedDict)  # by uid
-    _warned: float = WORTH_A_WARNING / 2  # m
 
     def refine(self, keyframe: Keyframe, keyframes: Sequence[Keyframe]) -> None:
         """Moves the newest of the keyframes to where its depth lies on what the others have measured.
@@ -247,7 +276,7 @@ class PoseRefiner:
         """
         old = {k.uid: k.T_world_camera for k in self.reported(keyframes)}
         new: dict[int, FloatArray] = {k.uid: np.asarray(poses.get(k.stamp, old[k.uid])) for k in keyframes}
-        along: dict[int, FloatArray] = {k.uid: new[k.uid] @ inverse(old[k.uid]) @ k.T_world_camera for k in keyframes}
+        along = {k.uid: _along(old[k.uid], new[k.uid], k.T_world_camera) for k in keyframes}
         there: Mapping[int, FloatArray] = along
         if any(not np.allclose(old[k.uid], k.T_world_camera, rtol=0) for k in keyframes):
             there = min(along, new, key=lambda wanted: self._disagreement(keyframes, wanted))
@@ -275,13 +304,6 @@ class PoseRefiner:
         turn = Rotation.from_matrix(T[:3, :3] @ slam[:3, :3].T).magnitude()
         shift = float(np.linalg.norm(T[:3, 3] - slam[:3, 3]))
         self.correction = MapCorrection(np.eye(4) if still else mean, shift, float(turn))
-        if shift > 2 * self._warned:
-            self._warned = shift
-            log.warning(
-                "poses disagree with the map by %.0f cm and %.1f degrees, the map follows its depth: the SLAM system "
-                "drifts, or the camera's mounting, stamps or depth scale are wrong (docs/troubleshooting.md, Poses)",
-                100 * shift, np.degrees(turn),
-            )  # fmt: skip
 
     def _T_map_slam(self, keyframe: Keyframe) -> FloatArray:
         slam = self._slam.get(keyframe.uid)
@@ -371,6 +393,11 @@ def overlapping(points: FloatArray, keyframes: Sequence[Keyframe], poses: Mappin
     most = [i for i in np.argsort(-share).tolist() if share[i] >= OVERLAP]
     chosen = most[: VIEWS // 2] + sorted(most[VIEWS // 2 :])[: VIEWS // 2]
     return [keyframes[i] for i in chosen]
+
+
+def _along(old: FloatArray, new: FloatArray, T: FloatArray) -> FloatArray:
+    """Returns T (4, 4) after the motion from `old` to `new`; these themselves where it is one of them."""
+    return new if np.array_equal(T, old) else np.asarray(new @ inverse(old) @ T)
 
 
 def _moved_by(T: FloatArray, shift: FloatArray) -> FloatArray:

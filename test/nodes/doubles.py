@@ -23,6 +23,7 @@ from ig_ros.mapper import NEAR
 from ig_ros.nodes.mapping_node import run
 from ig_ros.planning.removal import without
 from ig_ros.scaffold.pose_correction import Correction
+from ig_ros.scaffold.pose_refinement import MapCorrection
 from ig_ros.types import (
     Detections,
     Frame,
@@ -47,6 +48,7 @@ class Stats:
         self.loss, self.instantiation_age, self.instantiation_duration = 0.0, None, 0.0
         self.objects, self.memory_bytes, self.error = objects, 0, ""
         self.restarts, self.silence, self.anchors_on_disk, self.device = 0, 0.0, 0, "cpu"
+        self.poses, self.correction = {}, MapCorrection()
 
 
 class MaskMapper:
@@ -57,6 +59,7 @@ class MaskMapper:
         self.frames: list[Frame] = []
         self.boxes: list[tuple[int, Detections, int]] = []
         self.points = 0
+        self.moved = MapCorrection()
         self._snapshot: MapSnapshot | None = None
 
     def start(self) -> None:
@@ -76,6 +79,9 @@ class MaskMapper:
 
     def submit_detections(self, stamp: int, detections: Detections, width: int) -> None:
         self.boxes.append((stamp, detections, width))
+
+    def submit_ignored(self, stamp: int, ignored: np.ndarray) -> None:
+        self.frames = [replace(f, ignored=ignored) if f.stamp == stamp else f for f in self.frames]
 
     def submit_points(self, xyz: np.ndarray, _rgb: np.ndarray | None) -> Future[int]:
         self.points += len(xyz)
@@ -97,6 +103,9 @@ class MaskMapper:
         poses = correction.apply({f.stamp: f.T_world_camera for f in self.frames if correction.concerns(f.source)})
         self.frames = [replace(f, T_world_camera=poses.get(f.stamp, f.T_world_camera)) for f in self.frames]
         return _done(len(poses))
+
+    def correction(self) -> MapCorrection:
+        return self.moved
 
     def remove_object(self, number: int) -> Future[int]:
         if all(o.id != number for o in self._snapshot.instances.objects):

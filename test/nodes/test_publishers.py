@@ -14,11 +14,14 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from visualization_msgs.msg import Marker
 
+from ig_ros.geometry import inverse
+from ig_ros.message_decoding import matrix_from_pose
 from ig_ros.nodes import publishers
 from ig_ros.nodes.clouds import points_from_cloud
 from ig_ros.nodes.player import Player, PlayOptions
 from ig_ros.nodes.query_client import MapClient
 from ig_ros.nodes.topics import LATCHED, OUT
+from ig_ros.scaffold.pose_refinement import MapCorrection
 from ig_ros.types import Frame
 
 TOPICS = {topic.name: topic.kind for topic in OUT if topic.latched}
@@ -143,6 +146,28 @@ def test_rendered_images_are_in_the_optical_frame_of_their_camera(mapped: Mapped
     for name in ("ig/rendered_image", "ig/rendered_instances"):
         assert (got[name].header.frame_id, stamp_of(got[name])) == ("camera", newest)
     assert bytes(got["ig/rendered_image"].data) != bytes(got["ig/rendered_instances"].data)
+
+
+def test_where_poses_have_drifted_topics_and_answers_agree(mapped: Mapped, context: object) -> None:
+    mapper, motion = mapped.made.mapper, np.eye(4)
+    motion[:3, 3] = (0.04, -0.02, 0.01)
+    assert isinstance(mapper, MaskMapper)
+    mapped.see(0)
+    [plain] = mapped.client.query("a mug").objects
+    mapper.moved = MapCorrection(motion)
+    newest = mapped.see(0)
+    assert until(lambda: stamp_of(late(context)["ig/objects"]) == newest)
+    mapper.moved = MapCorrection()
+    got = late(context)
+    [mug] = [o for o in got["ig/objects"].objects if o.label == "mug"]
+    np.testing.assert_allclose(matrix_from_pose(mug.pose), inverse(motion) @ matrix_from_pose(plain.pose), atol=1e-6)
+    moved = got["ig/map_correction"]
+    shift = moved.transform.translation
+    assert (moved.header.frame_id, moved.child_frame_id) == ("map", "map_refined")
+    np.testing.assert_allclose([shift.x, shift.y, shift.z], inverse(motion)[:3, 3])
+    points = points_from_cloud(got["ig/instance_cloud"])
+    middle = np.array([np.median(points[a][points["instance_id"] == mug.id]) for a in "xyz"])
+    assert np.abs(middle - matrix_from_pose(mug.pose)[:3, 3]).max() < 0.03
 
 
 @pytest.mark.field("ros", "PointCloud2.is_dense", "true: a cloud of ours holds no NaN")

@@ -17,6 +17,7 @@ from ig_ros.nodes.clouds import points_from_cloud
 from ig_ros.nodes.conversions import pose_message
 from ig_ros.nodes.message_checks import MessageLimits
 from ig_ros.nodes.query_service import FrameFinder, QueryService
+from ig_ros.scaffold.pose_refinement import MapCorrection
 from ig_ros.srv import QueryObject
 from ig_ros.types import FloatArray
 
@@ -118,3 +119,19 @@ def test_a_viewpoint_of_its_own_wins_over_the_frame(service: QueryService) -> No
 def test_an_unknown_frame_is_refused(service: QueryService) -> None:
     with pytest.raises(QueryError, match="unknown frame_id 'moon'"):
         ask(service, "red card", frame_id="moon")
+
+
+@pytest.mark.parametrize("frame", ["", "map", "base_link"])
+def test_where_poses_have_drifted_the_answer_is_right_for_the_robot(service: QueryService, frame: str) -> None:
+    """The robot stands at T_map_slam times its pose: what it is told must lie as far from it as the map says."""
+    T_map_slam, tf = pose(0.05, -0.03, 0.01, 2.0), FRAMES.get(frame, np.eye(4))
+    finder = FrameFinder("map", FakeTf(), lambda: MapCorrection(T_map_slam))
+    drifted = QueryService(service._mapper, finder, MessageLimits(LimitsConfig()))
+    [here] = ask(service, "red card", max_results=1).objects
+    [there] = ask(drifted, "red card", max_results=1, frame_id=frame).objects
+    wanted = inverse(tf) @ inverse(T_map_slam) @ matrix_from_pose(here.pose)
+    np.testing.assert_allclose(matrix_from_pose(there.pose), wanted, atol=1e-9)
+    around = PoseStamped(pose=there.pose)
+    around.header.frame_id = frame or "map"
+    box = {"within": around, "within_size": there.size, "frame_id": frame}
+    assert [o.id for o in ask(drifted, "", **box).objects] == [here.id], "an answer's box finds it again"
