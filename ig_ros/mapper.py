@@ -50,7 +50,8 @@ from ig_ros.types import Array, BoolArray, Detections, FloatArray, Frame, IntArr
 log = logging.getLogger(__name__)
 
 NEAR = 100_000_000  # ns: a keyframe so near in time stands for an image between keyframes
-REFINE_AFTER = 3  # keyframes later, the depth of an RGB-only keyframe is estimated again, from both sides
+REFINE_AFTER = 3  # keyframes later, depth that was not measured is estimated (again), from both sides
+LEAST_HOLES = 0.1  # share of a depth image that was not measured, from which stereo is worth its time
 
 
 @dataclass(eq=False, slots=True)
@@ -181,6 +182,8 @@ class Mapper:
         self.state.changes.update(keyframe)
         if keyframe.depth is not None:
             self._seed(keyframe)
+            if len(self.keyframes) > REFINE_AFTER:
+                self._seed_holes(len(self.keyframes) - 1 - REFINE_AFTER)
             return
         newest = len(self.keyframes) - 1
         for place in (newest, newest - REFINE_AFTER):
@@ -366,6 +369,18 @@ class Mapper:
         if (depth > 0).any():
             keyframe.depth, keyframe.estimated = torch.from_numpy(depth.astype(np.float16)), True
             self._seed(keyframe)
+
+    def _seed_holes(self, place: int) -> None:
+        """Plants anchors by stereo where a measured depth has holes."""
+        keyframe = self.keyframes.items[place]
+        if keyframe.depth is None or keyframe.estimated:
+            return
+        holes = keyframe.depth.numpy() <= 0
+        if holes.mean() < LEAST_HOLES:
+            return
+        partners = multiview_stereo.choose_partners(self.keyframes.items, place)
+        depth = np.where(holes, multiview_stereo.estimate_depth(keyframe, partners, self.config.seeding), 0)
+        self._seed(dataclasses.replace(keyframe, depth=torch.from_numpy(depth.astype(np.float16))))
 
     def _taken(self) -> IntArray:
         anchors = self.scaffold.anchors

@@ -11,7 +11,7 @@ import torch
 
 from ig_ros.config import Config, LanguageConfig
 from ig_ros.instances import Children, Instantiation, Instantiator, LabelledView, ObjectTracker, PointSet
-from ig_ros.language import Encoder, MaskObservation, describe, foreign, kind_of, learn_threshold
+from ig_ros.language import Encoder, MaskObservation, Vocabulary, describe, foreign, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
 from ig_ros.scaffold.codebook_refinement import refine
@@ -119,7 +119,7 @@ def name_objects(
     """
     objects, embeddings = [], []
     usable, others = usable_embeddings(shown, encoder)
-    names = len({kind_of(name) for k in shown if k.masks is not None for name in k.masks.names.values()})
+    vocabulary = Vocabulary.of(k.masks for k in shown if k.masks is not None)
     for thing, matches in zip(found.objects, found.matches, strict=True):
         observations = []
         for match in matches:
@@ -135,7 +135,7 @@ def name_objects(
                     match.view,
                 )
             )
-        words = describe(observations, encoder, config.accept, min_views, names, float(np.max(thing.size)))
+        words = describe(observations, encoder, config.accept, min_views, vocabulary, float(np.max(thing.size)))
         stamps = [shown[match.view].stamp for match in matches]
         born, last = min(stamps, default=0), max(stamps, default=0)
         objects.append(

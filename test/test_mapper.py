@@ -10,6 +10,7 @@ import pytest
 from helpers import CARDS, orbit, small_config
 
 from ig_ros.errors import FrameError, QueryError
+from ig_ros.geometry import back_project, transform
 from ig_ros.mapper import Mapper
 from ig_ros.scaffold.codebook_refinement import refine
 from ig_ros.types import FloatArray, MapSnapshot, QueryStatus
@@ -97,6 +98,20 @@ def test_pictures_and_poses_alone_plant_anchors_and_train() -> None:
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
     labels = {o.label for o in mapper.instantiate().instances.objects}
     assert {"red card", "blue card"} <= labels
+
+
+def test_what_returns_no_depth_in_any_image_is_planted_by_stereo() -> None:
+    mapper = Mapper(small_config())
+    for frame in orbit(8):
+        assert frame.depth is not None
+        rows, cols = np.indices(frame.depth.shape).reshape(2, -1)
+        x = transform(frame.T_world_camera, back_project(frame.depth, frame.camera, rows, cols))[:, 0]
+        measured = np.where(x.reshape(frame.depth.shape) < 0, frame.depth, 0).astype(np.float32)
+        mapper.add_frame(dataclasses.replace(frame, depth=measured))
+    planted = mapper.scaffold.anchors.data["position"].numpy()
+    planted = planted[planted[:, 0] > 0.05]
+    assert len(planted) > 50
+    assert np.median(np.abs(planted[:, 2])) < 0.02
 
 
 def test_depth_can_be_ignored() -> None:

@@ -29,10 +29,13 @@ never been changed because of one. Accuracy with real SAM or CLIP weights is not
 WRITTEN = {
     "written": """`benchmarks/language/questions.yaml`: 20 kinds over six maps of simple shapes (layouts.yaml), written
 with their answers before any was asked; the code was then written for them. Right means: that thing alone, just these
-things, this number, asked back with these candidates, or refused, as the question demands.""",
-    "fresh": """`questions_fresh.yaml`, written when the code was done, before any was asked: 86.4 % were right then.
+things, this number, asked back with these candidates, or refused, as the question demands.
+Before there was that code, 62.5 % were right, 16.8 % wrong with a score above 0.8, and 85 % of the absent refused.""",
+    "fresh": """`questions_fresh.yaml`, written when the code was done, before any was asked: 86.4 % were right then,
+one of 66 wrong with a score above 0.8, seven of eight absent things refused.
 What was general in the faults was repaired; this is what came of it.""",
-    "last": """`questions_last.yaml`, written after that, before any was asked. Nothing was changed for these.""",
+    "last": """`questions_last.yaml`, written after that, again before any was asked: 94.3 % were right then, one of 70
+wrong with a score above 0.8 (a table left out of what is lying on the floor), every absent thing refused.""",
 }
 
 

@@ -85,8 +85,8 @@ def by_kind(answers: Sequence[Written]) -> list[tuple[Any, ...]]:
 
 
 def misleads(answer: Written) -> bool:
-    """Wrong, and sure of it."""
-    return not answer.right and answer.score > SURE
+    """Wrong, sure of it, and to be acted upon: a question back, or a refusal, misleads nobody."""
+    return not answer.right and answer.score > SURE and not ASKS_BACK.search(answer.message)
 
 
 def written_summary(answers: Sequence[Written]) -> dict[str, float]:

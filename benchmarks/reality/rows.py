@@ -18,8 +18,8 @@ from benchmarks.reality.perturbations import PERTURBATIONS, Strength
 KITCHEN, TABLETOPS, PERTURBED = "kitchen", "tabletops", "perturbations"
 SCENES = ("sim:tabletop?seed=11&width=640",)
 # What every column of the perturbation table maps with; "plain fusion" is judged on the keyframes of the second.
-OURS, OFF, FUSION = "ours", "ours, as it comes", "mask fusion"
-COLUMNS: dict[str, dict[str, Any]] = {OFF: {}}
+OURS, OFF, FUSION = "ours", "ours, refinement off", "mask fusion"
+COLUMNS: dict[str, dict[str, Any]] = {OURS: {}, OFF: {"poses.refine": "off"}}
 TABLETOP_FOLDER = ROOT.parent / "shared/data/tabletops"
 PERTURBED_STEPS, KITCHEN_STEPS = 400, 1200
 KITCHEN_ROWS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> which cameras (kitchen.py), settings

@@ -25,6 +25,7 @@ def object_entry(thing: ObjectInstance, score: float) -> dict[str, Any]:
         "label": thing.label,
         "score": round(score, 4),
         "confidence": round(thing.confidence, 4),
+        "certainty": round(thing.certainty, 4),  # probability that the label is right
         "views": thing.views,
         "pose": {"position": thing.T_world_box[:3, 3].tolist(), "orientation": [x, y, z, w]},
         "size": np.asarray(thing.size).tolist(),

@@ -10,7 +10,7 @@ from ig_ros.language.encoders import (
     make_encoder,
     make_image_encoder,
 )
-from ig_ros.language.naming import kind_of
+from ig_ros.language.naming import Vocabulary
 from ig_ros.language.ranking import rank
 from ig_ros.language.viewpoint import Scope, Viewpoint
 
@@ -22,10 +22,10 @@ __all__ = [
     "MaskObservation",
     "Scope",
     "Viewpoint",
+    "Vocabulary",
     "describe",
     "embed_masks",
     "foreign",
-    "kind_of",
     "learn_threshold",
     "make_encoder",
     "make_image_encoder",

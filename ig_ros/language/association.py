@@ -10,7 +10,7 @@ import numpy as np
 
 from ig_ros.errors import EncoderError
 from ig_ros.language.encoders import Encoder, FusedEncoder, ImageEncoder, LabelEncoder, normalized
-from ig_ros.language.naming import kind_of, name_probabilities
+from ig_ros.language.naming import Vocabulary, kind_of, name_probabilities
 from ig_ros.types import FloatArray
 
 
@@ -37,13 +37,13 @@ class Description:
 
 def describe(
     observations: Sequence[MaskObservation], encoder: Encoder | None, accept: float = 0.0, min_views: int = 1,
-    names: int = 1, longest: float = 0.0,
+    vocabulary: Vocabulary | None = None, longest: float = 0.0,
 ) -> Description:  # fmt: skip
     """Finds the most probable label and averages the embedding; below `accept` an observation is ignored.
 
-    Each counts weight x score for its name, and one without a name its weight for a thing that the segmenter does not
-    know (naming.py). names: how many kinds the map's masks name; longest: the object's
-    longest edge, m, 0 = not known.
+    Each counts weight x score for its name, the score as a share of the usual one of the map's masks, at most 1:
+    detectors are not calibrated, some never say more than 0.5. One without a name counts its weight for a thing that
+    the segmenter does not know (naming.py). longest: the object's longest edge, m, 0 = not known.
 
     The papers multiply the IoU with a feature score [OG 3.3]. It is left out here: online, features of new ground
     are not trained yet, so the score would tell new objects from old ones and not right masks from wrong ones.
@@ -54,9 +54,10 @@ def describe(
     views = len({s.view for s in used})
     if views < min_views:
         return Description("", embedding_of([], {}, encoder), views)
-    votes = label_votes(used)
+    known = vocabulary or Vocabulary()
+    votes = label_votes(used, known.score)
     silent = sum(s.weight for s in used if not s.name.strip())
-    kinds = name_probabilities(votes, silent, names, longest)
+    kinds = name_probabilities(votes, silent, known.kinds, longest)
     if not kinds:
         return Description("", embedding_of(used, {}, encoder), views)
     best = max(kinds, key=lambda kind: (kinds[kind], kind))
@@ -77,12 +78,13 @@ def embedding_of(used: Sequence[MaskObservation], votes: Mapping[str, float], en
     return np.zeros(encoder.dimension if encoder is not None else 0, np.float32)
 
 
-def label_votes(observations: Sequence[MaskObservation]) -> dict[str, float]:
-    """Summed weight x score per label; labels that differ in case or outer blanks only are one."""
+def label_votes(observations: Sequence[MaskObservation], usual: float = 1.0) -> dict[str, float]:
+    """Summed weight x score, as a share of the usual one, per label; labels that differ in case or outer blanks
+    only are one."""
     votes: dict[str, float] = defaultdict(float)
     for s in observations:
         if s.name.strip():
-            votes[s.name.strip().lower()] += s.weight * s.score
+            votes[s.name.strip().lower()] += s.weight * min(1.0, s.score / usual)
     return dict(votes)
 
 

@@ -84,7 +84,8 @@ DEFINITE = {"the", "my", "this", "that", "your", "our"}  # what follows is taken
 ARTICLES = {"a", "an", "some", "any"} | DEFINITE
 DETERMINERS = ARTICLES | {"his", "her", "their", "these", "those"}
 PRONOUNS = frozenset({"me", "us", "myself", "ourselves", "you", "yourself"})  # whoever looks
-CONNECTORS = {"is", "are", "stands", "standing", "lies", "lying", "sits", "sitting", "located", "placed", "that",
+CONNECTORS = {"is", "are", "stands", "standing", "stand", "lies", "lying", "lie", "sits", "sitting", "sit", "rests",
+              "resting", "rest", "hangs", "hanging", "hang", "located", "placed", "that",
               "which", "who", "right", "directly", "just"}  # fmt: skip
 PURPOSE = {"to", "for", "that", "which", "where", "who", "it", "used", "i", "you"}  # begins what a thing is for
 ANYTHING = {"thing", "object", "item", "something", "anything", "everything", "one", "what", "whatever", "things",

@@ -7,7 +7,8 @@ detector does not know, and so does a size that nothing of the name has. docs/me
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from math import inf, lgamma, log
@@ -16,7 +17,7 @@ import numpy as np
 import yaml
 
 from ig_ros.language.lexicon import ENTRY_OF, NAMES
-from ig_ros.types import FloatArray
+from ig_ros.types import FloatArray, Masks
 
 VOCABULARY = 20  # kinds that a detector can name at least, however few are in a map
 ERROR = 0.1  # share of a detector's names that are wrong
@@ -25,6 +26,24 @@ FOUND = (1.0, 1.0)  # Beta of how often a thing that the detector knows is named
 INVENTED = (0.5, 9.5)  # Beta of how often a thing that it does not know is named: once in twenty views
 ODD = 0.02  # how probable the farthest size is beside a usual one: objects are merged and cut, too
 SPREAD = log(1.5)  # logarithm of the factor beyond the typical range at which a size is unusual
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """How the masks of a map are named."""
+
+    kinds: int = VOCABULARY  # so many different ones
+    score: float = 1.0  # mean of those that have a name
+
+    @staticmethod
+    def of(masks: Iterable[Masks]) -> Vocabulary:
+        """Returns that of all masks of a map."""
+        names, scores = set(), []
+        for some in masks:
+            named = {mask: name for mask, name in some.names.items() if name.strip()}
+            names.update(kind_of(name) for name in named.values())
+            scores += [s for s in (some.scores.get(mask, 1.0) for mask in named) if s > 0]
+        return Vocabulary(len(names), float(np.mean(scores)) if scores else 1.0)
 
 
 @cache

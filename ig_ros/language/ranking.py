@@ -43,6 +43,7 @@ SAME_HEAD, LAST_WORD = (
     0.9,
     0.7,
 )  # score of what a text is the kind of ("bottle": "ketchup bottle"), or only the last word
+ALSO = 0.6  # share of the best score from which on a thing is one of all that are asked for
 RIVAL_SHARE = 0.2  # of its score remains to what a text names as something else
 AS_LIKELY = 0.85  # share of the best score from which on a thing, or an anchor, may be meant as well
 OBSERVER_NAMES = frozenset({"robot"})  # the observer, unless the map has an object with this label
@@ -103,13 +104,13 @@ def reply(
     best = float(scores.max(initial=0.0))
     reading = scorer.reading_of(question)
     if question.quantity == "count":
-        scores = np.where(scores >= max(threshold, ALIKE * best), scores, 0.0)
+        scores = np.where(scores >= max(threshold, ALSO * best), scores, 0.0)
         return counted(text, reading, scores, instances, max_results, threshold)
     if best < threshold:
         return unanswered(text, reading, scores, instances, threshold, missing)
     likely = np.flatnonzero(scores >= max(threshold, AS_LIKELY * best))
     if question.quantity == "all":
-        scores = np.where(scores >= max(threshold, ALIKE * best), scores, 0.0)
+        scores = np.where(scores >= max(threshold, ALSO * best), scores, 0.0)
     elif question.quantity == "one" and len(likely) > 1 and not scorer.is_description(question.phrase):
         colors = [scorer.color_of(int(i)) for i in likely]
         return which_one(text, reading, scores, [int(i) for i in likely], colors, instances, max_results, threshold)
@@ -205,7 +206,7 @@ class PhraseScorer:
         another = np.array([is_another(name, label) for label in self._labels], bool)
         score = np.where(another, RIVAL_SHARE * score, score)
         if (exact | (heads == SAME_HEAD)).any():
-            score *= ALIKE  # what bears the name is meant, not what only lies near it
+            score *= UNDECIDED  # what bears the name is meant, not what only lies near it
         score = np.maximum(score, heads)
         kind = members_of(" ".join(text.lower().split()), self._labels)
         if kind is not None:

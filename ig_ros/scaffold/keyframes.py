@@ -45,6 +45,7 @@ class Keyframe:
     missing: set[int] = field(default_factory=set)  # tiles on disk that it looks at: not replayed until they are back
     source: str = ""  # which of several cameras took it
     ignored: torch.Tensor | None = None  # (H, W) bool, pixels that do not show the scene
+    log_gain: FloatArray = field(default_factory=lambda: np.zeros(3))  # exposure and white balance, running mean
 
     def set_masks(self, masks: Masks) -> None:
         """Attaches a segmentation of the full-size image, reduced to training resolution (nearest pixel)."""

@@ -13,6 +13,7 @@ from ig_ros.raster.library import helpers_for_kernels_only
 from ig_ros.raster.losses import COLORS, FeatureTerms, Target
 from ig_ros.raster.request import NEAR
 from ig_ros.scaffold import densification
+from ig_ros.scaffold.exposure import compensated, measured_gain
 from ig_ros.scaffold.keyframes import Keyframe, KeyframeStore
 from ig_ros.scaffold.losses import VOLUME_WEIGHT, scale_loss, view_loss
 from ig_ros.scaffold.model import DecodedView, Scaffold
@@ -92,6 +93,9 @@ class Trainer:
         color_loss = self._loss(keyframe, view, rendered, bool(joint.any()), semantic)
         self._apply(view, trained, joint)
         self._account(keyframe, view, screen, color_loss)
+        gain = measured_gain(rendered, keyframe.rgb)
+        if gain is not None:
+            keyframe.log_gain = MEMORY * keyframe.log_gain + (1 - MEMORY) * gain
         self.step += 1
         drawn = 0 if screen.visible is None else int(screen.visible.sum())
         return StepResult(self.step, keyframe.uid, color_loss, drawn)
@@ -101,7 +105,8 @@ class Trainer:
     ) -> float:
         """Sums the losses of one view and runs backward; returns the colour loss."""
         c = self.config.training
-        images = (keyframe.rgb, keyframe.depth, keyframe.labels if semantic else None, keyframe.ignored)
+        rgb, labels = compensated(keyframe, self.keyframes), keyframe.labels if semantic else None
+        images = (rgb, keyframe.depth, labels, keyframe.ignored)
         target = Target(*(None if image is None else image.to(self.scaffold.device) for image in images))  # type: ignore[arg-type]
         terms = FeatureTerms(c.min_mask_pixels, c.truncation if any_joint else None, c.contrast_weight, c.smooth_weight)
         loss, color = view_loss(rendered, target, c.ssim_weight, c.depth_weight, terms)

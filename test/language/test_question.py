@@ -55,7 +55,8 @@ def test_other_languages_are_recognised(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["das keyboard", "a jalapeño", "le creuset pot", "crème brûlée",
                                   "the la croix can",
-                                  "asdf qwer", "mug", "the mug on the table", "a die", "an el camino toy car"])  # fmt: skip
+                                  "asdf qwer",
+                                  "mug", "the mug on the table", "a die", "an el camino toy car"])  # fmt: skip
 def test_product_names_are_no_other_language(text: str) -> None:
     assert not read_question(text, LABELS).refusal
 

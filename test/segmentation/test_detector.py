@@ -12,7 +12,8 @@ from ig_ros.config import SegmentationConfig
 from ig_ros.errors import SegmenterError
 from ig_ros.segmentation import make_segmenter
 from ig_ros.segmentation.detector import SsdDetector, best_boxes, read_labels, ssd_anchors
-from ig_ros.types import Camera
+from ig_ros.segmentation.geometric import GeometricSegmenter
+from ig_ros.types import Camera, Masks
 
 LABELS = ["???", "mug", "table"]
 SIDE = 300
@@ -85,15 +86,16 @@ def test_a_large_image_is_also_looked_at_in_quarters(path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_segmenter_names_the_mask_in_the_box(path: Path) -> None:
+def test_the_segmenter_names_the_mask_in_the_box(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.ones((90, 120), np.int32)
+    labels[36:54, 48:72] = 2
+    monkeypatch.setattr(GeometricSegmenter, "segment", lambda *_: Masks(labels))
     segmenter = make_segmenter(SegmentationConfig(segmenter="detector", detector_model=str(path)))
-    path.with_suffix(".txt").write_text("\n".join(LABELS))
-    depth = np.full((90, 120), 1.0, np.float32)
-    depth[36:54, 48:72] = 0.7
-    camera = Camera(np.array([[100.0, 0, 60], [0, 100, 45], [0, 0, 1]]), 120, 90)
     assert segmenter is not None
-    masks = segmenter.segment(np.zeros((90, 120, 3), np.uint8), depth, camera)
-    assert masks.names == {int(masks.labels[45, 60]): "mug"}
+    camera = Camera(np.array([[100.0, 0, 60], [0, 100, 45], [0, 0, 1]]), 120, 90)
+    masks = segmenter.segment(np.zeros((90, 120, 3), np.uint8), None, camera)
+    assert masks.names == {2: "mug"}
+    np.testing.assert_allclose(masks.scores[2], 0.8, atol=1e-6)
 
 
 def test_of_boxes_that_overlap_the_best_stays() -> None:
