@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from ig_ros.atomic_write import atomic_directory, recover
 from ig_ros.config import Config, to_dict
-from ig_ros.errors import IgError, StorageError, one_line
+from ig_ros.errors import ConfigError, IgError, StorageError, one_line
 from ig_ros.map_validation import inspect_ids, inspect_keyframes, inspect_networks, inspect_snapshot
 from ig_ros.mapper import Mapper, MapState
 from ig_ros.raster import device_name
@@ -127,8 +127,9 @@ def read_snapshot(directory: Path) -> tuple[MapSnapshot | None, Config]:
     """Only the objects of a saved map and the configuration it was made with. Raises StorageError."""
     directory = Path(directory)
     manifest = _manifest(directory)
+    config = _config(directory, manifest)
     with _refusing(directory):
-        return _read_snapshot(directory, manifest), Config.from_dict(manifest["config"])
+        return _read_snapshot(directory, manifest), config
 
 
 def trained_on(directory: Path) -> str:
@@ -157,7 +158,7 @@ def read_map(mapper: Mapper, directory: Path) -> MapState:
     """
     directory = Path(directory)
     manifest = _manifest(directory)
-    if manifest["config"].get("scaffold") != to_dict(mapper.config.scaffold):
+    if _config(directory, manifest).scaffold != mapper.config.scaffold:
         raise StorageError(
             f"{directory} was made with other scaffold parameters: start with the config it was saved with"
         )
@@ -166,6 +167,17 @@ def read_map(mapper: Mapper, directory: Path) -> MapState:
         state.latest = _read_snapshot(directory, manifest)
         _read(state, directory, manifest)
     return state
+
+
+def _config(directory: Path, manifest: dict[str, Any]) -> Config:
+    """Returns the configuration a map was made with; StorageError where this version has not all its parameters."""
+    try:
+        return Config.from_dict(manifest["config"])
+    except ConfigError as error:
+        raise StorageError(
+            f"the configuration that map {directory} was made with is not of this version ({one_line(error)}): load it "
+            "with the version of ig_ros that wrote it, or map the recording again"
+        ) from error
 
 
 @contextmanager

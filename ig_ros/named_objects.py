@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from ig_ros.config import Config, LanguageConfig
 from ig_ros.instances import Children, Instantiation, Instantiator, LabelledView, ObjectTracker, PointSet
 from ig_ros.language import Encoder, MaskObservation, Vocabulary, describe, foreign, learn_threshold
 from ig_ros.raster import rasterize
 from ig_ros.scaffold import Keyframe
-from ig_ros.scaffold.codebook_refinement import refine
 from ig_ros.types import FloatArray, GaussianBatch, Instances, IntArray, ObjectInstance
 
 UNSAID = "one that gave no name"  # stands for the encoder of embeddings that came without its name
@@ -53,17 +51,9 @@ def find_objects(
         n = len(children.xyz)
         return Instances(np.full(n, -1, np.int32), np.zeros(n, np.float32))
     views = [labelled_view(k, frozen.gaussians) for k in shown]
-
-    def refined(sub_object: IntArray, feature: FloatArray) -> FloatArray:
-        random = torch.Generator().manual_seed(config.training.seed)
-        rows, start = torch.from_numpy(sub_object.astype(np.int64)), torch.from_numpy(feature)
-        codebook: FloatArray = refine(frozen.gaussians, rows, start, shown, config, random).numpy(force=True)
-        return codebook
-
-    use = refined if config.instances.refine_steps else None
     instantiator = instantiator or Instantiator()
     settings, exhaustive = config.instances, config.segmentation.exhaustive
-    found = instantiator.run(frozen.points, children, views, tracker, settings, use, exhaustive)
+    found = instantiator.run(frozen.points, children, views, tracker, settings, exhaustive)
     found = dataclasses.replace(found, objects=tuple(in_world(o, frozen.gaussians.origin) for o in found.objects))
     return name_objects(found, shown, encoder, config.language, config.instances.min_views)
 

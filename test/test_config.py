@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
         ({"training.seed": 1.5}, ["training.seed", "int"]),
         ({"training.seed": True}, ["training.seed", "int"]),
         ({"input.use_depth": 1}, ["input.use_depth", "bool"]),
-        ({"training.growth": "all"}, ["training.growth", "none", "anchor", "map"]),
+        ({"training.growth": "map"}, ["unknown", "training.growth", "known here"]),  # gone, as in an older YAML file
+        ({"preset": "paper"}, ["preset", "none", "room", "tabletop"]),
         ({"training.ssim_weight": 1.5}, ["training.ssim_weight", "0.0", "1.0", "1.5"]),
         ({"seeding.voxel": -0.1}, ["seeding.voxel", "between"]),
         ({"seeding.voxel": float("nan")}, ["seeding.voxel"]),

@@ -12,7 +12,6 @@ from helpers import CARDS, orbit, small_config
 from ig_ros.errors import FrameError, QueryError
 from ig_ros.geometry import back_project, transform
 from ig_ros.mapper import Mapper
-from ig_ros.scaffold.codebook_refinement import refine
 from ig_ros.types import FloatArray, MapSnapshot, QueryStatus
 
 
@@ -260,22 +259,3 @@ def test_an_object_described_in_one_view_has_no_language(trusted: int, named: bo
     found = mapper.instantiate().instances
     assert len(found.objects) == 2
     assert {o.label for o in found.objects} == ({name for name, _ in CARDS.values()} if named else {""})
-
-
-def test_features_are_refined_before_they_are_compared_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[int, float]] = []
-
-    def recorded(gaussians, sub_object, features, *rest):  # type: ignore[no-untyped-def]
-        refined = refine(gaussians, sub_object, features, *rest)
-        assert len(sub_object) == len(gaussians.means)
-        assert refined.shape == features.shape == (int(sub_object.max()) + 1, features.shape[1])
-        calls.append((len(features), float((refined - features).abs().max())))
-        return refined
-
-    monkeypatch.setattr("ig_ros.named_objects.refine", recorded)
-    assert trained().instantiate().instances.objects
-    assert not calls  # off by default
-    found = trained(**{"instances.refine_steps": 5}).instantiate().instances.objects
-    assert {o.label for o in found} == {name for name, _ in CARDS.values()}
-    assert len(calls) == 1
-    assert calls[0][1] > 0.001  # they moved

@@ -19,6 +19,8 @@ from ig_ros.instances.instantiation import drop_small
 from ig_ros.instances.over_segmentation import over_segment
 from ig_ros.types import FloatArray, IntArray
 
+LLOYD_STEPS = 0  # of k-means after farthest point sampling: as the authors
+
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:
@@ -35,7 +37,6 @@ class Aggregation:
     color_gap: float = 0.05  # Euclidean in RGB, each channel in [0, 1]
     min_link: int = 10  # anchors: two smaller sub-objects are not linked
     min_anchors: int = 10  # smaller instances are noise
-    lloyd_steps: int = 0  # as the authors
     needs_depth: bool = False
 
     def __call__(self, material: Material, random: np.random.Generator) -> Prediction:  # noqa: ARG002 - the interface's
@@ -45,8 +46,8 @@ class Aggregation:
             return Prediction(children.xyz, np.zeros(0, np.int64))
         # A map of few anchors gets fewer sub-objects, or none were large enough to start a link.
         count = max(1, min(self.sub_objects, len(points.xyz) // (2 * self.min_link)))
-        config = dataclasses.replace(material.config.instances, sub_objects=count, lloyd_steps=self.lloyd_steps)
-        sub_object = over_segment(points, config, use_feature=self.joint)
+        config = dataclasses.replace(material.config.instances, sub_objects=count)
+        sub_object = over_segment(points, config, self.joint, LLOYD_STEPS)
         size = np.bincount(sub_object)
         edges = self.edges(points, sub_object, size)
         group = drop_small(components(len(size), edges)[sub_object], self.min_anchors)

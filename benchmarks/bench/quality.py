@@ -29,7 +29,7 @@ SETTINGS = {
     "device": "cpu",
     "language.encoder": "none",
     "seeding.voxel": 0.08,  # m: few Gaussians, or the slow side would take an hour
-    "training.growth": "none",  # the slow raster has no gradients of projected means
+    "training.growth_from": 10_000_000,  # no growth: the slow raster has no gradients of projected means
     "training.warmup_visits": 5,
     "training.joint_visits": 30,
     "keyframes.max_speed": 1000.0,

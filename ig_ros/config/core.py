@@ -66,7 +66,6 @@ class SeedingConfig:
     alpha_threshold: float = param(0.5, "seed where the rendered opacity is below this", 0.0, 1.0)
     depth_margin: float = param(0.03, "... or where measured depth stands before the model by this share", 0.0, 1.0)
     gap_margin: float = param(0.05, "... or behind it by this share: what the map covers may be missing", 0.0, 1.0)
-    stride: int = param(2, "every n-th pixel proposes an anchor", 1, 64)
     max_anchors: int = param(200000, "no anchors are added beyond this number", 100, 100_000_000)
     stereo_steps: int = param(96, "RGB only: inverse depths the plane sweep tries", 8, 1024)
     stereo_min_parallax: float = param(
@@ -97,13 +96,6 @@ class ScaffoldConfig:
     embedding: int = param(32, "length of the appearance embedding", 4, 256)
     feature: int = param(6, "length of the instance feature", 2, 64)
     hidden: int = param(32, "hidden width of the decoding MLPs", 8, 512)
-    view_dependent_geometry: bool = param(False, "decode opacity and shape per view direction too (the paper)")
-    start: str = param(
-        "measured",
-        "measured: an anchor has a trained colour that starts as measured, children spread over its voxel, and a "
-        "feature smooth in space; blank: no colour of its own, children in one spot, a random feature (the paper)",
-        choices=("measured", "blank"),
-    )
     min_opacity: float = param(0.05, "children below this opacity are not exported, queried or voted on", 0.0, 1.0)
 
 
@@ -115,11 +107,6 @@ class TrainingConfig:
     lr_mlp_floor: float = param(10.0, "opacity and colour MLP decay to this x 2e-5 and 5e-5 (the paper: 1)", 0.0, 100.0)
     decay_steps: int = param(4000, "steps over which decaying rates reach their final value", 1, 10_000_000)
     ssim_weight: float = param(0.2, "colour loss = (1 - w) L1 + w (1 - SSIM)", 0.0, 1.0)
-    scale_unit: str = param(
-        "voxel",
-        "the volume loss takes child scales in units of the anchor's voxel or in metres (the paper)",
-        choices=("voxel", "metre"),
-    )
     depth_weight: float = param(0.1, "weight of the depth loss, where depth exists", 0.0, 100.0)
     contrast_weight: float = param(1.0, "weight of the contrast loss between masks", 0.0, 100.0)
     smooth_weight: float = param(0.1, "weight of the smoothness loss inside masks", 0.0, 100.0)
@@ -130,7 +117,6 @@ class TrainingConfig:
         0.0,
         2.0,
     )
-    min_mask_pixels: int = param(10, "smaller masks take no part in the losses, px", 1, 100000)
     phases: str = param(
         "age",
         "the three phases go by an anchor's own visits (online) or by the map's training steps (offline, the paper)",
@@ -144,14 +130,7 @@ class TrainingConfig:
     )
     replay_recent: float = param(0.4, "share of steps on the ten newest keyframes", 0.0, 1.0)
     replay_hard: float = param(0.4, "share of steps on keyframes with high loss or long unused", 0.0, 1.0)
-    growth: str = param(
-        "anchor",
-        "where anchors grow, if their children's positional gradient is high. anchor: where the child is, in cells of "
-        "1, 1/2 and 1/4 of its anchor's voxel; map: at the centres of cells of 16, 4 and 1 seeding.voxel (the paper)",
-        choices=("none", "anchor", "map"),
-    )
     growth_from: int = param(200, "first step with growth and pruning", 0, 10_000_000)
-    growth_until: int = param(2_000_000_000, "last step with growth and pruning", 0, 2_000_000_000)
     growth_every: int = param(100, "steps between growth and pruning", 1, 1_000_000)
     growth_gradient: float = param(0.0002, "grow above this mean 2D gradient (normalised image units)", 0.0, 1.0)
     prune_opacity: float = param(0.005, "anchors whose mean summed opacity stays below this are pruned", 0.0, 1.0)
@@ -164,7 +143,6 @@ class InstanceConfig:
 
     interval: float = param(5.0, "least seconds between two instantiations of the live map", 0.1, 3600.0)
     sub_objects: int = param(1000, "sub-objects of the over-segmentation (S)", 10, 100000)
-    lloyd_steps: int = param(1, "k-means steps after farthest point sampling (0 = the authors')", 0, 100)
     voxel: float = param(0.02, "sub-objects whose voxels of this edge touch are neighbours, m", 1e-3, 1.0)
     feature_gap: float = param(0.15, "feature distance (half space) at which features do not decide (gamma)", 0.0, 2.0)
     feature_trust: float = param(0.6, "weight of the feature witness in units of one fully observed view", 0.0, 100.0)
@@ -184,10 +162,6 @@ class InstanceConfig:
     min_anchors: int = param(4, "smaller instances are noise", 1, 100000)
     min_views: int = param(2, "instances recognised in fewer keyframes are noise and have no language", 1, 1000)
     vote_neighbors: int = param(7, "neighbours over which mask votes are smoothed", 1, 64)
-    vote_rounds: int = param(1, "rounds of smoothing", 0, 20)
-    refine_steps: int = param(
-        0, "training steps on the sub-objects' features before they are compared [IG eq. 5], 0 = none", 0, 100000
-    )
     depth_tolerance: float = param(0.03, "a point within this share of the view's depth is visible", 0.0, 1.0)
     max_views: int = param(160, "keyframes that vote at most (spread evenly)", 1, 100000)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -23,9 +23,6 @@ from ig_ros.instances.tracking import ObjectTracker
 from ig_ros.instances.visibility import LabelledView, Observations, observe
 from ig_ros.instances.voting import MIN_IOU, NONE, MaskMatch, assign_masks, recognitions, seldom_recognised, vote
 from ig_ros.types import FloatArray, IntArray, ObjectInstance
-
-# Half-space features (S, F) of sub-objects, given each Gaussian's sub-object (G,): trained further [IG eq. 5].
-Refine = Callable[[IntArray, FloatArray], FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,6 @@ class Instantiator:
         views: Sequence[LabelledView],
         tracker: ObjectTracker,
         config: InstanceConfig,
-        refine: Refine | None = None,
         exhaustive: str = "true",
     ) -> Instantiation:
         """Returns today's objects; `tracker` is updated. `exhaustive` tells what no mask says, see `with_background`.
@@ -74,7 +70,7 @@ class Instantiator:
             seen = observe_gaussians(xyz, self._views, config.depth_tolerance, config.min_views)
             seen = replace(seen, observed=with_background(seen.observed, exhaustive))
             sub_objects = split_sub_objects(coarse.result()[anchor], xyz, seen.observed, seen.normal, config.min_points)
-            group, histograms = _group(points, children, sub_objects, seen, config, refine)
+            group, histograms = _group(points, children, sub_objects, seen, config)
         matches = assign_masks(histograms)
         patch = seldom_recognised(matches, histograms, config)
         if patch.any():  # its points vote for what is around it
@@ -82,8 +78,9 @@ class Instantiator:
             group, histograms = np.append(remaining, NONE)[group], histograms.grouped(remaining, len(patch))
             matches = assign_masks(histograms)
         count = len(histograms.count)
-        rounds = config.vote_rounds if len(xyz) > config.vote_neighbors else 0
-        owner, share = vote(near.result(), group, count, seen.observed, matches, rounds)
+        owner, share = vote(
+            near.result(), group, count, seen.observed, matches, smooth=len(xyz) > config.vote_neighbors
+        )
         accepted = [m for m in matches if m.iou > MIN_IOU]
         owner, keep = drop_unseen(owner, anchor, accepted, count, config)
         ids = tracker.rename(points.uid, anchor_owner(owner, anchor, len(points.xyz)), len(keep))
@@ -108,7 +105,6 @@ def _group(
     sub_objects: IntArray,
     seen: GaussianObservations,
     config: InstanceConfig,
-    refine: Refine | None,
 ) -> tuple[IntArray, MaskHistograms]:
     """Returns (G,) the group of every Gaussian, NONE = noise, and the groups' histograms.
 
@@ -122,8 +118,6 @@ def _group(
         reach = 2.0 * np.maximum(points.edge[anchor], config.voxel)
         edges = find_boundaries(xyz, seen.normal, points.color[anchor], reach, sub_objects, config)
         histograms, feature = counted.result(), averaged.result()
-    if refine is not None:
-        feature = refine(sub_objects, feature)
     merged = merge_sub_objects(sub_objects, edges, feature, histograms, config)
     group = drop_small(merged, config.min_anchors, np.bincount(sub_objects))
     count = int(group.max(initial=NONE)) + 1

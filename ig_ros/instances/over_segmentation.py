@@ -39,8 +39,8 @@ class Children:
     anchor: IntArray  # (G,) row of PointSet
 
 
-def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) -> IntArray:
-    """Returns (N,) int32 the sub-object of each anchor: farthest point seeds, then nearest centre, then k-means steps.
+def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool, lloyd_steps: int = 1) -> IntArray:
+    """Returns (N,) int32 the sub-object of each anchor: farthest point seeds, then nearest centre, then k-means.
 
     The joint space is [position / typical extent of a sub-object, colour, feature]. [IG] encodes position by
     sinusoids; plain scaled coordinates keep sub-objects compact, which is what touching voxels want (Own).
@@ -65,7 +65,7 @@ def over_segment(points: PointSet, config: InstanceConfig, use_feature: bool) ->
     first = 0
     for rows, (seeds, radius) in zip(tiles, covers, strict=True):
         used = seeds[: int((radius >= reach).sum())]  # radii fall from seed to seed
-        local = _clusters(torch.from_numpy(joint[rows]), used, config.lloyd_steps)
+        local = _clusters(torch.from_numpy(joint[rows]), used, lloyd_steps)
         labels[rows] = first + local
         first += int(local.max()) + 1
     return labels

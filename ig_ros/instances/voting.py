@@ -55,12 +55,12 @@ def vote(
     instances: int,
     observed: Observations,
     matches: list[MaskMatch],
-    rounds: int,
+    smooth: bool,
 ) -> tuple[IntArray, FloatArray]:
     """Returns the instance (P,) int32 of every point, NONE = none, and the share (P,) float32 of the votes it won by.
 
     neighbor (P, k) is every point's nearest points, itself first; prior (P,) the group its anchor was merged into.
-    Votes are averaged over the neighbours `rounds` times.
+    With `smooth`, votes are averaged over the neighbours.
     """
     instance_of = np.full(len(observed.view_of_column), instances, np.int64)
     say = np.ones(len(instance_of), np.float32)
@@ -68,11 +68,10 @@ def vote(
         instance_of[m.column], say[m.column] = m.instance, m.say
     prior = np.where(prior >= 0, prior, instances)
     votes = tally(prior, instances, instance_of, say, observed)
-    n, k = neighbor.shape
-    start = np.arange(0, n * k + 1, k, dtype=np.int32)
-    average = csr_matrix((np.full(n * k, 1.0 / k, np.float32), neighbor.ravel().astype(np.int32), start), shape=(n, n))
-    for _ in range(rounds):
-        votes = average @ votes
+    if smooth:
+        n, k = neighbor.shape
+        start, entry = np.arange(0, n * k + 1, k, dtype=np.int32), np.full(n * k, 1.0 / k, np.float32)
+        votes = csr_matrix((entry, neighbor.ravel().astype(np.int32), start), shape=(n, n)) @ votes
     winner, share = winners(votes)
     return np.where(winner == instances, NONE, winner).astype(np.int32), share.astype(np.float32)
 

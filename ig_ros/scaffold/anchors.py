@@ -99,7 +99,7 @@ class AnchorStore:
         offsets = torch.rand((n, self._config.children, 3), generator=self._generator) - 0.5
         offsets[:, 0] = 0.0
         rows = {
-            "offsets": torch.zeros_like(offsets) if self._config.start == "blank" else offsets,
+            "offsets": offsets,
             "log_scale": new.edge.log()[:, None].expand(n, 6),
             "embedding": torch.zeros(n, self._config.embedding) if new.embedding is None else new.embedding,
             "color": torch.logit(new.color.clamp(0.02, 0.98)),
@@ -124,13 +124,11 @@ class AnchorStore:
             self.data[name] = torch.cat([old, added])
 
     def _first_feature(self, position: torch.Tensor) -> torch.Tensor:
-        """Returns features (n, F) in [0, 1]^F at positions (n, 3) m: random [OG] or smooth in space.
+        """Returns features (n, F) in [0, 1]^F at positions (n, 3) m, smooth in space.
 
-        Smooth features are low random frequencies of the position: neighbours start alike, so ground that no mask has
+        They are low random frequencies of the position: neighbours start alike, so ground that no mask has
         shown yet over-segments into compact pieces instead of noise (Own).
         """
-        if self._config.start == "blank":
-            return torch.rand((len(position), self._config.feature), generator=self._generator)
         phase = position.to(self._device) @ self._wave + self._phase
         return torch.nn.functional.normalize(0.5 + 0.5 * torch.sin(phase), dim=-1)
 

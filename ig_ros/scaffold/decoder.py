@@ -13,19 +13,19 @@ from ig_ros.raster.anchor_decoding import AnchorLeaves, DecodeRequest, decode
 from ig_ros.scaffold import rotations
 from ig_ros.types import GaussianBatch
 
+DIRECTED = (False, False, True)  # which MLP sees the view direction: opacity, covariance, colour
 INITIAL_OPACITY = 0.4  # of a new child: drawn at once, and what stands behind it is still seen
 
 
 class Decoder(nn.Module):
-    """Decodes the k children of each anchor; colour depends on the view direction, by the config also the shape."""
+    """Decodes the k children of each anchor; colour depends on the view direction, the shape does not."""
 
     def __init__(self, config: ScaffoldConfig) -> None:
         super().__init__()
         self.config = config
         e, k = config.embedding, config.children
-        geometry_in = e + 3 if config.view_dependent_geometry else e
-        self.opacity = _mlp(geometry_in, config.hidden, k)
-        self.covariance = _mlp(geometry_in, config.hidden, 7 * k)
+        self.opacity = _mlp(e, config.hidden, k)
+        self.covariance = _mlp(e, config.hidden, 7 * k)
         self.color = _mlp(e + 3, config.hidden, 3 * k)
         with torch.no_grad():
             # Shapes start round, colour starts near the anchor's own.
@@ -64,11 +64,10 @@ class Decoder(nn.Module):
             leaves["offsets"],
             leaves["log_scale"],
             leaves["embedding"],
-            leaves["color"] if c.start == "measured" else None,
+            leaves["color"],
             leaves["feature"] if with_feature else None,
         )
-        directed = (c.view_dependent_geometry, c.view_dependent_geometry, True)
-        request = DecodeRequest(position, rotation, (x, y, z), directed)
+        request = DecodeRequest(position, rotation, (x, y, z), DIRECTED)
         owners = rows[:, None].expand(-1, c.children).reshape(-1)
         return GaussianBatch(*decode(request, gathered, self.weights), anchors=owners)
 
@@ -87,11 +86,10 @@ class Decoder(nn.Module):
         if rotation is not None:
             direction = rotations.rotate(rotations.inverse(rotation), direction)
         seen = torch.cat([leaves["embedding"], direction], dim=1)
-        shape_input = seen if self.config.view_dependent_geometry else leaves["embedding"]
-        shape = self.covariance(shape_input).view(n, k, 7)
+        shape = self.covariance(leaves["embedding"]).view(n, k, 7)
         color = self.color(seen).view(n, k, 3)
         scale = leaves["log_scale"].exp()[:, None]
-        features = [torch.sigmoid(color + leaves["color"][:, None] if self.config.start == "measured" else color)]
+        features = [torch.sigmoid(color + leaves["color"][:, None])]
         if with_feature:
             half = (nn.functional.normalize(leaves["feature"], dim=-1) + 1) / 2
             features.append(half[:, None].expand(n, k, -1))
@@ -103,7 +101,7 @@ class Decoder(nn.Module):
             means=(position[:, None] + offsets).view(n * k, 3),
             quats=quats.reshape(n * k, 4),
             scales=(scale[..., 3:] * torch.sigmoid(shape[..., :3])).view(n * k, 3),
-            opacities=torch.tanh(self.opacity(shape_input)).clamp_min(0.0).view(n * k),
+            opacities=torch.tanh(self.opacity(leaves["embedding"])).clamp_min(0.0).view(n * k),
             features=torch.cat(features, dim=2).flatten(0, 1),
             anchors=rows.repeat_interleave(k),
         )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
@@ -13,17 +10,9 @@ from ig_ros.scaffold.anchors import AnchorStore, NewAnchors
 from ig_ros.scaffold.rotations import rotate
 from ig_ros.scaffold.seeding import not_among, voxel_keys
 
-
-@dataclass(frozen=True, slots=True)
-class GrowthRule:
-    """What training.growth chooses."""
-
-    cells: tuple[float, ...]  # edge of the cells of each level, in units of the proposer's edge or of seeding.voxel
-    seen: int  # children propose once drawn in more steps than this since they last did
-    visits: float  # anchors visited more often propose none: the map of a standing robot settles
-
-
-RULES = {"anchor": GrowthRule((1.0, 0.5, 0.25), 4, 500), "map": GrowthRule((16.0, 4.0, 1.0), 40, math.inf)}
+CELLS = (1.0, 0.5, 0.25)  # edge of the cells of each level, in units of the proposer's edge
+SEEN = 4  # children propose once drawn in more steps than this since they last did
+SETTLED_VISITS = 500  # anchors visited more often propose none: the map of a standing robot settles
 PRUNE_VISITS = 80  # an anchor is not pruned before [SG]
 
 
@@ -35,21 +24,20 @@ def grow(anchors: AnchorStore, config: TrainingConfig, seeding: SeedingConfig, g
     where no anchor stands (docs/method.md, section 1). A child that has proposed starts a new count; one drawn too
     rarely goes on counting, as in [SG].
     """
-    data, rule = anchors.data, RULES[config.growth]
+    data = anchors.data
     count = data["gradient_count"]
-    asked = count > rule.seen
+    asked = count > SEEN
     mean = torch.where(asked, data["gradient_sum"] / count.clamp_min(1), 0.0)
-    mean[data["visits"] > rule.visits] = 0.0
+    mean[data["visits"] > SETTLED_VISITS] = 0.0
     planted: list[NewAnchors] = []  # appended together: every append copies the whole map
     room = seeding.max_anchors - len(anchors)
-    for level, cell in enumerate(rule.cells):
+    for level, cell in enumerate(CELLS):
         drawn = torch.rand(mean.shape, generator=generator).to(mean) < 1 - 0.5 ** (level + 1)
         parent, child = ((mean > config.growth_gradient * 2**level) & drawn).nonzero().unbind(1)
-        unit = anchors.data["edge"][parent]
-        edges = cell * (unit if config.growth == "anchor" else torch.full_like(unit, seeding.voxel))
+        edges = cell * data["edge"][parent]
         for edge in sorted(set(edges.tolist())):
             mine = edges == edge
-            new = _free_cells(anchors, planted, parent[mine], child[mine], edge, config)
+            new = _free_cells(anchors, planted, parent[mine], child[mine], edge)
             if new is not None and room > 0:
                 planted.append(new.first(room))
                 room -= len(planted[-1].position)
@@ -68,13 +56,12 @@ def _free_cells(
     parent: torch.Tensor,
     child: torch.Tensor,
     edge: float,
-    config: TrainingConfig,
 ) -> NewAnchors | None:
     """Returns new rows for the proposing children (parent, child) (p,), one per cell of `edge` metres that is free.
 
     A cell is free if none of the anchors and none of the planted rows is in it. The embedding is the maximum over the
-    proposers of a cell [SG]; colour, owner and, with growth "anchor", position and instance feature are those of the
-    first proposer. None where every cell is taken.
+    proposers of a cell [SG]; position, colour, owner and instance feature are those of the first
+    proposer. None where every cell is taken.
     """
     data, parameters = anchors.data, anchors.parameters
     scale = parameters["log_scale"][parent, :3].exp()
@@ -93,15 +80,14 @@ def _free_cells(
     strongest = proposals.new_full((len(unique), proposals.shape[1]), -torch.inf)
     strongest.scatter_reduce_(0, group_t[:, None].expand_as(proposals), proposals, "amax")
     chosen = torch.from_numpy(first).to(parent)[free_t]
-    position, proposer = torch.from_numpy(points[first[free]]), parent[chosen]
-    inherits = config.growth == "anchor"
+    proposer = parent[chosen]
     return NewAnchors(
-        position=position if inherits else ((position / edge).floor() + 0.5) * edge,
+        position=torch.from_numpy(points[first[free]]),
         color=torch.sigmoid(parameters["color"][proposer]),
         edge=torch.full((len(proposer),), edge),
         owner=data["owner"][proposer],
         embedding=strongest[free_t],
-        feature=parameters["feature"][proposer] if inherits else None,
+        feature=parameters["feature"][proposer],
         rotation=data["rotation"][proposer],
     )
 

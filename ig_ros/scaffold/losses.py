@@ -112,11 +112,11 @@ def depth_loss(depth: torch.Tensor, alpha: torch.Tensor, measured: torch.Tensor)
     return error.clamp_max(MAX_DEPTH_ERROR).sum() / valid.sum().clamp_min(1)
 
 
-def scale_loss(scales: torch.Tensor, edge: torch.Tensor | None) -> torch.Tensor:
+def scale_loss(scales: torch.Tensor, edge: torch.Tensor) -> torch.Tensor:
     """Returns the mean of prod(scale), the children's volume: it keeps Gaussians small [SG eq. 8].
 
-    scales (n * k, 3) m; with edge (n,) m of their anchors in units of its cube: the same near and far (Own).
+    scales (n * k, 3) m, edge (n,) m of their anchors: the volume is in units of its cube, the same near and far (Own).
     """
     x, y, z = scales.unbind(1)
     volume = x * y * z
-    return (volume if edge is None else volume.view(len(edge), -1) / edge[:, None] ** 3).mean()
+    return (volume.view(len(edge), -1) / edge[:, None] ** 3).mean()

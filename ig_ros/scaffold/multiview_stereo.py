@@ -18,6 +18,7 @@ import torch
 from ig_ros.config import SeedingConfig
 from ig_ros.geometry import inverse, rotation_angle
 from ig_ros.scaffold.keyframes import Keyframe
+from ig_ros.scaffold.seeding import STRIDE
 from ig_ros.types import FloatArray, IntArray
 
 # Grey levels by which brightness and each gradient may differ at most. An edge in depth (P2) and a hypothesis that no
@@ -192,7 +193,7 @@ def estimate_depth(new: Keyframe, partners: Sequence[Keyframe], config: SeedingC
     baselines = [distance(new, p) for p in partners]
     if len(partners) < 2 or min(baselines) <= 0:
         return depth
-    sweep = Sweep(new, partners, config.stride)
+    sweep = Sweep(new, partners, STRIDE)
     nearest = REACH * size[1] / (new.camera.K[0, 0] * float(np.median(baselines)))
     step = nearest / (config.stereo_steps - 1)
     volume = np.stack([sweep.cost(step * i) for i in range(config.stereo_steps)])
@@ -200,7 +201,7 @@ def estimate_depth(new: Keyframe, partners: Sequence[Keyframe], config: SeedingC
     inverse_depth = refine(sweep, (hypothesis * step).astype(np.float32), step)
     farthest = np.radians(config.stereo_min_parallax) / max(baselines)
     good = (contrast > config.stereo_min_contrast) & (inverse_depth > farthest) & (inverse_depth < nearest - step)
-    depth[:: config.stride, :: config.stride] = np.where(good, 1.0 / np.maximum(inverse_depth, farthest), 0.0)
+    depth[::STRIDE, ::STRIDE] = np.where(good, 1.0 / np.maximum(inverse_depth, farthest), 0.0)
     if new.ignored is not None:
         depth[new.ignored.numpy()] = 0.0
     return depth

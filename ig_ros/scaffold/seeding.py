@@ -14,6 +14,8 @@ from ig_ros.scaffold.anchors import NewAnchors
 from ig_ros.scaffold.keyframes import Keyframe
 from ig_ros.types import BoolArray, FloatArray, IntArray, RenderResult
 
+STRIDE = 2  # every so many pixels propose an anchor
+
 
 def voxel_keys(points: FloatArray, edges: FloatArray | float) -> IntArray:
     """Returns a key (N,) int64 of the voxel of each point (N, 3) m, on the grid of its own edge (N,) or of one for all.
@@ -41,7 +43,7 @@ def unseen_pixels(keyframe: Keyframe, view: RenderResult | None, config: Seeding
         missed = (depth < surface * (1 - config.depth_margin)) | (depth > surface * (1 + config.gap_margin))
         wanted &= (alpha < config.alpha_threshold) | missed
     grid = np.zeros_like(wanted)
-    grid[:: config.stride, :: config.stride] = True
+    grid[::STRIDE, ::STRIDE] = True
     return np.argwhere(wanted & grid)
 
 

@@ -23,6 +23,7 @@ from ig_ros.types import RenderResult
 # opacity and colour MLP end at training.lr_mlp_floor times the second value.
 ANCHOR_RATES = {"offsets": (1e-2, 1e-4), "log_scale": (7e-3, 7e-3), "embedding": (7.5e-3, 7.5e-3)}
 MLP_RATES = {"opacity": (2e-3, 2e-5), "covariance": (4e-3, 4e-3), "color": (8e-3, 5e-5)}
+MIN_MASK_PIXELS = 10  # smaller masks take no part in the feature losses
 MEMORY = 0.9  # weight of the old value in running means: a keyframe's loss for replay, an anchor's opacity for pruning
 
 
@@ -65,7 +66,7 @@ class Trainer:
         c = self.config.training
         with helpers_for_kernels_only():
             result = self._step_on(self.keyframes.choose(self.step, c, self.rng))
-            if c.growth != "none" and self.step % c.growth_every == 0:
+            if self.step % c.growth_every == 0:
                 self._grow()
         return result
 
@@ -108,10 +109,9 @@ class Trainer:
         rgb, labels = compensated(keyframe, self.keyframes), keyframe.labels if semantic else None
         images = (rgb, keyframe.depth, labels, keyframe.ignored)
         target = Target(*(None if image is None else image.to(self.scaffold.device) for image in images))  # type: ignore[arg-type]
-        terms = FeatureTerms(c.min_mask_pixels, c.truncation if any_joint else None, c.contrast_weight, c.smooth_weight)
+        terms = FeatureTerms(MIN_MASK_PIXELS, c.truncation if any_joint else None, c.contrast_weight, c.smooth_weight)
         loss, color = view_loss(rendered, target, c.ssim_weight, c.depth_weight, terms)
-        edge = view.edge if c.scale_unit == "voxel" else None
-        loss = loss + VOLUME_WEIGHT * scale_loss(view.gaussians.scales, edge)
+        loss = loss + VOLUME_WEIGHT * scale_loss(view.gaussians.scales, view.edge)
         for weight in self.scaffold.decoder.weights:
             weight.grad = None
         torch.autograd.backward(loss)
@@ -136,21 +136,20 @@ class Trainer:
         self.optimizer.step()
 
     def _grow(self) -> None:
-        """Grows and prunes between growth_from and growth_until; gradients from before are discarded."""
+        """Grows and prunes from growth_from on; gradients from before are discarded."""
         c, anchors = self.config.training, self.scaffold.anchors
         if self.step < c.growth_from:
             anchors.data["gradient_sum"].zero_()
             anchors.data["gradient_count"].zero_()
-        elif self.step <= c.growth_until:
+        else:
             densification.grow(anchors, c, self.config.seeding, self.scaffold.generator)
             densification.prune(anchors, c)
 
     @torch.no_grad()
     def _account(self, keyframe: Keyframe, view: DecodedView, screen: ScreenStats, color_loss: float) -> None:
         """Updates the statistics that steer replay, growth and pruning."""
-        growing = self.config.training.growth != "none" and self.step < self.config.training.growth_until
         seen = None
-        if growing and screen.gradient is not None and screen.visible is not None:
+        if screen.gradient is not None and screen.visible is not None:
             seen = (screen.gradient, screen.visible)
         size, opacities = (keyframe.camera.width, keyframe.camera.height), view.gaussians.opacities.detach()
         account_view(self.scaffold.anchors.data, view.rows, opacities, MEMORY, seen, size)

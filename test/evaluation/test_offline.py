@@ -69,7 +69,7 @@ class Triangulated(Recording):
 
 @pytest.mark.parametrize("n", [1, 4])
 def test_triangulated_points_are_the_first_anchors_where_there_is_no_depth(n: int) -> None:
-    mapper = Mapper(small_config(training__growth="none"))
+    mapper = Mapper(small_config(training__growth_from=1000))
     map_dataset(mapper, Triangulated(orbit(n, depth=False)), range(n), Budget(steps=1))  # type: ignore[arg-type]
     xyz = mapper.scaffold.anchors.data["position"].numpy()
     np.testing.assert_allclose(xyz[:3][np.argsort(xyz[:3, 0])], [[-0.25, 0, 0], [0, 0, 0.4], [0.25, 0, 0]], atol=1e-6)

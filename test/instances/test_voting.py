@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -15,7 +13,7 @@ from ig_ros.instances.visibility import HIDDEN, Observations
 from ig_ros.instances.voting import NONE, MaskMatch, assign_masks
 from ig_ros.types import FloatArray, IntArray
 
-PLAIN = dataclasses.replace(InstanceConfig(), vote_rounds=0)
+CONFIG = InstanceConfig()
 
 
 def observations(mask: list[list[int]], columns: int) -> Observations:
@@ -28,7 +26,7 @@ def observations(mask: list[list[int]], columns: int) -> Observations:
 
 
 def assigned(group: IntArray, observed: Observations) -> list[MaskMatch]:
-    return assign_masks(MaskHistograms(group, int(group.max()) + 1, observed, PLAIN))
+    return assign_masks(MaskHistograms(group, int(group.max()) + 1, observed, CONFIG))
 
 
 def vote(
@@ -37,13 +35,12 @@ def vote(
     instances: int,
     observed: Observations,
     matches: list[MaskMatch],
-    config: InstanceConfig,
+    smooth: bool = False,
 ) -> tuple[IntArray, FloatArray]:
     """The vote with each point's nearest points."""
     n = len(prior)
-    rounds = config.vote_rounds if n > config.vote_neighbors else 0
-    near = nearest_points(xyz, min(config.vote_neighbors, n))
-    return voting.vote(near, prior, instances, observed, matches, rounds)
+    near = nearest_points(xyz, min(CONFIG.vote_neighbors, n))
+    return voting.vote(near, prior, instances, observed, matches, smooth)
 
 
 def test_a_mask_goes_to_the_group_with_most_of_its_points() -> None:
@@ -64,7 +61,7 @@ def test_no_groups_or_no_masks_match_nothing() -> None:
 def test_masks_correct_the_group_of_a_point() -> None:
     group = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1])  # point 4 belongs to 1, as every view says
     observed = observations([[1, 1, 1, 1, 2, 2, 2, 2, 2], [3, 3, 3, 3, 4, 4, 4, 4, 4]], 4)
-    owner, share = vote(np.random.default_rng(0).random((9, 3)), group, 2, observed, assigned(group, observed), PLAIN)
+    owner, share = vote(np.random.default_rng(0).random((9, 3)), group, 2, observed, assigned(group, observed))
     assert owner.tolist() == [0] * 4 + [1] * 5
     assert share[0] == pytest.approx(1.0)
     say = (4 / 5) ** 2  # of both masks: four fifths of their points are of group 1
@@ -74,17 +71,17 @@ def test_masks_correct_the_group_of_a_point() -> None:
 def test_points_on_no_mask_become_none_only_against_weak_belief() -> None:
     group = np.array([0, 0, 0, 0])
     unlabelled = observations([[1, 1, 1, 0], [2, 2, 2, 0], [3, 3, 3, 0]], 3)
-    owner, _ = vote(np.eye(4)[:, :3], group, 1, unlabelled, assigned(group, unlabelled), PLAIN)
+    owner, _ = vote(np.eye(4)[:, :3], group, 1, unlabelled, assigned(group, unlabelled))
     assert owner.tolist() == [0, 0, 0, NONE]
     missed_once = observations([[1, 1, 1, 0], [2, 2, 2, 2], [3, 3, 3, 3]], 3)
-    owner, _ = vote(np.eye(4)[:, :3], group, 1, missed_once, assigned(group, missed_once), PLAIN)
+    owner, _ = vote(np.eye(4)[:, :3], group, 1, missed_once, assigned(group, missed_once))
     assert owner.tolist() == [0, 0, 0, 0]
 
 
 def test_unseen_points_keep_their_group() -> None:
     group = np.array([0, 1, NONE])
     hidden = observations([[HIDDEN] * 3], 0)
-    owner, share = vote(np.eye(3), group, 2, hidden, [], PLAIN)
+    owner, share = vote(np.eye(3), group, 2, hidden, [])
     assert owner.tolist() == [0, 1, NONE]
     assert share.tolist() == [1.0] * 3
 
@@ -96,8 +93,8 @@ def test_smoothing_takes_a_stray_point_along_with_its_neighbours() -> None:
     group[20] = 1
     group[35:] = 1
     hidden = observations([[HIDDEN] * 40], 0)
-    rough, _ = vote(xyz, group, 2, hidden, [], PLAIN)
-    smooth, _ = vote(xyz, group, 2, hidden, [], dataclasses.replace(PLAIN, vote_rounds=1))
+    rough, _ = vote(xyz, group, 2, hidden, [])
+    smooth, _ = vote(xyz, group, 2, hidden, [], smooth=True)
     assert rough[20] == 1
     assert smooth[20] == 0
     assert (smooth[37:] == 1).all()
@@ -110,7 +107,7 @@ def test_a_mask_that_shows_much_else_has_less_say() -> None:
     observed = observations([[1] * 12, [2] * 6 + [3] + [HIDDEN] * 5], 3)
     say = {m.column: m.say for m in assigned(group, observed)}
     assert say == {1: 0.25, 2: 1.0, 3: 1.0}  # half of it, squared
-    owner, share = vote(np.random.default_rng(0).random((12, 3)), group, 2, observed, assigned(group, observed), PLAIN)
+    owner, share = vote(np.random.default_rng(0).random((12, 3)), group, 2, observed, assigned(group, observed))
     assert owner.tolist() == [0] * 6 + [1] * 6
     assert share[6] == pytest.approx((1 + 0.5 + 0.5 * 1.25) / (1.25 + 0.5 + 0.5 * 1.25))
     assert share[7] == pytest.approx(0.5 / 0.75)  # one contradicted mask does not overrule the merge

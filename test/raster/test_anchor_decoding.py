@@ -11,7 +11,7 @@ import torch
 from ig_ros.config import ScaffoldConfig
 from ig_ros.raster import library
 from ig_ros.raster.anchor_decoding import AnchorLeaves, DecodeRequest, decode
-from ig_ros.scaffold.decoder import Decoder
+from ig_ros.scaffold.decoder import DIRECTED, Decoder
 
 CENTER = torch.tensor([0.1, 0.2, 0.3])
 Leaves = dict[str, torch.Tensor]
@@ -75,7 +75,6 @@ def test_values_and_gradients(n: int, turned: bool, with_feature: bool) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"view_dependent_geometry": True, "start": "blank"},
         {"children": 3, "embedding": 5, "hidden": 9, "feature": 2},
         {"children": 1, "embedding": 40, "hidden": 70, "feature": 16},
         {"children": 32, "embedding": 4, "hidden": 8},
@@ -92,7 +91,7 @@ def test_every_variant_of_the_kernels(variant: str) -> None:
     torch.manual_seed(0)
     decoder = Decoder(config)
     leaves, position, _ = anchors(100, config)
-    request = DecodeRequest(position, None, (0.1, 0.2, 0.3), (False, False, True))
+    request = DecodeRequest(position, None, (0.1, 0.2, 0.3), DIRECTED)
     mlps = [p for mlp in (decoder.opacity, decoder.covariance, decoder.color) for p in mlp.parameters()]
     embedding = leaves["embedding"].requires_grad_()
     out = decode(request, AnchorLeaves(**leaves), mlps, library.load(variant))

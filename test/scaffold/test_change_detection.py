@@ -89,7 +89,7 @@ def test_a_look_that_sees_the_thing_again_starts_the_count_anew() -> None:
 
 
 def test_what_nothing_moved_in_loses_nothing() -> None:
-    mapper = Mapper(small_config(keyframes__new_area=1.0, threads=1, training__growth="none"))
+    mapper = Mapper(small_config(keyframes__new_area=1.0, threads=1, training__growth_from=1000))
     count = []
     for number in range(8):
         add(mapper, frame(number, {HERE: RED, OTHER: BLUE}), steps=2)

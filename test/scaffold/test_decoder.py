@@ -56,7 +56,7 @@ def test_without_feature_only_colour_is_decoded() -> None:
     assert scaffold().decode(CAMERA, ABOVE, with_feature=False).gaussians.features.shape[1] == 3
 
 
-def test_geometry_does_not_depend_on_the_view_by_default_but_colour_does() -> None:
+def test_geometry_does_not_depend_on_the_view_but_colour_does() -> None:
     model = scaffold()
     a, b = (model.decode(CAMERA, T, with_feature=True).gaussians for T in (ABOVE, ASIDE))
     assert torch.equal(a.anchors, b.anchors)
@@ -64,13 +64,6 @@ def test_geometry_does_not_depend_on_the_view_by_default_but_colour_does() -> No
         assert torch.equal(getattr(a, name), getattr(b, name)), name
     assert torch.equal(a.features[:, 3:], b.features[:, 3:])
     assert not torch.equal(a.features[:, :3], b.features[:, :3])
-
-
-def test_the_config_can_make_geometry_view_dependent() -> None:
-    model = scaffold(view_dependent_geometry=True)
-    a, b = (model.decode(CAMERA, T, with_feature=False).gaussians for T in (ABOVE, ASIDE))
-    assert not torch.equal(a.opacities, b.opacities)
-    assert not torch.equal(a.scales, b.scales)
 
 
 def test_a_new_anchor_shows_its_own_colour_and_is_visible() -> None:
@@ -130,20 +123,6 @@ def test_one_feature_per_anchor_is_its_own_mean() -> None:
     model = scaffold()
     expected = torch.nn.functional.normalize(model.anchors.parameters["feature"], dim=1)
     assert torch.equal(model.instance_features(), expected)
-
-
-def test_the_papers_anchors_start_in_one_spot_with_random_features_and_no_colour_of_their_own() -> None:
-    model = scaffold(start="blank")
-    view = model.decode(CAMERA, ABOVE, with_feature=True)
-    means = view.gaussians.means.view(40, 5, 3)
-    assert torch.equal(means, model.anchors.data["position"][:, None].expand(40, 5, 3))
-    feature = model.anchors.parameters["feature"]
-    assert float(feature.min()) >= 0.0
-    assert float(feature.max()) <= 1.0
-    assert float(feature.std(dim=0).min()) == pytest.approx(1 / 12**0.5, abs=0.08)  # uniform in [0, 1]
-    view.gaussians.features[:, :3].sum().backward()
-    assert view.leaves["color"].grad is None
-    assert view.leaves["embedding"].grad is not None
 
 
 def test_canonical_exports_only_solid_children() -> None:

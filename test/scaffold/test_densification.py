@@ -7,12 +7,11 @@ import dataclasses
 import pytest
 import torch
 
-from ig_ros.config import Config, ScaffoldConfig, SeedingConfig, TrainingConfig
+from ig_ros.config import ScaffoldConfig, SeedingConfig, TrainingConfig
 from ig_ros.scaffold import AnchorStore, NewAnchors
-from ig_ros.scaffold.densification import PRUNE_VISITS, RULES, grow, prune
+from ig_ros.scaffold.densification import CELLS, PRUNE_VISITS, SEEN, grow, prune
 
 CONFIG = TrainingConfig()
-SEEN = RULES[CONFIG.growth].seen
 MANY = dataclasses.replace(SeedingConfig(), max_anchors=1_000_000)
 
 
@@ -121,33 +120,6 @@ def test_only_visited_and_transparent_anchors_are_pruned() -> None:
     assert prune(anchors, config) == 0
 
 
-PAPER = Config.from_dict({"preset": "paper"})
-
-
-@pytest.mark.parametrize(("strength", "cells"), [(0.9, ()), (1.5, (16,)), (3.0, (16, 4)), (5.0, (16, 4, 1))])
-def test_the_papers_grids_are_those_of_the_map(strength: float, cells: tuple[int, ...]) -> None:
-    """Threshold 2e-4 * 2^m, cells of voxel * 16 / 4^m with the anchor in their centre, whatever the proposer's size."""
-    config, seeding = PAPER.training, PAPER.seeding
-    found: set[int] = set()
-    for seed in range(12):
-        anchors = AnchorStore(PAPER.scaffold, torch.device("cpu"), torch.Generator().manual_seed(0))
-        edge = torch.tensor([0.02, 0.32])
-        position = torch.tensor([[0.07, 0.07, 0.07], [5.0, 5.0, 5.0]])
-        anchors.append(NewAnchors(position, torch.full((2, 3), 0.5), edge, torch.arange(2)))
-        anchors.parameters["offsets"] += torch.tensor([0.4, 0.0, 0.0]) / edge[:, None, None]  # 40 cm aside: free cells
-        for row in range(2):
-            pull(anchors, row, strength * config.growth_gradient, steps=41)
-        grow(anchors, config, seeding, torch.Generator().manual_seed(seed))
-        edges = anchors.data["edge"][2:] / seeding.voxel
-        found |= set(edges.round().int().tolist())
-        place = anchors.data["position"][2:] / anchors.data["edge"][2:, None]
-        assert torch.allclose(place - place.floor(), torch.full_like(place, 0.5), atol=1e-3)
-        assert torch.allclose(anchors.parameters["log_scale"][2:].exp(), anchors.data["edge"][2:, None].expand(-1, 6))
-        assert not anchors.parameters["offsets"][2:].any()
-        assert (anchors.parameters["feature"][2:] - anchors.parameters["feature"][0]).norm(dim=1).gt(1e-3).all()
-    assert found == set(cells)
-
-
 def test_children_propose_at_level_m_with_probability_1_minus_half_to_the_m_plus_1() -> None:
     """A level fills the cell of a child that no level before it has filled."""
     anchors = line(2000)
@@ -155,7 +127,7 @@ def test_children_propose_at_level_m_with_probability_1_minus_half_to_the_m_plus
     anchors.data["gradient_sum"][:, 1], anchors.data["gradient_count"][:, 1] = 10 * 5.0 * CONFIG.growth_gradient, 10.0
     grow(anchors, CONFIG, MANY, torch.Generator().manual_seed(1))
     size = (anchors.data["edge"][2000:] / 0.02).tolist()
-    shares = [size.count(cell) / 2000 for cell in RULES["anchor"].cells]
+    shares = [size.count(cell) / 2000 for cell in CELLS]
     assert shares == pytest.approx([0.5, 0.75 * 0.5, 0.875 * 0.5 * 0.25], abs=0.03)
 
 
@@ -169,12 +141,12 @@ def test_children_drawn_too_rarely_go_on_counting() -> None:
     assert not anchors.data["gradient_count"].any()
 
 
-def test_old_anchors_propose_none_but_in_the_papers_growth() -> None:
-    for growth, grows in (("anchor", False), ("map", True)):
+def test_old_anchors_propose_none() -> None:
+    for age, grows in ((500, True), (501, False)):
         anchors = line()
-        anchors.data["visits"] += 501
+        anchors.data["visits"] += age
         pull(anchors, 4, 100 * CONFIG.growth_gradient, steps=100)
-        assert (run(anchors, config=dataclasses.replace(CONFIG, growth=growth)) > 0) == grows
+        assert (run(anchors) > 0) == grows
 
 
 def test_survivors_of_growth_and_pruning_keep_everything_and_new_rows_start_fresh() -> None:

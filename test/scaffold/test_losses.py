@@ -160,4 +160,3 @@ def test_scale_loss_is_the_volume_in_voxels() -> None:
     scales = torch.tensor([[0.02, 0.02, 0.02], [0.04, 0.02, 0.01]])
     assert float(scale_loss(scales, torch.tensor([0.02, 0.02]))) == pytest.approx(1.0, rel=1e-5)
     assert float(scale_loss(scales, torch.tensor([0.04, 0.04]))) == pytest.approx(0.125, rel=1e-5)
-    assert float(scale_loss(scales, None)) == pytest.approx(8e-6, rel=1e-5)  # the paper's: cubic metres

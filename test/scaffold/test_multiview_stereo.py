@@ -11,6 +11,7 @@ from helpers import ground_frame, look_at
 from ig_ros.config import InputConfig, SeedingConfig
 from ig_ros.scaffold.keyframes import Keyframe, make_keyframe
 from ig_ros.scaffold.multiview_stereo import choose_partners, estimate_depth
+from ig_ros.scaffold.seeding import STRIDE
 from ig_ros.types import Camera, Frame
 
 CAMERA = Camera(np.array([[160.0, 0, 96], [0, 160.0, 72], [0, 0, 1]]), 192, 144)
@@ -53,7 +54,7 @@ def test_depth_is_dense_unbiased_and_within_two_percent() -> None:
     depth = estimate_depth(new, choose_partners([v for v, _ in views], 2), CONFIG)
     error = relative_error(depth, truth)
     assert depth.shape == truth.shape
-    assert len(error) > 0.7 * truth.size / CONFIG.stride**2
+    assert len(error) > 0.7 * truth.size / STRIDE**2
     assert np.percentile(np.abs(error), 95) < 0.02
     assert abs(np.median(error)) < 0.005
 
@@ -65,7 +66,7 @@ def test_background_beside_an_edge_keeps_its_own_depth() -> None:
     plate = (truth == BOX).astype(np.uint8)
     ring = (cv2.dilate(plate, np.ones((21, 21), np.uint8)) > 0) & (cv2.dilate(plate, np.ones((7, 7), np.uint8)) == 0)
     beside = depth[ring & (depth > 0)]
-    assert len(beside) > 0.5 * ring.sum() / CONFIG.stride**2
+    assert len(beside) > 0.5 * ring.sum() / STRIDE**2
     assert (np.abs(beside - WALL) < 0.05 * WALL).mean() > 0.95
     inner = depth[(cv2.erode(plate, np.ones((5, 5), np.uint8)) > 0) & (depth > 0)]
     assert (np.abs(inner - BOX) < 0.03 * BOX).mean() > 0.97
@@ -75,7 +76,7 @@ def test_a_picture_without_texture_has_hardly_any_depth() -> None:
     views = [view(i, 0.1 * i)[0] for i in range(4)]
     bare = [dataclasses.replace(v, rgb=v.rgb * 0 + 90) for v in views]
     depth = estimate_depth(bare[1], [bare[0], bare[2], bare[3]], CONFIG)
-    assert (depth > 0).sum() < 0.04 * depth.size / CONFIG.stride**2  # corners that few hypotheses see
+    assert (depth > 0).sum() < 0.04 * depth.size / STRIDE**2  # corners that few hypotheses see
 
 
 def test_no_parallax_no_depth() -> None:

@@ -12,7 +12,7 @@ from helpers import orbit
 from safetensors.torch import load_file, save_file
 
 from ig_ros.errors import StorageError
-from ig_ros.map_io import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map
+from ig_ros.map_io import CLOUD, KEYFRAMES, MANIFEST, MODEL, load_map, read_snapshot
 from ig_ros.mapper import Mapper
 
 
@@ -162,3 +162,14 @@ def test_a_damaged_map_is_refused_by_name_and_the_running_map_untouched(
         assert torch.equal(tensor, state[name])
     assert len(running.keyframes) == 2
     assert running.train_step() is not None
+
+
+def test_a_map_of_another_versions_parameters_is_said_to_be_that(mapper: Mapper, saved: Path) -> None:
+    config = json.loads((saved / MANIFEST).read_text())["config"]
+    config["scaffold"]["start"] = "measured"  # a parameter that is gone
+    rewrite(saved / MANIFEST, config=config)
+    for read in (read_snapshot, lambda directory: load_map(Mapper(mapper.config), directory)):
+        with pytest.raises(
+            StorageError, match=r"not of this version \(unknown parameter 'scaffold.start'.*map the rec"
+        ):
+            read(saved)
