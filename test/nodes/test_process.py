@@ -25,6 +25,18 @@ row = pytest.mark.field(
     "ros", "SIGINT or SIGTERM while training, grouping, saving", "out of the graph and /dev/shm within 2 s"
 )
 
+GROUPS_FOR_EVER = """
+from ig_ros import named_objects
+from ig_ros.nodes.__main__ import main
+
+def name_objects(*_):
+    while True:
+        pass
+
+named_objects.name_objects = name_objects
+main()
+"""
+
 
 def end(node: RealNode, number: int = signal.SIGINT) -> None:
     """Ends the node by a signal and demands that it leaves nothing behind."""
@@ -50,7 +62,7 @@ def asked(node: RealNode, kind: Any, name: str, request: Any) -> Any:
 
 @row
 def test_in_the_middle_of_an_instantiation_it_ends_in_time(start: Start, context: object) -> None:
-    node = RealNode(start, context, instances__refine_steps=100000)
+    node = RealNode(lambda _, __, *words: start("-c", GROUPS_FOR_EVER, *words), context)
     node.map_the_cards()
     grouping = asked(node, Trigger, "ig/instantiate", Trigger.Request())
     node.client.listen(0.5)
