@@ -24,6 +24,7 @@ TABLETOP_FOLDER = ROOT.parent / "shared/data/tabletops"
 PERTURBED_STEPS, KITCHEN_STEPS = 400, 1200
 KITCHEN_ROWS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> which cameras (kitchen.py), settings
     "RGB-D, registered": ("registered", {}),
+    "RGB-D, registered, poses as recorded": ("registered", {"poses.refine": "off"}),
     "RGB-D, as recorded": ("recorded", {}),
     "RGB only": ("none", {}),
 }

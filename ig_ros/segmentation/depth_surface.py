@@ -79,7 +79,8 @@ def fit_inverse_depth(z: FloatArray, known: Mask, radius: int) -> tuple[FloatArr
     powers = [np.ones_like(ramp), ramp, ramp**2]
 
     def moment(values: FloatArray, u: int, v: int) -> FloatArray:
-        return cv2.sepFilter2D(values, cv2.CV_32F, powers[u], powers[v], borderType=cv2.BORDER_CONSTANT)
+        sums: FloatArray = cv2.sepFilter2D(values, cv2.CV_32F, powers[u], powers[v], borderType=cv2.BORDER_CONSTANT)
+        return sums
 
     count = moment(m, 0, 0)
     share = 1 / np.maximum(count, 1)

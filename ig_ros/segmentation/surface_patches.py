@@ -37,7 +37,7 @@ def cut_patches(surface: DepthSurface, off_plane: Mask) -> IntArray:
     """Returns (H, W) int32, 0 = none, 1.. = patches of the pixels off every plane."""
     known = off_plane & (surface.points[..., 2] > 0)
     width = cv2.distanceTransform((known & ~surface.gap & ~creases(surface)).astype(np.uint8), cv2.DIST_L2, 5)
-    patches = np.zeros(known.shape, np.int32)
+    patches: IntArray = np.zeros(known.shape, np.int32)
     for least in CORES:
         _, cores, stats, _ = cv2.connectedComponentsWithStats((width >= least).astype(np.uint8), connectivity=4)
         fresh = stats[:, cv2.CC_STAT_AREA] >= LEAST
@@ -58,7 +58,7 @@ def grown(labels: IntArray, allowed: Mask) -> IntArray:
 
 
 def cut_pockets(planes: IntArray, least: int) -> IntArray:
-    """Returns (H, W) int32 regions of planes: 0 = its largest or none, 1.. = others of at least `least` px, -1 = smaller.
+    """Returns (H, W) int32 regions of planes: 0 = a plane's largest or none, 1.. = others of `least` px, -1 = smaller.
 
     Such a pocket is perhaps the bottom of a bowl.
     """
@@ -102,10 +102,10 @@ class Borders:
         return np.unique(self.owner[self.owner > 0])
 
 
-def count_borders(patches: IntArray, surface: DepthSurface) -> Borders:
-    """Returns what is seen across every border, of patches (H, W)."""
+def count_borders(patches: IntArray, surface: DepthSurface, size: int) -> Borders:
+    """Returns what is seen across every border, of patches (H, W) with numbers below `size`."""
     pixels, others = neighbours(patches, surface)
-    flat, size = patches.ravel(), int(patches.max()) + 1
+    flat = patches.ravel()
     points, normals = surface.points.reshape(-1, 3), surface.normals.reshape(-1, 3)
     no_depth = points[others, 2] == 0
     unseen = np.bincount(flat[pixels[no_depth]], minlength=size).astype(float)
@@ -121,8 +121,9 @@ def count_borders(patches: IntArray, surface: DepthSurface) -> Borders:
     folded = (np.maximum(above, below) > rise) | (above + below > bend)
     apart = first != second
 
-    def count(weight: Array, a: Array = first, b: Array = second) -> FloatArray:
-        return np.bincount(a * size + b, weight, size * size).reshape(size, size)
+    def count(weight: Array, a: IntArray = first, b: IntArray = second) -> FloatArray:
+        pair = a * size + b
+        return np.bincount(pair, weight, size * size).reshape(size, size).astype(np.float64)
 
     hides = count(apart & (above > rise) & (below <= 0))
     hides += count((second == 0) & (below > rise) & (above <= 0), second, first)
@@ -152,7 +153,7 @@ def find_objects(surface: DepthSurface, planes: IntArray, least: int) -> IntArra
     labels = np.where(pockets > 0, pockets + solid - 1, patches)
     nothing = int(labels.max()) + 1
     labels[(labels == 0) & ((planes == 0) | (pockets < 0))] = nothing
-    borders = count_borders(labels, surface)
+    borders = count_borders(labels, surface, nothing + 1)
     borders.drop(nothing)
     join_convex(borders, solid)
     size = np.bincount(borders.owner[labels].ravel(), minlength=len(borders.owner))
@@ -213,7 +214,8 @@ def join_insides(borders: Borders, labels: IntArray, surface: DepthSurface) -> N
 def sampled(mask: Mask, surface: DepthSurface) -> Array:
     """Returns flat indices of at most SAMPLE pixels of the mask, evenly spread."""
     pixels = np.flatnonzero(mask & surface.valid)
-    return pixels[np.linspace(0, len(pixels) - 1, min(SAMPLE, len(pixels))).astype(int)]
+    few: Array = pixels[np.linspace(0, len(pixels) - 1, min(SAMPLE, len(pixels))).astype(int)]
+    return few
 
 
 def concentric(surface: DepthSurface, inside: Array, outside: Array) -> bool:

@@ -26,7 +26,7 @@ BOXES = {  # label: centre, size; the table's top is z = 0.7
     "nut": ((0.0, 0.4, 0.73), (0.04, 0.04, 0.04)),
 }
 NAMES = list(BOXES)
-RELATIONS = (*DIRECTIONS, *MEANINGS)
+RELATIONS = (*sorted(DIRECTIONS), *sorted(MEANINGS))
 REGIONS = ("center of", "edge of", "corner of", "left side of", "right side of", "front side of", "back side of")
 TRAY = ((0.0, 0.4, 0.745), (0.2, 0.16, 0.09))  # open above: walls around the nut
 

@@ -169,3 +169,12 @@ def test_numbering_keeps_regions_and_closes_gaps() -> None:
     labels = np.array([[0, 7, 7], [3, 0, 9]], np.int32)
     np.testing.assert_array_equal(compact(labels), [[0, 2, 2], [1, 0, 3]])
     np.testing.assert_array_equal(compact(labels * 0), labels * 0)
+
+
+@pytest.mark.parametrize("rise", [0.02, 0.1, 0.3])
+def test_a_raised_patch_in_a_picture_without_anything_else(segmenter: Segmenter, rise: float) -> None:
+    depth = np.full((90, 120), 1.5, np.float32)
+    depth[12:27, 55:82] -= rise
+    camera = Camera(np.array([[100.0, 0, 60], [0, 100, 45], [0, 0, 1]]), 120, 90)
+    masks = segmenter.segment(np.full((90, 120, 3), 128, np.uint8), depth, camera)
+    assert masks.labels.max() <= 2
