@@ -60,6 +60,7 @@ class LiveStats:
     memory_bytes: int = 0  # resident set of the process
     restarts: int = 0  # workers that were started again after an error
     silence: float = 0.0  # s since the trainer was last seen between two steps
+    depth_warning: str = ""  # depth that lies beside its colour
     device: str = ""  # that trains
     error: str = ""  # why the trainer stopped, empty while it runs
 
@@ -262,6 +263,7 @@ class LiveMapper:
             poses=dict(self._mapper.state.refiner.counts),
             correction=self._mapper.state.refiner.correction,
             memory_bytes=self._process.memory_info().rss,
+            depth_warning=self._mapper.depth_check.warning,
             device=device_name(self._mapper.device),
             silence=now - self._seen if self._threads and not self._stopping.is_set() else 0.0,
         )

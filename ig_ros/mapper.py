@@ -40,6 +40,7 @@ from ig_ros.scaffold import (
     seeding,
 )
 from ig_ros.scaffold.change_detection import ChangeDetector
+from ig_ros.scaffold.depth_check import DepthCheck
 from ig_ros.scaffold.keyframes import Keyframe, newest
 from ig_ros.scaffold.paging import Pager
 from ig_ros.scaffold.pose_correction import Correction, CorrectionLog, correct_poses
@@ -96,6 +97,7 @@ class Mapper:
             torch.set_num_threads(config.threads)
         self.segmenter = segmenter if segmenter is not None else make_segmenter(config.segmentation)
         self.encoder = encoder if encoder is not None else make_encoder(config.language)
+        self.depth_check = DepthCheck()
         self.masks_encoder = 0  # images whose masks came with embeddings of another encoder
         self.boxes_without_masks = 0  # images with boxes of a detector, but without any mask
         self.state = MapState.empty(config, self.device, first_id=1)
@@ -175,6 +177,8 @@ class Mapper:
         """
         if number is not None:
             frame = self.state.corrections.bring_up_to_date(number, frame)
+        if self.config.depth.calibrate == "check" and self.config.input.use_depth:
+            self.depth_check.look(frame)
         keyframe = self.keyframes.add(frame, self.config.input)
         if self.config.poses.refine == "auto":
             self.state.refiner.refine(keyframe, self.keyframes.items)

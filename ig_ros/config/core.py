@@ -40,6 +40,17 @@ class KeyframeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DepthConfig:
+    """Depth that may lie beside its colour."""
+
+    calibrate: str = param(
+        "check",
+        "check: whether edges of depth lie on edges of colour is told from the first keyframes; off: it is not",
+        choices=("off", "check"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class PosesConfig:
     """Poses that disagree with the map."""
 
@@ -227,6 +238,7 @@ class Config:
     ignore_labels: tuple[str, ...] = param(("",), "what masks of these names show is no scene: robot, person, ...")
     input: InputConfig = field(default_factory=InputConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
+    depth: DepthConfig = field(default_factory=DepthConfig)
     poses: PosesConfig = field(default_factory=PosesConfig)
     seeding: SeedingConfig = field(default_factory=SeedingConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)

@@ -52,6 +52,7 @@ class Outputs:
         self._publishers = {topic.name: advertise(node, topic.name) for topic in OUT if topic.name != CLICKED}
         self.show = self._publishers["ig/query_markers"].publish
         self._diagnosis = Diagnosis(f"{node.get_fully_qualified_name()}: mapping")
+        self._depth_warning = ""
         self._judged, self._doubtful = 0, 0  # keyframes whose poses have been reported, and those that lie on nothing
         self.open = False  # nothing but diagnostics is published while it is closed
         self._shown: MapSnapshot | None = None  # what was published last
@@ -140,6 +141,9 @@ class Outputs:
         if (count := stats.poses.get("doubtful", 0)) > self._doubtful:
             self._problems.add("pose_doubtful", DOUBTFUL)
         self._judged, self._doubtful = keyframes, count
+        if stats.depth_warning != self._depth_warning:
+            self._problems.add("depth_beside_color", stats.depth_warning)
+            self._depth_warning = stats.depth_warning
         if stats.error:
             self._problems.add("mapper_stopped", f"{stats.error}: save what you need and restart the node")
 

@@ -48,7 +48,7 @@ class Stats:
         self.steps, self.steps_per_second, self.anchors, self.gaussians = 0, 0.0, 0, 0
         self.loss, self.instantiation_age, self.instantiation_duration = 0.0, None, 0.0
         self.objects, self.memory_bytes, self.error = objects, 0, ""
-        self.restarts, self.silence, self.anchors_on_disk, self.device = 0, 0.0, 0, "cpu"
+        self.restarts, self.silence, self.anchors_on_disk, self.device, self.depth_warning = 0, 0.0, 0, "cpu", ""
         self.poses, self.correction = {}, MapCorrection()
 
 
