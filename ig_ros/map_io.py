@@ -24,13 +24,24 @@ from ig_ros.scaffold import Keyframe
 from ig_ros.types import Camera, Instances, MapSnapshot, Masks, ObjectInstance
 from ig_ros.validation import demand, demand_range, demand_table
 
-SCHEMA = 5  # of the files; a map of another one is refused
+SCHEMA = 6  # of the files; a map of another one is refused
 MANIFEST, MODEL, KEYFRAMES, CLOUD = "map.json", "model.safetensors", "keyframes.safetensors", "cloud.safetensors"
 TILES = "tiles"  # folder of what was paged out, where anything was
 FIELDS = {
     "config": dict, "step": int, "rng": dict, "keyframes": list, "next_keyframe": int, "labels": list, "paging": dict,
 }  # fmt: skip  # what every manifest has
-OF_KEYFRAME = ("uid", "stamp", "index", "T_world_camera", "estimated", "loss", "uses", "last_used", "source")
+OF_KEYFRAME = (
+    "uid",
+    "stamp",
+    "index",
+    "T_world_camera",
+    "estimated",
+    "loss",
+    "uses",
+    "last_used",
+    "source",
+    "log_gain",
+)
 OF_MASKS = ("names", "scores", "embeddings", "encoder")
 OF_SNAPSHOT, OF_INSTANCES = ("version", "step", "stamp"), ("encoder", "threshold", "merged_into", "vanished")
 CLOUD_OF_SNAPSHOT, CLOUD_OF_INSTANCES = ("xyz", "rgb", "opacity"), ("point_ids", "point_confidence", "embeddings")
@@ -259,7 +270,9 @@ def _read_keyframe(entry: dict[str, Any], images: dict[str, torch.Tensor]) -> Ke
         names, scores = ({int(i): v for i, v in m[n].items()} for n in ("names", "scores"))
         masks = Masks(labels.numpy(), names, scores, embeddings, m["encoder"])
     camera = Camera(np.array(entry["K"], float), *entry["size"])
-    own = {name: entry[name] for name in OF_KEYFRAME} | {"T_world_camera": np.array(entry["T_world_camera"], float)}
+    own = {name: entry[name] for name in OF_KEYFRAME} | {
+        "T_world_camera": np.array(entry["T_world_camera"], float), "log_gain": np.array(entry["log_gain"], float),
+    }  # fmt: skip
     rgb, depth, ignored = images[f"{uid}.rgb"], images.get(f"{uid}.depth"), images.get(f"{uid}.ignored")
     return Keyframe(**own, camera=camera, rgb=rgb, depth=depth, labels=labels, masks=masks, ignored=ignored)
 

@@ -18,6 +18,7 @@ from ig_ros.types import Array, FloatArray, MapSnapshot
 from ig_ros.validation import demand, demand_like, demand_range, demand_table
 
 IDS = 1 << 24  # of objects: tables are made as long as the highest one
+GAIN = 10.0  # natural logarithm of an image's gain: far more than any exposure
 STAMPS = 1 << 63
 ORTHOGONAL = 0.05  # largest error of the product of a rotation and its transpose
 
@@ -50,6 +51,8 @@ def _inspect_keyframe(keyframe: Keyframe, name: str) -> None:
         demand_range(f"labels of {name}", keyframe.labels, 0, MASK_ID_LIMIT)
     if keyframe.ignored is not None:
         demand_table(f"ignored pixels of {name}", keyframe.ignored, "bool", *size)
+    gain = keyframe.log_gain
+    demand(gain.shape == (3,) and bool((np.abs(gain) < GAIN).all()), f"exposure of {name} is not three small numbers")
     demand_pose(f"pose of {name}", keyframe.T_world_camera)
     if keyframe.masks is not None:
         _inspect_masks(keyframe, name)

@@ -23,6 +23,8 @@ TOPICS = {
     "odometry": "nav_msgs/Odometry, read when pose_source is odometry",
     "transform": "geometry_msgs/TransformStamped, read when pose_source is transform",
     "segmented_image": "ig_ros/SegmentedImage, masks from another node",
+    "detections": "ig_ros/DetectionArray, boxes of an object detector, which name masks",
+    "ignore": "mono8 image of pixels that are not the scene (arm, people)",
     "map_points": "sensor_msgs/PointCloud2, sparse points of the SLAM system",
     "pose_graph": "nav_msgs/Path, past poses of the camera as the SLAM system has corrected them",
 }

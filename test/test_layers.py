@@ -17,6 +17,7 @@ LAYERS = (  # from the bottom up
     ("errors", "registries"),
     ("weights",),
     ("types", "config", "colors", "thread_settings"),
+    ("ignored",),
     ("validation", "atomic_write"),
     ("geometry",),
     ("message_decoding", "pose_buffer"),

@@ -68,7 +68,8 @@ def test_pip_installs_the_data_files_of_the_package(monkeypatch: pytest.MonkeyPa
     command = distribution.get_command_obj("build_py")
     command.ensure_finalized()
     installed = {Path(folder) / name for _, folder, _, names in command.data_files for name in names}
-    assert data_files() == installed == {Path("ig_ros/language/lexicon.yaml"), Path("ig_ros/report/page.html")}
+    wanted = {Path("ig_ros") / name for name in ("language/lexicon.yaml", "language/sizes.yaml", "report/page.html")}
+    assert data_files() == installed == wanted
 
 
 def test_cmake_installs_the_data_files_of_the_package(tmp_path: Path) -> None:

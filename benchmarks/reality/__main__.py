@@ -17,7 +17,8 @@ from pathlib import Path
 
 from benchmarks.quality.pool import FAILED, ROOT
 from benchmarks.reality.page import load, write_page
-from benchmarks.reality.rows import KITCHEN, PERTURBED, TABLETOPS, is_done, path_of, plan, run_and_store, version
+from benchmarks.reality.rows import KITCHEN, PERTURBED, TABLETOPS, is_done, path_of, plan, version
+from benchmarks.reality.running import run_and_store
 
 
 def main(arguments: Sequence[str]) -> int:

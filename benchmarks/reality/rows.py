@@ -6,13 +6,11 @@ import dataclasses
 import hashlib
 import json
 import re
-import time
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quality.pool import DONE, FAILED, ROOT, code_version
+from benchmarks.quality.pool import DONE, ROOT, code_version
 from benchmarks.reality.perturbations import PERTURBATIONS, Strength
 
 KITCHEN, TABLETOPS, PERTURBED = "kitchen", "tabletops", "perturbations"
@@ -92,38 +90,3 @@ def is_done(row: Row, out: Path, code: str) -> bool:
         and old["status"] == DONE
         and old["row"] == json.loads(json.dumps(dataclasses.asdict(row)))
     )
-
-
-def run_and_store(row: Row, out: Path, code: str) -> dict[str, Any]:
-    """Runs a row in this process and writes its file; an error becomes a line in it, its traceback goes to stderr."""
-    begin, cpu = time.perf_counter(), time.process_time()
-    try:
-        found = {"status": DONE} | _run(row, out)
-    except Exception as error:  # one row that fails must not end the run; the page says so
-        traceback.print_exc()
-        found = {"status": FAILED, "error": f"{type(error).__name__}: {error}".splitlines()[0]}
-    seconds = {
-        "wall_seconds": round(time.perf_counter() - begin, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
-    }
-    entry = {"row": dataclasses.asdict(row), "code": code, **seconds, **found}
-    path = path_of(row, out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(entry, indent=1))
-    return entry
-
-
-def _run(row: Row, out: Path) -> dict[str, Any]:
-    """Returns the figures of a row; torch loads here, in the worker."""
-    pictures = out / "pictures"
-    if row.part == KITCHEN:
-        from benchmarks.reality.kitchen import run_kitchen
-
-        return run_kitchen(row, pictures)
-    if row.part == TABLETOPS:
-        from benchmarks.reality.tables import run_tabletops
-
-        return run_tabletops(TABLETOP_FOLDER, out, pictures)
-    from benchmarks.reality.perturbed import run_perturbed
-
-    return run_perturbed(row, pictures)

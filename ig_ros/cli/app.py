@@ -42,16 +42,22 @@ app = typer.Typer(
 )
 
 
+def show_version(wanted: bool) -> None:
+    """Prints the version and ends the command."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ig_ros {version('ig_ros')}")
+        raise typer.Exit(Exit.OK)
+
+
 @app.callback()
 def common(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end", callback=show_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Online open-vocabulary 3D instance mapping."""
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"ig_ros {installed('ig_ros')}")
-        raise typer.Exit(Exit.OK)
 
 
 ROOM = 200 << 20  # bytes free that a map of a room with its pictures may take

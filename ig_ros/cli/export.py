@@ -25,7 +25,6 @@ class Format(str, Enum):
     OBJECTS = "objects"
     MCAP = "mcap"
     ONTO = "onto"
-    GLB = "glb"
 
 
 class Up(str, Enum):
@@ -42,14 +41,12 @@ PLACES = {
     Format.OBJECTS: "objects",
     Format.MCAP: "results.mcap",
     Format.ONTO: "onto.ply",
-    Format.GLB: "mesh.glb",
 }  # below the map's folder
 
 EXAMPLES = examples(
     "ig export out/map splat --axes viewer",
     "ig export out/map splat --only 3 --paint --out mug.ply",
     "ig export out/map pcd --out table.pcd",
-    "ig export out/map glb --only 3",
     "ig export out/map objects --json",
     "ig export out/map mcap --out results.mcap",
     "ig export out/map onto --cloud mesh.ply --out labelled_mesh.ply",
@@ -64,8 +61,7 @@ def export_command(
         typer.Argument(
             metavar="FORMAT",
             help="splat: 3DGS PLY, opens in SuperSplat; ply, pcd: labelled cloud; objects: a PLY each; "
-            "mcap: what the node would publish, as a rosbag2; onto: the objects on a cloud or mesh of yours; "
-            "glb: a coloured mesh",
+            "mcap: what the node would publish, as a rosbag2; onto: the objects on a cloud or mesh of yours",
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="File or folder; default: MAP/export/...")] = None,
@@ -73,7 +69,7 @@ def export_command(
         Up, typer.Option(help="splat: which way is up; map: z, in metres; viewer: -y, as splat viewers show it upright")
     ] = Up.MAP,
     paint: Annotated[bool, typer.Option("--paint", help="splat, onto: every object in the colour of its id")] = False,
-    only: Annotated[list[int] | None, typer.Option(help="splat, glb: the object of this id alone (repeatable)")] = None,
+    only: Annotated[list[int] | None, typer.Option(help="splat: the object of this id alone (repeatable)")] = None,
     cloud: Annotated[
         Path | None, typer.Option(help="onto: the PLY (cloud or mesh) or PCD to label, in the map's frame, in metres")
     ] = None,
@@ -84,7 +80,7 @@ def export_command(
 ) -> None:
     """Write a saved map as splats, labelled cloud, a file per object, a bag, or onto another cloud."""
     target = out if out is not None else directory / "export" / PLACES[kind]
-    refuse_mixture(kind, axes is not Up.MAP, bool(only), paint, cloud is not None, plain)
+    refuse_mixture(kind, axes is not Up.MAP or bool(only), paint, cloud is not None, plain)
     refuse_ending(kind, target)
     make_folder(target.parent)
     home = map_home(directory)
@@ -92,8 +88,6 @@ def export_command(
     with busy(f"writing {target}"):
         if kind is Format.SPLAT:
             count, what = write_splats(home, target, axes, paint, only or ()), "gaussians"
-        elif kind is Format.GLB:
-            count, what = write_mesh(home, target, only or ()), "triangles"
         elif cloud is not None:
             count, coverage = write_onto(home, target, cloud, plain, paint)
             what, facts = "points", {"coverage": round(coverage, 4)}
@@ -114,12 +108,10 @@ def refuse_ending(kind: Format, target: Path) -> None:
         raise ConfigError(f"{kind.value} is not written to a file called {target.name}: --out must {name}")
 
 
-def refuse_mixture(kind: Format, turned: bool, only: bool, paint: bool, cloud: bool, plain: bool) -> None:
+def refuse_mixture(kind: Format, turned: bool, paint: bool, cloud: bool, plain: bool) -> None:
     """Raise ConfigError for an option that the format does not know, or one that it lacks."""
     if kind is not Format.SPLAT and turned:
-        raise ConfigError("--axes is for splats: other formats are in the map's frame, glb with y up")
-    if kind not in (Format.SPLAT, Format.GLB) and only:
-        raise ConfigError("--only is for splat and glb: other formats hold the whole map")
+        raise ConfigError("--axes and --only are for splats: other formats hold the whole map in its frame")
     if kind not in (Format.SPLAT, Format.ONTO) and paint:
         raise ConfigError("--paint is for splat and onto: other formats have a column of ids beside the colours")
     if kind is not Format.ONTO and (cloud or plain):
@@ -146,15 +138,6 @@ def write_splats(home: Path, target: Path, axes: Up, paint: bool, only: Sequence
         gaussians = export.painted(gaussians, ids) if paint else gaussians
         gaussians = export.chosen(gaussians, np.isin(ids, only)) if only else gaussians
     return export.write_splats(target, gaussians, export.Axes(axes.value))
-
-
-def write_mesh(home: Path, target: Path, only: Sequence[int]) -> int:
-    """Write a mesh; returns its triangles. Raises StorageError, QueryError for an object that is not there."""
-    from ig_ros import export
-
-    mapper, _ = open_map(home)
-    _, snapshot = grouped(mapper, home)
-    return export.write_mesh(target, snapshot, mapper.keyframes.items, only)
 
 
 def write_onto(home: Path, target: Path, given: Path, plain: bool, paint: bool) -> tuple[int, float]:

@@ -118,7 +118,7 @@ def describe(home: Path, contents: OpenMap) -> dict[str, Any]:
 QUERY_EXAMPLES = examples(
     'ig query out/map "something to read"',
     'ig query out/map "the mug left of the laptop" --json',
-    "ig query out/map - < questions.txt",
+    "ig query out/map -",
 )
 
 

@@ -2,7 +2,6 @@
 
 from ig_ros.export.clouds import labelled_points, names_of, write_pcd, write_ply
 from ig_ros.export.external_cloud import GivenCloud, label_cloud, labelled_cloud, read_cloud
-from ig_ros.export.meshes import write_mesh
 from ig_ros.export.objects import write_objects
 from ig_ros.export.splats import Axes, chosen, painted, write_splats
 
@@ -16,7 +15,6 @@ __all__ = [
     "names_of",
     "painted",
     "read_cloud",
-    "write_mesh",
     "write_objects",
     "write_pcd",
     "write_ply",

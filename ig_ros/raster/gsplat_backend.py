@@ -68,14 +68,14 @@ def render(request: RasterRequest, screen: ScreenStats | None) -> RenderResult:
     before, inside, after = g.features[:, : gated.start], g.features[:, gated], g.features[:, gated.stop :]
     image, alpha = _blend(gsplat, request, shown, splats, torch.cat([before, after], 1))
     means, conics, opacities = (_pass_share(t, request.gate) for t in (splats.means, splats.conics, splats.opacities))
-    shares = Splats(means, conics, opacities, None)
+    shares = Projected(means, conics, opacities, None)
     feature, _ = _blend(gsplat, request, shown, shares, inside)
     mixed = torch.cat([image[..., : gated.start], feature, image[..., gated.start : -1]], 2)
     return RenderResult(mixed, image[..., -1], alpha)
 
 
 @dataclass(frozen=True, slots=True)
-class Splats:
+class Projected:
     """Gaussians on the image plane."""
 
     means: torch.Tensor  # (1, N, 2) px
@@ -92,7 +92,7 @@ class Tiles:
     entries: torch.Tensor  # rows of Gaussians
 
 
-def _project(gsplat: Any, request: RasterRequest, screen: ScreenStats | None) -> tuple[Tiles, Splats]:
+def _project(gsplat: Any, request: RasterRequest, screen: ScreenStats | None) -> tuple[Tiles, Projected]:
     """Projects and sorts the Gaussians, and notes what `screen` wants to know of them.
 
     Not packed: gsplat's packed form saves work where a camera sees a small part of what it is given, and is slower
@@ -110,11 +110,11 @@ def _project(gsplat: Any, request: RasterRequest, screen: ScreenStats | None) ->
     offsets = gsplat.isect_offset_encode(ids, 1, columns, rows).reshape(1, rows, columns)
     if screen is not None:
         _watch(screen, radii[0], means)
-    return Tiles(offsets, entries), Splats(means, conics, g.opacities[None], depths)
+    return Tiles(offsets, entries), Projected(means, conics, g.opacities[None], depths)
 
 
 def _blend(
-    gsplat: Any, request: RasterRequest, tiles: Tiles, splats: Splats, values: torch.Tensor
+    gsplat: Any, request: RasterRequest, tiles: Tiles, splats: Projected, values: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns `values` (N, C), and depth where it is known, blended: (H, W, C or C + 1); and alpha (H, W)."""
     colors = values[None] if splats.depths is None else torch.cat([values[None], splats.depths[..., None]], 2)

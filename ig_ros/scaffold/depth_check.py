@@ -56,7 +56,7 @@ class Offset:
 
 
 @dataclass(frozen=True, slots=True)
-class Edges:
+class ImageEdges:
     """The edges of one image: points on the near side of depth steps, and how far each pixel is from a colour edge."""
 
     rays: FloatArray  # (N, 2) at z = 1
@@ -65,7 +65,7 @@ class Edges:
     fields: npt.NDArray[np.float32]  # (2, H, W) px, to edges across which colour changes in that direction, <= FAR
 
 
-def find_edges(rgb: npt.NDArray[np.uint8], depth: FloatArray, camera: Camera) -> Edges:
+def find_edges(rgb: npt.NDArray[np.uint8], depth: FloatArray, camera: Camera) -> ImageEdges:
     """Returns the edges of an image (H, W, 3) and its depth (H, W) m, 0 = none."""
     found = []
     for across, image in enumerate((depth, depth.T)):
@@ -75,7 +75,7 @@ def find_edges(rgb: npt.NDArray[np.uint8], depth: FloatArray, camera: Camera) ->
         order = [0, 1] if across == 0 else [1, 0]
         found.append((uv[chosen][:, order], z[chosen], outward[chosen][:, order]))
     uv, z, outward = (np.concatenate(part) for part in zip(*found, strict=True))
-    return Edges((uv - camera.K[:2, 2]) / camera.K[[0, 1], [0, 1]], z, outward, edge_distance(rgb))
+    return ImageEdges((uv - camera.K[:2, 2]) / camera.K[[0, 1], [0, 1]], z, outward, edge_distance(rgb))
 
 
 def depth_steps(depth: FloatArray) -> tuple[IntArray, FloatArray, FloatArray, IntArray]:
@@ -115,7 +115,7 @@ def edge_distance(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 class EdgeMatch:
     """Edges of several images of one camera, as one problem."""
 
-    def __init__(self, edges: Sequence[Edges], camera: Camera) -> None:
+    def __init__(self, edges: Sequence[ImageEdges], camera: Camera) -> None:
         """`edges` must not be empty."""
         self._rays, self._depth = (np.concatenate([getattr(e, name) for e in edges]) for name in ("rays", "depth"))
         self._outward = np.concatenate([e.outward for e in edges])
@@ -170,7 +170,7 @@ class DepthCheck:
 
     def __init__(self) -> None:
         self.warning = ""  # what is wrong and what to do, "" while nothing is
-        self._edges: dict[str, list[Edges]] = {}  # by camera
+        self._edges: dict[str, list[ImageEdges]] = {}  # by camera
         self._judged: set[str] = set()
 
     def look(self, frame: Frame) -> None:
@@ -201,7 +201,7 @@ class DepthCheck:
         log.warning("%s", self.warning)
 
 
-def steady_offset(edges: Sequence[Edges], camera: Camera) -> FloatArray | None:
+def steady_offset(edges: Sequence[ImageEdges], camera: Camera) -> FloatArray | None:
     """Returns the offset (7,) by which depth lies beside its colour, None where it does not, or where nothing is sure.
 
     It must be found alike in both halves of the images, be more than the shadow of a depth camera, and bring the edges

@@ -43,11 +43,12 @@ def test_the_objects_have_the_promised_keys(mapped: tuple[Path, dict[str, Any]])
     assert len(objects) == figures["instances"] > 3
     assert len({o["id"] for o in objects}) == len(objects)
     for o in objects:
-        assert set(o) == {"id", "label", "score", "confidence", "views", "pose", "size", "points"}
+        assert set(o) == {"id", "label", "score", "confidence", "certainty", "views", "pose", "size", "points"}
         assert o["id"] >= 1
         assert isinstance(o["label"], str)
         assert 0 <= o["score"] <= 1
         assert 0 <= o["confidence"] <= 1
+        assert 0 <= o["certainty"] <= 1
         assert o["views"] >= 2
         assert len(o["pose"]["position"]) == len(o["size"]) == 3
         assert np.linalg.norm(o["pose"]["orientation"]) == pytest.approx(1.0)

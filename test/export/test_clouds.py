@@ -62,7 +62,8 @@ def test_a_pcd_is_the_snapshot(tmp_path: Path, snapshot: MapSnapshot) -> None:
     table = np.frombuffer(body, layout)
     assert len(table) == N
     np.testing.assert_array_equal(np.stack([table[a] for a in "xyz"], 1), snapshot.xyz)
-    np.testing.assert_array_equal(table["label"], snapshot.instances.point_ids)
+    np.testing.assert_array_equal(table["label"], np.maximum(snapshot.instances.point_ids, 0))
+    assert table["label"].dtype == np.uint32
     np.testing.assert_array_equal(table["confidence"], snapshot.instances.point_confidence)
     bits = table["rgb"].view(np.uint32)
     packed = np.stack([bits >> 16 & 255, bits >> 8 & 255, bits & 255], 1)

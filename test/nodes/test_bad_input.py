@@ -165,7 +165,7 @@ def test_save_path_that_is_not_writable_is_named(stream: Stream) -> None:
     ("setting", "text"),
     [
         ("pose_timeout:=99.0", "parameter 'pose_timeout' = 99.0: must be between 0.0 and 60.0"),
-        ("segmenter:=magic", "must be one of none, geometric, sam"),
+        ("segmenter:=magic", "must be one of none, geometric, detector, sam"),
         ("training.seed:=hello", "must be int"),
         ("pose_timeot:=1.0", "unknown parameter 'pose_timeot'"),
         ("pose_source:=tf", "tf2_ros"),

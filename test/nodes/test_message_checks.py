@@ -140,7 +140,7 @@ def test_only_images_are_timed(context: object) -> None:
     for name, (kind, callback) in heard.items():
         before = len(timed)
         callback(kind(width=9, height=9) if hasattr(kind, "height") else kind(), {"received_timestamp": 7})
-        assert len(timed) - before == (name in ("image", "depth", "segmented_image")), name
+        assert len(timed) - before == (name in ("image", "depth", "segmented_image", "ignore")), name
     camera.stop()
     node.destroy_node()
 

@@ -55,7 +55,7 @@ def test_overrides_reach_the_config_and_integers_serve_as_floats(context: object
     ("name", "value", "words"),
     [
         ("training.ssim_weight", 1.5, "between 0.0 and 1.0"),
-        ("segmenter", "best", "one of none, geometric, sam"),
+        ("segmenter", "best", "one of none, geometric, detector, sam"),
         ("queue_size", "many", "must be int"),
         ("segmentation.segmenter", "none", "unknown parameter"),
         ("instances.voxl", 0.1, "unknown parameter 'instances.voxl'"),

@@ -112,7 +112,7 @@ def test_masks_come_back_for_the_newest_images(start: Start, context: object) ->
 def test_it_refuses_to_start_without_a_segmenter(start: Start) -> None:
     node = start("-m", "ig_ros.nodes", "segmenter_node")
     assert node.wait(40) == 1
-    assert "segmenter: geometric, sam" in node.log_path.read_text()
+    assert "segmenter: geometric, detector, sam" in node.log_path.read_text()
 
 
 class Noting:
