@@ -38,7 +38,7 @@ def test_parameters_named_in_the_pages_exist() -> None:
     for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
         text = page.read_text()
         named = set(re.findall(r"`(\w+\.\w+)`", text)) | set(re.findall(r"--set (\w+\.\w+)=", text))
-        files = {name for name in named if name.endswith((".py", ".json", ".md"))}
+        files = {name for name in named if name.endswith((".py", ".json", ".md", ".txt"))}
         wrong = {name for name in named - files if name.split(".")[0] in groups} - known
         assert not wrong, f"{page.name} names parameters that do not exist: {sorted(wrong)}"
 
