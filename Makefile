@@ -54,7 +54,7 @@ lint: build
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
-	$(PYTHON) -m vermin --target=3.10- --no-tips --quiet --violations ig_ros launch
+	$(VENV)/bin/vermin --target=3.10- --no-tips --quiet --violations ig_ros launch
 	$(VENV)/bin/hadolint docker/*
 
 build: $(VENV)/.built
