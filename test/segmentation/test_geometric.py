@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import pytest
 
+from benchmarks import tabletops
 from benchmarks.segmenter.kitchen import FOLDER, THINGS
 from benchmarks.segmenter.single import look
 from ig_ros.config import SegmentationConfig
@@ -34,27 +37,39 @@ def box_hit(origin: FloatArray, rays: FloatArray, low: FloatArray, high: FloatAr
     return np.where((first <= last) & (first > 0), first, np.inf)
 
 
-def table_scene(camera: Camera = CAMERA) -> tuple[Array, FloatArray, IntArray]:
-    """rgb, depth and truth: 1 floor, 2 table, 3 and 4 boxes, 5 a sheet of paper on the table, 6 wall."""
+def rays_of(camera: Camera) -> tuple[FloatArray, FloatArray]:
+    """Origin and rays (H, W, 3) of one unit of depth, x right, y ahead, z up from the table."""
     v, u = np.mgrid[0 : camera.height, 0 : camera.width] + 0.5
     K = camera.K
     rays = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)], -1)
     c, s = np.cos(DOWN), np.sin(DOWN)
-    rays = rays @ np.array([[1, 0, 0], [0, -s, c], [0, -c, -s]]).T  # x right, y ahead, z up
-    eye = np.array([0, 0, 0.9])
+    return np.array([0, 0, 0.9]), rays @ np.array([[1, 0, 0], [0, -s, c], [0, -c, -s]]).T
+
+
+ROOM = [((-9, -9, -0.8), (9, 9, -0.75)), ((-0.8, 0.6, -0.04), (0.8, 1.9, 0.0))]  # floor and table
+
+
+def cast(
+    solids: Sequence[tuple[tuple[float, ...], tuple[float, ...]]], camera: Camera = CAMERA
+) -> tuple[FloatArray, IntArray]:
+    """Depth and truth (1 floor, 2 table, 3.. = the solids, boxes from corner to corner)."""
+    eye, rays = rays_of(camera)
+    hits = np.stack([box_hit(eye, rays, np.array(low), np.array(high)) for low, high in (*ROOM, *solids)])
+    return hits.min(0).astype(np.float32), (hits.argmin(0) + 1).astype(np.int32)
+
+
+def table_scene(camera: Camera = CAMERA) -> tuple[Array, FloatArray, IntArray]:
+    """rgb, depth and truth: 1 floor, 2 table, 3 and 4 boxes, 5 a sheet of paper on the table, 6 wall."""
     solids = [
-        ((-9, -9, -0.8), (9, 9, -0.75)),
-        ((-0.8, 0.6, -0.04), (0.8, 1.9, 0.0)),
         ((-0.4, 1.0, 0.0), (-0.25, 1.15, 0.12)),
         ((0.1, 1.2, 0.0), (0.35, 1.4, 0.08)),
         ((-0.15, 0.9, 0.0), (0.05, 1.1, 0.001)),
         ((-9, 3.0, -0.75), (9, 3.1, 3.0)),
     ]
-    hits = np.stack([box_hit(eye, rays, np.array(low), np.array(high)) for low, high in solids])
-    truth = (hits.argmin(0) + 1).astype(np.int32)
+    depth, truth = cast(solids, camera)
     colors = np.array([[90, 90, 95], [170, 130, 90], [200, 60, 50], [160, 165, 170], [245, 245, 245], [150, 160, 150]])
     noise = np.random.default_rng(0).normal(0, 3, (*truth.shape, 1))
-    return np.clip(colors[truth - 1] + noise, 0, 255).astype(np.uint8), hits.min(0).astype(np.float32), truth
+    return np.clip(colors[truth - 1] + noise, 0, 255).astype(np.uint8), depth, truth
 
 
 def kinect(depth: FloatArray) -> FloatArray:
@@ -113,6 +128,72 @@ def test_any_image_size(size: tuple[int, int], segmenter: Segmenter) -> None:
     assert iou_of(labels, truth, 2) > 0.7
 
 
+GREY = np.full((480, 640, 3), 128, np.uint8)
+
+
+def test_what_stands_behind_a_pole_is_one_thing(segmenter: Segmenter) -> None:
+    depth, truth = cast([((-0.2, 1.2, 0), (0.2, 1.3, 0.1)), ((-0.03, 0.9, 0), (0.03, 0.96, 0.25))])
+    labels = segmenter.segment(GREY, kinect(depth), CAMERA).labels
+    assert iou_of(labels, truth, 3) > 0.8
+    assert iou_of(labels, truth, 4) > 0.8
+
+
+def test_what_stands_beside_a_pole_is_two_things(segmenter: Segmenter) -> None:
+    """Of two boxes the pole hides no part that could join them: one is higher and nearer."""
+    boxes = [((-0.2, 1.1, 0), (-0.02, 1.2, 0.15)), ((0.02, 1.2, 0), (0.2, 1.3, 0.08))]
+    depth, truth = cast([*boxes, ((-0.03, 0.9, 0), (0.03, 0.96, 0.25))])
+    labels = segmenter.segment(GREY, kinect(depth), CAMERA).labels
+    assert min(iou_of(labels, truth, i) for i in (3, 4, 5)) > 0.8
+
+
+def test_boxes_that_touch_are_apart(segmenter: Segmenter) -> None:
+    """On top of each other, and one before the other with only a step of 2 cm between their tops."""
+    solids = [
+        ((-0.4, 1.1, 0), (-0.1, 1.3, 0.08)), ((-0.35, 1.15, 0.08), (-0.2, 1.25, 0.13)),
+        ((0.1, 1.0, 0), (0.3, 1.1, 0.10)), ((0.05, 1.1, 0), (0.35, 1.2, 0.12)),
+    ]  # fmt: skip
+    depth, truth = cast(solids)
+    labels = segmenter.segment(GREY, kinect(depth), CAMERA).labels
+    assert [i for i in (3, 4, 5, 6) if iou_of(labels, truth, i) < 0.75] == []
+
+
+@pytest.mark.parametrize("lift", [0.0, 0.02])
+def test_a_bowl_is_one_thing(lift: float, segmenter: Segmenter) -> None:
+    """Its inside, its outside and its bottom, which lies on the table or above it."""
+    depth, truth = cast([])
+    eye, rays = rays_of(CAMERA)
+    center, radius = np.array([0.05, 1.1, 0.1 + lift]), 0.12
+    across, half = (rays * (eye - center)).sum(-1), (rays**2).sum(-1)
+    root = np.sqrt(np.maximum(across**2 - half * (((eye - center) ** 2).sum() - radius**2), 0))
+    for distance in ((-across + root) / half, (-across - root) / half):  # the far side first
+        z = (eye + rays * distance[..., None])[..., 2]
+        shell = (root > 0) & (z < center[2]) & (z > lift) & (distance < depth)
+        depth, truth = np.where(shell, distance, depth).astype(np.float32), np.where(shell, 3, truth)
+    inside = eye + rays * ((lift + 0.004 - eye[2]) / rays[..., 2])[..., None]  # the flat bottom, 4 mm thick
+    bottom = (np.hypot(*(inside - center)[..., :2].transpose(2, 0, 1)) < np.sqrt(radius**2 - 0.1**2)) & (truth == 2)
+    depth, truth = np.where(bottom, depth - 0.007, depth).astype(np.float32), np.where(bottom, 3, truth)
+    assert iou_of(segmenter.segment(GREY, kinect(depth), CAMERA).labels, truth, 3) > 0.8
+
+
+def test_a_shadow_is_no_thing_and_a_dark_card_is_one(segmenter: Segmenter) -> None:
+    rgb, depth, truth = table_scene()
+    labels = segmenter.segment(rgb, depth, CAMERA).labels
+    box = cv2.boundingRect((truth == 4).astype(np.uint8))
+    shade = np.ones((480, 640, 1), np.float32)
+    shade[box[1] + box[3] // 2 : box[1] + box[3] + 15, box[0] - 40 : box[0] + box[2] // 2] = 0.5  # beside the box
+    dark = rgb * np.where((truth == 2)[..., None], cv2.GaussianBlur(shade, (0, 0), 2)[..., None], 1)
+    dark[350:390, 420:500] = 20
+    shaded = segmenter.segment(dark.astype(np.uint8), depth, CAMERA).labels
+    assert shaded.max() == labels.max() + 1
+    assert iou_of(shaded, (dark.sum(-1) == 60).astype(np.int32), 1) > 0.8
+
+
+def test_a_bare_wall_is_one_thing(segmenter: Segmenter) -> None:
+    for distance in (0.5, 2.0, 6.0):
+        wall = kinect(np.full((480, 640), distance, np.float32))
+        assert segmenter.segment(GREY, wall, CAMERA).labels.max() == 1
+
+
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
 def test_depth_without_a_value(value: float, segmenter: Segmenter) -> None:
     rgb = np.zeros((480, 640, 3), np.uint8)
@@ -163,6 +244,19 @@ def test_kitchen_things_are_apart_from_the_table_in_nearly_every_view(segmenter:
     assert min(result.seen.values()) >= 3
     assert all(result.apart[name] >= 0.75 * result.seen[name] for name in THINGS), (result.apart, result.seen)
     assert sum(result.apart.values()) >= 0.9 * sum(result.seen.values())
+
+
+@pytest.mark.skipif(not tabletops.FOLDER.is_dir(), reason="the real tabletops are not on this machine")
+def test_real_tabletops(segmenter: Segmenter) -> None:
+    """Every third of the 45; some also rolled, since nothing may depend on where down is."""
+    chosen = tabletops.pictures(numbers=range(0, 45, 3))
+    figures = tabletops.by_group(tabletops.measure(segmenter, chosen))["all"]
+    assert figures["F"] >= 96.0
+    assert figures["F@.75"] >= 97.0
+    for turns in (1, 2):
+        rolled = [tabletops.rolled(picture, turns) for picture in chosen[::3]]
+        found = tabletops.measure(segmenter, rolled, tabletops.rolled_camera(turns))
+        assert min(found[i].F for i in found) > 0.9, found
 
 
 def test_numbering_keeps_regions_and_closes_gaps() -> None:
